@@ -118,10 +118,10 @@ describe('an audit event that is noticed again and again', () => {
     const core = await openNode(await freshStorage(anyStorage))
     travel(0)
     const before = core.counters.read().dpop_key_missing ?? 0
-    const note = (clientId: string, endpoint = 'userinfo') =>
+    const note = (clientId: string, endpoint = 'userinfo', of: object = {}) =>
       noteKeyRefusal(
         { tenant: 'default', audit: core.audit, counters: core.counters },
-        { ...refused, endpoint, event: { clientId } },
+        { ...refused, endpoint, event: { clientId, ...of } },
       )
     await note('a')
     const { statements } = await countingTrips(core.database, () =>
@@ -130,14 +130,16 @@ describe('an audit event that is noticed again and again', () => {
     expect(written(statements)).to.have.length(2)
     await note('a', 'token')
     await note('b')
-    expect(core.counters.read().dpop_key_missing).to.equal(before + 43)
+    await note('b', 'userinfo', { familyId: 'f' })
+    await note('b', 'userinfo', { accountId: 'p' })
+    expect(core.counters.read().dpop_key_missing).to.equal(before + 45)
     const types = ['token.key_refused'] as const
     const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
     expect(events.map(({ clientId, detail }) => [clientId, detail])).to.have.deep.members([
       ['a', { ...refused, endpoint: 'userinfo' }],
       ['a', { ...refused, endpoint: 'userinfo', count: 40 }],
       ['a', { ...refused, endpoint: 'token' }],
-      ['b', { ...refused, endpoint: 'userinfo' }],
+      ...Array.from({ length: 3 }, () => ['b', { ...refused, endpoint: 'userinfo' }]),
     ])
     await core.close()
   })

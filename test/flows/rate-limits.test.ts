@@ -389,36 +389,4 @@ describe('rate limits', () => {
     remember(initial.token)
     expect((await register('203.0.140.250', initial.token)).status).to.equal(201)
   })
-
-  it('count for the tenant what is registered, and for nobody who found no turn: no flood closes it (C25)', async () => {
-    travel(7200)
-    const { limiter } = server.core
-    const { send } = registrar(() => server)
-    const register = (address: string, body: object = selfDeclared) =>
-      send('POST', '/register', { body, headers: from(address) })
-    const leave = (left: number) => {
-      const cost = limits.registration_tenant.most - left
-      return limiter.note(tenant, { limit: 'registration_tenant', subject: 'all', cost })
-    }
-    await leave(1)
-    for (let i = 0; i < 3; i++) {
-      const bad = { ...selfDeclared, redirect_uris: ['javascript:1'] }
-      expect((await register(`203.0.${144 + i}.1`, bad)).status).to.equal(400)
-    }
-    expect((await register('203.0.147.1')).status).to.equal(201)
-    expectLimited(await register('203.0.147.1'))
-
-    travel(14_400)
-    const { most } = limits.registration_network
-    await leave(2 * most)
-    const all = Array.from({ length: 2 * most }, (_, i) => `203.0.${148 + (i % 2)}.1`)
-    const at = await Promise.all(
-      all.map(async (address) => ({ address, status: (await register(address)).status })),
-    )
-    const turnedAway = at.filter(({ status }) => status === 429)
-    expect(turnedAway).not.to.deep.equal([])
-    for (const { address } of turnedAway) expect((await register(address)).status).to.equal(201)
-    expectLimited(await register('203.0.148.1'))
-    expectLimited(await register('203.0.150.1'))
-  })
 })

@@ -26,7 +26,6 @@ import {
   selfDeclared as metadata,
   registrar,
 } from '../support/registering.ts'
-import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
@@ -317,24 +316,6 @@ describe('clients that register themselves', () => {
       expect(said).to.equal(`${member}: must be of ES256, RS256, it is PS256`)
     }
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
-  })
-
-  it('are judged without a look at the signing keys in the database, unless one is to be made', async () => {
-    const { clients, database, registrations, signing } = server.core
-    const about = { token: undefined, ip: '192.0.2.1' }
-    const { statements } = await countingTrips(database, async () => {
-      const { registrationAccessToken } = await registrations.register(
-        defaultTenant,
-        metadata,
-        about,
-      )
-      remember(registrationAccessToken)
-    })
-    expect(statements.filter((sql) => sql.includes('registered_clients'))).not.to.deep.equal([])
-    expect(statements.filter((sql) => sql.includes('signing_keys'))).to.deep.equal([])
-    const other = { ...web, client_id: 'other-alg', id_token_signed_response_alg: 'EdDSA' }
-    await clients.declare(defaultTenant, other)
-    expect((await signing.list(defaultTenant)).map(({ alg }) => alg)).to.include('EdDSA')
   })
 
   it('are answered whatever characters their metadata has (K-10)', async () => {

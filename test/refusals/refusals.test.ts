@@ -87,14 +87,16 @@ onAnyStorage('refusals', (kind) => {
     }
     const { refusals, counters } = server.core
     const before = counters.read().refusal_not_kept ?? 0
-    for (let i = 0; i < 40; i++) {
-      const id = randomUUID()
+    const noteIn = (tenant: string) => {
       const error = 'use_dpop_nonce'
-      const about = { id, tenant: 'default', endpoint: 'token', clientId: 'nonces', error }
+      const about = { id: randomUUID(), tenant, endpoint: 'token', clientId: 'nonces', error }
       refusals.note({ ...about, check: 'dpop_nonce' }, values)
     }
+    for (let i = 0; i < 40; i++) noteIn('default')
     expect(asked).to.equal(20)
     expect(counters.read().refusal_not_kept).to.equal(before + 20)
+    noteIn('another')
+    expect(asked, 'a client of the same name in another tenant').to.equal(21)
   })
 
   it('tell of a flood once, with the networks that it comes from, and of nothing less', () => {

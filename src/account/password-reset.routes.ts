@@ -27,7 +27,7 @@ export const passwordResetMethods = {
 export function passwordResetRoutes(parts: PageParts): Middleware {
   const { tenant, config, log, csrf, mail, passwordReset, pageContext } = parts
   const router = new Router()
-  const { knowMailed } = createKnownBrowser(parts)
+  const { cookieIn, knowMailed } = createKnownBrowser(parts)
   const cookie = createFormCookie(parts.recoveryCookie)
   const asking = (browser: string) => `password forgot ${browser}`
   /** Nobody can name it who has not read the mail. */
@@ -90,7 +90,8 @@ export function passwordResetRoutes(parts: PageParts): Middleware {
     if (username.trim() === '') return showForgot(ctx, browser, 400, { error: 'missing' })
     try {
       const { locale } = pageContext(ctx).messages
-      await passwordReset.ask(tenant, username, { ip: ctx.ip, language: locale })
+      const about = { ip: ctx.ip, language: locale, knownDevice: cookieIn(ctx) }
+      await passwordReset.ask(tenant, username, about)
     } catch (error) {
       if (!isDomainError(error, 'too_many_requests')) throw error
       if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))

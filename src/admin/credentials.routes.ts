@@ -100,7 +100,11 @@ export const credentialRoutes: Route[] = [
     async handle(call) {
       const { core, tenant, actor } = call
       const { email } = await lockedAccount(call)
-      const about = { ip: actor.ip ?? '', language: core.config.language }
+      const about = {
+        ip: actor.ip ?? '',
+        language: core.config.language,
+        byOperator: true,
+      } as const
       await core.passwordReset.ask(tenant, email, about)
       return undefined
     },

@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Log } from '../log.ts'
 import { currentOrigin } from '../origin.ts'
 import type { Platform } from '../platform.ts'
@@ -70,6 +71,8 @@ const countedFor = { hour: 3600 * 1000, day: 24 * 3600 * 1000 }
 type Period = keyof typeof countedFor
 /** Milliseconds in which an event that is noticed again is the same. */
 const onceFor = countedFor.day
+/** Events noticed again that a process knows to be written already. */
+const mostRemembered = 10_000
 
 /** @param retention days by type, where another time than that of the type is wanted; `*` is all others */
 export function createAudit(
@@ -126,6 +129,7 @@ export function createAudit(
     )
   }
   const addTogether = addedTogether(add)
+  const written = new Map<string, true>()
 
   return {
     ...createAuditSealer({ ...deps, chains }),
@@ -138,7 +142,11 @@ export function createAudit(
       const now = clock.now()
       const day = Math.floor(now / onceFor)
       const id = countedId(day * onceFor, tenant, event.type, subject)
-      return (await insert(tenant, now, { id, ...rowOf(event, log) })) === 1
+      if (written.has(id)) return false
+      const isNew = (await insert(tenant, now, { id, ...rowOf(event, log) })) === 1
+      // What is of a transaction may be undone with it.
+      if (!database.current()?.isOpen()) setBounded(written, id, true, mostRemembered)
+      return isNew
     },
     async count(tenant, event, subject, period = 'hour') {
       const now = clock.now()

@@ -125,7 +125,7 @@ export const auditKinds = {
   'account.email_change_requested': done('account', addresses),
   'account.email_changed': done('account', addresses),
   'account.email_objected': done('account'),
-  'account.sign_up_requested': done('anybody', detailOf({ enrolment: text })),
+  'account.sign_up_requested': done('anybody', detailOf({ enrolment: text }), days.short),
   'account.signed_up': done(
     'account',
     detailOf({ enrolment: z.string(), by: z.enum(['sign_up', 'invitation']) }),

@@ -54,6 +54,8 @@ const request = z.object({
 })
 
 const kind = 'sign_up'
+/** No host is called so. */
+const destination = `${kind} requests`
 
 export function createSignUps({
   log,
@@ -116,6 +118,7 @@ export function createSignUps({
       settled: answer,
       // It has an address that may be nobody's here.
       forgets: true,
+      own: [destination],
     })
   }
 
@@ -128,7 +131,7 @@ export function createSignUps({
         { limit: 'sign_up_tenant', subject: tenant },
       )
       const payload = { email, language, ip, browser: hashOf(browser) }
-      await outbox.add(tenant, kind, [{ destination: kind, payload }])
+      await outbox.add(tenant, kind, [{ destination, payload }])
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../log.ts'
 import { certificateInHeader, certificateOfPeer } from './client-certificate.ts'
@@ -137,20 +137,26 @@ function callerOf(
   isTrusted: (address: string) => boolean,
 ): string {
   let caller = peer
-  const claimed = String(forwardedFor ?? '')
+  for (const claimed of String(forwardedFor ?? '')
     .split(',')
-    .map((address) => plain(withoutPort(address.trim())))
-    .toReversed()
-  for (const address of claimed) {
-    if (!isTrusted(caller) || !isIP(address)) break
+    .toReversed()) {
+    if (!isTrusted(caller)) break
+    const address = plain(withoutPort(claimed.trim()))
+    if (!isIP(address)) break
     caller = address
   }
   return caller
 }
 
-/** An address is written in one way only: IPv4 not as IPv6, IPv6 without the zone of this machine. */
+/**
+ * An address is written in one way only: IPv4 not as IPv6, however that is written, for all of it would be one network;
+ * IPv6 without the zone of this machine.
+ */
 function plain(address: string): string {
-  return address.replace(/^::ffff:(?=\d+\.)/i, '').replace(/%.*$/, '')
+  const bare = address.replace(/%.*$/, '')
+  if (!isIPv6(bare)) return bare
+  const written = new SocketAddress({ address: bare, family: 'ipv6' }).address
+  return written.replace(/^::ffff:(?=\d+\.)/, '')
 }
 
 /** Some proxies tell the port as well. */

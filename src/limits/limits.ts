@@ -119,7 +119,7 @@ export const limits = {
     most: 20,
     window: 3600,
     counts:
-      'Clients that registered without a token, or changed their registration, from one network',
+      'Registrations without a token, and changes of registrations, requested from one network, also in vain',
   },
   registration_tenant: {
     most: 600,

@@ -1,5 +1,6 @@
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
+import type { KeySet } from '../signing/key-set.ts'
 import type { SigningAlg } from '../signing/signing-key.ts'
 import type { Unit } from '../storage/unit.ts'
 import { accountClientId } from './account-client.ts'
@@ -25,9 +26,16 @@ export function createClientCheck(capabilities: Capabilities) {
   const { signing, database, config, sharedSecrets } = capabilities
   const judges = new WeakMap<Unit, Map<string, Judge>>()
 
-  async function judgeFor(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
+  /** From memory where they are there: an algorithm that once has a key never loses its last one. */
+  async function keysFor(tenant: string, wanted: SigningAlg[]): Promise<KeySet> {
+    const known = signing.known(tenant)
+    if (known && hasAll(new Set(known.published.map(({ alg }) => alg)), wanted)) return known
     await signing.ensure(tenant, wanted)
-    const keys = await signing.open(tenant)
+    return signing.open(tenant)
+  }
+
+  async function judgeFor(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
+    const keys = await keysFor(tenant, wanted)
     const encryption = await sharedSecrets.get(tenant, 'encryption')
     // Most commands judge no client, and the engine is a fifth of the modules that they would load.
     const { createJudge } = await import('./client-judge.ts')
@@ -43,7 +51,7 @@ export function createClientCheck(capabilities: Capabilities) {
     const known = judges.get(unit) ?? new Map<string, Judge>()
     judges.set(unit, known)
     const judge = known.get(tenant)
-    if (judge && wanted.every((alg) => judge.algs.has(alg))) return judge
+    if (judge && hasAll(judge.algs, wanted)) return judge
     const fresh = await judgeFor(tenant, wanted)
     known.set(tenant, fresh)
     return fresh
@@ -69,6 +77,9 @@ export function createClientCheck(capabilities: Capabilities) {
     })
   }
 }
+
+const hasAll = (algs: ReadonlySet<SigningAlg>, wanted: SigningAlg[]) =>
+  wanted.every((alg) => algs.has(alg))
 
 /** The algorithms that answers to a client are signed with. */
 export function algsOf(metadata: Partial<ClientMetadata>): SigningAlg[] {

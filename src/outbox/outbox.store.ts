@@ -52,8 +52,8 @@ export interface Appetite {
   most: number
   /** Attempts under way at one destination, those of other nodes included. */
   mostPerDestination: number
-  /** Destinations that did not answer a moment ago. */
-  paused: string[]
+  /** Destinations that did not answer a moment ago, or to which nothing of this kind goes. */
+  except: string[]
   /** Milliseconds after which another node may take what this one did not finish. */
   lease: number
 }
@@ -177,7 +177,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
           after(appetite.lease),
           appetite.kind,
           appetite.mostPerDestination,
-          appetite.paused,
+          appetite.except,
           appetite.most,
         ],
       )

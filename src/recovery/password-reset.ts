@@ -5,6 +5,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { ActionTokens } from '../actions/action-tokens.ts'
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
+import { setBounded } from '../bounded-map.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
@@ -56,6 +57,9 @@ export interface PasswordReset {
 export interface Asked {
   ip: string
   language: MailLanguage
+  /** Who comes before strangers: whoever has the cookie of a browser that is known to the account, or an operator. */
+  knownDevice?: string | undefined
+  byOperator?: true
 }
 
 /** A message to ourselves. Whom it means was looked up already; a stranger's id belongs to nobody. */
@@ -63,8 +67,19 @@ const request = z.object({ account_id: z.string(), language: z.enum(['en', 'de']
 
 const kind = 'password_reset'
 
+/**
+ * Where requests wait, each lane being worked on beside the others: a flood, even from thousands of networks, waits behind
+ * itself. No host is called so.
+ */
+const lanes = { known: `${kind} known`, first: `${kind} first`, others: `${kind} others` }
+/** Milliseconds after which a network comes first again. */
+const firstAgain = 600_000
+/** Networks that a process remembers. */
+const mostNetworks = 50_000
+
 export function createPasswordReset({
   database,
+  clock,
   log,
   accounts,
   actionTokens,
@@ -74,7 +89,7 @@ export function createPasswordReset({
   outbox,
   mail,
   audit,
-}: Pick<Platform, 'database' | 'log'> & {
+}: Pick<Platform, 'database' | 'clock' | 'log'> & {
   accounts: Accounts
   actionTokens: ActionTokens
   revocations: Revocations
@@ -112,7 +127,25 @@ export function createPasswordReset({
       settled: answer,
       // Strangers have as many written as they like, nearly all for nobody.
       forgets: true,
+      own: Object.values(lanes),
     })
+  }
+
+  /** When each network asked last. */
+  const asked = new Map<string, number>()
+
+  function laneOf(
+    tenant: string,
+    accountId: string,
+    { ip, knownDevice, byOperator }: Asked,
+  ): string {
+    const isKnown = lockouts.devices.findMailed(knownDevice, tenant, accountId) !== undefined
+    if (isKnown || byOperator) return lanes.known
+    const now = clock.now()
+    const network = `${tenant} ${networkOf(ip)}`
+    const isFirst = now - (asked.get(network) ?? 0) >= firstAgain
+    setBounded(asked, network, now, mostNetworks)
+    return isFirst ? lanes.first : lanes.others
   }
 
   async function look(tenant: string, token: string): Promise<Account | undefined> {
@@ -121,12 +154,15 @@ export function createPasswordReset({
   }
 
   return {
-    async ask(tenant, identifier, { ip, language }) {
+    async ask(tenant, identifier, about) {
+      const { ip, language } = about
       await limiter.take(tenant, { limit: 'reset_network', subject: networkOf(ip) })
       const account = await accounts.byIdentifier(tenant, identifier)
       // What was typed is not kept: it may be a password in the wrong field.
-      const payload = { account_id: account?.id ?? randomUUID(), language, ip }
-      await outbox.add(tenant, kind, [{ destination: kind, payload }])
+      const accountId = account?.id ?? randomUUID()
+      const payload = { account_id: accountId, language, ip }
+      const destination = laneOf(tenant, accountId, about)
+      await outbox.add(tenant, kind, [{ destination, payload }])
     },
     look,
     minLength: ({ tenant, id }) => accounts.minLength(tenant, id),

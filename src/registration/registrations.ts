@@ -7,7 +7,7 @@ import type { Clients, DeclaredClient } from '../clients/clients.ts'
 import { withoutAnswer } from '../clients/sector-documents.ts'
 import { sectorOf } from '../clients/subjects.ts'
 import { DomainError, isDomainError } from '../errors.ts'
-import type { Limiter } from '../limits/limiter.ts'
+import type { Limiter, Share } from '../limits/limiter.ts'
 import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import type { Revocations } from '../revocation/revocations.ts'
@@ -71,6 +71,8 @@ export interface Registered {
   registrationAccessToken: string
 }
 
+/** Of all that register without a token. */
+const ofTenant: Share = { limit: 'registration_tenant', subject: 'all' }
 /** Registrations that may wait for others of their process: they count in one place (`registered.add`). */
 const mostWaiting = 32
 
@@ -95,6 +97,15 @@ export function createRegistrations(
     const policy = await policies.of(tenant)
     if (policy.mode === 'off') throw new DomainError('not_found', { detail: 'registration is off' })
     return policy
+  }
+
+  /** Only what is registered in the end counts for the tenant: others could close it with requests that cost nothing. */
+  async function counted<T>(tenant: string, work: () => Promise<T>): Promise<T> {
+    await limiter.take(tenant, ofTenant)
+    return work().catch(async (error: unknown) => {
+      await limiter.giveBack(tenant, ofTenant)
+      throw error
+    })
   }
 
   const wrongToken = (detail: string) => new DomainError('registration_token_invalid', { detail })
@@ -189,12 +200,10 @@ export function createRegistrations(
         throw wrongToken('unknown, used up or expired')
       }
       const network = networkOf(ip)
+      const ofNetwork: Share = { limit: 'registration_network', subject: network }
       if (hash === undefined) {
-        await limiter.take(
-          tenant,
-          { limit: 'registration_network', subject: network },
-          { limit: 'registration_tenant', subject: 'all' },
-        )
+        limiter.assertLeft(tenant, ofTenant)
+        await limiter.take(tenant, ofNetwork)
       }
       const clientId = randomUUID()
       const { declaration, vouched } = await declarationOf(tenant, clientId, body, policy)
@@ -218,7 +227,13 @@ export function createRegistrations(
         await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
         return answer(tenant, clientId, registrationAccessToken, clientSecret)
       }
-      return inTurn(() => database.transaction(add))
+      const work = () => database.transaction(add)
+      if (hash !== undefined) return inTurn(work)
+      return inTurn(() => counted(tenant, work)).catch(async (error: unknown) => {
+        // It is to come again, for no fault of its own.
+        if (isDomainError(error, 'too_many_requests')) await limiter.giveBack(tenant, ofNetwork)
+        throw error
+      })
     },
 
     async read(tenant, clientId, { token }) {

@@ -1,8 +1,14 @@
 import { expect } from 'chai'
+import { addedTogether } from '../../src/audit/together.ts'
+import { noteKeyRefusal } from '../../src/oidc/key-refusals.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
+
+const written = (statements: string[]) =>
+  statements.filter((sql) => sql.includes('insert into audit_events'))
 
 describe('the detail of an audit event', () => {
   it('has no member that its type has not, and the event is written all the same', async () => {
@@ -27,7 +33,7 @@ describe('an audit event that is counted', () => {
     const { statements } = await countingTrips(core.database, () =>
       Promise.all([...come('a', 40), ...come('b', 1)]),
     )
-    expect(statements.filter((sql) => sql.includes('insert into audit_events'))).to.have.length(3)
+    expect(written(statements)).to.have.length(3)
     await Promise.all(come('a', 1))
     const types = ['client.authentication_failed'] as const
     const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
@@ -35,6 +41,105 @@ describe('an audit event that is counted', () => {
     expect(counts).to.have.deep.members([
       ['a', { endpoint: '/0', count: 41 }],
       ['b', { endpoint: '/0', count: 1 }],
+    ])
+    await core.close()
+  })
+})
+
+describe('what is added together', () => {
+  it('is written once with what came last, and after a failure of what came before', async () => {
+    const writes: [id: string, row: string, times: number][] = []
+    let end = Promise.withResolvers<void>()
+    const add = addedTogether<string>((id, row, times) => {
+      writes.push([id, row, times])
+      return end.promise
+    })
+    const before = [add('a', 'first'), add('b', 'only')]
+    const together = ['second', 'third', 'last'].map((row) => add('a', row))
+    expect(writes.splice(0)).to.deep.equal([
+      ['a', 'first', 1],
+      ['b', 'only', 1],
+    ])
+    const failed = end
+    end = Promise.withResolvers<void>()
+    failed.reject(new Error('away'))
+    const outcomes = await Promise.allSettled(before)
+    expect(outcomes.map(({ status }) => status)).to.deep.equal(['rejected', 'rejected'])
+    await new Promise(setImmediate)
+    expect(writes.splice(0)).to.deep.equal([['a', 'last', 3]])
+    let isOver = false
+    const over = Promise.all(together.slice(1)).then(() => {
+      isOver = true
+    })
+    const later = add('a', 'later')
+    await new Promise(setImmediate)
+    expect(isOver).to.equal(false)
+    expect(writes).to.deep.equal([])
+    end.resolve()
+    await Promise.all([over, later])
+    expect(writes.splice(0)).to.deep.equal([['a', 'later', 1]])
+    const again = add('a', 'again')
+    expect(writes, 'at once, as nothing is under way').to.deep.equal([['a', 'again', 1]])
+    await again
+  })
+})
+
+describe('an audit event that is noticed again and again', () => {
+  afterEach(backToPresent)
+  const refused = { mechanism: 'dpop', key: 'missing' } as const
+
+  it('is written once a day, which a process remembers unless it was undone', async () => {
+    const core = await openNode(await freshStorage(anyStorage))
+    travel(0)
+    const notice = (clientId: string) =>
+      core.audit.recordOnce(
+        'default',
+        { type: 'token.key_refused', clientId, detail: refused },
+        clientId,
+      )
+    const outcomes: boolean[] = []
+    const { statements } = await countingTrips(core.database, async () => {
+      for (let i = 0; i < 3; i++) outcomes.push(await notice('a'))
+    })
+    expect(outcomes).to.deep.equal([true, false, false])
+    expect(written(statements)).to.have.length(1)
+    const undone = core.database.transaction(async () => {
+      expect(await notice('b')).to.equal(true)
+      throw new Error('undone')
+    })
+    expect((await undone.catch((error: Error) => error)).message).to.equal('undone')
+    expect(await notice('b')).to.equal(true)
+    travel(86_400)
+    expect(await notice('a')).to.equal(true)
+    await core.close()
+  })
+
+  it('costs a flood two statements when it is a token without its key, and counts all', async () => {
+    const core = await openNode(await freshStorage(anyStorage))
+    travel(0)
+    const before = core.counters.read().dpop_key_missing ?? 0
+    const note = (clientId: string, endpoint = 'userinfo', of: object = {}) =>
+      noteKeyRefusal(
+        { tenant: 'default', audit: core.audit, counters: core.counters },
+        { ...refused, endpoint, event: { clientId, ...of } },
+      )
+    await note('a')
+    const { statements } = await countingTrips(core.database, () =>
+      Promise.all(Array.from({ length: 40 }, () => note('a'))),
+    )
+    expect(written(statements)).to.have.length(2)
+    await note('a', 'token')
+    await note('b')
+    await note('b', 'userinfo', { familyId: 'f' })
+    await note('b', 'userinfo', { accountId: 'p' })
+    expect(core.counters.read().dpop_key_missing).to.equal(before + 45)
+    const types = ['token.key_refused'] as const
+    const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
+    expect(events.map(({ clientId, detail }) => [clientId, detail])).to.have.deep.members([
+      ['a', { ...refused, endpoint: 'userinfo' }],
+      ['a', { ...refused, endpoint: 'userinfo', count: 40 }],
+      ['a', { ...refused, endpoint: 'token' }],
+      ...Array.from({ length: 3 }, () => ['b', { ...refused, endpoint: 'userinfo' }]),
     ])
     await core.close()
   })

@@ -272,11 +272,11 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
       }
     })
     expect(counted).to.deep.equal({ missing: 2, other: 1 })
-    const family = decodeJwt(jwt.access_token)['fid'] as string
-    const all = await server.core.audit.ofFamily('default', family)
+    const { fid: family, sub } = decodeJwt(jwt.access_token)
+    const all = await server.core.audit.ofFamily('default', family as string)
     const events = all.filter(({ type }) => type !== 'token.issued')
-    expect(events.map(({ detail }) => detail?.['endpoint'])).to.deep.equal(
-      Array.from({ length: 3 }, () => 'userinfo'),
+    expect(events.map(({ accountId, detail }) => [accountId, detail?.['endpoint']])).to.deep.equal(
+      Array.from({ length: 3 }, () => [sub, 'userinfo']),
     )
   })
 

@@ -1,8 +1,12 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import { limits } from '../../src/limits/limits.ts'
+import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { arriveSignedIn } from '../people/story.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { anyStorage } from '../support/any-storage.ts'
+import { boot, freshStorage, type TestServer } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
 import { authorizeUrl, codeFor, redeem, refresh, signIn, tokensIn } from '../support/protocol.ts'
@@ -12,6 +16,8 @@ import {
   selfDeclared as metadata,
   registrar,
 } from '../support/registering.ts'
+import { backToPresent, travel } from '../support/time-travel.ts'
+import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 describe('clients that register themselves, and operators', () => {
@@ -44,6 +50,19 @@ describe('clients that register themselves, and operators', () => {
     expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)
     // Within one there are others, which are a part of it.
     expect(most).to.be.at.most(3)
+  })
+
+  it('are judged without a look at the signing keys in the database, unless one is to be made', async () => {
+    const { clients, database, registrations, signing } = server.core
+    const caller = { token: undefined, ip: '198.51.100.1' }
+    const { statements } = await countingTrips(database, () =>
+      registrations.register(defaultTenant, metadata, caller),
+    )
+    expect(statements.filter((sql) => sql.includes('registered_clients'))).not.to.deep.equal([])
+    expect(statements.filter((sql) => sql.includes('signing_keys'))).to.deep.equal([])
+    const other = { ...web, client_id: 'other-alg', id_token_signed_response_alg: 'EdDSA' }
+    await clients.declare(defaultTenant, other)
+    expect((await signing.list(defaultTenant)).map(({ alg }) => alg)).to.include('EdDSA')
   })
 
   it('that change themselves and are given up at that moment do not stop each other', async () => {
@@ -252,5 +271,51 @@ describe('clients that register themselves, and operators', () => {
     })
     expect(app.page.root.querySelector('#redirect-host')?.textContent).to.equal('com.evil.app:')
     expect(app.page.root.querySelectorAll('.kt-notice'), 'not this machine alone').to.have.length(1)
+  })
+})
+
+describe('clients that register themselves, in a flood', () => {
+  afterEach(backToPresent)
+
+  it('count for the tenant when they are registered, and for nobody where there was no turn (C25)', async () => {
+    const core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
+    await core.firstStart()
+    await core.registrationPolicies.declare(
+      defaultTenant,
+      registrationPolicy.parse({ mode: 'open' }),
+    )
+    travel(1)
+    const register = (ip: string, body: object = metadata) =>
+      core.registrations.register(defaultTenant, { ...body }, { token: undefined, ip }).then(
+        () => 'registered',
+        (error: Error & { code: string }) => error.code,
+      )
+    const leave = (left: number) => {
+      const cost = limits.registration_tenant.most - left
+      return core.limiter.note(defaultTenant, {
+        limit: 'registration_tenant',
+        subject: 'all',
+        cost,
+      })
+    }
+    await leave(1)
+    const bad = { ...metadata, redirect_uris: ['javascript:1'] }
+    for (const ip of ['198.51.1.1', '198.51.2.1', '198.51.3.1']) {
+      expect(await register(ip, bad)).to.equal('redirect_uri_invalid')
+    }
+    expect(await register('198.51.4.1')).to.equal('registered')
+    expect(await register('198.51.5.1')).to.equal('too_many_requests')
+
+    travel(7200)
+    const { most } = limits.registration_network
+    await leave(2 * most)
+    const all = Array.from({ length: 2 * most }, (_, i) => `198.51.${6 + (i % 2)}.1`)
+    const outcomes = await Promise.all(all.map((ip) => register(ip)))
+    const turnedAway = all.filter((_, i) => outcomes[i] === 'too_many_requests')
+    expect(turnedAway).not.to.deep.equal([])
+    for (const ip of turnedAway) expect(await register(ip)).to.equal('registered')
+    expect(await register('198.51.6.1')).to.equal('too_many_requests')
+    expect(await register('198.51.8.1')).to.equal('too_many_requests')
+    await core.close()
   })
 })

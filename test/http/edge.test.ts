@@ -114,7 +114,10 @@ describe('http/edge: who called', () => {
     ['fe80::1%eth0', '6.6.6.6', 'fe80::1'],
     ['10.0.0.1', "'; drop table", '10.0.0.1'],
     ['::ffff:10.0.0.1', '::ffff:203.0.113.9', '203.0.113.9'],
+    ['10.0.0.1', '::FFFF:cb00:7109', '203.0.113.9'],
+    ['10.0.0.1', '0:0:0:0:0:ffff:203.0.113.9', '203.0.113.9'],
     ['fd00::1', '2001:db8::9', '2001:db8::9'],
+    ['fd00::1', '2001:0DB8:0000:00::9', '2001:db8::9'],
   ] as const) {
     it(`is ${caller} for ${peer} saying "${forwarded ?? ''}" (CVE-2023-36456 class)`, () => {
       expect(call(peer, forwarded, proxies)).to.equal(caller)

@@ -322,6 +322,36 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(lockout).to.include({ failures: 5, refused: 2 })
   })
 
+  it('is mailed ahead of a flood where the browser is known, or nobody of its network has asked lately', async () => {
+    const { accounts, outbox, passwordReset } = server.core
+    const create = async (name: string) => {
+      const address = `${name}-${randomUUID()}@example.com`
+      await accounts.declare(defaultTenant, { email: address, password: alice.password })
+      return address
+    }
+    const people = { late: await create('late'), first: await create('first'), known: email }
+    const agent = newAgent()
+    const { page } = await arrive(server, web, {}, agent)
+    await agent.submit(page, { fields: { username: email, password: alice.password } })
+    await outbox.stop()
+    const by = (ip: string) => ({ ip, language: 'en' }) as const
+    for (let i = 0; i < 80; i++) {
+      const name = i === 40 ? people.late : `nobody-${i}@example.com`
+      await passwordReset.ask(defaultTenant, name, by(`127.0.0.${i}`))
+    }
+    await passwordReset.ask(defaultTenant, people.first, by('198.51.100.1'))
+    await ask(people.known, agent)
+    const began = mailbox.mails.length
+    outbox.start()
+    const arrived = () =>
+      mailbox.mails
+        .slice(began)
+        .filter(({ subject }) => /Choose a new password/.test(subject))
+        .map(({ to }) => to)
+    await eventually('all are mailed', () => arrived().length === 3)
+    expect(arrived()[2]).to.equal(people.late)
+  })
+
   it('says that nothing was typed', async () => {
     expectFormAgain(await ask('  '), 400, 'forgot-form', /Enter your/)
     expect(textOf(await newAgent().get('/password/sent'))).to.match(/on its way/)

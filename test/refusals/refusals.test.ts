@@ -87,14 +87,16 @@ onAnyStorage('refusals', (kind) => {
     }
     const { refusals, counters } = server.core
     const before = counters.read().refusal_not_kept ?? 0
-    for (let i = 0; i < 40; i++) {
-      const id = randomUUID()
+    const noteIn = (tenant: string) => {
       const error = 'use_dpop_nonce'
-      const about = { id, tenant: 'default', endpoint: 'token', clientId: 'nonces', error }
+      const about = { id: randomUUID(), tenant, endpoint: 'token', clientId: 'nonces', error }
       refusals.note({ ...about, check: 'dpop_nonce' }, values)
     }
+    for (let i = 0; i < 40; i++) noteIn('default')
     expect(asked).to.equal(20)
     expect(counters.read().refusal_not_kept).to.equal(before + 20)
+    noteIn('another')
+    expect(asked, 'a client of the same name in another tenant').to.equal(21)
   })
 
   it('tell of a flood once, with the networks that it comes from, and of nothing less', () => {
@@ -112,6 +114,8 @@ onAnyStorage('refusals', (kind) => {
     }
     tellAfter(69, () => '192.0.2.1')
     expect(lines).to.deep.equal([])
+    tellAfter(50, () => '192.0.2.1')
+    expect(lines.splice(0)).to.have.length(1)
     tellAfter(3000, (i) => (i % 2 ? '192.0.2.7' : `2001:db8:${i.toString(16)}:1::1`))
     expect(lines).to.have.length(1)
     expect(lines[0]).to.include({ level: 'warn', 'check.client_secret': 3000, networks: 1000 })
@@ -120,7 +124,7 @@ onAnyStorage('refusals', (kind) => {
     expect(told).to.have.length(5)
   })
 
-  it('stay bounded in a flood that is of all clients, too, and are kept again after it', () => {
+  it('stay bounded in a flood that is of all clients, too, and are kept again after it', async () => {
     travel(7200)
     const { refusals } = server.core
     let kept = 0
@@ -136,8 +140,12 @@ onAnyStorage('refusals', (kind) => {
     comeOf(1500)
     expect(kept).to.equal(1000)
     travel(10)
+    await refusals.flush()
     comeOf(1500)
     expect(kept).to.equal(1050)
+    travel(-86_400)
+    comeOf(10)
+    expect(kept, 'though the clock was set back').to.equal(1060)
   })
 
   it('stay bounded in a flood: some of each kind are kept', async () => {

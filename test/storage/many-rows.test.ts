@@ -90,7 +90,7 @@ if (servicesFound()) {
       )
       await core.database.execute('analyze outbox')
       const store = createOutboxStore(core)
-      const appetite = { kind: 'a-kind', most: 8, mostPerDestination: 4, paused: [], lease: 60_000 }
+      const appetite = { kind: 'a-kind', most: 8, mostPerDestination: 4, except: [], lease: 60_000 }
       const take = async () => expect(await store.take(appetite)).to.have.length(4)
       expect(await rowsRead(core, 'outbox', take)).to.be.below(100)
     })

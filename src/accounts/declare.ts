@@ -20,7 +20,7 @@ export function createDeclare({
   database,
   store,
   passwords,
-  chosenPasswords: { hashAhead, setChosen },
+  chosenPasswords: { hashAhead, hashOfChosen, setChosen },
   insert,
   audit,
 }: {
@@ -34,10 +34,14 @@ export function createDeclare({
 }) {
   type Found = NonNullable<Awaited<ReturnType<typeof store.byIdentifier>>>
 
-  /** @param found the account, if there is one. @throws DomainError `password_policy`, `hash_queue_full` */
+  /**
+   * @param found the account, if there is one
+   * @throws DomainError `hash_queue_full`, or what `hash` throws
+   */
   async function ready(
     wanted: NewAccount & { password: string },
     found: Found | undefined,
+    hash: typeof hashAhead,
   ): Promise<ReadyDeclared> {
     const against = found?.password?.hash
     const isCurrent =
@@ -45,14 +49,14 @@ export function createDeclare({
       against !== undefined &&
       (await passwords.verify(wanted.password, against, found.account.id))
     if (isCurrent) return { against }
-    return { against, chosen: await hashAhead(wanted.password, { ...found?.account, ...wanted }) }
+    return { against, chosen: await hash(wanted.password, { ...found?.account, ...wanted }) }
   }
 
   async function readyDeclared(
     tenant: string,
     wanted: NewAccount & { password: string },
   ): Promise<ReadyDeclared> {
-    return ready(wanted, await store.byIdentifier(tenant, wanted.email))
+    return ready(wanted, await store.byIdentifier(tenant, wanted.email), hashAhead)
   }
 
   async function create(
@@ -62,7 +66,7 @@ export function createDeclare({
   ): Promise<void> {
     const { passwordHash: hash } = wanted
     const given = hasPassword(wanted)
-      ? (ahead?.chosen ?? (await ready(wanted, undefined)).chosen)
+      ? (ahead?.chosen ?? (await hashOfChosen(tenant, undefined, wanted.password, wanted)))
       : hash !== undefined && { hash, short: false }
     await database.transaction(async () => {
       const accountId = await insert(tenant, wanted)
@@ -114,7 +118,9 @@ export function createDeclare({
     if (hasPassword(wanted)) {
       // Who changed the password meanwhile has made what was found ahead worthless.
       const isFresh = ahead !== undefined && ahead.against === password?.hash
-      const { chosen } = isFresh ? ahead : await ready(wanted, found)
+      const hash: typeof hashAhead = (chosen, owner) =>
+        hashOfChosen(tenant, account.id, chosen, owner)
+      const { chosen } = isFresh ? ahead : await ready(wanted, found, hash)
       if (chosen) await setChosen(tenant, account.id, chosen)
       return chosen !== undefined
     }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { identifierKey } from '../accounts/account.ts'
+import type { ReadyDeclared } from '../accounts/declare.ts'
 import type { NewAccount } from '../accounts/new-account.ts'
 import { DomainError, isDomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
@@ -60,10 +61,12 @@ export async function declareAccounts(
   const haveOne = await core.accounts.lists.withPassword(tenant, hashed)
   for (const account of others) {
     const { email } = account
-    const stored = known(account)
-    if (haveOne.has(identifierKey(email))) account.password_hash = undefined
+    const wanted = haveOne.has(identifierKey(email))
+      ? { ...account, password_hash: undefined }
+      : account
+    const [stored, ahead] = [known(account), work.ready.get(account)]
     await collected(email, async () =>
-      note(email, await declareAccount(work, tenant, account, stored)),
+      note(email, await declareAccount(core, tenant, wanted, stored, ahead)),
     )
   }
   const fresh = accounts.filter(isPlain)
@@ -115,14 +118,15 @@ async function setDisabled(
 }
 
 async function declareAccount(
-  { core, ready }: Work,
+  core: Capabilities,
   tenant: string,
   account: DeclaredAccount,
   before: StoredItem | undefined,
+  ahead: ReadyDeclared | undefined,
 ): Promise<Omit<Outcome, 'id'>> {
   if (before && isAsDeclared(account, before)) return { outcome: 'unchanged', secret: undefined }
   const { email, disabled } = account
-  const done = await core.accounts.declare(tenant, wantedOf(account), ready.get(account))
+  const done = await core.accounts.declare(tenant, wantedOf(account), ahead)
   const hasNewPassword = done === 'password_changed'
   if (hasNewPassword) {
     const changed = await core.accounts.byIdentifier(tenant, email)

@@ -209,7 +209,7 @@ export type ClientMetadata = z.infer<typeof clientMetadata>
 const parsed = new WeakMap<Client, z.ZodSafeParseResult<ClientMetadata>>()
 
 /** Members whose schema is `webUri`. */
-const webUriMembers = [
+export const webUriMembers = [
   'client_uri',
   'policy_uri',
   'tos_uri',

@@ -1,4 +1,4 @@
-import { clientMetadata } from '../clients/client.ts'
+import { clientMetadata, webUriMembers } from '../clients/client.ts'
 import { hostnameOf, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
@@ -7,14 +7,8 @@ import { type Registrable, type RegistrationPolicy, registrable } from './policy
 const addresses = [
   'redirect_uris',
   'post_logout_redirect_uris',
-  'client_uri',
-  'policy_uri',
-  'tos_uri',
-  'logo_uri',
-  'jwks_uri',
-  'sector_identifier_uri',
-  'initiate_login_uri',
   'backchannel_logout_uri',
+  ...webUriMembers,
 ] as const
 
 /** What an operator alone may say of a client. The server names clients itself, whatever they ask for. */

@@ -261,7 +261,7 @@ onAnyStorage('scope and resource', (kind) => {
       const ofSpa = await tokensFor(at, spa, all, user)
       const both = { scope: `${all.scope} orders:read`, resource: [api, at.issuer] }
       const ofBoth = await tokensFor(at, web, both, user)
-      const code = await codeFor(at, web, all, user)
+      const codes = [await codeFor(at, web, all, user), await codeFor(at, web, both, user)]
       const started = await startDevice(at, all)
       await declare('first', files, 'files:read')
 
@@ -272,8 +272,10 @@ onAnyStorage('scope and resource', (kind) => {
       const last = await expectRefreshed(at, web, ofBoth, at.issuer)
       const ofApi = tokensIn(await refresh(at, web, last, { resource: api }))
       await expectToken(at, ofApi.access_token, api, false)
-      const redeemed = tokensIn(await redeem(at, web, code))
-      await expectToken(at, redeemed.access_token, at.issuer)
+      for (const code of codes) {
+        const redeemed = tokensIn(await redeem(at, web, code))
+        await expectToken(at, redeemed.access_token, at.issuer)
+      }
       await allowDevice(at, started, user)
       const ofDevice = tokensIn(await askFor(at, started))
       await expectToken(at, ofDevice.access_token, at.issuer)

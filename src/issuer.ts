@@ -307,7 +307,7 @@ export function createIssuer(
           structured,
           tokens: createPlainTokens(provider, context, secrets.keys, access),
           opaque: plainOpaque(provider, context, access),
-          userinfo: plainUserinfo(provider, context, clients, access),
+          userinfo: plainUserinfo(provider, context, clients),
         }),
       })
   return (request, response) => {

@@ -49,7 +49,9 @@ export interface PlainTokens {
 }
 
 /** The request as the resource rules see it: none that narrows anything. */
-const request = { oidc: { params: {}, route: 'token' } } as unknown as KoaContextWithOIDC
+const request = {
+  oidc: { params: {}, route: 'token', entities: {} },
+} as unknown as KoaContextWithOIDC
 
 export function createPlainTokens(
   provider: Provider,

@@ -2,7 +2,6 @@ import type Provider from 'oidc-provider'
 import { claimsOf } from '../accounts/account.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { claimsWithin } from './client-policy.ts'
-import type { ResourceAccess } from './resource-access.ts'
 import type { SecretClients } from './secret-clients.ts'
 
 /**
@@ -19,7 +18,6 @@ export function plainUserinfo(
   provider: Provider,
   { tenant, grants }: IssuerContext,
   clients: SecretClients,
-  access: ResourceAccess,
 ): PlainUserinfo {
   return async (presented) => {
     const token = await provider.AccessToken.find(presented)
@@ -27,7 +25,7 @@ export function plainUserinfo(
     if (!token || clientId === undefined || accountId === undefined) return undefined
     if (token.isSenderConstrained() || token.claims?.userinfo !== undefined) return undefined
     const scopes = new Set(scope.split(' '))
-    if (!scopes.has('openid') || token.aud !== (await access.default()).identifier) return undefined
+    if (!scopes.has('openid')) return undefined
     const client = await clients.declared(clientId)
     const { userinfo_signed_response_alg: signed, userinfo_encrypted_response_alg: sealed } =
       client?.metadata ?? {}

@@ -2,6 +2,7 @@ import type { Client as EngineClient } from 'oidc-provider'
 import {
   type ResourceServer as EngineResource,
   errors,
+  type Grant,
   type KoaContextWithOIDC,
 } from 'oidc-provider'
 import { implicitDefault, openidScopes, type ResourceServer } from '../resources/resource-server.ts'
@@ -47,11 +48,10 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     return (await resources.default(tenant)) ?? implicitDefault(issuer)
   }
 
+  /** The issuer is one whatever is declared: what was allowed before there was a default is bound to it. */
   async function find(identifier: string): Promise<ResourceServer | undefined> {
-    const found = await resources.find(tenant, identifier)
-    if (found) return found
-    const fallback = await defaultServer()
-    return fallback.identifier === identifier ? fallback : undefined
+    const fallback = identifier === issuer ? implicitDefault(issuer) : undefined
+    return (await resources.find(tenant, identifier)) ?? fallback
   }
 
   /**
@@ -91,14 +91,21 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       // A token is for one resource: who names several at the token endpoint is refused, not served in part.
       if (oneOf && Array.isArray(ctx.oidc.params?.['resource'])) return [...oneOf]
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
-      return oneOf[0] as string
+      const { Grant: grant } = ctx.oidc.entities
+      // Which one was the default is in the grant, which a plain request has yet to read.
+      if (oneOf.length > 1 && !grant) return [...oneOf]
+      return oneOf.find((each) => wasDefault(grant, each)) ?? (oneOf[0] as string)
     },
     async getResourceServerInfo(ctx, identifier, client) {
-      const server = await find(identifier)
+      const { route, entities } = ctx.oidc
+      const redeems = route === 'token'
+      // Where it is deleted, userinfo is left of it to those who were allowed that.
+      const isLeft = redeems && wasDefault(entities.Grant, identifier)
+      const server = (await find(identifier)) ?? (isLeft ? implicitDefault(issuer) : undefined)
       if (!server) throw new errors.InvalidTarget(undefined, 'there is no such resource server')
       const reachable = server.forIntrospectionClients
         ? await scopesOfIntrospecting(ctx, server, client)
-        : reachableScopes(ctx.oidc.params ?? {}, server, client)
+        : reachableScopes(ctx.oidc.params ?? {}, server, client, redeems)
       assertSomethingKnown(ctx, server)
       completeScope(ctx, reachable, client)
       return {
@@ -131,6 +138,11 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
   }
 }
 
+/** Whether a resource server was the default one when a person allowed it the OpenID scopes. */
+function wasDefault(grant: Grant | undefined, identifier: string): boolean {
+  return scopeSet(grant?.getResourceScope(identifier)).has('openid')
+}
+
 /**
  * The scopes of a resource server that a client may have (architecture §7).
  *
@@ -141,12 +153,15 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
  *
  * Who registered itself reaches only servers that are marked `open`, whatever the rows say. The revocation feed is for
  * who introspects, as `scopesOfIntrospecting` says.
+ * @param redeems what a person allowed: the grant says whether the OpenID scopes are among it, also when another resource
+ *   server has become the default since
  * @throws errors.InvalidTarget, errors.InvalidScope
  */
 function reachableScopes(
   asked: Record<string, unknown>,
   server: ResourceServer,
   client: EngineClient,
+  redeems = false,
 ): Set<string> {
   const listed = client['resources'] as string[] | undefined
   if (listed && !listed.includes(server.identifier)) {
@@ -163,7 +178,8 @@ function reachableScopes(
   if (alone && Array.isArray(asked['resource'])) {
     throw new errors.InvalidTarget('a token is for one resource')
   }
-  const offered = [...server.scopes, ...(server.default && !alone ? openidScopes : [])]
+  const hasOpenid = (server.default || redeems) && !alone
+  const offered = [...server.scopes, ...(hasOpenid ? openidScopes : [])]
   const registered = client['registered_scope']
   const allowed = registered === undefined ? undefined : scopeSet(registered)
   if (alone && !listed && !server.default && !server.scopes.some((name) => allowed?.has(name))) {

@@ -52,8 +52,8 @@ export const resourceServerDeclaration = z.strictObject({
 })
 
 /**
- * What requests that name no resource are for where no resource server is declared the default one: the issuer
- * itself, which offers userinfo.
+ * The issuer itself, which offers userinfo: what requests that name no resource are for where no resource server is
+ * declared the default one.
  */
 export function implicitDefault(issuer: string): ResourceServer {
   return {

@@ -89,11 +89,17 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       return rows.map(toAssignment)
     },
 
-    /** Rows written: none when the subject has it already. @throws a foreign key violation for an unknown subject */
+    /**
+     * Rows written: none when the subject has it already.
+     * @throws a foreign key violation for an unknown client, that of a check for an account that is unknown or deleted
+     */
     insert({ id, subject, role, reach, createdAt }: Assignment): Promise<number> {
       return database.execute(
         `insert into role_assignments (tenant_id, id, account_id, client_id, role, reach, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing`,
+         values ($1, $2,
+           (select id from accounts where tenant_id = $1 and id = $3 and deleted_at is null for share),
+           $4, $5, $6, $7)
+         on conflict do nothing`,
         [tenant, id, ...idsOf(subject), role, reach, new Date(createdAt)],
       )
     },

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
-import { isForeignKeyViolation } from '../storage/violations.ts'
+import { isCheckViolation, isForeignKeyViolation } from '../storage/violations.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { createRoleStore } from './role.store.ts'
 import { type AdminRole, type Assignment, everywhere, type Subject } from './role.ts'
@@ -61,7 +61,7 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
       createdAt: clock.now(),
     }
     const written = await store.insert(assignment).catch((cause: unknown) => {
-      if (!isForeignKeyViolation(cause)) throw cause
+      if (!isForeignKeyViolation(cause) && !isCheckViolation(cause)) throw cause
       throw new DomainError('subject_unknown', { detail: { ...subject }, cause })
     })
     return written > 0 ? assignment : undefined

@@ -23,6 +23,9 @@ export function isForeignKeyViolation(error: unknown): boolean {
   return driverError(error)?.code === '23503'
 }
 
+/** Whether a row broke a rule of its table (SQLSTATE 23514). */
+export const isCheckViolation = (error: unknown): boolean => driverError(error)?.code === '23514'
+
 /** Whether a lock was not to be had in time (SQLSTATE 55P03). */
 export const isLockTimeout = (error: unknown): boolean => driverError(error)?.code === '55P03'
 

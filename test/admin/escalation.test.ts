@@ -7,6 +7,7 @@ import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/ad
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
 import type { StoryClient } from '../support/protocol.ts'
 
@@ -120,6 +121,37 @@ describe('a role in the admin API', () => {
     expectCode(await send(token, 'DELETE', `/roles/${wider?.id}`), 404, 'not_found')
     const listed = (await send(token, 'GET', '/roles')).json() as { items: { reach: string }[] }
     expect(new Set(listed.items.map(({ reach }) => reach))).to.deep.equal(new Set(['acme']))
+  })
+
+  it('is given to nobody who is deleted, nor in that moment', async () => {
+    const { core } = server
+    const { account } = await core.accounts.create(defaultTenant, { email: 'leaver@example.com' })
+    const body = { account_id: account.id, role: 'auditor', reach: everywhere }
+    const deleted = Promise.withResolvers<void>()
+    const waited = Promise.withResolvers<void>()
+    const deletion = core.database.transaction(async () => {
+      await core.revocations.deleteAccount(account, { by: 'operator' })
+      deleted.resolve()
+      await waited.promise
+    })
+    await deleted.promise
+    let isOver = false
+    const given = send(owner, 'POST', '/roles', { body }).finally(() => {
+      isOver = true
+    })
+    await eventually('given or waiting', async () => {
+      // One connection is the embedded storage's all.
+      if (isOver || anyStorage === 'embedded') return true
+      const waiting = await core.database.query(
+        `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return waiting.length > 0
+    })
+    waited.resolve()
+    await deletion
+    expectCode(await given, 404, 'subject_unknown')
+    expectCode(await send(owner, 'POST', '/roles', { body }), 404, 'subject_unknown')
+    expect(await core.roles.of({ accountId: account.id })).to.deep.equal([])
   })
 
   it('is given, taken and seen where that is permitted, and not where another role reaches', async () => {

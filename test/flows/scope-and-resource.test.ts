@@ -3,7 +3,8 @@ import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { api, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
+import { allowDevice, askFor, startDevice } from '../support/devices.ts'
+import { alice, api, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
   authorizeUrl,
@@ -14,9 +15,12 @@ import {
   introspect,
   post,
   redeem,
+  refresh,
   signIn,
+  type Tokens,
   tokensFor,
   tokensIn,
+  userinfo,
 } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -161,6 +165,19 @@ onAnyStorage('scope and resource', (kind) => {
     }
   })
 
+  it('a resource that is named twice is one (RFC 8707 §2)', async () => {
+    const twice = { resource: [api, api] }
+    const nothing = { ...twice, scope: 'nonsense', nonce: undefined }
+    expectReturned(await ask(web, nothing), 'invalid_scope')
+    const code = await codeFor(server, web, { ...twice, scope: 'openid orders:read' }, agent)
+    const held = tokensIn(await redeem(server, web, code, twice))
+    const again = tokensIn(await refresh(server, web, held, twice))
+    const fields = { ...twice, grant_type: 'client_credentials' }
+    const ofMachine = tokensIn(await post(server, '/token', machine, fields))
+    for (const { access_token } of [held, again, ofMachine])
+      expect(decodeJwt(access_token).aud).to.equal(api)
+  })
+
   it('the audience is the resource, one for each token (P-028, P-056)', async () => {
     const both = { scope: 'openid orders:read mail:send', resource: [api, mail] }
     const code = await codeFor(server, web, both, agent)
@@ -202,5 +219,103 @@ onAnyStorage('scope and resource', (kind) => {
       headers: { authorization: `Bearer ${tokens.access_token}` },
     })
     expect(page.status, page.body).to.equal(200)
+  })
+
+  describe('when another resource server becomes the default one (architecture §7)', () => {
+    const all = { scope: 'openid email offline_access' }
+    const files = 'https://files.example.com'
+    const declare = (tenant: string, identifier: string, scope: string) =>
+      server.core.resources.declare(tenant, { identifier, scopes: [scope], default: true })
+
+    async function newTenant(id: string): Promise<TestServer> {
+      await server.core.tenants.declare({ id, name: id })
+      await furnish(server, id)
+      return { ...server, issuer: `${server.issuer}/t/${id}` }
+    }
+
+    /** Its token is for this, and good for userinfo or not. */
+    async function expectToken(at: TestServer, token: string, aud: string, isForUserinfo = true) {
+      expect(decodeJwt(token).aud).to.equal(aud)
+      const page = await userinfo(at, token)
+      expect(page.status, page.body).to.equal(isForUserinfo ? 200 : 401)
+      if (isForUserinfo) expect(page.json()).to.include({ email: alice.email })
+    }
+
+    /** The same of what a refresh brings, and the one after it. */
+    async function expectRefreshed(
+      at: TestServer,
+      client: typeof web | typeof spa | typeof tv,
+      held: Tokens,
+      aud: string,
+    ) {
+      const first = tokensIn(await refresh(at, client, held))
+      const second = tokensIn(await refresh(at, client, first))
+      for (const { access_token } of [first, second]) await expectToken(at, access_token, aud)
+      return second
+    }
+
+    it('what was for the issuer stays so', async () => {
+      const at = await newTenant('first')
+      const user = createUserAgent()
+      const held = await tokensFor(at, web, all, user)
+      const ofSpa = await tokensFor(at, spa, all, user)
+      const both = { scope: `${all.scope} orders:read`, resource: [api, at.issuer] }
+      const ofBoth = await tokensFor(at, web, both, user)
+      const codes = [await codeFor(at, web, all, user), await codeFor(at, web, both, user)]
+      const started = await startDevice(at, all)
+      await declare('first', files, 'files:read')
+
+      expect(await introspect(at, web, held.access_token)).to.include({ active: true })
+      await expectToken(at, held.access_token, at.issuer)
+      await expectRefreshed(at, web, held, at.issuer)
+      await expectRefreshed(at, spa, ofSpa, at.issuer)
+      const last = await expectRefreshed(at, web, ofBoth, at.issuer)
+      const ofApi = tokensIn(await refresh(at, web, last, { resource: api }))
+      await expectToken(at, ofApi.access_token, api, false)
+      for (const code of codes) {
+        const redeemed = tokensIn(await redeem(at, web, code))
+        await expectToken(at, redeemed.access_token, at.issuer)
+      }
+      await allowDevice(at, started, user)
+      const ofDevice = tokensIn(await askFor(at, started))
+      await expectToken(at, ofDevice.access_token, at.issuer)
+      await expectRefreshed(at, tv, ofDevice, at.issuer)
+      await expectToken(at, (await tokensFor(at, web, all, user)).access_token, files)
+    })
+
+    it('what was for the one before keeps the OpenID scopes, also once that is deleted', async () => {
+      const at = await newTenant('moved')
+      await declare('moved', mail, 'mail:send')
+      const user = createUserAgent()
+      const wide = { scope: `${all.scope} mail:send` }
+      const held = await tokensFor(at, web, wide, user)
+      const both = { scope: `${wide.scope} orders:read`, resource: [api, mail] }
+      const ofBoth = await tokensFor(at, web, both, user)
+      const onlyApi = await tokensFor(at, spa, { scope: 'openid orders:read', resource: api }, user)
+      const code = await codeFor(at, web, wide, user)
+      await declare('moved', files, 'files:read')
+
+      await expectToken(at, held.access_token, mail)
+      const later = await expectRefreshed(at, web, held, mail)
+      expect(scopesOf(later.access_token)).to.have.members([
+        'openid',
+        'email',
+        'offline_access',
+        'mail:send',
+      ])
+      const laterOfBoth = await expectRefreshed(at, web, ofBoth, mail)
+      await expectToken(at, tokensIn(await redeem(at, web, code)).access_token, mail)
+
+      await server.core.resources.delete('moved', mail)
+      await expectToken(at, later.access_token, mail)
+      const last = await expectRefreshed(at, web, later, at.issuer)
+      expect(scopesOf(last.access_token)).to.have.members(['openid', 'email', 'offline_access'])
+      await expectRefreshed(at, web, laterOfBoth, at.issuer)
+
+      // Nobody was ever allowed userinfo by this one.
+      await expectToken(at, onlyApi.access_token, api, false)
+      await server.core.resources.delete('moved', api)
+      expectRefusal(await refresh(at, spa, onlyApi), 400, 'invalid_target')
+    })
   })
 })

@@ -5,6 +5,7 @@ import { claimsFor, denialsNaming, type TraceClaims } from '../access-token.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { assertNonce } from '../dpop-nonces.ts'
 import type { ResourceAccess } from '../resource-access.ts'
+import { scopeSet } from '../scopes.ts'
 import type { StructuredTokens } from '../structured-tokens.ts'
 import { currentTokenRequest } from '../token-request.ts'
 import { shortLivedAdapter } from './short-lived.ts'
@@ -37,11 +38,13 @@ export function accessTokenAdapter(
   }
 
   /**
-   * Userinfo belongs to the default resource server: a token of another one is none there (ASVS 9.2.3).
+   * Userinfo belongs to the default resource server, and to what was that when it was allowed `openid`, which no other
+   * one has: a token of another one is none there (ASVS 9.2.3).
    * @throws errors.InvalidToken, in the engine's words, which come too late: it looks for `openid` first
    */
   async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload> {
-    if (token.aud !== (await access.default()).identifier)
+    const hasOpenid = scopeSet(token.scope).has('openid')
+    if (!hasOpenid && token.aud !== (await access.default()).identifier)
       throw new errors.InvalidToken('token audience prevents accessing the userinfo endpoint')
     const metadata = await clients.metadata(tenant, token.clientId ?? '')
     if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)

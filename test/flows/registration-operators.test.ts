@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import type { Core } from '../../src/core.ts'
 import { limits } from '../../src/limits/limits.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -19,6 +21,7 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 
 describe('clients that register themselves, and operators', () => {
   let server: TestServer
@@ -275,21 +278,50 @@ describe('clients that register themselves, and operators', () => {
 })
 
 describe('clients that register themselves, in a flood', () => {
-  afterEach(backToPresent)
+  let core: Core
+  beforeEach(async () => {
+    core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
+    await core.firstStart()
+    const policy = registrationPolicy.parse({ mode: 'open' })
+    await core.registrationPolicies.declare(defaultTenant, policy)
+    travel(1)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await core?.close()
+  })
+
+  const register = (ip: string, body: object = metadata, token?: string) =>
+    core.registrations.register(defaultTenant, { ...body }, { token, ip }).then(
+      () => 'registered',
+      (error: Error & { code: string }) => error.code,
+    )
+
+  it('wait for no stranger where they have a token, and for their turn no longer than five seconds', async () => {
+    const { registrations, database } = core
+    const { transaction } = database
+    const isHeld = new AsyncLocalStorage<true>()
+    const [begun, standstill] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    database.transaction = async (work) => {
+      if (isHeld.getStore()) {
+        begun.resolve()
+        await standstill.promise
+      }
+      return transaction(work)
+    }
+    const { token } = await registrations.initialTokens.create(defaultTenant, { uses: 1 })
+    remember(token)
+    const first = isHeld.run(true, () => register('198.51.1.1'))
+    await begun.promise
+    const second = register('198.51.2.1')
+    expect(await register('198.51.3.1', metadata, token)).to.equal('registered')
+    travel(6)
+    standstill.resolve()
+    expect(await Promise.all([first, second])).to.deep.equal(['registered', 'too_many_requests'])
+    expect(await register('198.51.2.1'), 'the next one').to.equal('registered')
+  })
 
   it('count for the tenant when they are registered, and for nobody where there was no turn (C25)', async () => {
-    const core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
-    await core.firstStart()
-    await core.registrationPolicies.declare(
-      defaultTenant,
-      registrationPolicy.parse({ mode: 'open' }),
-    )
-    travel(1)
-    const register = (ip: string, body: object = metadata) =>
-      core.registrations.register(defaultTenant, { ...body }, { token: undefined, ip }).then(
-        () => 'registered',
-        (error: Error & { code: string }) => error.code,
-      )
     const leave = (left: number) => {
       const cost = limits.registration_tenant.most - left
       return core.limiter.note(defaultTenant, {
@@ -316,6 +348,5 @@ describe('clients that register themselves, in a flood', () => {
     for (const ip of turnedAway) expect(await register(ip)).to.equal('registered')
     expect(await register('198.51.6.1')).to.equal('too_many_requests')
     expect(await register('198.51.8.1')).to.equal('too_many_requests')
-    await core.close()
   })
 })

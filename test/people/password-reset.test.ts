@@ -358,6 +358,28 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(arrived()[3]).to.equal(people.late)
   })
 
+  it('comes first from a network that has not asked in this tenant for ten minutes', async () => {
+    const { database, outbox, passwordReset, tenants } = server.core
+    await tenants.declare({ id: 'acme', name: 'Acme' })
+    await outbox.stop()
+    travel(0)
+    const laneIn = async (tenant: string, ip: string) => {
+      await passwordReset.ask(tenant, email, { ip, language: 'en' })
+      const rows = await database.query<{ destination: string }>(
+        `delete from outbox where kind = 'password_reset' returning destination`,
+      )
+      return rows.map(({ destination }) => destination).join()
+    }
+    expect(await laneIn(defaultTenant, '203.0.113.1')).to.equal('password_reset first')
+    expect(await laneIn(defaultTenant, '203.0.113.2')).to.equal('password_reset others')
+    expect(await laneIn('acme', '203.0.113.3')).to.equal('password_reset first')
+    travel(599)
+    expect(await laneIn(defaultTenant, '203.0.113.4')).to.equal('password_reset others')
+    travel(600)
+    expect(await laneIn(defaultTenant, '203.0.113.5')).to.equal('password_reset first')
+    outbox.start()
+  })
+
   it('says that nothing was typed', async () => {
     expectFormAgain(await ask('  '), 400, 'forgot-form', /Enter your/)
     expect(textOf(await newAgent().get('/password/sent'))).to.match(/on its way/)

@@ -1,7 +1,11 @@
 import { isIPv6 } from 'node:net'
 
+/** 64:ff9b::/96, what NAT64 puts before an IPv4 address (RFC 6052 §2.1). */
+const nat64 = [0x64, 0xff9b, 0, 0, 0, 0].join(':')
+
 /**
- * The network that an address belongs to, as far as one caller usually commands it: /24 of IPv4, /48 of IPv6.
+ * The network that an address belongs to, as far as one caller usually commands it: /24 of IPv4, also behind NAT64, where
+ * all of it would be one network; /48 of IPv6.
  * @param address as the edge writes it: IPv4 never as IPv6, no zone
  */
 export function networkOf(address: string): string {
@@ -13,9 +17,9 @@ export function networkOf(address: string): string {
     ...groups(head),
     ...(address.includes('::') ? Array.from({ length: missing }, () => '0') : []),
     ...groups(tail),
-  ]
-  return `${all
-    .slice(0, 3)
-    .map((group) => Number.parseInt(group, 16).toString(16))
-    .join(':')}::/48`
+  ].map((group) => Number.parseInt(group, 16))
+  const [high = 0, low = 0] = all.slice(6)
+  if (all.slice(0, 6).join(':') === nat64) return `${high >> 8}.${high & 255}.${low >> 8}.0/24`
+  const network = all.slice(0, 3).map((group) => group.toString(16))
+  return `${network.join(':')}::/48`
 }

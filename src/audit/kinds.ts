@@ -120,7 +120,7 @@ export const auditKinds = {
     }),
   ),
   'account.unlocked': done('account', detailOf({ ...by, failures: count })),
-  'account.reset_requested': done('anybody'),
+  'account.reset_requested': done('anybody', none, days.short),
   'account.email_verified': done('account'),
   'account.email_change_requested': done('account', addresses),
   'account.email_changed': done('account', addresses),

@@ -16,7 +16,7 @@ export interface Limiter {
    * @throws DomainError `too_many_requests` with the seconds to wait
    */
   take(tenant: string, ...shares: Share[]): Promise<void>
-  /** For what turned out not to count. */
+  /** For what turned out not to count. Never fails, so that it hides no failure that it comes after. */
   giveBack(tenant: string, ...shares: Share[]): Promise<void>
   /** Counts what has happened already; refuses nothing. */
   note(tenant: string, ...shares: Share[]): Promise<void>

@@ -1,3 +1,4 @@
+import { setBounded } from '../bounded-map.ts'
 import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -62,6 +63,8 @@ const keptDays = 7
 const alike = { burst: 20, oneEvery: 10_000 }
 /** The same of all together: clients are known by name, and a flood may be of all of them. */
 const together = { burst: 1000, oneEvery: 200 }
+/** Checks with clients that are remembered: when there are so many, all together leave no room before the first is full again. */
+const mostRemembered = 2000
 const longestText = 1000
 
 export function createRefusals({
@@ -90,13 +93,12 @@ export function createRefusals({
     const subject = JSON.stringify([tenant, check, clientId])
     const [own, all] = [withOneMore(subject, alike, now), withOneMore('', together, now)]
     if (own === undefined || all === undefined) return false
-    fullAgain.set(subject, own).set('', all)
+    setBounded(fullAgain, '', all, mostRemembered)
+    setBounded(fullAgain, subject, own, mostRemembered)
     return true
   }
 
   async function write(): Promise<void> {
-    const now = clock.now()
-    for (const [subject, at] of fullAgain) if (at <= now) fullAgain.delete(subject)
     if (waiting.length === 0) return
     const rows = waiting
     waiting = []

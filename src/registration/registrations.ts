@@ -73,7 +73,10 @@ export interface Registered {
 
 /** Of all that register without a token. */
 const ofTenant: Share = { limit: 'registration_tenant', subject: 'all' }
-/** Registrations that may wait for others of their process: they count in one place (`registered.add`). */
+/**
+ * Registrations that may wait for others of their process: they count in one place (`registered.add`). Those with a token
+ * wait for each other alone, and not for strangers.
+ */
 const mostWaiting = 32
 
 export function createRegistrations(
@@ -91,7 +94,8 @@ export function createRegistrations(
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)
   const statements = createSoftwareStatements(deps)
-  const inTurn = createTurns(mostWaiting)
+  const strangersInTurn = createTurns(clock, mostWaiting)
+  const inTurn = createTurns(clock, mostWaiting)
 
   async function policyOf(tenant: string): Promise<RegistrationPolicy> {
     const policy = await policies.of(tenant)
@@ -229,7 +233,7 @@ export function createRegistrations(
       }
       const work = () => database.transaction(add)
       if (hash !== undefined) return inTurn(work)
-      return inTurn(() => counted(tenant, work)).catch(async (error: unknown) => {
+      return strangersInTurn(() => counted(tenant, work)).catch(async (error: unknown) => {
         // It is to come again, for no fault of its own.
         if (isDomainError(error, 'too_many_requests')) await limiter.giveBack(tenant, ofNetwork)
         throw error

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import { addedTogether } from '../../src/audit/together.ts'
 import { noteKeyRefusal } from '../../src/oidc/key-refusals.ts'
@@ -42,6 +43,30 @@ describe('an audit event that is counted', () => {
       ['a', { endpoint: '/0', count: 41 }],
       ['b', { endpoint: '/0', count: 1 }],
     ])
+    await core.close()
+  })
+})
+
+describe('an audit event that is counted in a transaction', () => {
+  it('is undone with it, and those that come beside it are not', async () => {
+    const core = await openNode(await freshStorage(anyStorage))
+    const detail = { endpoint: '/token' }
+    const event = { type: 'client.authentication_failed', clientId: 'a', detail } as const
+    const count = () => core.audit.count('default', event, 'a')
+    const outside = AsyncLocalStorage.snapshot()
+    const beside: Promise<void>[] = []
+    const undone = core.database.transaction(async () => {
+      beside.push(outside(count))
+      const inside = count()
+      beside.push(outside(count))
+      await inside
+      throw new Error('undone')
+    })
+    expect((await undone.catch((error: Error) => error)).message).to.equal('undone')
+    await Promise.all(beside)
+    const types = ['client.authentication_failed'] as const
+    const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
+    expect(events.map((each) => each.detail)).to.deep.equal([{ ...detail, count: 2 }])
     await core.close()
   })
 })
@@ -116,12 +141,13 @@ describe('an audit event that is noticed again and again', () => {
 
   it('costs a flood two statements when it is a token without its key, and counts all', async () => {
     const core = await openNode(await freshStorage(anyStorage))
-    travel(0)
+    // Of midnight there are an hour and a day.
+    travel(86_460 - ((Date.now() / 1000) % 86_400))
     const before = core.counters.read().dpop_key_missing ?? 0
-    const note = (clientId: string, endpoint = 'userinfo', of: object = {}) =>
+    const note = (clientId: string, endpoint = 'userinfo', of: object = {}, how: object = {}) =>
       noteKeyRefusal(
         { tenant: 'default', audit: core.audit, counters: core.counters },
-        { ...refused, endpoint, event: { clientId, ...of } },
+        { ...refused, ...how, endpoint, event: { clientId, ...of } },
       )
     await note('a')
     const { statements } = await countingTrips(core.database, () =>
@@ -133,12 +159,16 @@ describe('an audit event that is noticed again and again', () => {
     await note('b', 'userinfo', { familyId: 'f' })
     await note('b', 'userinfo', { accountId: 'p' })
     expect(core.counters.read().dpop_key_missing).to.equal(before + 45)
+    await note('b', 'userinfo', {}, { key: 'other' })
+    await note('b', 'userinfo', {}, { mechanism: 'mtls' })
     const types = ['token.key_refused'] as const
     const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
     expect(events.map(({ clientId, detail }) => [clientId, detail])).to.have.deep.members([
       ['a', { ...refused, endpoint: 'userinfo' }],
       ['a', { ...refused, endpoint: 'userinfo', count: 40 }],
       ['a', { ...refused, endpoint: 'token' }],
+      ['b', { ...refused, key: 'other', endpoint: 'userinfo' }],
+      ['b', { ...refused, mechanism: 'mtls', endpoint: 'userinfo' }],
       ...Array.from({ length: 3 }, () => ['b', { ...refused, endpoint: 'userinfo' }]),
     ])
     await core.close()

@@ -75,6 +75,11 @@ describe('attempts: the network of an address', () => {
     ['2001:0DB8:00ab:ffff::', '2001:db8:ab::/48'],
     ['fe80:1:2:3:4:5:6:7', 'fe80:1:2::/48'],
     ['::', '0:0:0::/48'],
+    ['64:ff9b::cb00:7107', '203.0.113.0/24'],
+    ['64:ff9b::a00:0', '10.0.0.0/24'],
+    ['64:FF9B:0:0:0:0:c000:2ff', '192.0.2.0/24'],
+    ['64:ff9b::1:cb00:7107', '64:ff9b:0::/48'],
+    ['64:ff9b:1::cb00:7107', '64:ff9b:1::/48'],
   ] as const) {
     it(`${address} is in ${network}`, () => {
       expect(networkOf(address)).to.equal(network)

@@ -99,6 +99,8 @@ onServices('limiter without Redis', () => {
     const { limiter, counters } = nodes.a
     await limiter.take(tenant, share('away', most))
     await refusalOf(limiter.take(tenant, share('away')), 'too_many_requests')
+    await limiter.giveBack(tenant, share('away'))
+    await limiter.take(tenant, share('away'))
     await nodes.b.limiter.take(tenant, share('away'))
     expect(counters.read().limits_local).to.be.greaterThan(0)
   })

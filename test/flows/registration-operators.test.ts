@@ -1,5 +1,7 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
+import type { Core } from '../../src/core.ts'
 import { limits } from '../../src/limits/limits.ts'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
@@ -19,6 +21,7 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 
 describe('clients that register themselves, and operators', () => {
   let server: TestServer
@@ -33,16 +36,21 @@ describe('clients that register themselves, and operators', () => {
   it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
     const { registrations, database } = server.core
     const { transaction } = database
-    let [underWay, most] = [0, 0]
+    let [underWay, most, refused] = [0, 0, 0]
+    const full = Promise.withResolvers<void>()
     database.transaction = async (work) => {
       most = Math.max(most, ++underWay)
+      await full.promise
       return transaction(work).finally(() => underWay--)
     }
     const caller = { token: undefined, ip: '192.0.2.1' }
     const ask = () =>
       registrations.register(defaultTenant, metadata, caller).then(
         () => 'registered',
-        (error: Error & { code: string }) => error.code,
+        (error: Error & { code: string }) => {
+          if (++refused === 7) full.resolve()
+          return error.code
+        },
       )
     const outcomes = await Promise.all(Array.from({ length: 40 }, ask))
     database.transaction = transaction
@@ -275,21 +283,55 @@ describe('clients that register themselves, and operators', () => {
 })
 
 describe('clients that register themselves, in a flood', () => {
-  afterEach(backToPresent)
+  let core: Core
+  beforeEach(async () => {
+    core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
+    await core.firstStart()
+    const policy = registrationPolicy.parse({ mode: 'open' })
+    await core.registrationPolicies.declare(defaultTenant, policy)
+    travel(1)
+  })
+  afterEach(async () => {
+    backToPresent()
+    await core?.close()
+  })
+
+  const register = (ip: string, body: object = metadata, token?: string) =>
+    core.registrations.register(defaultTenant, { ...body }, { token, ip }).then(
+      () => 'registered',
+      (error: Error & { code: string }) => error.code,
+    )
+
+  it('wait for no stranger where they have a token, and for their turn no longer than five seconds', async () => {
+    const { registrations, database } = core
+    const { transaction } = database
+    const isHeld = new AsyncLocalStorage<true>()
+    const [begun, standstill] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    database.transaction = async (work) => {
+      if (isHeld.getStore()) {
+        begun.resolve()
+        await standstill.promise
+      }
+      return transaction(work)
+    }
+    const { token } = await registrations.initialTokens.create(defaultTenant, { uses: 1 })
+    remember(token)
+    const first = isHeld.run(true, () => register('198.51.0.1'))
+    await begun.promise
+    let answered = 0
+    const others = Array.from({ length: 40 }, (_, i) =>
+      register(`198.51.${i + 1}.1`).finally(() => answered++),
+    )
+    await eventually('the others wait, or found no room', () => answered === 8)
+    expect(await register('198.51.1.2', metadata, token)).to.equal('registered')
+    travel(6)
+    standstill.resolve()
+    expect(await first).to.equal('registered')
+    expect(new Set(await Promise.all(others))).to.deep.equal(new Set(['too_many_requests']))
+    expect(await register('198.51.1.1'), 'the next one').to.equal('registered')
+  })
 
   it('count for the tenant when they are registered, and for nobody where there was no turn (C25)', async () => {
-    const core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
-    await core.firstStart()
-    await core.registrationPolicies.declare(
-      defaultTenant,
-      registrationPolicy.parse({ mode: 'open' }),
-    )
-    travel(1)
-    const register = (ip: string, body: object = metadata) =>
-      core.registrations.register(defaultTenant, { ...body }, { token: undefined, ip }).then(
-        () => 'registered',
-        (error: Error & { code: string }) => error.code,
-      )
     const leave = (left: number) => {
       const cost = limits.registration_tenant.most - left
       return core.limiter.note(defaultTenant, {
@@ -298,6 +340,14 @@ describe('clients that register themselves, in a flood', () => {
         cost,
       })
     }
+    const { most } = limits.registration_network
+    const sector = { subject_type: 'pairwise', sector_identifier_uri: 'https://10.1.2.3/' }
+    const failing = { ...metadata, ...sector }
+    for (let i = 0; i < most; i++) {
+      expect(await register('198.51.9.1', failing)).to.equal('client_metadata_invalid')
+    }
+    expect(await register('198.51.9.1', failing)).to.equal('too_many_requests')
+
     await leave(1)
     const bad = { ...metadata, redirect_uris: ['javascript:1'] }
     for (const ip of ['198.51.1.1', '198.51.2.1', '198.51.3.1']) {
@@ -307,7 +357,6 @@ describe('clients that register themselves, in a flood', () => {
     expect(await register('198.51.5.1')).to.equal('too_many_requests')
 
     travel(7200)
-    const { most } = limits.registration_network
     await leave(2 * most)
     const all = Array.from({ length: 2 * most }, (_, i) => `198.51.${6 + (i % 2)}.1`)
     const outcomes = await Promise.all(all.map((ip) => register(ip)))
@@ -316,6 +365,5 @@ describe('clients that register themselves, in a flood', () => {
     for (const ip of turnedAway) expect(await register(ip)).to.equal('registered')
     expect(await register('198.51.6.1')).to.equal('too_many_requests')
     expect(await register('198.51.8.1')).to.equal('too_many_requests')
-    await core.close()
   })
 })

@@ -118,6 +118,11 @@ describe('http/edge: who called', () => {
     ['10.0.0.1', '0:0:0:0:0:ffff:203.0.113.9', '203.0.113.9'],
     ['fd00::1', '2001:db8::9', '2001:db8::9'],
     ['fd00::1', '2001:0DB8:0000:00::9', '2001:db8::9'],
+    [
+      'fd00::1',
+      '1111:2222:3333:4444:5555:6666:123.123.123.123%eth0',
+      '1111:2222:3333:4444:5555:6666:7b7b:7b7b',
+    ],
   ] as const) {
     it(`is ${caller} for ${peer} saying "${forwarded ?? ''}" (CVE-2023-36456 class)`, () => {
       expect(call(peer, forwarded, proxies)).to.equal(caller)

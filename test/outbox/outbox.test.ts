@@ -229,4 +229,25 @@ onAnyStorage('the outbox', (kind) => {
     await stopping
     expect((await list())[0]).to.include({ state: 'delivered' })
   })
+
+  it('has resets come first from a network that has not asked in this tenant for ten minutes', async () => {
+    const { database, outbox, passwordReset, tenants } = nodes.a
+    await Promise.all([outbox.stop(), nodes.b.outbox.stop()])
+    await tenants.declare({ id: 'acme', name: 'Acme' })
+    travel(0)
+    const laneIn = async (tenant: string, ip: string) => {
+      await passwordReset.ask(tenant, 'nobody@example.com', { ip, language: 'en' })
+      const rows = await database.query<{ destination: string }>(
+        `delete from outbox where kind = 'password_reset' returning destination`,
+      )
+      return rows.map(({ destination }) => destination).join()
+    }
+    expect(await laneIn(defaultTenant, '203.0.113.1')).to.equal('password_reset first')
+    expect(await laneIn(defaultTenant, '203.0.113.2')).to.equal('password_reset others')
+    expect(await laneIn('acme', '203.0.113.3')).to.equal('password_reset first')
+    travel(599)
+    expect(await laneIn(defaultTenant, '203.0.113.4')).to.equal('password_reset others')
+    travel(600)
+    expect(await laneIn(defaultTenant, '203.0.113.5')).to.equal('password_reset first')
+  })
 })

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { sweepExpired } from '../../src/retention.ts'
+import { mySweep } from '../../src/storage/sweep.ts'
 import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
 
 onEachStorage('retention', (kind) => {
@@ -14,8 +15,10 @@ onEachStorage('retention', (kind) => {
     const real = database.execute
     const statements: [string, unknown[]][] = []
     database.execute = (sql, parameters = []) => {
+      const sweeps = sql.includes('skip locked')
+      if (sweeps) expect(sql, 'by one node at a time').to.include(mySweep)
       // Signing keys, and the periods of processes, are few, whatever the traffic.
-      const grows = sql.includes('skip locked') && !/signing_keys|served_periods/.test(sql)
+      const grows = sweeps && !/signing_keys|served_periods/.test(sql)
       if (grows) statements.push([sql, parameters])
       return real(sql, parameters)
     }

@@ -1,3 +1,4 @@
+import { decodeProtectedHeader } from 'jose'
 import type { Context, Middleware } from 'koa'
 import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ReplayableAnswer } from '../families/replay.ts'
@@ -156,19 +157,29 @@ async function prolong(
 }
 
 /**
- * The same tokens again, with what is left of their life. Another question gets a new access token with the same
- * successor, and so does a question whose answer has expired meanwhile.
+ * Whether the keys that signed an answer are still published: one that was revoked is not, and no client could verify
+ * its ID token. A MAC names no key, and what is encrypted that of the client.
  */
-async function replay(
-  { tenant, families, clock }: IssuerContext,
-  ctx: Context,
-  request: TokenRequest,
-) {
+function isVerifiable({ tenant, signing }: IssuerContext, { access_token, id_token }: Body) {
+  const kids = signing.known(tenant)?.published.map(({ kid }) => kid)
+  return [access_token, id_token].every((token) => {
+    if (typeof token !== 'string' || token.split('.').length !== 3) return true
+    const { kid } = decodeProtectedHeader(token)
+    return kid === undefined || kids?.includes(kid)
+  })
+}
+
+/**
+ * The same tokens again, with what is left of their life. Another question gets a new access token with the same
+ * successor, and so does a question whose answer has expired meanwhile, or was signed by a key that was revoked.
+ */
+async function replay(context: IssuerContext, ctx: Context, request: TokenRequest) {
+  const { tenant, families, clock } = context
   const { answer, hash } = request.replay as NonNullable<TokenRequest['replay']>
   const left = Math.floor((answer.expiresAt - clock.now()) / 1000)
   const same = JSON.stringify(askedOf(ctx)) === JSON.stringify(answer.asked)
   ctx.body =
-    same && left > 0
+    same && left > 0 && isVerifiable(context, answer.body)
       ? { ...answer.body, expires_in: left }
       : { ...(ctx.body as Body), refresh_token: answer.body['refresh_token'] }
   await families.replayed(tenant, request.familyId as string, hash, request.presenter)

@@ -91,6 +91,17 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     })
   })
 
+  it('says how clients authenticate at revocation and introspection: as at the token endpoint (RFC 8414 §2)', async () => {
+    const metadata = await read('/.well-known/openid-configuration')
+    for (const said of ['auth_methods_supported', 'auth_signing_alg_values_supported']) {
+      const expected = metadata[`token_endpoint_${said}`]
+      expect(expected, said).to.be.an('array').that.is.not.empty
+      for (const endpoint of ['revocation_endpoint', 'introspection_endpoint']) {
+        expect(metadata[`${endpoint}_${said}`], `${endpoint}_${said}`).to.deep.equal(expected)
+      }
+    }
+  })
+
   it('has the public halves of usable keys, and no others (P-068, K-28)', async () => {
     const { keys } = (await read('/jwks')) as { keys: Record<string, string>[] }
     expect(keys.map(({ alg }) => alg)).to.include.members(['ES256', 'RS256'])

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { decodeProtectedHeader } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { itOnAny, onAnyStorage } from '../support/any-storage.ts'
 import { boot, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
@@ -89,6 +90,21 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(narrower.refresh_token).to.equal(answer.refresh_token)
     expect(narrower.access_token).to.not.equal(answer.access_token)
     expect(narrower.scope).to.equal('orders:read')
+  })
+
+  test('gets tokens that can be verified, not those of a key that was revoked meanwhile (R-10)', async () => {
+    const first = await tokensFor(server, web, offline)
+    const answer = tokensIn(await refresh(server, web, first))
+    let again = answer
+    for (const token of ['access_token', 'id_token'] as const) {
+      const kid = decodeProtectedHeader(again[token] as string).kid as string
+      await server.core.signing.revoke('default', kid)
+      again = tokensIn(await refresh(server, web, first))
+      expect(again.refresh_token).to.equal(answer.refresh_token)
+      expect(decodeProtectedHeader(again[token] as string).kid, token).to.not.equal(kid)
+    }
+    expect(await introspect(server, web, again.access_token)).to.include({ active: true })
+    tokensIn(await refresh(server, web, again))
   })
 
   it('gets it also when its own idle end came meanwhile (ASVS 10.4.8)', async () => {

@@ -164,7 +164,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
   it('who sends cookies to what programs call gets nothing else for them, nor loses them (K-23)', async () => {
     const signedIn = createUserAgent()
     const mine = await tokensFor(server, spa, {}, signedIn)
-    const cookie = (await signedIn.cookies(server.issuer)).map((one) => one.cookieString()).join('; ')
+    const cookie = await signedIn.jar.getCookieString(server.issuer)
     expect(cookie).to.include('session=')
     const bearer = { authorization: `Bearer ${mine.access_token}` }
     const wanted = { response_type: 'code', redirect_uri: callback, scope: 'openid' }

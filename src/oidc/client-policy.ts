@@ -58,14 +58,23 @@ export function ownTokensOnly(
   throw new errors.InvalidRequest('client is not authorized to revoke the presented token')
 }
 
-/** Browser apps call from the origins of their redirect URIs; userinfo may be called by any client's (K-23). */
+/**
+ * Browser apps call from the origins of their redirect URIs; userinfo may be called by any client's (K-23). An opaque
+ * origin (`null`) is nobody's, also where a redirect URI has none (Fetch §3.3.1).
+ *
+ * The token endpoint may be called with the browser's credentials, which keycloak-js insists on: it reads no cookie, so
+ * they change nothing there.
+ */
 export function allowsOrigin(
   ctx: KoaContextWithOIDC,
   origin: string,
   client: EngineClient,
 ): boolean {
   if (ctx.oidc.route !== 'userinfo' && client.clientAuthMethod !== 'none') return false
-  return (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+  if (origin === 'null') return false
+  const isOwn = (client.redirectUris ?? []).some((uri) => URL.parse(uri)?.origin === origin)
+  if (isOwn && ctx.oidc.route === 'token') ctx.set('Access-Control-Allow-Credentials', 'true')
+  return isOwn
 }
 
 /**

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
+import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
@@ -165,7 +166,42 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     ])
     for (const [i, page] of pages.entries()) {
       expect(page.headers.get('access-control-allow-origin'), `${i}`).to.equal(origin)
-      expect(page.headers.has('access-control-allow-credentials')).to.equal(false)
+      // The token endpoint alone, once it knows whose page it is.
+      const allowed = page.headers.get('access-control-allow-credentials')
+      expect(allowed, `${i}`).to.equal(i < 4 ? 'true' : null)
+    }
+  })
+
+  it('who sends cookies to what programs call gets nothing else for them, nor loses them (K-23)', async () => {
+    const signedIn = createUserAgent()
+    const mine = await tokensFor(server, spa, {}, signedIn)
+    const cookie = await signedIn.jar.getCookieString(server.issuer)
+    expect(cookie).to.include('session=')
+    const bearer = { authorization: `Bearer ${mine.access_token}` }
+    const wanted = { response_type: 'code', redirect_uri: callback, scope: 'openid' }
+    const calls: [path: string, fields: Record<string, string | undefined>, headers?: object][] = [
+      ['/token', { grant_type: 'authorization_code', code: 'x', redirect_uri: callback }],
+      ['/token', { grant_type: 'refresh_token' }],
+      ['/token', { grant_type: 'refresh_token', refresh_token: mine.refresh_token }],
+      ['/userinfo', {}],
+      ['/userinfo', {}, bearer],
+      ['/par', wanted],
+      ['/revoke', {}],
+    ]
+    const bare = ['request-id', 'date', 'content-length']
+    for (const [path, fields, headers] of calls) {
+      const [without, sent] = await Promise.all(
+        [{}, { cookie }].map((more) =>
+          post(server, path, spa, fields, { origin, ...headers, ...more }),
+        ),
+      )
+      const seen = [without, sent].map((page) => ({
+        status: page?.status,
+        names: Object.keys(page?.json() ?? {}),
+        headers: [...(page?.headers ?? [])].filter(([name]) => !bare.includes(name)),
+      }))
+      expect(seen[1], path).to.deep.equal(seen[0])
+      expect(sent?.headers.has('set-cookie'), path).to.equal(false)
     }
   })
 
@@ -183,6 +219,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
       expect(page.status).to.equal(204)
       expect(page.headers.get('access-control-allow-origin')).to.equal(origin)
       expect(page.headers.get('access-control-allow-headers')).to.match(/authorization/i)
+      expect(page.headers.has('access-control-allow-credentials')).to.equal(false)
     }
   })
 
@@ -190,9 +227,22 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     const agent = createUserAgent()
     const ofSpa = await tokensFor(server, spa, {}, agent)
     const fields = { grant_type: 'refresh_token', refresh_token: ofSpa.refresh_token }
-    const foreign = await post(server, '/token', spa, fields, { origin: evil })
-    expect(foreign.status).to.equal(400)
-    expect(foreign.headers.has('access-control-allow-origin')).to.equal(false)
+    const native = { ...spa, client_id: 'app', redirect_uris: ['com.example.app:/callback'] }
+    await server.core.clients.declare(defaultTenant, { ...native, application_type: 'native' })
+    for (const [client, from] of [
+      [spa, evil],
+      [spa, 'null'],
+      [native, 'null'],
+      [spa, '*'],
+    ] as const) {
+      const foreign = await post(server, '/token', client, fields, { origin: from })
+      expect(foreign.status, from).to.equal(400)
+      expect(foreign.json()).to.include({ error: 'invalid_request' })
+      const allowed = [...foreign.headers.keys()].filter((name) => /allow-(o|c)/.test(name))
+      expect(allowed, from).to.deep.equal([])
+    }
+    const noPage = await post(server, '/token', spa, { grant_type: 'refresh_token' })
+    expect(noPage.headers.has('access-control-allow-credentials')).to.equal(false)
     expect((await refresh(server, spa, ofSpa)).status, 'it was not used').to.equal(200)
     const confidential = await post(server, '/token', web, fields, { origin })
     expect(confidential.headers.has('access-control-allow-origin')).to.equal(false)

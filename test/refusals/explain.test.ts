@@ -318,7 +318,7 @@ onAnyStorage('explain', (kind) => {
         return refresh(server, web, both)
       },
       'refresh_token_known',
-      /received +\[87 characters\] of family [\w-]{22}\n[^]*\nfamily +Ended \d{4}-\S+Z: revoked/,
+      /received +\[91 characters\] of family [\w-]{22}\n[^]*\nfamily +Ended \d{4}-\S+Z: revoked/,
     ],
     [
       'a refresh token long after it was used',

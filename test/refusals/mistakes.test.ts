@@ -129,7 +129,7 @@ describe('explain leads to the mistake in one step', () => {
       travel(120)
       const { check, text } = await why(refresh(server, spa, first))
       expect(check).to.equal('refresh_token_once')
-      expect(text).to.match(/^received +\[87 characters\] of family [\w-]{22}$/m)
+      expect(text).to.match(/^received +\[91 characters\] of family [\w-]{22}$/m)
       expect(text).to.match(/^family +Ended \S+: reuse .*"seconds_after_first_use":12\d/m)
       expect(text).to.include(`"successor_used":${String(wasStored)}`)
     }

@@ -1,12 +1,12 @@
 import { DomainError } from '../errors.ts'
 
 /**
- * Runs transactions that would wait for one lock in turn, so that together they hold one connection of this process and
- * not all that there are.
- * @param most that may wait
+ * Runs one piece of work after the other. Transactions that would wait for one lock hold one connection of this process
+ * then, and not all that there are.
+ * @param most that may wait; any number where it is absent
  * @returns throws DomainError `too_many_requests` for one more, else what the work throws
  */
-export function createTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+export function createTurns(most = Infinity): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   let taken = 0
   return async (work) => {

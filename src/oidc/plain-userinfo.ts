@@ -3,6 +3,7 @@ import { claimsOf } from '../accounts/account.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { claimsWithin } from './client-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
+import { scopeSet } from './scopes.ts'
 import type { SecretClients } from './secret-clients.ts'
 
 /**
@@ -23,10 +24,10 @@ export function plainUserinfo(
 ): PlainUserinfo {
   return async (presented) => {
     const token = await provider.AccessToken.find(presented)
-    const { scope = '', clientId, accountId, grantId } = token ?? {}
+    const { scope, clientId, accountId, grantId } = token ?? {}
     if (!token || clientId === undefined || accountId === undefined) return undefined
     if (token.isSenderConstrained() || token.claims?.userinfo !== undefined) return undefined
-    const scopes = new Set(scope.split(' '))
+    const scopes = scopeSet(scope)
     if (!scopes.has('openid') || token.aud !== (await access.default()).identifier) return undefined
     const client = await clients.declared(clientId)
     const { userinfo_signed_response_alg: signed, userinfo_encrypted_response_alg: sealed } =

@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { revocationsMethods } from './endpoints/revocations.routes.ts'
 import type { Target } from './http/admission.ts'
 import { createProbes } from './http/probes.ts'
+import { withoutQuery } from './http/spelling.ts'
 import {
   createIssuer,
   type IssuerHandler,
@@ -130,7 +131,7 @@ export function createIssuers(
   /** All that is left of a tenant that was disabled: that its tokens are void. */
   async function lastWord(tenant: string, url: string): Promise<IssuerHandler | undefined> {
     const servesOnly = Object.keys(revocationsMethods)
-    if (!servesOnly.includes(url.replace(/\?.*$/s, ''))) return undefined
+    if (!servesOnly.includes(withoutQuery(url))) return undefined
     if (!(await tenants.view(tenant))?.disabled) return undefined
     const keys = await signing.current(tenant)
     const known = suspended.get(tenant)

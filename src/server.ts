@@ -13,6 +13,7 @@ import { createRequestWatch } from './http/observed.ts'
 import { createRefusal } from './http/overloaded.ts'
 import { logRequest } from './http/request.ts'
 import { createRouteNames, unmatched } from './http/route-names.ts'
+import { withoutQuery } from './http/spelling.ts'
 import { openTlsFiles } from './http/tls-files.ts'
 import { traceRequest } from './http/traced.ts'
 import { addresses } from './issuer.ts'
@@ -109,9 +110,8 @@ export async function startServer(
   /** The line that every request has, where no issuer writes it. */
   function tell(request: IncomingMessage, id: string, status: number, began: number): void {
     const { method = '', url = '', headers: sent } = request
-    const [path = ''] = url.split('?')
     const ip = String(sent['x-forwarded-for'])
-    logRequest(log, { id, method, path, status, ip, began })
+    logRequest(log, { id, method, path: withoutQuery(url), status, ip, began })
   }
 
   /** Of no issuer, or of a tenant that is not there, or disabled: no issuer refuses what is asked of it. */

@@ -1,3 +1,4 @@
+import { present } from '../present.ts'
 import { asciiLowerCase } from '../storage/ascii.ts'
 import { countRows } from '../storage/count.ts'
 import type { Database } from '../storage/database.ts'
@@ -101,8 +102,7 @@ const toView = (row: Row): AccountView => ({
   id: row.id,
   email: row.email,
   emailVerified: row.email_verified,
-  ...(row.username === null ? {} : { username: row.username }),
-  ...(row.name === null ? {} : { name: row.name }),
+  ...present({ username: row.username, name: row.name }),
   disabled: row.disabled,
   password: row.one_time === null ? 'none' : row.one_time ? 'one_time' : 'chosen',
   createdAt: row.created_at.getTime(),

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
@@ -80,8 +81,7 @@ export function toAccount(row: AccountRow): Account {
     id: row.id,
     email: row.email,
     emailVerified: row.email_verified,
-    ...(row.username === null ? {} : { username: row.username }),
-    ...(row.name === null ? {} : { name: row.name }),
+    ...present({ username: row.username, name: row.name }),
     roles: row.roles as Role[],
     disabled: row.disabled_at !== null,
     updatedAt: Math.floor(row.updated_at.getTime() / 1000),

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { DomainError } from '../errors.ts'
 
@@ -117,5 +117,5 @@ export async function compilePasswordList(
 
 /** SHA-1 is what published lists are of; it protects nothing here. */
 function sha1(text: string): Buffer {
-  return createHash('sha1').update(text.normalize('NFC')).digest()
+  return hash('sha1', text.normalize('NFC'), 'buffer')
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { identifierKey } from '../accounts/account.ts'
 import { domainOf } from '../mail/address.ts'
 import type { Platform } from '../platform.ts'
+import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -116,8 +117,7 @@ const toIssued = ({ id, kind, email, name, browser }: Row): Issued => ({
   id,
   kind,
   email,
-  ...(name === null ? {} : { name }),
-  ...(browser === null ? {} : { browser }),
+  ...present({ name, browser }),
 })
 
 const toListed = (row: Row): Listed => ({

@@ -5,7 +5,7 @@ import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import type { ListedSession } from '../sessions/session.ts'
 import { assertCovers } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { creationBefore, pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -110,11 +110,6 @@ const familyOf = async (call: Call) => {
   return existing(one, call)
 }
 
-/** Where a page of a list in the order of creation begins. */
-function afterIn(call: Parameters<typeof pagePlace>[0]) {
-  const [createdAt, id] = pagePlace(call) as [number, string] | []
-  return createdAt === undefined || id === undefined ? undefined : { createdAt, id }
-}
 const placeOf = ({ createdAt, id }: { createdAt: number; id: string }) => [createdAt, id]
 
 export const accessRoutes: Route[] = [
@@ -127,8 +122,7 @@ export const accessRoutes: Route[] = [
     response: listOf(session),
     async handle(call) {
       const { limit, account_id: accountId } = call.query
-      const [after] = pagePlace(call)
-      const which = { accountId, after: after as string | undefined, limit: limit + 1 }
+      const which = { accountId, after: textBefore(call), limit: limit + 1 }
       const sessions = await call.core.sessions.page(call.tenant, which)
       return pageOf(call, sessions, sessionOutput, ({ uid }) => [uid])
     },
@@ -162,7 +156,7 @@ export const accessRoutes: Route[] = [
     response: listOf(grant),
     async handle(call) {
       const { limit, account_id: accountId, client_id: clientId } = call.query
-      const page = { after: afterIn(call), limit: limit + 1 }
+      const page = { after: creationBefore(call), limit: limit + 1 }
       const grants = await call.core.grants.list(call.tenant, { accountId, clientId }, page)
       return pageOf(call, grants, grantOutput, placeOf)
     },
@@ -205,7 +199,7 @@ export const accessRoutes: Route[] = [
         accountId: query.account_id,
         clientId: query.client_id,
         live: query.alive,
-        after: afterIn(call),
+        after: creationBefore(call),
         limit: query.limit + 1,
       })
       return pageOf(call, families, familyOutput(core.clock.now()), placeOf)

@@ -8,7 +8,7 @@ import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers, assertScopesFor } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -113,11 +113,10 @@ export const accountRoutes: Route[] = [
     response: listOf(account),
     async handle(call) {
       const { core, tenant, query: asked } = call
-      const [after] = pagePlace(call)
       const { rows, stoppedAt } = await core.accounts.views.page(
         tenant,
         { text: asked.q, disabled: asked.disabled },
-        { after: after as string | undefined, limit: asked.limit + 1 },
+        { after: textBefore(call), limit: asked.limit + 1 },
       )
       return pageOf(call, rows, representation, ({ id }) => [id], stoppedAt)
     },

@@ -3,7 +3,7 @@ import type { StoredEvent } from '../audit/audit.ts'
 import { auditTypes } from '../audit/kinds.ts'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { momentBefore, pageOf } from './page.ts'
 import { momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -72,7 +72,6 @@ export const auditRoutes: Route[] = [
     response: listOf(event),
     async handle(call) {
       const { query } = call
-      const [at, id] = pagePlace(call) as [number, string] | []
       const filter = {
         types: query.type && [query.type],
         accountId: query.account_id,
@@ -82,9 +81,8 @@ export const auditRoutes: Route[] = [
         since: momentOf(query.since),
         until: momentOf(query.until),
       }
-      const after = at === undefined || id === undefined ? undefined : { at, id }
       // One more than asked for says whether there is a next page.
-      const page = { after, limit: query.limit + 1 }
+      const page = { after: momentBefore(call), limit: query.limit + 1 }
       const { events } = await call.core.audit.listEvents(call.tenant, filter, page)
       return pageOf(call, events, representation, (each) => [each.at, each.id])
     },

@@ -5,6 +5,7 @@ import type { ClientView } from '../clients/client-views.ts'
 import type { SectorDocuments } from '../clients/sector-documents.ts'
 import { DomainError } from '../errors.ts'
 import { invalidRequest } from '../http/checked.ts'
+import { scopeSet } from '../oidc/scopes.ts'
 import { present } from '../present.ts'
 import { adminResource } from '../resources/admin-resource.ts'
 import { assertNamesKnown } from '../resources/known-names.ts'
@@ -12,7 +13,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import { everywhere, mayDo, permissions, scopeOf } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertCovers, assertScopesFor, assertScopesOf } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -91,11 +92,7 @@ function isDeputy({ core }: Call, versions: Version[]): boolean {
 }
 
 const hasApiScope = (versions: Version[]) =>
-  versions.some(
-    (version) =>
-      typeof version?.scope === 'string' &&
-      version.scope.split(' ').some((name) => apiScopes.has(name)),
-  )
+  versions.some((version) => [...scopeSet(version?.scope)].some((name) => apiScopes.has(name)))
 
 function assertOwner({ caller }: Call, clientId: string): void {
   if (mayDo(caller.roles, 'roles:write', everywhere)) return
@@ -159,11 +156,10 @@ export const clientRoutes: Route[] = [
     response: listOf(client),
     async handle(call) {
       const { core, tenant, query: asked } = call
-      const [after] = pagePlace(call)
       const { rows, stoppedAt } = await core.clients.views.page(
         tenant,
         { text: asked.q, grantType: asked.grant_type, disabled: asked.disabled },
-        { at: core.clock.now(), after: after as string | undefined, limit: asked.limit + 1 },
+        { at: core.clock.now(), after: textBefore(call), limit: asked.limit + 1 },
       )
       return pageOf(call, rows, representation, ({ clientId }) => [clientId], stoppedAt)
     },

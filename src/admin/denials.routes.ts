@@ -5,7 +5,7 @@ import { explanationOf } from '../refusals/explanation.ts'
 import { printable } from '../refusals/mask.ts'
 import type { Refusal } from '../refusals/refusal.ts'
 import { reachesOf } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { momentBefore, pageOf } from './page.ts'
 import { type Call, momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -77,7 +77,6 @@ export const denialRoutes: Route[] = [
       if (asked.tenant !== undefined && !(await core.tenants.view(asked.tenant))) {
         throw new DomainError('not_found', { detail: { tenant: asked.tenant } })
       }
-      const [at, id] = pagePlace(call) as [number, string] | []
       const found = await core.refusals.list(
         {
           tenants,
@@ -89,10 +88,7 @@ export const denialRoutes: Route[] = [
           since: momentOf(asked.since),
           until: momentOf(asked.until),
         },
-        {
-          after: at === undefined || id === undefined ? undefined : { at, id },
-          limit: asked.limit + 1,
-        },
+        { after: momentBefore(call), limit: asked.limit + 1 },
       )
       return pageOf(call, found, representation, (each) => [each.at, each.id])
     },

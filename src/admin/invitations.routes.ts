@@ -4,7 +4,7 @@ import type { Listed } from '../actions/enrolment-tokens.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -54,8 +54,7 @@ export const invitationRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(invitation),
     async handle(call) {
-      const [after] = pagePlace(call) as [string] | []
-      const page = { after, limit: call.query.limit + 1 }
+      const page = { after: textBefore(call), limit: call.query.limit + 1 }
       const found = await call.core.invitations.page(call.tenant, page)
       return pageOf(call, found, representation, ({ email }) => [email])
     },

@@ -5,9 +5,25 @@ type Place = ReadonlyArray<string | number>
 
 type ListCall = Call<{ limit: number; cursor?: string | undefined }>
 
-/** The values that the page before ended with; none for the first page. @throws DomainError `request_invalid` */
-export function pagePlace({ core, address, query }: ListCall): Place {
-  return placeIn(core.sealer, address, query.cursor) ?? []
+const placeBefore = ({ core, address, query }: ListCall) =>
+  placeIn(core.sealer, address, query.cursor)
+
+/**
+ * The text that the page before ended with, in a list in the order of one; none for the first page.
+ * @throws DomainError `request_invalid`
+ */
+export const textBefore = (call: ListCall) => placeBefore(call)?.[0] as string | undefined
+
+/** The same in a list in the order of a time, and of the ids of what has the same time. */
+export function momentBefore(call: ListCall): { at: number; id: string } | undefined {
+  const [at, id] = (placeBefore(call) ?? []) as [number, string] | []
+  return at === undefined || id === undefined ? undefined : { at, id }
+}
+
+/** The same in a list in the order of creation. */
+export function creationBefore(call: ListCall): { createdAt: number; id: string } | undefined {
+  const before = momentBefore(call)
+  return before && { createdAt: before.at, id: before.id }
 }
 
 /**

@@ -5,7 +5,7 @@ import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
 import { registrationPolicy } from '../registration/policy.ts'
 import type { InitialAccessToken } from '../registration/tokens.store.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { creationBefore, pageOf } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -87,9 +87,7 @@ export const registrationRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(token),
     async handle(call) {
-      const [createdAt, id] = pagePlace(call) as [number, string] | []
-      const after = createdAt === undefined || id === undefined ? undefined : { createdAt, id }
-      const page = { after, limit: call.query.limit + 1 }
+      const page = { after: creationBefore(call), limit: call.query.limit + 1 }
       const found = await call.core.registrations.initialTokens.page(call.tenant, page)
       return pageOf(call, found, representation, (last) => [last.createdAt, last.id])
     },

@@ -3,7 +3,7 @@ import { invalidRequest } from '../http/checked.ts'
 import type { ResourceServerView } from '../resources/resource-server.store.ts'
 import { resourceServerDeclaration } from '../resources/resource-server.ts'
 import { rfc3339 } from '../rfc3339.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -45,9 +45,8 @@ export const resourceServerRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(resourceServer),
     async handle(call) {
-      const [after] = pagePlace(call)
       const servers = await call.core.resources.page(call.tenant, {
-        after: after as string | undefined,
+        after: textBefore(call),
         limit: call.query.limit + 1,
       })
       return pageOf(call, servers, representation, ({ identifier }) => [identifier])

@@ -12,7 +12,7 @@ import {
 } from '../roles/role.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import { assertScopesOf, reachesOf } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -75,8 +75,7 @@ export const roleRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(assignment),
     async handle(call) {
-      const [after] = pagePlace(call)
-      const found = await call.core.roles.page(after as string | undefined, {
+      const found = await call.core.roles.page(textBefore(call), {
         reaches: reachesOf(call.caller, 'roles:read'),
         limit: call.query.limit + 1,
       })

@@ -5,7 +5,7 @@ import { requiredAlgs } from '../signing/signing-key.ts'
 import { defaultTenant, issuerOf, signUpDeclaration, tenantDeclaration } from '../tenants/tenant.ts'
 import type { ListedTenant } from '../tenants/tenants.ts'
 import { assertPermitted } from './caller.ts'
-import { pageOf, pagePlace } from './page.ts'
+import { pageOf, textBefore } from './page.ts'
 import { type Call, paging, type Route, route } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
@@ -60,7 +60,7 @@ export const tenantRoutes: Route[] = [
     query: z.strictObject(paging),
     response: listOf(tenant),
     async handle(call) {
-      const [after = ''] = pagePlace(call)
+      const after = textBefore(call) ?? ''
       const shown = (await call.core.tenants.list())
         .filter(({ id }) => mayDo(call.caller.roles, 'tenants:read', id))
         .filter(({ id }) => id > after)

@@ -1,4 +1,5 @@
 import type { Platform } from '../platform.ts'
+import { present } from '../present.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
@@ -181,6 +182,6 @@ function toRequest(tenant: string, row: Row): BackchannelRequest {
     expiresAt: row.expires_at.getTime(),
     stands: row.stands,
     ...(row.decided_at ? { decidedAt: row.decided_at.getTime() } : {}),
-    ...(row.decision === null ? {} : { decision: row.decision }),
+    ...present({ decision: row.decision }),
   }
 }

@@ -56,7 +56,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
 
 function fromFlags(args: Arguments): Record<string, unknown> {
   const { options } = args
-  const flags = {
+  return present({
     client_id: optionalText(args, 'id'),
     client_name: optionalText(args, 'name'),
     scope: optionalText(args, 'scope'),
@@ -65,8 +65,7 @@ function fromFlags(args: Arguments): Record<string, unknown> {
     backchannel_logout_uri: optionalText(args, 'backchannelLogoutUri'),
     grant_types: options['grant'],
     token_endpoint_auth_method: options['public'] ? 'none' : undefined,
-  }
-  return Object.fromEntries(Object.entries(flags).filter(([, value]) => value !== undefined))
+  })
 }
 
 async function fromFile(file: string, io: Io): Promise<z.infer<typeof clientDeclaration>> {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { rfc3339 } from '../rfc3339.ts'
 import type { Command } from './command.ts'
 import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
@@ -26,11 +27,11 @@ export const rotateSecret: Command<z.infer<typeof input>, Output> = {
   }),
   async execute(core, { tenant, clientId, overlap }) {
     await assertTenant(core, tenant)
-    const ends = new Date(core.clock.now() + overlap * 1000)
+    const ends = core.clock.now() + overlap * 1000
     return {
       client_id: clientId,
       client_secret: await core.clients.rotateSecret(tenant, clientId, overlap),
-      old_secrets_expire_at: ends.toISOString(),
+      old_secrets_expire_at: rfc3339(ends),
     }
   },
   render: ({ client_id, client_secret, old_secrets_expire_at }) =>

@@ -1,11 +1,11 @@
-import { InvalidArgumentError, Option, type Command as Program } from 'commander'
-import { leaf, ofTenant, type Start } from './describe.ts'
+import { Option, type Command as Program } from 'commander'
+import { collect, leaf, numberFrom, ofTenant, type Start } from './describe.ts'
 
 /** What happened: events, and the chain over them. */
 export function describeAudit(program: Program, run: Start): void {
   const audit = program.command('audit').description('what happened, and who did it')
   filtered(leaf(audit, 'audit list', 'list events, newest first', run))
-    .option('--limit <count>', 'number of events, 1000 at most', limit, 50)
+    .option('--limit <count>', 'number of events, 1000 at most', numberFrom(1, 1000), 50)
     .option('--after <place>', 'continue where an earlier page ended')
   filtered(leaf(audit, 'audit export', 'print events as NDJSON, oldest first', run))
   ofTenant(leaf(audit, 'audit verify', 'check whether events were tampered with', run))
@@ -37,13 +37,4 @@ function filtered(command: Program): Program {
     .option('--request <id>', 'of one request')
     .option('--since <time>', 'from this time on: 2026-01-31, 2026-01-31T12:00:00Z, 90m, 12h or 7d')
     .option('--until <time>', 'before this time')
-}
-
-function collect(value: string, earlier?: string[]): string[] {
-  return [...(earlier ?? []), value]
-}
-
-function limit(value: string): number {
-  if (/^\d{1,4}$/.test(value) && Number(value) >= 1 && Number(value) <= 1000) return Number(value)
-  throw new InvalidArgumentError('Expected a number from 1 to 1000.')
 }

@@ -1,6 +1,6 @@
-import { InvalidArgumentError, type Command as Program } from 'commander'
+import type { Command as Program } from 'commander'
 import { longestTtl, mostUses } from '../registration/initial-tokens.ts'
-import { leaf, ofTenant, type Start } from './describe.ts'
+import { leaf, numberFrom, ofTenant, type Start } from './describe.ts'
 
 /** Who may register clients. */
 export function describeRegistration(program: Program, run: Start): void {
@@ -14,16 +14,8 @@ export function describeRegistration(program: Program, run: Start): void {
   )
   ofTenant(create)
     .option('--name <name>', 'whom it is for')
-    .option('--uses <number>', 'how many clients it may register', numberUpTo(mostUses), 1)
-    .option('--ttl <seconds>', 'how long it is valid', numberUpTo(longestTtl), 86_400)
+    .option('--uses <number>', 'how many clients it may register', numberFrom(1, mostUses), 1)
+    .option('--ttl <seconds>', 'how long it is valid', numberFrom(1, longestTtl), 86_400)
   ofTenant(leaf(tokens, 'registration tokens list', 'list the valid tokens', run))
   ofTenant(leaf(tokens, 'registration tokens revoke', 'void a token', run)).argument('<id>')
-}
-
-function numberUpTo(most: number) {
-  return (value: string): number => {
-    const number = Number(value)
-    if (/^\d+$/.test(value) && number >= 1 && number <= most) return number
-    throw new InvalidArgumentError(`expected a whole number from 1 to ${most}.`)
-  }
 }

@@ -1,4 +1,4 @@
-import type { Command as Program } from 'commander'
+import { InvalidArgumentError, type Command as Program } from 'commander'
 import type { Arguments } from './command.ts'
 import type { CommandName } from './commands.ts'
 
@@ -20,4 +20,14 @@ export function leaf(parent: Program, name: Name, description: string, run: Star
 
 export function ofTenant(command: Program): Program {
   return command.option('--tenant <id>', 'which tenant', 'default')
+}
+
+/** For an option that may be repeated. */
+export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value]
+
+/** For an option that is a whole number. */
+export const numberFrom = (least: number, most: number) => (value: string) => {
+  const number = Number(value)
+  if (/^\d+$/.test(value) && number >= least && number <= most) return number
+  throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
 }

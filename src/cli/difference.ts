@@ -1,5 +1,4 @@
 import { isDeepStrictEqual } from 'node:util'
-import { present } from '../present.ts'
 
 /** One member that differs: absent before when it was not there, absent after when it is gone. */
 export interface MemberChange {
@@ -36,10 +35,12 @@ function between(before: object, after: object, prefix: string): MemberChange[] 
     const [was, is] = [old.get(name) as unknown, now.get(name) as unknown]
     if (isDeepStrictEqual(was, is)) return []
     if (isObject(was) && isObject(is)) return between(was, is, `${prefix}${name}.`)
+    // Where null is said, it is a value.
     return [
       {
         path: prefix + name,
-        ...present({ before: was, after: is }),
+        ...(was === undefined ? {} : { before: was }),
+        ...(is === undefined ? {} : { after: is }),
       },
     ]
   })

@@ -1,9 +1,7 @@
 import { access, constants, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from '../../config/config.ts'
-import type { Check } from './check.ts'
-
-type Finding = Omit<Check, 'name'>
+import type { Check, Finding } from './check.ts'
 
 /** Whether what lies in the folders is for the user of the server alone. */
 export async function checkFolders(config: Config): Promise<Check[]> {

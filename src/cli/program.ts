@@ -1,7 +1,7 @@
-import { CommanderError, InvalidArgumentError, Option, Command as Program } from 'commander'
+import { CommanderError, Option, Command as Program } from 'commander'
 import { version } from '../version.ts'
 import { type Arguments, type Io, UsageError } from './command.ts'
-import { leaf, type Name, ofTenant, type Start } from './describe.ts'
+import { collect, leaf, type Name, numberFrom, ofTenant, type Start } from './describe.ts'
 import { describeAccess } from './describe-access.ts'
 import { describeAdmin, force } from './describe-admin.ts'
 import { describeAudit, describeWebhooks } from './describe-audit.ts'
@@ -195,7 +195,12 @@ function describeClients(clients: Program, run: Start): void {
   ofTenant(leaf(clients, 'clients list', 'list the clients', run))
   ofTenant(leaf(clients, 'clients rotate-secret', 'give a client a new secret', run))
     .argument('<client_id>')
-    .option('--overlap <seconds>', 'how long the old secrets stay valid', seconds, 86_400)
+    .option(
+      '--overlap <seconds>',
+      'how long the old secrets stay valid',
+      numberFrom(0, 999_999_999),
+      86_400,
+    )
   for (const [word, description] of [
     ['disable', 'block a client and end everything it holds'],
     ['enable', 'let a disabled client work again'],
@@ -214,15 +219,6 @@ function describeLogouts(logouts: Program, run: Start): void {
     .addOption(
       new Option('--state <state>', 'of one state').choices(['waiting', 'delivered', 'failed']),
     )
-}
-
-function collect(value: string, earlier: string[] = []): string[] {
-  return [...earlier, value]
-}
-
-function seconds(value: string): number {
-  if (/^\d{1,9}$/.test(value)) return Number(value)
-  throw new InvalidArgumentError('Expected whole seconds.')
 }
 
 async function fail(error: unknown, io: Io): Promise<number> {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { Client, ClientMetadata, ClientSecret } from './client.ts'
@@ -45,7 +46,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
     secrets: row.secrets.map(
       (secret): ClientSecret => ({
         hash: secret.hash,
-        ...(secret.sealed === null ? {} : { sealed: secret.sealed }),
+        ...present({ sealed: secret.sealed }),
         ...(secret.expires_at === null ? {} : { expiresAt: Date.parse(secret.expires_at) }),
       }),
     ),

@@ -8,7 +8,9 @@ import { receiverOf, redirectUriFault, withoutUserInformation } from './redirect
 
 const text = z.string().min(1).max(200)
 
-const scope = z.string().regex(/^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/, {
+/** RFC 6749 §3.3. */
+export const scopeSyntax = /^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/
+const scope = z.string().regex(scopeSyntax, {
   error: 'must be scope names separated by single spaces (RFC 6749 §3.3)',
 })
 

@@ -1,4 +1,5 @@
 import { bindsTokens } from '../clients/binds-tokens.ts'
+import { scopeSyntax } from '../clients/client.ts'
 import { traceClaims } from '../oidc/access-token.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { ResourceAccess } from '../oidc/resource-access.ts'
@@ -10,9 +11,6 @@ import type { KeySet } from '../signing/key-set.ts'
 import type { PlainHandler } from './direct.ts'
 
 const grantType = 'client_credentials'
-
-/** RFC 6749 §3.3. */
-const scopeSyntax = /^[\x21\x23-\x5B\x5D-\x7E]+( [\x21\x23-\x5B\x5D-\x7E]+)*$/
 
 /** A machine's token (RFC 6749 §4.4) as a JWT (RFC 9068 §2.2), bound to no key. */
 export function plainClientCredentials(

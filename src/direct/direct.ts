@@ -13,6 +13,7 @@ import type { IssuerContext } from '../oidc/capabilities.ts'
 import { routes } from '../oidc/routes.ts'
 import { isRefusal, type SecretClient, type SecretClients } from '../oidc/secret-clients.ts'
 import { userAgentIn, withOrigin } from '../origin.ts'
+import { present } from '../present.ts'
 import { currentTracer } from '../tracing/trace.ts'
 import { readBody } from './body.ts'
 import { plainBearer, plainLength } from './head.ts'
@@ -117,7 +118,7 @@ export function createDirect(
     const id = randomUUID()
     const ip = String(request.headers['x-forwarded-for'])
     const userAgent = userAgentIn(request.headers['user-agent'])
-    const sender = { ip, ...(userAgent === undefined ? {} : { userAgent }) }
+    const sender = { ip, ...present({ userAgent }) }
     const answer = await withOrigin({ requestId: id, ...sender }, () => work(sender))
     if (!answer) return false
     // Traces read it.

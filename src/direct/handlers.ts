@@ -1,17 +1,15 @@
 import type { IssuerContext } from '../oidc/capabilities.ts'
-import { plainCode } from '../oidc/plain-code.ts'
+import { type PlainCode, plainCode } from '../oidc/plain-code.ts'
 import type { PlainOpaque } from '../oidc/plain-opaque.ts'
-import { plainRefresh } from '../oidc/plain-refresh.ts'
+import { type PlainRefresh, plainRefresh } from '../oidc/plain-refresh.ts'
 import type { PlainTokens } from '../oidc/plain-tokens.ts'
 import type { PlainUserinfo } from '../oidc/plain-userinfo.ts'
 import type { ResourceAccess } from '../oidc/resource-access.ts'
 import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import { plainClientCredentials } from './client-credentials.ts'
-import { plainCodes } from './code.ts'
-import type { PlainHandlers } from './direct.ts'
+import type { PlainHandler, PlainHandlers } from './direct.ts'
 import { plainIntrospection } from './introspection.ts'
-import { plainRefreshes } from './refresh.ts'
 
 /** What answers plain requests, of one issuer and with one set of keys. */
 export interface PlainParts {
@@ -41,3 +39,21 @@ export function createPlainHandlers(
     },
   }
 }
+
+/** The exchange of a code (RFC 6749 §4.1.3) with PKCE, for a JWT, an ID token and a refresh token. */
+const plainCodes = (exchange: PlainCode): PlainHandler => ({
+  parameters: ['grant_type', 'code', 'redirect_uri', 'code_verifier'],
+  async answer({ parameters, caller, issuedTo }) {
+    const { code, redirect_uri: redirectUri, code_verifier: verifier } = parameters
+    if (code === undefined || redirectUri === undefined || verifier === undefined) return undefined
+    return exchange({ code, redirectUri, verifier }, caller, issuedTo)
+  },
+})
+
+/** A refresh (RFC 6749 §6): for a JWT, with nothing narrowed. */
+const plainRefreshes = (refresh: PlainRefresh): PlainHandler => ({
+  parameters: ['grant_type', 'refresh_token'],
+  async answer({ parameters: { refresh_token: presented }, caller, issuedTo }) {
+    return presented === undefined ? undefined : refresh(presented, caller, issuedTo)
+  },
+})

@@ -1,4 +1,5 @@
 import type { Platform } from '../platform.ts'
+import { present } from '../present.ts'
 import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { SecondFactor } from './second-factor.ts'
@@ -113,7 +114,7 @@ export function createFactorStore({
       return rows.map(({ created_at, last_used_at, ...row }) => ({
         ...row,
         createdAt: created_at.getTime(),
-        ...(last_used_at === null ? {} : { lastUsedAt: last_used_at.getTime() }),
+        ...present({ lastUsedAt: last_used_at?.getTime() }),
       }))
     },
 

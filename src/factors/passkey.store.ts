@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
@@ -84,7 +85,7 @@ const toPasskey = (row: Row): Passkey => ({
   backedUp: row.backed_up,
   name: row.name,
   createdAt: row.created_at.getTime(),
-  ...(row.last_used_at === null ? {} : { lastUsedAt: row.last_used_at.getTime() }),
+  ...present({ lastUsedAt: row.last_used_at?.getTime() }),
 })
 
 export function createPasskeyStore({ database, clock }: { database: Database; clock: Clock }) {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { deviceLabel } from './device.ts'
 import type { FamilyEnd, FamilyStep, FamilyView } from './family.ts'
@@ -87,10 +88,10 @@ export function createFamilyViews({ database, clock }: { database: Database; clo
         ...(row.parent_hash === null ? {} : { parent: shortened(row.parent_hash) }),
         issuedAt: row.issued_at.getTime(),
         expiresAt: row.expires_at.getTime(),
-        ...(row.consumed_at === null ? {} : { consumedAt: row.consumed_at.getTime() }),
+        ...present({ consumedAt: row.consumed_at?.getTime() }),
         issuedTo: presenter(row.ip, row.user_agent),
         replays: row.replays ?? 0,
-        ...(row.replayed_at === null ? {} : { replayedAt: row.replayed_at.getTime() }),
+        ...present({ replayedAt: row.replayed_at?.getTime() }),
       }))
     },
   }
@@ -107,7 +108,7 @@ function toView(tenant: string, row: FamilyRow): FamilyView {
     grantId: row.grant_id,
     accountId: row.account_id,
     clientId: row.client_id,
-    ...(row.session_uid === null ? {} : { sessionUid: row.session_uid }),
+    ...present({ sessionUid: row.session_uid }),
     endsWithSession: row.ends_with_session,
     createdAt: row.created_at.getTime(),
     expiresAt: row.expires_at.getTime(),
@@ -115,8 +116,10 @@ function toView(tenant: string, row: FamilyRow): FamilyView {
     lastUsedAt: (row.last_used_at ?? row.created_at).getTime(),
     idleExpiresAt: (row.idle_expires_at ?? row.expires_at).getTime(),
     device: deviceLabel(row.user_agent ?? undefined),
-    ...(row.ended_at === null ? {} : { endedAt: row.ended_at.getTime() }),
-    ...(row.ended_reason === null ? {} : { endedReason: row.ended_reason }),
-    ...(row.ended_detail === null ? {} : { endedDetail: row.ended_detail }),
+    ...present({
+      endedAt: row.ended_at?.getTime(),
+      endedReason: row.ended_reason,
+      endedDetail: row.ended_detail,
+    }),
   }
 }

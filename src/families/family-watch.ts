@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Platform } from '../platform.ts'
+import { present } from '../present.ts'
 import { alternationSpan, mostInAMinute, unusualIn } from './unusual.ts'
 
 /**
@@ -66,8 +67,7 @@ export function createFamilyWatch({
     const recent = (row.recent ?? []).map(({ at, ip, user_agent: userAgent, rotated }) => ({
       at,
       rotated,
-      ...(ip === null ? {} : { ip }),
-      ...(userAgent === null ? {} : { userAgent }),
+      ...present({ ip, userAgent }),
     }))
     const found = unusualIn({ known: row.known ?? [], recent, isPublic: row.is_public }, since)
     for (const { type, by, detail } of found) {

@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 import type { FamilyEnd, StoredRefreshToken } from './family.ts'
@@ -231,7 +232,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       )
       return rows.map(({ client_id, session_uid }) => ({
         clientId: client_id,
-        ...(session_uid === null ? {} : { sessionUid: session_uid }),
+        ...present({ sessionUid: session_uid }),
       }))
     },
 

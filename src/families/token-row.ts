@@ -1,5 +1,6 @@
 import { type AccountRow, accountColumns, toAccount } from '../accounts/account.store.ts'
 import { type GrantRow, grantColumns, toGrant } from '../grants/grants.ts'
+import { present } from '../present.ts'
 import type { StoredRefreshToken } from './family.ts'
 import type { Presenter } from './replay.ts'
 
@@ -37,13 +38,11 @@ export function toStored(row: TokenRow): StoredRefreshToken {
     stored.consumed = {
       at: row.consumed_at.getTime(),
       by: presenter(row.consumer_ip, row.consumer_user_agent),
-      ...(row.answer === null ? {} : { answer: row.answer }),
-      ...(row.successor_consumed_at === null
-        ? {}
-        : { successorConsumedAt: row.successor_consumed_at.getTime() }),
-      ...(row.successor_expires_at === null
-        ? {}
-        : { successorExpiresAt: row.successor_expires_at.getTime() }),
+      ...present({
+        answer: row.answer,
+        successorConsumedAt: row.successor_consumed_at?.getTime(),
+        successorExpiresAt: row.successor_expires_at?.getTime(),
+      }),
     }
   }
   return stored
@@ -51,5 +50,5 @@ export function toStored(row: TokenRow): StoredRefreshToken {
 
 /** Who, as far as it is known. */
 export function presenter(ip: string | null, userAgent: string | null): Presenter {
-  return { ...(ip === null ? {} : { ip }), ...(userAgent === null ? {} : { userAgent }) }
+  return present({ ip, userAgent })
 }

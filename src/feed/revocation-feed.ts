@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Config } from '../../config/config.ts'
 import type { Clock } from '../clock.ts'
 import { type Denials, type KnownDenials, longestToken, overlap } from '../denials/denials.ts'
@@ -77,7 +77,7 @@ export function createRevocationFeed(deps: {
       ...present({ since }),
       revoked: revokedBy(entries),
     })
-    const digest = createHash('sha256').update(jws).digest('base64url').slice(0, 22)
+    const digest = hash('sha256', jws, 'base64url').slice(0, 22)
     return { jws, etag: `"${digest}"`, cursor, arrived, size: entries.length }
   }
 

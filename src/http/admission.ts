@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createCapacity, type Leave } from './capacity.ts'
+import { withoutQuery } from './spelling.ts'
 import { createTurns } from './turns.ts'
 import { onceWhole } from './whole.ts'
 
@@ -76,10 +77,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
   const isAlwaysTaken = ({ method = '' }: IncomingMessage, { url, isKnown }: Target) =>
     isKnown && reads.has(method) && always.test(url)
 
-  function begins({ url }: Target): boolean {
-    const query = url.indexOf('?')
-    return beginnings.has(query < 0 ? url : url.slice(0, query))
-  }
+  const begins = ({ url }: Target) => beginnings.has(withoutQuery(url))
 
   /**
    * It is given back when the answer is made: its caller may never read it, or have others before it that they do not. One

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
 /** A file our pages link to. `etag` is a strong validator, quoted as it goes on the wire (RFC 9110 §8.8.3). */
@@ -38,9 +38,5 @@ export function assetVersion(name: AssetName): string {
 }
 
 export function assetOf(type: string, body: Buffer): Asset {
-  return { body, type, etag: `"${digest(body)}"` }
-}
-
-function digest(body: Buffer): string {
-  return createHash('sha256').update(body).digest('base64url').slice(0, 16)
+  return { body, type, etag: `"${hash('sha256', body, 'base64url').slice(0, 16)}"` }
 }

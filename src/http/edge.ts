@@ -1,8 +1,9 @@
 import type { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import { BlockList, isIP, isIPv6, SocketAddress } from 'node:net'
+import { isIP, isIPv6, SocketAddress } from 'node:net'
 import type { Config } from '../../config/config.ts'
 import type { Log } from '../log.ts'
+import { listOf } from '../outgoing/address.ts'
 import { certificateInHeader, certificateOfPeer } from './client-certificate.ts'
 
 /** What the outside may decide of a request's address: the path and the query, and nothing else. */
@@ -61,13 +62,7 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
   const { issuer, trustProxy, mtlsOrigin, mtlsCertificateHeader: header } = settings
   const ordinary = baseOf(issuer)
   const mutualBase = mtlsOrigin === undefined ? ordinary : baseOf(mtlsOrigin)
-  const trusted = new BlockList()
-  for (const network of trustProxy) {
-    const [address = '', prefix] = network.split('/')
-    trusted.addSubnet(address, Number(prefix), isIPv6(address) ? 'ipv6' : 'ipv4')
-  }
-  const isTrusted = (address: string) =>
-    trustProxy.length > 0 && trusted.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+  const isTrusted = listOf(trustProxy)
 
   const peers = new Map<string, Peer>()
   function peerOf(request: IncomingMessage): Peer {

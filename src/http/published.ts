@@ -4,6 +4,7 @@ import type { Middleware } from 'koa'
 import type { Log } from '../log.ts'
 import { etagOf, isNamed } from './etag.ts'
 import { requestIdOf } from './request.ts'
+import { withoutQuery } from './spelling.ts'
 
 /**
  * The key set and discovery, for anybody to fetch and to keep for a while (R-09, R-11, K-23, K-29). The engine
@@ -73,8 +74,7 @@ export function createPublished(
     answer(request, response) {
       const { url = '', method, headers: received } = request
       if (method !== 'GET' && method !== 'HEAD') return false
-      const query = url.indexOf('?')
-      const path = query < 0 ? url : url.slice(0, query)
+      const path = withoutQuery(url)
       const document = documents.get(path)
       if (!document) return false
       const id = randomUUID()

@@ -1,4 +1,4 @@
-import { addressPattern } from './spelling.ts'
+import { addressPattern, withoutQuery } from './spelling.ts'
 
 /** What every address is called that is none of ours: strangers can make up any number of them. */
 export const unmatched = 'unmatched'
@@ -14,8 +14,7 @@ export function createRouteNames(addresses: readonly string[]): (url: string) =>
     .filter((address) => address.includes(':'))
     .map((address) => [addressPattern(address), address] as const)
   return (url) => {
-    const query = url.indexOf('?')
-    const path = query < 0 ? url : url.slice(0, query)
+    const path = withoutQuery(url)
     if (exact.has(path)) return path
     return patterns.find(([pattern]) => pattern.test(path))?.[1] ?? unmatched
   }

@@ -1,6 +1,12 @@
 import type { Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 
+/** The path of an address, without its query. */
+export function withoutQuery(url: string): string {
+  const query = url.indexOf('?')
+  return query < 0 ? url : url.slice(0, query)
+}
+
 /** The pattern of an address in which `:name` stands for one segment. */
 export function addressPattern(address: string, flags = ''): RegExp {
   const pattern = address.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')

@@ -1,5 +1,6 @@
 import type { Audit } from '../audit/audit.ts'
 import type { Platform } from '../platform.ts'
+import { present } from '../present.ts'
 import { createKnownDevices, type KnownDevices } from './known-devices.ts'
 import { createLockoutStore, type Place, type Taken } from './lockout.store.ts'
 import {
@@ -224,7 +225,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
           accountId: row.account_id,
           failures: (known?.failures ?? 0) + (counts ? row.failures : 0),
           refused: (known?.refused ?? 0) + row.refused,
-          ...(lockedUntil === undefined ? {} : { lockedUntil }),
+          ...present({ lockedUntil }),
           blocked:
             (known?.blocked ?? false) ||
             (row.source === 'strangers' && row.failures >= strangers.most),

@@ -1,6 +1,7 @@
 import type { AdapterPayload, KoaContextWithOIDC } from 'oidc-provider'
 import type { Denial } from '../denials/denials.ts'
 import { sidOf } from '../sessions/session.ts'
+import { scopeSet } from './scopes.ts'
 
 /**
  * What an access token says beyond RFC 9068 §2.2, in both forms, so that it can be traced to what it hangs from and
@@ -55,7 +56,7 @@ export function claimsFor(
   { scope }: { scope?: string | undefined },
 ): AdapterPayload['claims'] {
   const source = sourceOf(ctx)
-  if (!source || !scope?.split(' ').includes('openid')) return undefined
+  if (!source || !scopeSet(scope).has('openid')) return undefined
   return source.claims
 }
 

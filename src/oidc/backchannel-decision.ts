@@ -7,6 +7,7 @@ import { type AcrRequest, multiFactor, needsFactor, wishesOf } from './authentic
 import { type AskedPayload, createStoredRequests } from './backchannel-requests.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { type Consent, rememberConsent } from './consent.ts'
+import { scopeSet } from './scopes.ts'
 import { presenterOf } from './token-request.ts'
 
 /** A backchannel authentication request that waits for its person, without the engine's types. */
@@ -160,13 +161,13 @@ function isFresh({ params, iat }: AskedPayload, loginTs: number | undefined, now
 }
 
 function toView(id: string, asked: AskedPayload): WaitingRequest {
-  const { clientId, params, scope = '', resource, wanted, askedFrom, iat, exp } = asked
+  const { clientId, params, scope, resource, wanted, askedFrom, iat, exp } = asked
   const bindingMessage = params?.['binding_message'] as string | undefined
   return {
     id,
     clientId,
     ...present({ bindingMessage }),
-    requested: { scopes: scope.split(' '), resources: [resource ?? []].flat() },
+    requested: { scopes: [...scopeSet(scope)], resources: [resource ?? []].flat() },
     wanted,
     askedFrom,
     askedAt: iat * 1000,

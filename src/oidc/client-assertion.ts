@@ -2,11 +2,7 @@ import { compactVerify, errors as joseErrors } from 'jose'
 import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { fapiAlgs } from '../clients/fapi.ts'
 import type { Clock } from '../clock.ts'
-
-/** Seconds that an assertion may live: its `jti` is kept that long (P-052). */
-const longestLife = 3600
-/** Seconds that the clock of a client may be ahead (P-053). */
-const mostAhead = 60
+import { longestLife, mostAhead } from './lifetimes.ts'
 
 /**
  * What a client says of itself in `client_assertion` (RFC 7523 §3), beyond what the engine checks: signature, `iss` and

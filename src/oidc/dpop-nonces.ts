@@ -2,9 +2,7 @@ import { decodeJwt, type JWTPayload } from 'jose'
 import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import type { Clock } from '../clock.ts'
-
-/** Seconds that the clock of a client may be ahead (P-053). */
-export const mostAhead = 60
+import { mostAhead } from './lifetimes.ts'
 
 /**
  * Whether a proof must have a nonce of ours (RFC 9449 §8), by what is known before it is verified:

@@ -9,6 +9,7 @@ import { maskAddress } from '../refusals/mask.ts'
 import { locate } from '../tenants/locate.ts'
 import { basePathOf, defaultTenant, issuerOf } from '../tenants/tenant.ts'
 import { clientAdapter } from './adapters/client.ts'
+import { inert, nothing } from './adapters/inert.ts'
 import { pushedRequestAdapter } from './adapters/pushed-request.ts'
 import { askedScope } from './authorization-policy.ts'
 import type { Capabilities, IssuerContext } from './capabilities.ts'
@@ -162,21 +163,13 @@ async function rehearsal(context: IssuerContext, draft: Draft) {
 
 /** Reads what a request is checked against; writes nothing. */
 function forgetful(model: string, context: IssuerContext, draft: Draft): Adapter {
-  const nothing = async () => undefined
-  const none = { find: nothing, findByUid: nothing, findByUserCode: nothing }
-  const unwritten = {
-    upsert: nothing,
-    consume: nothing,
-    destroy: nothing,
-    revokeByGrantId: nothing,
-  }
+  const none: Adapter = { ...inert, find: nothing, upsert: nothing }
   if (model === 'PushedAuthorizationRequest')
-    return { ...none, ...unwritten, find: pushedRequestAdapter(context).find }
-  if (model !== 'Client') return { ...none, ...unwritten }
+    return { ...none, find: pushedRequestAdapter(context).find }
+  if (model !== 'Client') return none
   const clients = clientAdapter(context)
   return {
     ...none,
-    ...unwritten,
     async find(id) {
       const found = await clients.find(id)
       draft.client = found ?? undefined

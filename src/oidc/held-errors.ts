@@ -4,6 +4,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { ClientMetadata } from '../clients/client.ts'
 import { isTrustedWithErrors } from '../clients/error-trust.ts'
 import { present } from '../present.ts'
+import type { EngineError } from './refused-checks.ts'
 
 /** An error of an authorization request that must not take a person to the client by itself. */
 export interface HeldError {
@@ -35,8 +36,4 @@ export function noteHeldErrors(provider: Provider): (ctx: object) => HeldError |
     },
   )
   return (ctx) => held.get(ctx)
-}
-
-interface EngineError extends Error {
-  error_description?: string
 }

@@ -12,6 +12,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent, shownClient } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
+import { scopeSet } from './scopes.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -129,7 +130,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         ...(userCode === undefined ? {} : { userCode: writtenUserCode(userCode) }),
         ...present({ withoutFactor }),
         requested: {
-          scopes: text('scope')?.split(' ') ?? [],
+          scopes: [...scopeSet(params['scope'])],
           resources: [params['resource'] ?? []].flat() as string[],
         },
         missing: {

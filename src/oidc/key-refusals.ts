@@ -6,6 +6,7 @@ import type { AuditEvent } from '../audit/audit.ts'
 import type { TraceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import type { ClientCertificates } from './mtls.ts'
+import type { EngineError } from './refused-checks.ts'
 import { currentTokenRequest } from './token-request.ts'
 
 type Mechanism = 'dpop' | 'mtls'
@@ -35,7 +36,7 @@ export function keyRefusals(
 ): Middleware {
   const refusals = new WeakMap<object, KeyRefusal>()
 
-  function mark(ctx: KoaContextWithOIDC, error: Error & { error_detail?: string }): void {
+  function mark(ctx: KoaContextWithOIDC, error: EngineError): void {
     const mechanism = reasons[error.error_detail ?? '']
     const { params, entities, client, route } = ctx.oidc
     // A code, or a client that has nothing yet, is bound to no key.

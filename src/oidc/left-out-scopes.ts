@@ -1,4 +1,5 @@
 import { openidScopes, type ResourceServer } from '../resources/resource-server.ts'
+import { scopeSet } from './scopes.ts'
 
 /** A scope that nothing comes of, and the resource servers that have it: in none of them it is misspelt. */
 export interface LeftOutScope {
@@ -19,7 +20,7 @@ export interface Asked {
  * @param servers all of the tenant
  */
 export function leftOutScopes(
-  { scope: asking = '', resource = [] }: Asked,
+  { scope: asking, resource = [] }: Asked,
   servers: ResourceServer[],
 ): LeftOutScope[] {
   const named = [resource].flat()
@@ -27,8 +28,7 @@ export function leftOutScopes(
     named.length > 0 ? named.includes(identifier) : isDefault,
   )
   const known = new Set<string>([...openidScopes, ...asked.flatMap(({ scopes }) => scopes)])
-  const wanted = asking.split(' ').filter(Boolean)
-  return [...new Set(wanted)]
+  return [...scopeSet(asking)]
     .filter((scope) => !known.has(scope))
     .map((scope) => ({
       scope,

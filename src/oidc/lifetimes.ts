@@ -6,6 +6,12 @@ import { refreshPolicy } from './refresh-policy.ts'
 /** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
 export const foreverSeconds = 100 * 365 * 24 * 3600
 
+/** Seconds that the clock of a client may be ahead (P-053). */
+export const mostAhead = 60
+
+/** Seconds that what a client signs about itself, or asks for, may live: its `jti` is kept that long (P-052). */
+export const longestLife = 3600
+
 /** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
 export const clockTolerance = 15
 

@@ -1,4 +1,4 @@
-import { hash as digest } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { AdapterPayload } from 'oidc-provider'
 import { bindsTokens } from '../clients/binds-tokens.ts'
 import { familyStartedBy } from '../families/family.ts'
@@ -65,7 +65,7 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
     if (code.clientId !== clientId || exp <= now || iat > now || isBound(code)) return false
     if (code.redirectUri !== redirectUri || Object.keys(claims ?? {}).length > 0) return false
     if (codeChallengeMethod !== 'S256' || !verifierSyntax.test(verifier)) return false
-    if (!equalInConstantTime(codeChallenge, digest('sha256', verifier, 'base64url'))) return false
+    if (!equalInConstantTime(codeChallenge, hash('sha256', verifier, 'base64url'))) return false
     return !redemption.isDenied(code, iat)
   }
 

@@ -9,6 +9,7 @@ import { refreshTokenTtl } from './lifetimes.ts'
 import { isBound, standingOf, tokenAnswer } from './plain-grant.ts'
 import type { PlainTokens } from './plain-tokens.ts'
 import { refreshPolicy } from './refresh-policy.ts'
+import { scopeSet } from './scopes.ts'
 import type { SecretClient } from './secret-clients.ts'
 import { countIssued } from './token-endpoint.ts'
 
@@ -87,7 +88,7 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
       const found = stored && (await usable(stored, caller))
       if (!found) return false
       const { payload, grant, account } = found
-      const hasIdToken = payload.scope?.split(' ').includes('openid')
+      const hasIdToken = scopeSet(payload.scope).has('openid')
       const within = hasIdToken ? undefined : await tokens.targetOf(payload, engine)
       if (!within) {
         others.set(caller, clock.now() + otherFor)

@@ -10,6 +10,7 @@ import { traceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { claimsByUse } from './client-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
+import { scopeSet } from './scopes.ts'
 
 /** What an access token is for: a resource server with JWTs, and the scopes that are left of it. */
 export interface PlainTarget {
@@ -77,7 +78,7 @@ export function createPlainTokens(
       const alg = jwt?.sign && 'alg' in jwt.sign ? jwt.sign.alg : undefined
       const key = keys.signing.find((each) => each.alg === alg)
       if (accessTokenFormat !== 'jwt' || !key || !audience || !expiresIn) return undefined
-      const reachable = new Set(offered.split(' '))
+      const reachable = scopeSet(offered)
       const scopes = (payload.scope?.split(' ') ?? []).filter((name) => reachable.has(name))
       return ({ allowed }) => {
         const scope = new provider.Grant(allowed).getResourceScopeFiltered(resource, scopes)
@@ -105,7 +106,7 @@ export function createPlainTokens(
     },
 
     async idToken({ scope = '', acr, amr, authTime, nonce, sid }, { account, grant }, client) {
-      const scopes = new Set(scope.split(' '))
+      const scopes = scopeSet(scope)
       if (!scopes.has('openid')) return undefined
       const ctx = { oidc: { client } } as KoaContextWithOIDC
       const given = new provider.Grant(grant.allowed)

@@ -2,6 +2,7 @@ import type Provider from 'oidc-provider'
 import { claimsOf } from '../accounts/account.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { claimsWithin } from './client-policy.ts'
+import { scopeSet } from './scopes.ts'
 import type { SecretClients } from './secret-clients.ts'
 
 /**
@@ -21,10 +22,10 @@ export function plainUserinfo(
 ): PlainUserinfo {
   return async (presented) => {
     const token = await provider.AccessToken.find(presented)
-    const { scope = '', clientId, accountId, grantId } = token ?? {}
+    const { scope, clientId, accountId, grantId } = token ?? {}
     if (!token || clientId === undefined || accountId === undefined) return undefined
     if (token.isSenderConstrained() || token.claims?.userinfo !== undefined) return undefined
-    const scopes = new Set(scope.split(' '))
+    const scopes = scopeSet(scope)
     if (!scopes.has('openid')) return undefined
     const client = await clients.declared(clientId)
     const { userinfo_signed_response_alg: signed, userinfo_encrypted_response_alg: sealed } =

@@ -1,12 +1,14 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Context } from 'koa'
 import { networkOf } from '../attempts/network.ts'
 import type { DenialKind } from '../denials/denials.ts'
 import { DomainError, isDomainError } from '../errors.ts'
+import { present } from '../present.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { verifyProof } from './dpop-proof.ts'
 import { noteKeyRefusal } from './key-refusals.ts'
 import type { ClientCertificates } from './mtls.ts'
+import { scopeSet } from './scopes.ts'
 import type { StructuredTokens } from './structured-tokens.ts'
 
 /** Who presents an access token. */
@@ -98,7 +100,7 @@ export function createTokenCheck(
     }
     if (thumbprint !== undefined) {
       const certificate = certificates.of(ctx)
-      const shown = certificate && createHash('sha256').update(certificate.raw).digest('base64url')
+      const shown = certificate && hash('sha256', certificate.raw, 'base64url')
       if (shown !== thumbprint) {
         await noteKey('mtls', certificate ? 'other' : 'missing', found)
         throw refused('its certificate is not shown')
@@ -111,8 +113,8 @@ export function createTokenCheck(
     return {
       token,
       clientId: clientId as string,
-      ...(accountId === undefined ? {} : { accountId }),
-      scopes: new Set(found.scope?.split(' ') ?? []),
+      ...present({ accountId }),
+      scopes: scopeSet(found.scope),
       expiresAt: found.exp as number,
     }
   }

@@ -2,11 +2,8 @@ import { type Client as EngineClient, errors, type KoaContextWithOIDC } from 'oi
 import { fapiAlgs } from '../clients/fapi.ts'
 import type { Clock } from '../clock.ts'
 import { isStorable, storableRule } from '../storable.ts'
+import { longestLife, mostAhead } from './lifetimes.ts'
 
-/** Seconds that a request object may live. */
-const longestLife = 3600
-/** Seconds that the clock of a client may be ahead. */
-const mostAhead = 60
 /** RFC 9101 §10.8 and what clients send that do not know of it; never the type of another kind of JWT. */
 const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
 

@@ -2,6 +2,7 @@ import { createLocalJWKSet, type JWTPayload, errors as joseErrors, jwtVerify } f
 import type { AdapterPayload } from 'oidc-provider'
 import { type Client, checkedMetadata } from '../clients/client.ts'
 import type { DenialKind } from '../denials/denials.ts'
+import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { KeySet } from '../signing/key-set.ts'
 import type { TraceClaims } from './access-token.ts'
@@ -142,12 +143,10 @@ function toPayload(claims: AccessTokenClaims, accountId: string | undefined): Ad
     clientId: claims.client_id,
     sub: claims.sub,
     extra: { ...extra },
-    ...(claims.scope === undefined ? {} : { scope: claims.scope }),
+    ...present({ scope: claims.scope, jkt: cnf?.jkt, 'x5t#S256': cnf?.['x5t#S256'] }),
     ...(gid === undefined ? {} : { grantId: gid, accountId }),
     ...(wanted === undefined
       ? {}
       : { claims: { userinfo: Object.fromEntries(wanted.map((name) => [name, null])) } }),
-    ...(cnf?.jkt === undefined ? {} : { jkt: cnf.jkt }),
-    ...(cnf?.['x5t#S256'] === undefined ? {} : { 'x5t#S256': cnf['x5t#S256'] }),
   }
 }

@@ -6,6 +6,7 @@ import type { Family } from '../families/family.ts'
 import type { Presenter, ReplayableAnswer } from '../families/replay.ts'
 import type { Grant } from '../grants/grant.ts'
 import { userAgentIn } from '../origin.ts'
+import { present } from '../present.ts'
 import type { Held } from '../sessions/redemptions.ts'
 import type { Unit } from '../storage/database.ts'
 
@@ -48,7 +49,7 @@ export function beginTokenRequest(ctx: Context, unit: Unit): TokenRequest {
 /** Who sent a request. */
 export function presenterOf(ctx: Context): Presenter & { ip: string } {
   const userAgent = userAgentIn(ctx.get('user-agent'))
-  return { ip: ctx.ip, ...(userAgent === undefined ? {} : { userAgent }) }
+  return { ip: ctx.ip, ...present({ userAgent }) }
 }
 
 /** The token request that the engine is working on, or undefined on every other route. */

@@ -94,8 +94,8 @@ export function createRegistrations(
   const registered = createRegisteredClientStore(deps)
   const tokens = createTokenStore(deps)
   const statements = createSoftwareStatements(deps)
-  const strangersInTurn = createTurns(clock, mostWaiting)
-  const inTurn = createTurns(clock, mostWaiting)
+  const strangersInTurn = createTurns({ clock, most: mostWaiting })
+  const inTurn = createTurns({ clock, most: mostWaiting })
 
   async function policyOf(tenant: string): Promise<RegistrationPolicy> {
     const policy = await policies.of(tenant)

@@ -1,5 +1,6 @@
 import { DomainError } from '../errors.ts'
 import type { Platform } from '../platform.ts'
+import { createTurns } from '../storage/in-turn.ts'
 import {
   beginRotation,
   endRotation,
@@ -53,7 +54,7 @@ export function createKeyRotation({
   columns: SealedColumn[]
   keysDir: string | undefined
 }): KeyRotation {
-  let last: Promise<unknown> = Promise.resolve()
+  const inTurn = createTurns()
 
   /** @returns whether a new key was made */
   async function renewFile(folder: string): Promise<boolean> {
@@ -93,11 +94,7 @@ export function createKeyRotation({
   }
 
   return {
-    rotate(wanted) {
-      const turn = last.then(() => rotate(wanted))
-      last = turn.catch(() => undefined)
-      return turn
-    },
+    rotate: (wanted) => inTurn(() => rotate(wanted)),
     check: sealingKeys.check,
     fault: sealingKeys.fault,
     survey: () => envelopesByKey(database, columns),

@@ -93,9 +93,9 @@ export function createSignalStreamStore({
               ...present({ authorization }),
             },
       eventsRequested: row.events_requested,
-      ...(row.description === null ? {} : { description: row.description }),
+      ...present({ description: row.description }),
       status: row.status,
-      ...(row.reason === null ? {} : { reason: row.reason }),
+      ...present({ reason: row.reason }),
     }
   }
 

@@ -1,4 +1,4 @@
-import { createHash, createPublicKey, verify } from 'node:crypto'
+import { createPublicKey, hash, verify } from 'node:crypto'
 import type { JWK } from 'jose'
 import { DomainError } from '../errors.ts'
 import type { Token } from './pkcs11-token.ts'
@@ -12,7 +12,7 @@ const scheme = 'pkcs11:'
 /** DigestInfo of SHA-256 in DER, ahead of the digest (RFC 8017 §9.2, note 1). */
 const digestInfo = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
-const sha256 = (data: Uint8Array) => createHash('sha256').update(data).digest()
+const sha256 = (data: Uint8Array) => hash('sha256', data, 'buffer')
 
 /** What the token's mechanism signs: it makes no digests itself, so that little goes to it. */
 const inputs: Record<SigningAlg, (data: Uint8Array) => Uint8Array> = {

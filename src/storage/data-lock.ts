@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { createHash, randomInt } from 'node:crypto'
+import { hash, randomInt } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
@@ -151,10 +151,7 @@ const quiet = { encoding: 'utf8', stdio: 'pipe' } as const
 function scope(): string {
   const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
   const namespace = read(() => readlinkSync('/proc/self/ns/pid'))
-  return createHash('sha256')
-    .update(JSON.stringify([boot, namespace, hostname()]))
-    .digest('hex')
-    .slice(0, 12)
+  return hash('sha256', JSON.stringify([boot, namespace, hostname()]), 'hex').slice(0, 12)
 }
 
 function read<T>(from: () => T): T | undefined {

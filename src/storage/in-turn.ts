@@ -5,25 +5,29 @@ import { DomainError } from '../errors.ts'
 const longestWait = 5000
 
 /**
- * Runs transactions that would wait for one lock in turn, so that together they hold one connection of this process and
- * not all that there are.
- * @param most that may wait
+ * Runs one piece of work after the other. Transactions that would wait for one lock hold one connection of this process
+ * then, and not all that there are.
+ * @param bound on how many may wait, each for five seconds; without one, any number does, for as long as it takes
  * @returns throws DomainError `too_many_requests` for one more and for one that has waited too long, else what the work
  *   throws
  */
-export function createTurns(clock: Clock, most: number): <T>(work: () => Promise<T>) => Promise<T> {
+export function createTurns(bound?: {
+  clock: Clock
+  most: number
+}): <T>(work: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   let taken = 0
-  const expected = `at most ${most} that wait for their turn, ${longestWait / 1000} seconds each`
-  const refusal = () =>
-    new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })
+  const refusal = () => {
+    const expected = `at most ${bound?.most} that wait for their turn, ${longestWait / 1000} seconds each`
+    return new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })
+  }
   return async (work) => {
-    if (taken > most) throw refusal()
+    if (bound && taken > bound.most) throw refusal()
     taken++
-    const until = clock.now() + longestWait
+    const until = bound && bound.clock.now() + longestWait
     const own = last
       .then(() => {
-        if (clock.now() > until) throw refusal()
+        if (bound && until !== undefined && bound.clock.now() > until) throw refusal()
         return work()
       })
       .finally(() => taken--)

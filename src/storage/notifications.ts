@@ -4,6 +4,7 @@ import pg from 'pg'
 import type { Log } from '../log.ts'
 import { type Asking, answerTo } from './connection.ts'
 import type { Database } from './database.ts'
+import { createTurns } from './in-turn.ts'
 import { isConnectionLost } from './violations.ts'
 
 /** Messages between the nodes of one database. They may be lost; polling finds what they missed. */
@@ -97,12 +98,7 @@ export function listenOnServer(
   }
 
   /** One after the other: the driver takes one statement at a time. */
-  let last: Promise<unknown> = Promise.resolve()
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = last.then(work)
-    last = done.catch(() => undefined)
-    return done
-  }
+  const inTurn = createTurns()
 
   let connected: Promise<void> | undefined
   return {

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import pg from 'pg'
 
 /** A statement and its values. */
@@ -188,7 +188,7 @@ const names = new Map<string, string>()
 function nameOf(sql: string): string | undefined {
   const known = names.get(sql)
   if (known !== undefined || names.size >= mostNames) return known
-  const name = createHash('sha256').update(sql).digest('base64url').slice(0, 22)
+  const name = hash('sha256', sql, 'base64url').slice(0, 22)
   names.set(sql, name)
   return name
 }

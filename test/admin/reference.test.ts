@@ -6,7 +6,7 @@ import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility
 import { ask } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 
 describe('the reference of the admin API', () => {
   let server: TestServer
@@ -39,11 +39,12 @@ describe('the reference of the admin API', () => {
     expect((await ask(server, 'POST', '')).status).to.equal(404)
   })
 
-  it('has no fault that axe finds, folded or not; the keyboard gets everywhere, 320 pixels are enough (WCAG 2.2 AA)', async function () {
-    const browser = await launchBrowser()
-    if (!browser) this.skip()
-    try {
-      const tab = await (await browser.newContext()).newPage()
+  describe('in Chromium', function () {
+    this.timeout(120_000)
+    const open = inChromium()
+
+    it('has no fault that axe finds, folded or not; the keyboard gets everywhere, 320 pixels are enough (WCAG 2.2 AA)', async () => {
+      const tab = await open()
       await tab.goto(`${server.issuer}/admin/v1/`)
       expect(await faultsOf(tab)).to.deep.equal([])
       expect(await keyboardFaults(tab)).to.deep.equal([])
@@ -56,17 +57,10 @@ describe('the reference of the admin API', () => {
       )
       expect(await faultsOf(tab)).to.deep.equal([])
       expect(await narrowFaults(tab)).to.deep.equal([])
-    } finally {
-      await browser.close()
-    }
-  }).timeout(120_000)
+    })
 
-  it('opens in a browser without complaints, and unfolds without scripts', async function () {
-    const browser = await launchBrowser()
-    if (!browser) this.skip()
-    try {
-      const context = await browser.newContext({ javaScriptEnabled: false })
-      const tab = await context.newPage()
+    it('opens in a browser without complaints, and unfolds without scripts', async () => {
+      const tab = await open({ javaScriptEnabled: false })
       const complaints = complaintsOf(tab)
       await tab.goto(`${server.issuer}/admin/v1/#clients`)
       const operation = tab.locator('details', { hasText: 'Create a client' }).first()
@@ -76,8 +70,6 @@ describe('the reference of the admin API', () => {
       expect(await facts.isVisible()).to.equal(true)
       expect(await facts.textContent()).to.match(/admin:clients:write.*Idempotency-Key/s)
       expect(complaints).to.deep.equal([])
-    } finally {
-      await browser.close()
-    }
-  }).timeout(60_000)
+    })
+  })
 })

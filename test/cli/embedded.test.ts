@@ -101,11 +101,6 @@ describe('The command line on embedded storage', function () {
       expect(key.mode & 0o777, 'the key-encryption key').to.equal(0o600)
       expect(created['one_time_password']).to.match(/^[a-z2-9]{5}(-[a-z2-9]{5}){3}$/)
       expect(created['one_time_password_expires_in']).to.equal(86_400)
-      const listed = await done('accounts', 'list', '--json')
-      expect(listed).to.include('alice@example.com').and.not.include('password')
-      expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
-        'There is already an account with this address',
-      )
     })
 
     it('two commands at once wait for each other', async () => {
@@ -142,6 +137,14 @@ describe('The command line on embedded storage', function () {
       const socket = await stat(join(env['DATA_DIR'] ?? '', 'control.sock'))
       expect((socket.mode & 0o777).toString(8)).to.equal('600')
       expect(refusalIn(await runCommand(['serve'], env))).to.include(`process ${node.pid}`)
+    })
+
+    it('has the account that was made without it, and no second one of its address', async () => {
+      const listed = await done('accounts', 'list', '--json')
+      expect(listed).to.include('alice@example.com').and.not.include('password')
+      expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
+        'There is already an account with this address',
+      )
     })
 
     it('--plan changes nothing and says what apply then does', async () => {

@@ -4,9 +4,9 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
-import { dumpOf } from '../support/dump.ts'
 import { startEngine, type TestEngine } from '../support/engine.ts'
 import { someAccount, someClient, someSession } from '../support/people.ts'
+import { dump } from '../support/witness.ts'
 
 onEachStorage('adapters at the token endpoint', (kind) => {
   let nodes: Nodes
@@ -29,11 +29,11 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     await nodes.a.sessions.save(defaultTenant, session, newHandle(), [], [])
   })
   after(async () => {
-    const dump = await dumpOf(nodes)
+    const stored = await dump(nodes.a.database, nodes.env['REDIS_URL'])
     await one.stop()
     await two.stop()
     await nodes.close()
-    for (const secret of used) expect(dump, 'no handle is stored').to.not.contain(secret)
+    for (const secret of used) expect(stored, 'no handle is stored').to.not.contain(secret)
   })
 
   const seconds = () => Math.floor(Date.now() / 1000)

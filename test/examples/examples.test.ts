@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { generateKeyPair, SignJWT } from 'jose'
-import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
-import { launchBrowser } from '../support/browser.ts'
+import type { Page as Tab } from 'playwright-core'
+import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { storageWithKeyFile } from '../support/sealed.ts'
 import { answers, type Demo, freePorts, startDemo } from './demo.ts'
@@ -12,18 +12,14 @@ describe('examples: the demo', function () {
   this.timeout(90_000)
   let demo: Demo
   let ports: Record<string, string> = {}
-  let browser: Browser | undefined
-  const contexts: BrowserContext[] = []
 
   before(async () => {
     ports = await freePorts()
     // Its first start on an empty folder is a story of demo.test.ts.
     const { DATA_DIR: folder = '' } = await storageWithKeyFile('embedded')
-    ;[browser, demo] = await Promise.all([launchBrowser(), startDemo(folder, ports)])
+    demo = await startDemo(folder, ports)
   })
-  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
   after(async () => {
-    await browser?.close()
     // Nothing is left behind, even then.
     await demo?.child.stop('SIGKILL')
     await eventually('all programs are gone', async () => {
@@ -31,14 +27,6 @@ describe('examples: the demo', function () {
       return !left.includes(true)
     })
   })
-
-  /** A fresh profile with one tab. */
-  async function open(): Promise<Tab> {
-    if (!browser) throw new Error('no browser')
-    const context = await browser.newContext()
-    contexts.push(context)
-    return context.newPage()
-  }
 
   /** Presses the app's button, and does at Keyturn whatever it asks for. */
   async function signIn(tab: Tab, app: string): Promise<void> {
@@ -60,9 +48,7 @@ describe('examples: the demo', function () {
     tab.waitForSelector(`.event:first-child >> text=${text}`)
 
   describe('the server-rendered app', () => {
-    before(function () {
-      if (!browser) this.skip()
-    })
+    const open = inChromium()
 
     /** What the page tells last, after a press of a button. */
     async function press(tab: Tab, button: string): Promise<string> {
@@ -107,9 +93,7 @@ describe('examples: the demo', function () {
   })
 
   describe('the browser app', () => {
-    before(function () {
-      if (!browser) this.skip()
-    })
+    const open = inChromium()
 
     it('keeps the refresh token from scripts, and the access token in memory alone', async () => {
       const tab = await open()
@@ -224,35 +208,44 @@ describe('examples: the demo', function () {
     })
   })
 
-  it('signs out everywhere: the web app is told, the browser app gets no token', async function () {
-    if (!browser) this.skip()
-    const web = await open()
-    await signIn(web, demo.webApp)
-    const [page, account] = [await web.context().newPage(), await web.context().newPage()]
-    await signIn(page, demo.browserApp)
-    await account.goto(`${demo.issuer}/account`)
-    await account.click('#sign-out-everywhere')
-    // Nobody touches the tab of the web app.
-    await web.waitForSelector('#notice')
-    expect(await web.textContent('#notice')).to.include('ended where you signed in')
-    await page.click('#refresh')
-    await page.waitForSelector('#notice:visible')
-  })
+  describe('both apps', () => {
+    const open = inChromium()
 
-  it('is used by keyboard alone', async function () {
-    if (!browser) this.skip()
-    const tab = await open()
-    await signIn(tab, demo.browserApp)
-    await event(tab, 'Got a token for this page')
-    const reached: unknown[] = []
-    for (let i = 0; i < 8; i++) {
-      await tab.keyboard.press('Tab')
-      reached.push(await tab.evaluate('document.activeElement.id'))
-    }
-    expect(reached).to.include.members(['sign-out', 'place', 'read', 'refund', 'refresh', 'revoke'])
-    await tab.focus('#place')
-    await tab.keyboard.press('Enter')
-    await event(tab, 'Place: 201')
+    it('sign out everywhere: the web app is told, the browser app gets no token', async () => {
+      const web = await open()
+      await signIn(web, demo.webApp)
+      const [page, account] = [await web.context().newPage(), await web.context().newPage()]
+      await signIn(page, demo.browserApp)
+      await account.goto(`${demo.issuer}/account`)
+      await account.click('#sign-out-everywhere')
+      // Nobody touches the tab of the web app.
+      await web.waitForSelector('#notice')
+      expect(await web.textContent('#notice')).to.include('ended where you signed in')
+      await page.click('#refresh')
+      await page.waitForSelector('#notice:visible')
+    })
+
+    it('are used by keyboard alone', async () => {
+      const tab = await open()
+      await signIn(tab, demo.browserApp)
+      await event(tab, 'Got a token for this page')
+      const reached: unknown[] = []
+      for (let i = 0; i < 8; i++) {
+        await tab.keyboard.press('Tab')
+        reached.push(await tab.evaluate('document.activeElement.id'))
+      }
+      expect(reached).to.include.members([
+        'sign-out',
+        'place',
+        'read',
+        'refund',
+        'refresh',
+        'revoke',
+      ])
+      await tab.focus('#place')
+      await tab.keyboard.press('Enter')
+      await event(tab, 'Place: 201')
+    })
   })
 
   describe('against other sites', () => {

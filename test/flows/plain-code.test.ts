@@ -10,7 +10,6 @@ import { api, callback, furnish, furnishOpaque, opaque, web } from '../support/f
 import { freePort } from '../support/free-port.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
-  basic,
   codeFor,
   encode,
   expectRefusal,
@@ -19,7 +18,7 @@ import {
   tokensIn,
   verifier,
 } from '../support/protocol.ts'
-import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
+import { type Form, sendForm, throughStack, tokenForm, watched } from '../support/stack.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -65,14 +64,8 @@ describe('plain exchanges of codes', () => {
   afterEach(backToPresent)
 
   function formOf(code: string | undefined, fields: Fields, client: typeof web): Form {
-    const { client_id, client_secret, token_endpoint_auth_method: method } = client
-    const inBody = method === 'client_secret_post' ? { client_id, client_secret } : {}
     const usual = { grant_type: 'authorization_code', code, redirect_uri: callback }
-    return {
-      path: '/token',
-      body: encode({ ...usual, code_verifier: verifier, ...fields, ...inBody }),
-      headers: method === 'client_secret_post' ? {} : { authorization: basic(client) },
-    }
+    return tokenForm({ ...usual, code_verifier: verifier, ...fields }, client)
   }
   const change = (sql: string, ...parameters: unknown[]) =>
     server.core.database.execute(sql, parameters)

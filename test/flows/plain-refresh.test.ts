@@ -8,15 +8,13 @@ import { api, furnish, furnishOpaque, opaque, web } from '../support/fixtures.ts
 import { freePort } from '../support/free-port.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
-  basic,
-  encode,
   expectRefusal,
   type Fields,
   type Tokens,
   tokensFor,
   tokensIn,
 } from '../support/protocol.ts'
-import { type Form, sendForm, throughStack, watched } from '../support/stack.ts'
+import { type Form, sendForm, throughStack, tokenForm, watched } from '../support/stack.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
@@ -60,15 +58,8 @@ describe('plain refreshes', () => {
   after(() => server?.stop())
   afterEach(backToPresent)
 
-  function formOf(fields: Fields, client: typeof web): Form {
-    const { client_id, client_secret, token_endpoint_auth_method: method } = client
-    const inBody = method === 'client_secret_post' ? { client_id, client_secret } : {}
-    return {
-      path: '/token',
-      body: encode({ grant_type: 'refresh_token', ...fields, ...inBody }),
-      headers: method === 'client_secret_post' ? {} : { authorization: basic(client) },
-    }
-  }
+  const formOf = (fields: Fields, client: typeof web) =>
+    tokenForm({ grant_type: 'refresh_token', ...fields }, client)
   const plainly = (tokens: Pick<Tokens, 'refresh_token'>): Form =>
     formOf({ refresh_token: tokens.refresh_token }, web)
   const change = (sql: string, ...parameters: unknown[]) =>

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
-import type { Browser, BrowserContext, Route, Page as Tab } from 'playwright-core'
+import type { BrowserContext, Route, Page as Tab } from 'playwright-core'
 import { complaintsOf } from '../people/site.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { type Application, startApplication } from './application.ts'
@@ -59,12 +59,10 @@ interface User {
 describe('oidc-client-ts in Chromium, on another site than the server', () => {
   let server: TestServer
   let application: Application
-  let browser: Browser | undefined
+  const open = inChromium()
   let context: BrowserContext
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     server = await boot(anyStorage)
     await furnish(server)
     application = await startApplication()
@@ -83,11 +81,9 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
     })
   })
   beforeEach(async () => {
-    context = await (browser as Browser).newContext()
+    context = (await open()).context()
   })
-  afterEach(() => context?.close())
   after(async () => {
-    await browser?.close()
     application?.stop()
     await server?.stop()
   })

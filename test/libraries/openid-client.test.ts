@@ -17,13 +17,12 @@ import {
 } from 'openid-client'
 import { Strategy, type VerifyFunction } from 'openid-client/passport'
 import { Passport } from 'passport'
-import type { Browser } from 'playwright-core'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { complaintsOf } from '../people/site.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, callback, furnish } from '../support/fixtures.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -69,7 +68,6 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
   let application: Application
   let config: Configuration
   let secret: string
-  let browser: Browser | undefined
 
   before(async () => {
     server = await boot(anyStorage)
@@ -84,7 +82,6 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
     })
   })
   after(async () => {
-    await browser?.close()
     for (const each of applications) each.stop()
     await server?.stop()
   })
@@ -185,35 +182,37 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
     expect(me.json()).to.include({ type: 'dpop', scope: 'orders:read' })
   })
 
-  it('in a page of another site pushes, redeems, refreshes, asks userinfo and revokes (P-054, K-23, K-40)', async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
-    const { app, origin } = await start()
-    await declareAsDocumented(server, 'openid-client', { 'https://app.example.com': origin })
-    const imports = {
-      'openid-client': '/openid-client/index.js',
-      oauth4webapi: '/oauth4webapi/index.js',
-      'jose/jwe/compact/decrypt': '/jose/jwe/compact/decrypt.js',
-      'jose/errors': '/jose/util/errors.js',
-    }
-    app.use('/openid-client', express.static(folderOf('openid-client')))
-    app.use('/oauth4webapi', express.static(folderOf('oauth4webapi')))
-    app.use('/jose', express.static(folderOf('jose')))
-    app.use((_request, response) => {
-      response.send(
-        `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${script(server.issuer)}</script>`,
-      )
+  describe('in Chromium', () => {
+    const open = inChromium()
+
+    it('in a page of another site pushes, redeems, refreshes, asks userinfo and revokes (P-054, K-23, K-40)', async () => {
+      const { app, origin } = await start()
+      await declareAsDocumented(server, 'openid-client', { 'https://app.example.com': origin })
+      const imports = {
+        'openid-client': '/openid-client/index.js',
+        oauth4webapi: '/oauth4webapi/index.js',
+        'jose/jwe/compact/decrypt': '/jose/jwe/compact/decrypt.js',
+        'jose/errors': '/jose/util/errors.js',
+      }
+      app.use('/openid-client', express.static(folderOf('openid-client')))
+      app.use('/oauth4webapi', express.static(folderOf('oauth4webapi')))
+      app.use('/jose', express.static(folderOf('jose')))
+      app.use((_request, response) => {
+        response.send(
+          `<!doctype html><link rel="icon" href="data:,"><script type="importmap">${JSON.stringify({ imports })}</script><script type="module">${script(server.issuer)}</script>`,
+        )
+      })
+      const tab = await open()
+      const complaints = complaintsOf(tab)
+      await tab.goto(origin)
+      await tab.waitForFunction('document.title === "ready"')
+      const { email: username, password } = alice
+      const request = await tab.evaluate<string>('push()')
+      const back = await createUserAgent().walk(request, { username, password })
+      const got = await tab.evaluate(`finish(${JSON.stringify(back.href)})`)
+      expect(got).to.deep.equal({ type: 'dpop', email: alice.email })
+      // The browser says it itself when a nonce is asked for (400) and the library asks again.
+      expect(complaints.filter((text) => !/status of 40[01]/.test(text))).to.deep.equal([])
     })
-    const tab = await browser.newPage()
-    const complaints = complaintsOf(tab)
-    await tab.goto(origin)
-    await tab.waitForFunction('document.title === "ready"')
-    const { email: username, password } = alice
-    const request = await tab.evaluate<string>('push()')
-    const back = await createUserAgent().walk(request, { username, password })
-    const got = await tab.evaluate(`finish(${JSON.stringify(back.href)})`)
-    expect(got).to.deep.equal({ type: 'dpop', email: alice.email })
-    // The browser says it itself when a nonce is asked for (400) and the library asks again.
-    expect(complaints.filter((text) => !/status of 40[01]/.test(text))).to.deep.equal([])
   })
 })

@@ -1,27 +1,24 @@
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { everyPage } from '../support/every-page.ts'
 
 /** Every page there is, also those that no story comes by; test/interaction holds that none is left out. */
 describe('people: every page, as whoever sees little, presses keys or has a narrow screen gets it (WCAG 2.2 AA)', function () {
   this.timeout(120_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
   let tab: Tab
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     server = await boot(anyStorage)
-    tab = await browser.newPage()
+    tab = await open()
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
 

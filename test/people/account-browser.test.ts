@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { tokensFor } from '../support/protocol.ts'
 import { pressAndLeave } from '../support/tab.ts'
@@ -23,22 +23,18 @@ const sections = [
 describe('people: the account pages in Chromium, without scripts', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  const open = inChromium()
+  before(async () => {
     server = await boot(anyStorage)
     await furnish(server)
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
 
   const widthOf = (tab: Tab) => tab.locator('html').evaluate((page) => page.scrollWidth)
 
   it('every section is a link away, fits a telephone, and ends where it says (ASVS 7.4.4, 7.5.2)', async () => {
-    if (!browser) throw new Error('no browser')
     const person = await somebody(server)
     const elsewhere = await signedIn(server, person, 'safari')
     await tokensFor(
@@ -47,11 +43,7 @@ describe('people: the account pages in Chromium, without scripts', function () {
       { scope: 'openid offline_access orders:read', resource: api },
       elsewhere,
     )
-    const context = await browser.newContext({
-      javaScriptEnabled: false,
-      viewport: { width: 360, height: 740 },
-    })
-    const tab = await context.newPage()
+    const tab = await open({ javaScriptEnabled: false, viewport: { width: 360, height: 740 } })
     const complaints = complaintsOf(tab)
     await tab.goto(`${server.issuer}/account`)
     await tab.fill('#username', person.email)
@@ -76,6 +68,5 @@ describe('people: the account pages in Chromium, without scripts', function () {
     await tab.getByRole('button', { name: `Remove the access of ${web.client_name}` }).click()
     expect(await tab.getByRole('status').textContent()).to.match(/no access/)
     expect(complaints).to.deep.equal([])
-    await context.close()
   })
 })

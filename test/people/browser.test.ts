@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import {
   type AuthorizationRequest,
@@ -15,14 +15,11 @@ import { complaintsOf, type Site, startSite } from './site.ts'
 describe('people: a relying party in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const openTab = inChromium()
   let site: Site
   let party: RelyingParty
-  const contexts: BrowserContext[] = []
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
     const client = {
@@ -41,19 +38,14 @@ describe('people: a relying party in Chromium', function () {
       redirectUri: `${site.origin}/callback`,
     })
   })
-  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
   after(async () => {
-    await browser?.close()
     await site?.stop()
     await server?.stop()
   })
 
   /** A fresh profile with one tab. */
   async function open(javaScriptEnabled = true): Promise<{ tab: Tab; complaints: string[] }> {
-    if (!browser) throw new Error('no browser')
-    const context = await browser.newContext({ javaScriptEnabled })
-    contexts.push(context)
-    const tab = await context.newPage()
+    const tab = await openTab({ javaScriptEnabled })
     return { tab, complaints: complaintsOf(tab) }
   }
 

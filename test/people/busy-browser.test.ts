@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { expect } from 'chai'
-import type { Browser } from 'playwright-core'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { faultsOf, narrowFaults } from '../support/accessibility.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { alice } from '../support/fixtures.ts'
 import { type Typist, typistAt } from '../support/keyboard.ts'
 
@@ -15,11 +14,9 @@ const fresh = 'painting all the roses red 7'
 describe('people: pages that ask to wait, by their real status, in Chromium (K-09, WCAG 3.3.1)', function () {
   this.timeout(120_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     // A hash takes long, and nobody may wait for one.
     const slow = {
       ARGON2_MEMORY_KIB: '131072',
@@ -31,16 +28,10 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
     await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
 
-  async function sit(): Promise<Typist> {
-    const context = await browser?.newContext()
-    const tab = await context?.newPage()
-    if (!tab) throw new Error('no browser')
-    return typistAt(tab, async () => undefined)
-  }
+  const sit = async (): Promise<Typist> => typistAt(await open(), async () => undefined)
   const network = '127.0.0.0/24'
   const statusAfter = async ({ tab }: Typist, step: Promise<void>) => {
     const answer = tab.waitForResponse((response) => response.request().method() === 'POST')
@@ -65,7 +56,6 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
       expect(await said(typist)).to.match(/^Too many .*Wait a few minutes/)
       expect(await typist.tab.inputValue(field)).to.equal('somebody@example.com')
       await expectNoFaults(typist)
-      await typist.tab.context().close()
     }
   })
 
@@ -98,6 +88,5 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
     await typist.type('#password', password)
     await typist.press('#sign-in')
     expect(await typist.tab.textContent('h1')).to.equal('Your account')
-    await typist.tab.context().close()
   })
 })

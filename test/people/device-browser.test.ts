@@ -1,40 +1,33 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext, BrowserContextOptions, Page as Tab } from 'playwright-core'
+import type { BrowserContextOptions, Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { askFor, type DeviceAuthorization, startDevice } from '../support/devices.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { expectRefusal, tokensIn } from '../support/protocol.ts'
+import { expectToFit } from '../support/tab.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
 describe('people: connecting a device in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const openTab = inChromium()
   let site: Site
-  const contexts: BrowserContext[] = []
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
   })
-  afterEach(() => Promise.all(contexts.splice(0).map((context) => context.close())))
   after(async () => {
-    await browser?.close()
     await site?.stop()
     await server?.stop()
   })
 
   /** A fresh profile with one tab. */
   async function open(options: BrowserContextOptions = {}) {
-    if (!browser) throw new Error('no browser')
-    const context = await browser.newContext(options)
-    contexts.push(context)
-    context.setDefaultTimeout(10_000)
-    const tab = await context.newPage()
+    const tab = await openTab(options)
+    tab.setDefaultTimeout(10_000)
     return { tab, complaints: complaintsOf(tab) }
   }
 
@@ -48,14 +41,6 @@ describe('people: connecting a device in Chromium', function () {
   }
 
   const outcome = (tab: Tab) => tab.getAttribute('#device-outcome', 'data-outcome')
-
-  /** Nothing sticks out to the side. */
-  async function expectToFit(tab: Tab): Promise<void> {
-    const overhang = await tab.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    )
-    expect(overhang).to.equal(0)
-  }
 
   for (const javaScriptEnabled of [true, false]) {
     for (const width of [360, 1280]) {

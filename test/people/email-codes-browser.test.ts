@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { writtenMail } from '../support/mailbox.ts'
-import { press, typeInto } from '../support/tab.ts'
+import { expectToFit, press, typeInto } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
@@ -15,27 +14,16 @@ const password = 'a second step in a browser'
 describe('people: codes by e-mail in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     remember(password)
     server = await boot('embedded')
     await server.core.tenants.setPolicy(tenant, { emailCodes: true })
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
-
-  /** Nothing sticks out to the side. */
-  async function expectToFit(tab: Tab): Promise<void> {
-    const overhang = await tab.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    )
-    expect(overhang, tab.url()).to.equal(0)
-  }
 
   /** The code of a mail that is none of those before. */
   const codeTo = (address: string, before: string[] = []) =>
@@ -52,12 +40,10 @@ describe('people: codes by e-mail in Chromium', function () {
     { width: 1280, javaScriptEnabled: true, locale: 'en' },
   ]) {
     it(`turns them on and signs in with one, by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
-      if (!browser) throw new Error('no browser')
       const email = `${randomUUID()}@example.com`
       await server.core.accounts.create(tenant, { email, password, emailVerified: true })
       const viewport = { width, height: 800 }
-      const context = await browser.newContext({ javaScriptEnabled, viewport, locale })
-      const tab = await context.newPage()
+      const tab = await open({ javaScriptEnabled, viewport, locale })
       const complaints = complaintsOf(tab)
 
       async function givePassword(): Promise<void> {
@@ -90,7 +76,6 @@ describe('people: codes by e-mail in Chromium', function () {
       expect(await tab.textContent('html')).not.to.include('undefined')
       const others = complaints.filter((complaint) => !complaint.includes('status of 400'))
       expect(others).to.deep.equal([])
-      await context.close()
     })
   }
 })

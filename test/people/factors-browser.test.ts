@@ -1,47 +1,33 @@
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { codeOf, somebody } from '../support/second-factor.ts'
-import { press, pressAndLeave, typeInto } from '../support/tab.ts'
+import { expectToFit, press, pressAndLeave, typeInto } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
 describe('people: second factors in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     server = await boot(anyStorage)
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
-
-  /** Nothing sticks out to the side. */
-  async function expectToFit(tab: Tab): Promise<void> {
-    const overhang = await tab.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    )
-    expect(overhang, tab.url()).to.equal(0)
-  }
 
   for (const { width, javaScriptEnabled, locale } of [
     { width: 360, javaScriptEnabled: true, locale: 'de' },
     { width: 1280, javaScriptEnabled: false, locale: 'en' },
   ]) {
     it(`adds an app and signs in with it, by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
-      if (!browser) throw new Error('no browser')
       const { username, password } = await somebody(server.core)
       const viewport = { width, height: 800 }
-      const context = await browser.newContext({ javaScriptEnabled, viewport, locale })
-      const tab = await context.newPage()
+      const tab = await open({ javaScriptEnabled, viewport, locale })
       const complaints = complaintsOf(tab)
 
       async function givePassword(): Promise<void> {
@@ -88,7 +74,6 @@ describe('people: second factors in Chromium', function () {
       // A 400 of a form that came back is no fault of the page.
       const others = complaints.filter((complaint) => !complaint.includes('status of 400'))
       expect(others).to.deep.equal([])
-      await context.close()
     })
   }
 })

@@ -1,8 +1,8 @@
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { alice, api, furnish } from '../support/fixtures.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
@@ -44,27 +44,23 @@ const payloads = [
 describe('people: hostile text on every page, in Chromium (C12, P-071)', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
   let site: Site
   let tab: Tab
   let complaints: string[]
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
     await furnish(server)
   })
   after(async () => {
-    await browser?.close()
     await site?.stop()
     await server?.stop()
   })
   beforeEach(async () => {
-    tab = (await browser?.newPage()) as Tab
+    tab = await open()
     complaints = complaintsOf(tab)
   })
-  afterEach(() => tab?.context().close())
 
   /** That the page is the one we wrote, with the text in it as text; the script in its head is ours. */
   async function expectHarmless(what: string): Promise<void> {

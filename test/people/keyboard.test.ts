@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { parse } from 'node-html-parser'
-import type { Browser } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { bank, startRequest } from '../support/ciba.ts'
 import { allowDevice, startDevice } from '../support/devices.ts'
 import { eventually } from '../support/eventually.ts'
@@ -40,16 +39,14 @@ const marksThere = `({
 describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', function () {
   this.timeout(120_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
   let site: Site
   let mailbox: Mailbox
   const client = { ...web, client_id: 'shop' }
   const strict = { ...web, client_id: 'strict', require_mfa: true }
   const visited: Array<ReturnType<typeof marksOf>> = []
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     ;[mailbox, site] = await Promise.all([openMailbox(), startSite()])
     server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
@@ -70,7 +67,6 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await server.core.tenants.setPolicy(tenant, { emailCodes: true })
   })
   after(async () => {
-    await browser?.close()
     await site?.stop()
     await server?.stop()
     await mailbox?.stop()
@@ -112,15 +108,12 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     { javaScriptEnabled = false } = {},
   ): void {
     it(`${title}${javaScriptEnabled ? ', with scripts' : ''}`, async () => {
-      if (!browser) throw new Error('no browser')
-      const context = await browser.newContext({ javaScriptEnabled })
-      const tab = await context.newPage()
+      const tab = await open({ javaScriptEnabled })
       const complaints = complaintsOf(tab)
       const typist = typistAt(tab, async () => void visited.push(await tab.evaluate(marksThere)))
       await tell(typist, await somebody(server))
       // A form that came back, and a page that says no, are no faults of a page.
       expect(complaints.filter((each) => !/status of 4\d\d/.test(each))).to.deep.equal([])
-      await context.close()
     })
   }
 

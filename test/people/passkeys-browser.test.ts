@@ -1,10 +1,10 @@
 import { expect } from 'chai'
-import type { Browser, BrowserContext, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { somebody } from '../support/second-factor.ts'
-import { press, pressAndLeave, typeInto } from '../support/tab.ts'
+import { expectToFit, press, pressAndLeave, typeInto } from '../support/tab.ts'
 import { plugIn } from '../support/virtual-authenticator.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
@@ -14,38 +14,14 @@ const tenant = 'default'
 describe('people: passkeys in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
-  let browser: Browser | undefined
+  const open = inChromium()
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     server = await boot(anyStorage)
   })
   after(async () => {
-    await browser?.close()
     await server?.stop()
   })
-
-  interface Seat {
-    context: BrowserContext
-    tab: Tab
-    complaints: string[]
-  }
-
-  async function sit(options: object = {}): Promise<Seat> {
-    if (!browser) throw new Error('no browser')
-    const context = await browser.newContext({ viewport: { width: 360, height: 800 }, ...options })
-    const tab = await context.newPage()
-    return { context, tab, complaints: complaintsOf(tab) }
-  }
-
-  /** Nothing sticks out to the side. */
-  async function expectToFit(tab: Tab): Promise<void> {
-    const overhang = await tab.evaluate(
-      'document.documentElement.scrollWidth - document.documentElement.clientWidth',
-    )
-    expect(overhang, tab.url()).to.equal(0)
-  }
 
   async function givePassword(tab: Tab, person: { username: string; password: string }) {
     await typeInto(tab, '#username', person.username)
@@ -60,8 +36,8 @@ describe('people: passkeys in Chromium', function () {
 
   it('makes one, signs in with it alone, and beside a password, by keyboard, 360 px wide (K-09)', async () => {
     const person = await somebody(server.core)
-    const seat = await sit({ locale: 'de' })
-    const { tab } = seat
+    const tab = await open({ locale: 'de', viewport: { width: 360, height: 800 } })
+    const complaints = complaintsOf(tab)
     await plugIn(tab)
 
     await tab.goto(`${server.issuer}/account/factors`)
@@ -118,8 +94,7 @@ describe('people: passkeys in Chromium', function () {
     await press(tab, '#use-passkey')
     await tab.waitForSelector('#login-error')
     await expectToFit(tab)
-    const faults = seat.complaints.filter((complaint) => !complaint.includes('status of 403'))
+    const faults = complaints.filter((complaint) => !complaint.includes('status of 403'))
     expect(faults).to.deep.equal([])
-    await seat.context.close()
   })
 })

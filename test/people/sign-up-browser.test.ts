@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
-import type { Browser, Page as Tab } from 'playwright-core'
+import type { Page as Tab } from 'playwright-core'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { furnish } from '../support/fixtures.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
@@ -16,11 +16,9 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
   this.timeout(60_000)
   let server: TestServer
   let site: Site
-  let browser: Browser | undefined
+  const open = inChromium()
 
-  before(async function () {
-    browser = await launchBrowser()
-    if (!browser) this.skip()
+  before(async () => {
     remember(password)
     site = await startSite()
     server = await boot('embedded')
@@ -28,7 +26,6 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     await server.core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
   })
   after(async () => {
-    await browser?.close()
     await site?.stop()
     await server?.stop()
   })
@@ -53,9 +50,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     }
     await server.core.clients.declare(defaultTenant, client)
     const redirect = { redirect_uri: `${site.origin}/callback` }
-    const context = await browser?.newContext({ javaScriptEnabled: false, locale: 'de' })
-    const tab = await context?.newPage()
-    if (!tab) throw new Error('no browser')
+    const tab = await open({ javaScriptEnabled: false, locale: 'de' })
     const complaints = complaintsOf(tab)
     await tab.goto(authorizeUrl(server, client, redirect).href)
     await expectFits(tab)
@@ -101,6 +96,5 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     // A link that is over is an honest 400, which Chromium tells its console.
     const others = complaints.filter((line) => !/status of 400/.test(line))
     expect(others).to.deep.equal([])
-    await context?.close()
   })
 })

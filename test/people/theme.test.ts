@@ -3,11 +3,10 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { expect } from 'chai'
-import type { Browser } from 'playwright-core'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { launchBrowser } from '../support/browser.ts'
+import { inChromium } from '../support/browser.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { authorizeUrl } from '../support/protocol.ts'
@@ -139,17 +138,13 @@ describe('people: the theme and the pictures of clients', function () {
     expect(asked.length).to.equal(before)
   })
 
-  it('look right in Chromium: no script of the logo runs, nothing is blocked, nothing is asked of others', async function () {
-    const browser: Browser | undefined = await launchBrowser()
-    if (!browser) return this.skip()
-    try {
+  describe('in Chromium', () => {
+    const open = inChromium()
+
+    it('look right: no script of the logo runs, nothing is blocked, nothing is asked of others', async () => {
       for (const colorScheme of ['light', 'dark'] as const) {
         for (const width of [360, 1280]) {
-          const context = await browser.newContext({
-            colorScheme,
-            viewport: { width, height: 800 },
-          })
-          const tab = await context.newPage()
+          const tab = await open({ colorScheme, viewport: { width, height: 800 } })
           const complaints = complaintsOf(tab)
           const elsewhere: string[] = []
           tab.on('request', (request) => {
@@ -181,11 +176,8 @@ describe('people: the theme and the pictures of clients', function () {
           await shot('consent')
           expect(complaints).to.deep.equal([])
           expect(elsewhere).to.deep.equal([])
-          await context.close()
         }
       }
-    } finally {
-      await browser.close()
-    }
+    })
   })
 })

@@ -1,6 +1,12 @@
-import { type Browser, chromium } from 'playwright-core'
+import {
+  type Browser,
+  type BrowserContext,
+  type BrowserContextOptions,
+  chromium,
+  type Page as Tab,
+} from 'playwright-core'
 import { findProgram } from './binaries.ts'
-import { sayLoudly, servicesRequired } from './root-hooks.ts'
+import { atTheEnd, sayLoudly, servicesRequired } from './root-hooks.ts'
 
 /** The first is Chromium without windows, which takes a third of the processor time. */
 const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
@@ -16,13 +22,8 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-/**
- * Starts the machine's Chromium with a fresh profile in a temporary folder, which goes with it; the
- * caller closes it. `undefined`, said loudly, when the machine has none.
- *
- * @throws Error when there is none and `REQUIRE_SERVICES=1`.
- */
-export async function launchBrowser(): Promise<Browser | undefined> {
+/** `undefined`, said loudly, when the machine has none, and an error when `REQUIRE_SERVICES=1`. */
+async function launchBrowser(): Promise<Browser | undefined> {
   const executablePath = findProgram(...programs)
   if (executablePath === undefined) {
     const what = 'NOT TESTED in a browser: no chromium on this machine.'
@@ -30,5 +31,40 @@ export async function launchBrowser(): Promise<Browser | undefined> {
     sayLoudly(what, 'Debian: apt-get install chromium-headless-shell, or chromium.')
     return undefined
   }
-  return chromium.launch({ executablePath, args: ARGUMENTS, headless: true })
+  const browser = await chromium.launch({ executablePath, args: ARGUMENTS, headless: true })
+  atTheEnd(() => browser.close())
+  return browser
+}
+
+/** The Chromium of this process, from the first test on that needs it. */
+let running: ReturnType<typeof launchBrowser> | undefined
+
+/**
+ * For a suite in Chromium, which is left out on a machine that has none: a tab with a fresh profile, which is gone after
+ * the test, or after the suite when a hook has opened it.
+ */
+export function inChromium(): (options?: BrowserContextOptions) => Promise<Tab> {
+  const contexts: BrowserContext[] = []
+  let browser: Browser | undefined
+  let ofSuite = 0
+  const closeFrom = (index: number) =>
+    Promise.all(contexts.splice(index).map((context) => context.close()))
+
+  before(async function () {
+    running ??= launchBrowser()
+    browser = await running
+    if (!browser) this.skip()
+  })
+  beforeEach(() => {
+    ofSuite = contexts.length
+  })
+  afterEach(() => closeFrom(ofSuite))
+  after(() => closeFrom(0))
+
+  return async (options) => {
+    if (!browser) throw new Error('no browser')
+    const context = await browser.newContext(options)
+    contexts.push(context)
+    return context.newPage()
+  }
 }

@@ -12,6 +12,7 @@ delete process.env['NODE_V8_COVERAGE']
 delete process.env['NODE_COMPILE_CACHE']
 
 let started: Services | undefined
+const endings: Array<() => Promise<void>> = []
 
 /** Whether the machine has the programs; known before any hook has run, to describe suites by. */
 export function servicesFound(): boolean {
@@ -21,6 +22,11 @@ export function servicesFound(): boolean {
 /** The services of this run, from the first hook on; `undefined` when the machine has none. */
 export function services(): Services | undefined {
   return started
+}
+
+/** Ends something that the tests of this process share, after the last of them. */
+export function atTheEnd(end: () => Promise<void>): void {
+  endings.push(end)
 }
 
 /** Whether a missing program is a failure (`REQUIRE_SERVICES=1`) or only said. */
@@ -56,6 +62,7 @@ export async function mochaGlobalSetup(cluster = sharedTemplates?.cluster): Prom
 
 /** Mocha calls it once, after the last test; whatever a test left running is a failure. */
 export async function mochaGlobalTeardown(): Promise<void> {
+  await Promise.all(endings.splice(0).map((end) => end()))
   await started?.stop()
   started = undefined
   const left = runningChildren()

@@ -4,6 +4,7 @@ import { headersOf, shapeOfLine } from './answer-shapes.ts'
 import type { TestServer } from './boot.ts'
 import { exchange, type Page } from './http-exchange.ts'
 import { samplesOf, scrape } from './prometheus.ts'
+import { basic, encode, type Fields, type StoryClient } from './protocol.ts'
 
 /** A form as it is sent to an address below the issuer, by an authenticated client or not; or what has no body. */
 export interface Form {
@@ -15,6 +16,17 @@ export interface Form {
 }
 
 const type = 'application/x-www-form-urlencoded'
+
+/** A request to the token endpoint; the client authenticates the way it is registered for. */
+export function tokenForm(fields: Fields, client: StoryClient): Form {
+  const { client_id, client_secret, token_endpoint_auth_method: method } = client
+  const inBody = method === 'client_secret_post' ? { client_id, client_secret } : {}
+  return {
+    path: '/token',
+    body: encode({ ...fields, ...inBody }),
+    headers: method === 'client_secret_post' ? {} : { authorization: basic(client) },
+  }
+}
 
 /** Sends a form; whatever its headers say goes before what is usual. */
 export const sendForm = (

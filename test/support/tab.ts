@@ -1,3 +1,4 @@
+import { expect } from 'chai'
 import type { Page as Tab } from 'playwright-core'
 import { eventually } from './eventually.ts'
 
@@ -25,6 +26,14 @@ export async function pressAndLeave(tab: Tab, what: string): Promise<void> {
   // The page may be loading still, and would be taken for the other one.
   await tab.waitForLoadState()
   await Promise.all([tab.waitForEvent('load'), press(tab, what)])
+}
+
+/** Nothing sticks out to the side. */
+export async function expectToFit(tab: Tab): Promise<void> {
+  const overhang = await tab.evaluate(
+    'document.documentElement.scrollWidth - document.documentElement.clientWidth',
+  )
+  expect(overhang, tab.url()).to.equal(0)
 }
 
 /** Makes the page as wide as this, and waits until it is: Chromium answers before the page hears of it. */

@@ -5,6 +5,7 @@ import { startServer } from '../../src/server.ts'
 import { freshStorage } from './boot.ts'
 import { freePort } from './free-port.ts'
 import { type NodeProcess, startNode } from './node-process.ts'
+import { dump, secretsIn } from './witness.ts'
 
 type Settings = Record<string, string | undefined>
 
@@ -101,4 +102,13 @@ export async function startNodeBeside(settings: Settings = {}): Promise<NodePair
       await Promise.all([a.stop(), b.stop()])
     },
   }
+}
+
+/** Stops both, and fails when a secret that was used is in their stores or their logs (architecture §5, C19). */
+export async function stopWithoutTraces(nodes: NodePair): Promise<void> {
+  const kept = await dump(nodes.core.database, nodes.env['REDIS_URL'])
+  await nodes.stop()
+  const logged = [nodes.a, nodes.b].map((node) => node.stdout() + node.stderr())
+  const found = secretsIn([kept, ...logged].join(''))
+  if (found.length > 0) throw new Error(`kept or logged: ${found.join(', ')}`)
 }

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
-import { launchBrowser } from './browser.ts'
+import { inChromium } from './browser.ts'
 import { createUserAgent } from './user-agent.ts'
 
 interface Seen {
@@ -142,20 +142,20 @@ describe('test support: user agent', () => {
     expect(seen.at(-1)?.headers).to.not.have.property('sec-fetch-site')
   })
 
-  it('sends what Chromium sends with a form', async function () {
-    const browser = await launchBrowser()
-    if (browser === undefined) return this.skip()
-    const form =
-      '<form method="post" action="/done"><input name="a" value="ü"><button>x</button></form>'
-    const told = ({ method, headers, body }: Seen) => [
-      method,
-      body,
-      ...['content-type', 'origin', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site'].map(
-        (name) => headers[name],
-      ),
-    ]
-    try {
-      const tab = await browser.newPage()
+  describe('beside Chromium', () => {
+    const open = inChromium()
+
+    it('sends what it sends with a form', async () => {
+      const form =
+        '<form method="post" action="/done"><input name="a" value="ü"><button>x</button></form>'
+      const told = ({ method, headers, body }: Seen) => [
+        method,
+        body,
+        ...['content-type', 'origin', 'sec-fetch-dest', 'sec-fetch-mode', 'sec-fetch-site'].map(
+          (name) => headers[name],
+        ),
+      ]
+      const tab = await open()
       for (const policy of ['no-referrer', 'same-origin', 'strict-origin-when-cross-origin']) {
         routes['/form'] = html(form, { 'referrer-policy': policy })
         seen = []
@@ -167,8 +167,6 @@ describe('test support: user agent', () => {
         expect(byAgent, policy).to.deep.equal(byBrowser)
         expect(byAgent?.[3], policy).to.equal(policy === 'no-referrer' ? 'null' : origin)
       }
-    } finally {
-      await browser.close()
-    }
+    })
   })
 })

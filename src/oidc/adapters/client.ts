@@ -3,6 +3,7 @@ import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provid
 import { networkOf } from '../../attempts/network.ts'
 import { type ClientMetadata, deviceCodeGrant, secretsOf } from '../../clients/client.ts'
 import { fapiForced } from '../../clients/fapi.ts'
+import { present } from '../../present.ts'
 import { accountClient } from '../account-client.ts'
 import type { IssuerContext } from '../capabilities.ts'
 import { secretBehind } from '../client-assertion.ts'
@@ -50,7 +51,7 @@ export function engineMetadata(
   return {
     ...metadata,
     ...(metadata.fapi ? fapiForced : {}),
-    ...(scope === undefined ? {} : { registered_scope: scope }),
+    ...present({ registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
     // The engine wants https even on loopback, and never calls: that is done by the outbox (backchannel/pings.ts).
     ...(metadata.backchannel_client_notification_endpoint === undefined

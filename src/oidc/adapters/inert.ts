@@ -1,6 +1,6 @@
 import type { Adapter } from 'oidc-provider'
 
-const nothing = async () => undefined
+export const nothing = async () => undefined
 
 /** Verbs that do nothing, for models that have no use for them: an adapter spreads these and adds its own. */
 export const inert: Pick<

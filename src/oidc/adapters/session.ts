@@ -1,4 +1,5 @@
 import Provider, { type Adapter, type AdapterPayload, errors } from 'oidc-provider'
+import { present } from '../../present.ts'
 import { hashOf } from '../../secrets/handle.ts'
 import { type Session, sidOf } from '../../sessions/session.ts'
 import { accountClientId } from '../account-client.ts'
@@ -32,22 +33,17 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     const authorizations: Authorizations = Object.create(null)
     for (const [clientId, { sid, grantId, persistsLogout }] of Object.entries(session.clients)) {
       authorizations[clientId] = {
-        sid,
-        ...(grantId === undefined ? {} : { grantId }),
+        ...present({ sid, grantId }),
         ...(persistsLogout ? { persistsLogout } : {}),
       }
     }
     loaded.set(authorizations, Object.keys(authorizations))
+    const { accountId, loginAt, acr, amr, state } = session
     return {
       kind: 'Session',
       uid: session.uid,
-      ...(jti === undefined ? {} : { jti }),
-      ...(session.accountId === undefined ? {} : { accountId: session.accountId }),
-      ...(session.loginAt === undefined ? {} : { loginTs: session.loginAt }),
-      ...(session.acr === undefined ? {} : { acr: session.acr }),
-      ...(session.amr === undefined ? {} : { amr: session.amr }),
+      ...present({ jti, accountId, loginTs: loginAt, acr, amr, state }),
       ...(session.transient ? { transient: true } : {}),
-      ...(session.state === undefined ? {} : { state: session.state }),
       authorizations,
       iat: session.createdAt,
       exp: session.expiresAt,
@@ -91,8 +87,8 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     return {
       kind: 'Session',
       uid,
-      ...(accountId === undefined ? {} : { accountId }),
-      authorizations: { [clientId]: grantId === undefined ? {} : { grantId } },
+      ...present({ accountId }),
+      authorizations: { [clientId]: present({ grantId }) },
       iat: clock.seconds(),
       exp: Math.floor(expiresAt / 1000),
     }

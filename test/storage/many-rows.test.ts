@@ -24,6 +24,7 @@ import { compiledModules, runCommand } from '../support/node-process.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { fillWithMany, rowsRead } from '../support/rows-read.ts'
+import { remember } from '../support/witness.ts'
 
 /** More than one page, and far more than any one request needs. */
 const many = 2500
@@ -188,9 +189,15 @@ if (servicesFound()) {
 
     it('what a file names is compared a thousand at a time, and all of it is told, also where nobody takes how far it is', async () => {
       const { accounts = [] } = await exportedFrom(core, defaultTenant)
-      accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else' }
+      const password = 'somebody else has chosen it'
+      accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else', password }
+      remember(password)
       const document = applyDocument.parse({ accounts })
-      const { lists } = core.accounts
+      const { lists, readyDeclared } = core.accounts
+      core.accounts.readyDeclared = (...given) => {
+        clock.tick(10_000)
+        return readyDeclared(...given)
+      }
       const { named } = lists
       const asked: number[] = []
       lists.named = (tenant, emails) => {
@@ -206,17 +213,19 @@ if (servicesFound()) {
           signs.push(apply.progress?.(part) ?? '')
           throw new Error('the caller is gone')
         })
-        expect(signs).to.deep.equal(
-          [1000, 2000, accounts.length].map(
+        expect(signs).to.deep.equal([
+          'apply: 1 of 1 passwords hashed',
+          ...[1000, 2000, accounts.length].map(
             (done) => `apply: ${done} of ${accounts.length} clients and accounts`,
           ),
-        )
+        ])
         expect({ updated, unchanged }).to.deep.equal({ updated: 1, unchanged: accounts.length - 1 })
         expect(changes[0]?.members).to.have.nested.property('[0].after', 'Somebody else')
         expect(asked).to.deep.equal([1000, 1, 1000, accounts.length - 2000])
       } finally {
         clock.uninstall()
         lists.named = named
+        core.accounts.readyDeclared = readyDeclared
       }
     })
 

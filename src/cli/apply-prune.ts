@@ -10,6 +10,9 @@ export interface Pruned {
   sections: ItemSection[]
 }
 
+/** Items at a time: with a client goes what refers to it, table by table, in one statement. */
+const mostDeleted = 250
+
 const sectionOf = {
   resource_server: 'resource_servers',
   client: 'clients',
@@ -45,7 +48,7 @@ export function isPruned(pruned: readonly Pruned[], { tenant, kind }: Undeclared
 export async function prune(work: Work, items: readonly Undeclared[]): Promise<Change[]> {
   work.begin('deletions', items.length)
   const alike = Map.groupBy(items, ({ tenant, kind }) => JSON.stringify([tenant, kind]))
-  for (const some of [...alike.values()].flatMap((each) => [...chunksOf(each)])) {
+  for (const some of [...alike.values()].flatMap((each) => [...chunksOf(each, mostDeleted)])) {
     const [{ tenant, kind }] = some as [Undeclared]
     const ids = some.map(({ id }) => id)
     const gone = new Set(await remove(work.core, tenant, kind, ids))

@@ -86,14 +86,23 @@ if (servicesFound()) {
       await core.database.execute(
         `insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
          select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}', now(), now() - i * interval '1 second', 0
-         from generate_series(1, $1::int) i`,
+         from generate_series(1, $1::int) i
+         union all select 'default', 'another', 'another-kind', 'somewhere', '{}', now(), now(), 0`,
         [many],
       )
       await core.database.execute('analyze outbox')
       const store = createOutboxStore(core)
-      const appetite = { kind: 'a-kind', most: 8, mostPerDestination: 4, except: [], lease: 60_000 }
-      const take = async () => expect(await store.take(appetite)).to.have.length(4)
-      expect(await rowsRead(core, 'outbox', take)).to.be.below(100)
+      const appetite = { most: 8, mostPerDestination: 4, except: [], lease: 60_000 }
+      const take = async (kind: string) => (await store.take({ ...appetite, kind })).length
+      for (const [kind, taken] of [
+        ['a-kind', 4],
+        ['another-kind', 1],
+      ] as const) {
+        const look = async () => expect(await take(kind)).to.equal(taken)
+        expect(await rowsRead(core, 'outbox', look)).to.be.below(100)
+      }
+      const wait = async () => expect(await store.state()).to.equal('due')
+      expect(await rowsRead(core, 'outbox', wait)).to.be.below(20)
     })
 
     it('what an apply file names is read, and not all that is stored', async () => {

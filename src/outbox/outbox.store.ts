@@ -24,6 +24,7 @@ export const OutboxTable = table('outbox', {
   references: { tenant: ofTenant },
   index: {
     due: { columns: ['kind', 'destination', 'next_at'], where: pending },
+    pending: { columns: ['destination', 'next_at'], where: pending },
     leased: {
       columns: ['destination', 'leased_until'],
       where: `${pending} and leased_until is not null`,
@@ -37,14 +38,19 @@ export const OutboxTable = table('outbox', {
 /** Wakes the workers of every node. */
 export const channel = 'keyturn_outbox'
 
-/** Destinations at which something of each kind waits: one step of the index each. @param which of them, as a condition */
-const queues = (which = 'true') => `queues (kind, destination) as (
-   (select kind, destination from outbox where ${pending} and ${which} order by kind, destination limit 1)
-   union all
-   select later.* from queues q cross join lateral (
-     select kind, destination from outbox
-     where ${pending} and ${which} and (kind, destination) > (q.kind, q.destination)
-     order by kind, destination limit 1) later)`
+/**
+ * What something waits for, each once: one step of the index for one.
+ * @param columns the first ones of the index, behind those that `which` says equal; a comparison of these as well would go
+ *   through all that waits
+ */
+function queues(columns: string[], which = 'true'): string {
+  const list = columns.join(', ')
+  const first = (where: string) =>
+    `select ${list} from outbox where ${pending} and ${where} order by ${list} limit 1`
+  const later = `(${list}) > (${columns.map((column) => `q.${column}`).join(', ')})`
+  return `queues as ((${first(which)}) union all
+    select later.* from queues q cross join lateral (${first(`${which} and ${later}`)}) later)`
+}
 
 /** What a node may take now. */
 export interface Appetite {
@@ -142,7 +148,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     /** Whether something is due, or under way; if not, whether something waits for its time. */
     async state(): Promise<'due' | 'waiting' | 'empty'> {
       const [row] = await database.query<{ due: boolean; waiting: boolean }>(
-        `with recursive ${queues()}
+        `with recursive ${queues(['kind', 'destination'])}
          select exists (select 1 from queues q where exists (
              select 1 from outbox
              where kind = q.kind and destination = q.destination and ${pending} and next_at <= $1)) as due,
@@ -159,7 +165,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
      */
     async take(appetite: Appetite): Promise<Taken[]> {
       const rows = await database.query<TakenRow>(
-        `with recursive ${queues('kind = $3')},
+        `with recursive ${queues(['destination'], 'kind = $3')},
          due as materialized (
            select m.tenant_id, m.id from queues q cross join lateral (
              select tenant_id, id, next_at from outbox

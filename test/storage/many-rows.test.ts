@@ -85,9 +85,9 @@ if (servicesFound()) {
     it('a look at the queue reads what it takes, however much waits for one destination', async () => {
       await core.database.execute(
         `insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
-         select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}', now(), now() - i * interval '1 second', 0
+         select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}'::jsonb, now(), now() - i * interval '1 second', 0
          from generate_series(1, $1::int) i
-         union all select 'default', 'another', 'another-kind', 'somewhere', '{}', now(), now(), 0`,
+         union all select 'default', 'another', 'another-kind', 'somewhere', '{}'::jsonb, now(), now(), 0`,
         [many],
       )
       await core.database.execute('analyze outbox')

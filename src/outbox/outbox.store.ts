@@ -47,7 +47,7 @@ function queues(columns: string[], which = 'true'): string {
   const list = columns.join(', ')
   const first = (where: string) =>
     `select ${list} from outbox where ${pending} and ${where} order by ${list} limit 1`
-  const later = `(${list}) > (${columns.map((column) => `q.${column}`).join(', ')})`
+  const later = `(${list}) > (${columns.map((each) => `q.${each}`).join(', ')})`
   return `queues as ((${first(which)}) union all
     select later.* from queues q cross join lateral (${first(`${which} and ${later}`)}) later)`
 }

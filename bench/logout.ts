@@ -36,8 +36,12 @@ async function prepare(name: string, tells: boolean, hangs: boolean): Promise<Va
     party.answerWith(() => undefined)
     const account = await accounts.byIdentifier(defaultTenant, alice.email)
     const sids = Array.from({ length: waiting }, (_, i) => `sid-${i}`)
-    const parts = sids.map((sid) => ({ clientId: web.client_id, sid }))
-    await logouts.tell(defaultTenant, account?.id ?? '', parts, false)
+    const parts = sids.map((sid) => ({
+      accountId: account?.id ?? '',
+      clientId: web.client_id,
+      sid,
+    }))
+    await logouts.tell(defaultTenant, parts, false)
   }
   return { name, server, party, signIns: [], logouts: [] }
 }

@@ -38,6 +38,7 @@ import { GrantsByAccount0038 } from './0038-grants-by-account.ts'
 import { SchemaNeeds0039 } from './0039-schema-needs.ts'
 import { KeysThatSeal0040 } from './0040-keys-that-seal.ts'
 import { ServedPeriods0041 } from './0041-served-periods.ts'
+import { OutboxByKind0042 } from './0042-outbox-by-kind.ts'
 import type { Migration } from './migration.ts'
 
 /**
@@ -90,4 +91,5 @@ export const migrations: Array<new () => Migration> = [
   SchemaNeeds0039,
   KeysThatSeal0040,
   ServedPeriods0041,
+  OutboxByKind0042,
 ]

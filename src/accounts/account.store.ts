@@ -92,18 +92,18 @@ export function createAccountStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   /**
-   * Whether an operator is the only one. All operators are locked, in one order, so that of two removed at once the second
+   * Which of these accounts is an operator without whom there were none. All operators are locked, in one order, so that of two removed at once the second
    * sees that the first is gone. `no key update`: a foreign key check does not wait for it, else an exchange of a code,
    * which locks a session and then refers to the account, could deadlock with it.
    */
-  async function isLastOperator(tenant: string, id: string): Promise<boolean> {
+  async function lastOperator(tenant: string, ids: string[]): Promise<string | undefined> {
     const operators = await database.query<{ id: string }>(
       `select id from accounts where tenant_id = $1 and 'operator' = any(roles) and disabled_at is null
-         and exists (select 1 from accounts o where o.tenant_id = $1 and o.id = $2 and 'operator' = any(o.roles))
+         and exists (select 1 from accounts o where o.tenant_id = $1 and o.id = any($2) and 'operator' = any(o.roles))
        order by id for no key update`,
-      [tenant, id],
+      [tenant, ids],
     )
-    return operators.length === 1 && operators[0]?.id === id
+    return operators.every(({ id }) => ids.includes(id)) ? operators.at(-1)?.id : undefined
   }
 
   return {
@@ -235,10 +235,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
-    async voidSignIns(tenant: string, id: string): Promise<void> {
+    async voidSignIns(tenant: string, ids: string[]): Promise<void> {
       await database.execute(
-        `update accounts set sign_ins_not_before = $3 where tenant_id = $1 and id = $2`,
-        [tenant, id, now()],
+        `update accounts set sign_ins_not_before = $3 where tenant_id = $1 and id = any($2)`,
+        [tenant, ids, now()],
       )
     },
 
@@ -252,28 +252,28 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return row && { voidedAt: row.sign_ins_not_before?.getTime() ?? 0 }
     },
 
-    /** @returns false for the last operator, and for who is deleted already */
-    async markDeleted(tenant: string, id: string): Promise<boolean> {
-      if (await isLastOperator(tenant, id)) return false
-      const deleted = await database.execute(
+    /** @returns who was: not the last operator, and not who is deleted already */
+    async markDeleted(tenant: string, ids: string[]): Promise<string[]> {
+      const last = await lastOperator(tenant, ids)
+      const rows = await database.query<{ id: string }>(
         `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
-         where tenant_id = $1 and id = $2 and deleted_at is null`,
-        [tenant, id, now()],
+         where tenant_id = $1 and id = any($2) and deleted_at is null returning id`,
+        [tenant, ids.filter((id) => id !== last), now()],
       )
-      return deleted === 1
+      return rows.map(({ id }) => id)
     },
 
-    async forget(tenant: string, id: string): Promise<void> {
+    async forget(tenant: string, ids: string[]): Promise<void> {
       // An address that can be nobody's (RFC 2606 §2).
       await database.execute(
         `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
            email_verified = false, username = null, username_key = null, name = null, email_codes_since = null
-         where tenant_id = $1 and id = $2 and deleted_at is not null`,
-        [tenant, id],
+         where tenant_id = $1 and id = any($2) and deleted_at is not null`,
+        [tenant, ids],
       )
       for (const proofs of ['email_codes', 'action_tokens', 'passwords']) {
-        const sql = `delete from ${proofs} where tenant_id = $1 and account_id = $2`
-        await database.execute(sql, [tenant, id])
+        const sql = `delete from ${proofs} where tenant_id = $1 and account_id = any($2)`
+        await database.execute(sql, [tenant, ids])
       }
     },
 
@@ -310,7 +310,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       disabled: boolean,
       force = false,
     ): Promise<number> {
-      if (disabled && !force && (await isLastOperator(tenant, id))) {
+      if (disabled && !force && (await lastOperator(tenant, [id])) !== undefined) {
         throw new DomainError('last_operator')
       }
       return database.execute(

@@ -136,7 +136,7 @@ export interface Accounts {
    */
   rename(account: Account, profile: Profile): Promise<boolean>
   /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
-  voidSignIns(tenant: string, id: string): Promise<void>
+  voidSignIns(tenant: string, ids: string[]): Promise<void>
   /**
    * Whether a sign-in still counts; within a transaction it does until that ends.
    * @param verifiedAt when its password was checked, in milliseconds
@@ -144,13 +144,13 @@ export interface Accounts {
    */
   holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<Held | undefined>
   /**
-   * Lets an account act no longer, for good; joins a transaction, in which `forget` comes last. What is left of it is
+   * Lets accounts act no longer, for good; joins a transaction, in which `forget` comes last. What is left of one is
    * its id, so that this `sub` is never anybody else's (security class C31).
-   * @returns false for the last operator of a tenant that is not disabled, and for who is deleted already
+   * @returns the ids of those: not the last operator of a tenant who is not disabled, nor who is deleted already
    */
-  markDeleted(tenant: string, id: string): Promise<boolean>
-  /** Takes away what a deleted account was called, and its password. */
-  forget(tenant: string, id: string): Promise<void>
+  markDeleted(tenant: string, ids: string[]): Promise<string[]>
+  /** Takes away what deleted accounts were called, and their passwords. */
+  forget(tenant: string, ids: string[]): Promise<void>
   /** Whether anything changed. @param force even the last operator. @throws DomainError `last_operator` */
   setDisabled(account: Account, disabled: boolean, force?: boolean): Promise<boolean>
   /**

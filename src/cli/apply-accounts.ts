@@ -28,7 +28,7 @@ export async function readyPasswords(
     } catch (error) {
       if (!isDomainError(error, 'password_policy')) throw error
     }
-    await progress(0)
+    await progress(1)
   }
 }
 

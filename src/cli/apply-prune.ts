@@ -1,5 +1,4 @@
 import { DomainError } from '../errors.ts'
-import { operator } from '../revocation/revocation.ts'
 import { chunksOf } from '../storage/chunks.ts'
 import type { Change, Undeclared } from './apply-output.ts'
 import { collect, settleChanges, type Work } from './apply-work.ts'
@@ -10,6 +9,9 @@ export interface Pruned {
   tenant: string
   sections: ItemSection[]
 }
+
+/** Items at a time: with a client goes what refers to it, table by table, in one statement. */
+const mostDeleted = 250
 
 const sectionOf = {
   resource_server: 'resource_servers',
@@ -44,22 +46,42 @@ export function isPruned(pruned: readonly Pruned[], { tenant, kind }: Undeclared
 
 /** Deletes what the file does not name, after everything else is as declared; what is protected is a fault. */
 export async function prune(work: Work, items: readonly Undeclared[]): Promise<Change[]> {
-  for (const some of chunksOf(items)) {
-    for (const item of some) {
-      await collect(work, `${item.kind.replace('_', ' ')} ${item.id}`, () => remove(work, item))
+  work.begin('deletions', items.length)
+  const alike = Map.groupBy(items, ({ tenant, kind }) => JSON.stringify([tenant, kind]))
+  for (const some of [...alike.values()].flatMap((each) => [...chunksOf(each, mostDeleted)])) {
+    const [{ tenant, kind }] = some as [Undeclared]
+    const ids = some.map(({ id }) => id)
+    const gone = new Set(await remove(work.core, tenant, kind, ids))
+    for (const id of ids) {
+      await collect(work, `${kind.replace('_', ' ')} ${id}`, async () => {
+        if (!gone.has(id)) throw new DomainError('last_owner', { detail: { [kind]: id } })
+      })
     }
     await settleChanges(work.core)
+    await work.progress(some.length)
   }
   return items.map((item) => ({ ...item, outcome: 'deleted', members: [] }))
 }
 
-async function remove({ core }: Work, { tenant, kind, id }: Undeclared): Promise<void> {
-  if (kind === 'resource_server') await core.resources.delete(tenant, id)
-  if (kind === 'webhook') await core.webhooks.remove(tenant, id)
-  if (kind === 'client') await core.revocations.deleteClientAtOnce(tenant, id)
-  if (kind !== 'account') return
-  const account = await core.accounts.byIdentifier(tenant, id)
-  if (account && !(await core.revocations.deleteAccount(account, operator))) {
-    throw new DomainError('last_owner', { detail: { account: id } })
+/** @returns those that are gone; the others are protected */
+async function remove(
+  { accounts, resources, revocations, webhooks }: Work['core'],
+  tenant: string,
+  kind: Undeclared['kind'],
+  ids: string[],
+): Promise<Iterable<string>> {
+  if (kind === 'client') return revocations.deleteClients(tenant, ids)
+  if (kind === 'account') {
+    const found = await accounts.lists.named(tenant, ids)
+    const gone = await revocations.deleteAccounts(
+      tenant,
+      found.map(({ id }) => id),
+    )
+    return found.flatMap(({ id, email }) => (gone.has(id) ? email : []))
   }
+  for (const id of ids) {
+    if (kind === 'resource_server') await resources.delete(tenant, id)
+    if (kind === 'webhook') await webhooks.remove(tenant, id)
+  }
+  return ids
 }

@@ -38,7 +38,9 @@ export interface Work {
   namings: Map<Scope, Array<Naming & { client_id: string }>>
   /** By declared account, what `readyPasswords` made of its password. */
   ready: Map<object, ReadyDeclared>
-  /** Tells who waits, every now and then, how far it is. */
+  /** What is done now, for `progress`. */
+  begin(what: 'passwords hashed' | 'clients and accounts' | 'deletions', total: number): void
+  /** Tells who waits, every now and then, how far that is. */
   progress(more: number): Promise<void>
 }
 

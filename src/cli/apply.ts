@@ -64,7 +64,6 @@ export const apply: Command<Input, ApplyResult> = {
         clients.map((client) => ({ tenant: id, declaration: omit(client, 'disabled') })),
       ),
     )
-    const progress = progressOf(scopes, emit)
     const work: Work = {
       core,
       documents,
@@ -73,9 +72,20 @@ export const apply: Command<Input, ApplyResult> = {
       faults: [],
       namings: new Map(),
       ready: new Map(),
-      progress,
+      ...progressOf(emit),
     }
+    const sumOf = (count: (scope: Scope) => number) =>
+      scopes.reduce((sum, scope) => sum + count(scope), 0)
+    const hasPassword = ({ password }: { password?: string | undefined }) => password !== undefined
+    work.begin(
+      'passwords hashed',
+      sumOf(({ accounts }) => accounts.filter(hasPassword).length),
+    )
     for (const { id, accounts } of scopes) await readyPasswords(work, id, accounts)
+    work.begin(
+      'clients and accounts',
+      sumOf(({ clients, accounts }) => clients.length + accounts.length),
+    )
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
@@ -116,13 +126,14 @@ export const apply: Command<Input, ApplyResult> = {
   },
   render: renderApply,
   progress: (part) => {
-    const { done, total } = part as Progress
-    return `apply: ${done} of ${total} clients and accounts`
+    const { done, total, what } = part as Progress
+    return `apply: ${done} of ${total} ${what}`
   },
   failed: ({ drift }) => drift === true,
 }
 
 interface Progress {
+  what: Parameters<Work['begin']>[0]
   done: number
   total: number
 }
@@ -131,16 +142,20 @@ interface Progress {
 const tellEvery = 10_000
 const nobody: Emit = async () => undefined
 
-function progressOf(scopes: Scope[], emit: Emit): Work['progress'] {
-  const total = scopes.reduce((sum, scope) => sum + scope.clients.length + scope.accounts.length, 0)
-  let done = 0
+function progressOf(emit: Emit): Pick<Work, 'begin' | 'progress'> {
+  let now: Progress | undefined
   let toldAt = performance.now()
-  return async (more) => {
-    done += more
-    if (performance.now() - toldAt < tellEvery) return
-    toldAt = performance.now()
-    // It is no part of the result: who has gone, as where a terminal is cut off, is applied for to the end all the same.
-    await emit({ done, total } satisfies Progress).catch(() => undefined)
+  return {
+    begin(what, total) {
+      now = { what, done: 0, total }
+    },
+    async progress(more) {
+      if (now) now.done += more
+      if (performance.now() - toldAt < tellEvery) return
+      toldAt = performance.now()
+      // It is no part of the result: who has gone, as where a terminal is cut off, is applied for to the end all the same.
+      await emit({ ...now }).catch(() => undefined)
+    },
   }
 }
 

@@ -1,8 +1,10 @@
 import { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { requiredAlgs, stateOf } from '../signing/signing-key.ts'
+import type { Database, Unit } from '../storage/database.ts'
 import { migrationState, summaryOf } from '../storage/migrate.ts'
 import { findPooler } from '../storage/pooler.ts'
+import { isDiskFull } from '../storage/violations.ts'
 import { type Check, diagnosisOf, type Finding, renderDiagnosis } from './check.ts'
 import type { Command } from './command.ts'
 import { examineClients } from './doctor-clients.ts'
@@ -31,6 +33,15 @@ const oldestPostgres = 14
 /** Milliseconds. */
 const tolerableSkew = 5000
 
+/** Writes a mebibyte, which is taken back: a disk that is full answers whoever only reads. */
+const takeRoom = (database: Database) => async (unit: Unit) => {
+  await unit.open()
+  await database.query(
+    `create temp table room as select repeat(md5(i::text), 60) from generate_series(1, 500) i`,
+  )
+  return false
+}
+
 const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
   async storage({ database, config: { databaseUrl, databasePrepare } }) {
     const [row] = await database.query<{ version: string; writes: boolean; isBounded: boolean }>(
@@ -50,6 +61,14 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     if (major < oldestPostgres) {
       const fix = `upgrade it to ${oldestPostgres} or newer.`
       return { status: 'fail', message: `${name} answers.`, fix }
+    }
+    const full = await database.unit(takeRoom(database)).then(
+      () => undefined,
+      (error: Error) => error,
+    )
+    if (isDiskFull(full)) {
+      const fix = 'give it more room: whatever has to be written is answered 503.'
+      return { status: 'fail', message: `${name} has no room: ${describeFailure(full)}.`, fix }
     }
     const pooler = databaseUrl === undefined ? 'none' : await findPooler(databaseUrl)
     const lent = pooler === 'none' ? '' : ' through a pooler that lends connections per transaction'

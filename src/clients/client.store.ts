@@ -127,10 +127,18 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return rows.length > 0
     },
 
-    delete(tenant: string, clientId: string): Promise<number> {
-      return database.execute(`delete from clients where tenant_id = $1 and client_id = $2`, [
+    /** Those that there are, until the transaction ends: nothing starts under them meanwhile. */
+    async lock(tenant: string, clientIds: string[]): Promise<void> {
+      await database.query(
+        `select 1 from clients where tenant_id = $1 and client_id = any($2) order by client_id for update`,
+        [tenant, clientIds],
+      )
+    },
+
+    delete(tenant: string, clientIds: string[]): Promise<number> {
+      return database.execute(`delete from clients where tenant_id = $1 and client_id = any($2)`, [
         tenant,
-        clientId,
+        clientIds,
       ])
     },
 

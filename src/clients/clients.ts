@@ -90,8 +90,10 @@ export interface Clients {
   setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
   /** Whether it is there, and disabled. */
   isDisabled(tenant: string, clientId: string): Promise<boolean>
-  /** Deletes it with everything it ever got. @throws DomainError `client_not_found` */
-  delete(tenant: string, clientId: string): Promise<void>
+  /** Holds clients until the transaction ends: nothing starts under them meanwhile. */
+  lock(tenant: string, clientIds: string[]): Promise<void>
+  /** Deletes clients with everything they ever got. @throws DomainError `client_not_found` */
+  delete(tenant: string, clientIds: string[]): Promise<void>
 }
 
 /** What a client is to be, and the secret that came with it. */
@@ -232,10 +234,12 @@ export function createClients(deps: Dependencies): Clients {
       return changed > 0
     },
     isDisabled: store.isDisabled,
-    async delete(tenant, clientId) {
-      await assertKnown(tenant, clientId)
-      await store.delete(tenant, clientId)
-      cache.drop(key(tenant, clientId))
+    lock: store.lock,
+    async delete(tenant, clientIds) {
+      if ((await store.delete(tenant, clientIds)) < clientIds.length) {
+        throw new DomainError('client_not_found', { detail: { client_id: clientIds.join(', ') } })
+      }
+      for (const clientId of clientIds) cache.drop(key(tenant, clientId))
     },
     find,
     async metadata(tenant, clientId) {

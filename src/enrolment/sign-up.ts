@@ -118,7 +118,6 @@ export function createSignUps({
       settled: answer,
       // It has an address that may be nobody's here.
       forgets: true,
-      own: [destination],
     })
   }
 

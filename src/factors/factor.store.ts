@@ -83,6 +83,16 @@ export function createFactorStore({
       return account?.counts === true
     },
 
+    /** Those of these accounts that have a factor of any kind. */
+    async owners(tenant: string, accountIds: string[]): Promise<string[]> {
+      const rows = await database.query<{ account_id: string }>(
+        `select account_id from second_factors where tenant_id = $1 and account_id = any($2)
+         union select account_id from passkeys where tenant_id = $1 and account_id = any($2)`,
+        [tenant, accountIds],
+      )
+      return rows.map(({ account_id }) => account_id)
+    },
+
     /** Whether the password is enough beside a second factor alone. */
     async hasShortPassword(tenant: string, accountId: string): Promise<boolean> {
       const short = await database.query(

@@ -79,8 +79,8 @@ export interface Factors {
   remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean | Kept>
   /** Removes all, for an operator who knows who asks; how many there were. */
   removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
-  /** The same for an account that is deleted, with the name that devices know it by. */
-  forget(tenant: string, accountId: string, by: Actor): Promise<void>
+  /** The same for accounts that are deleted, with the names that devices know them by. */
+  forget(tenant: string, accountIds: string[], by: Actor): Promise<void>
   /** Recovery codes that were not used yet. */
   codesLeft(tenant: string, accountId: string): Promise<number>
   /** New ones, which are stored nowhere in clear; those before are void. None where there is no factor to stand in for. */
@@ -325,10 +325,12 @@ export function createFactors(deps: Dependencies): Factors {
       }),
 
     removeAll,
-    forget: (tenant, accountId, by) =>
+    forget: (tenant, accountIds, by) =>
       database.transaction(async () => {
-        await removeAll(tenant, accountId, by)
-        await passkeys.store.forget(tenant, accountId)
+        for (const accountId of await store.owners(tenant, accountIds)) {
+          await removeAll(tenant, accountId, by)
+        }
+        await passkeys.store.forget(tenant, accountIds)
       }),
 
     codesLeft: store.codesLeft,

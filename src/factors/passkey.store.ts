@@ -193,10 +193,10 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
     },
 
     /** With everything that is known of its keys. */
-    async forget(tenant: string, accountId: string): Promise<void> {
+    async forget(tenant: string, accountIds: string[]): Promise<void> {
       await database.execute(
-        'delete from passkey_owners where tenant_id = $1 and account_id = $2',
-        [tenant, accountId],
+        'delete from passkey_owners where tenant_id = $1 and account_id = any($2)',
+        [tenant, accountIds],
       )
     },
   }

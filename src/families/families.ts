@@ -87,8 +87,8 @@ export interface Families {
   ): Promise<void>
   /** Ends the families that live only as long as a session, or those of one client in it. */
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
-  /** Where an account's living families come from that do not end with a session: each client and session once. */
-  outlivingSessions(tenant: string, accountId: string): Promise<FamilyOrigin[]>
+  /** Where accounts' living families come from that do not end with a session: each client and session once. */
+  outlivingSessions(tenant: string, accountIds: string[]): Promise<FamilyOrigin[]>
   /**
    * Ends every family that lives and fits, a batch at a time: without a transaction around it, each batch is one of its
    * own, for as many as a client may have.
@@ -102,8 +102,8 @@ export interface Families {
     reason: FamilyEnd,
     deniedBy?: Denial[],
   ): Promise<boolean>
-  /** Deletes what a client that is disabled ever had, a batch at a time. */
-  forget(tenant: string, clientId: string): Promise<void>
+  /** Deletes what clients that are disabled ever had, a batch at a time. */
+  forget(tenant: string, clientIds: string[]): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
   /** How many have not ended. */
   count(tenant: string): Promise<Count>
@@ -304,8 +304,8 @@ export function createFamilies(
       }),
     outlivingSessions: store.outlivingSessions,
     endAll,
-    async forget(tenant, clientId) {
-      while (await retention.forgetSome(tenant, clientId));
+    async forget(tenant, clientIds) {
+      while (await retention.forgetSome(tenant, clientIds));
     },
     list: views.list,
     count: (tenant) =>
@@ -320,7 +320,7 @@ export function createFamilies(
         // Whoever enables it meanwhile has ended these: what it got since is its own.
         await endAll(
           tenant,
-          { clientId },
+          { clientIds: [clientId] },
           'client_disabled',
           [{ kind: 'client', subject: clientId }],
           () => retention.holdDisabled(tenant, clientId),

@@ -30,12 +30,12 @@ export function createFamilyRetention({ database }: { database: Database }) {
       return rows.length > 0
     },
 
-    /** Deletes families of a client with their tokens, a batch at a time. @returns false when none is left */
-    async forgetSome(tenant: string, clientId: string): Promise<boolean> {
+    /** Deletes families of clients with their tokens, a batch at a time. @returns false when none is left */
+    async forgetSome(tenant: string, clientIds: string[]): Promise<boolean> {
       // Of a hundred thousand many at once, in no order: to find the next few each time takes longer than to delete them.
       const found = await database.query<{ id: string }>(
-        `select id from families where tenant_id = $1 and client_id = $2 limit ${mostFound}`,
-        [tenant, clientId],
+        `select id from families where tenant_id = $1 and client_id = any($2) limit ${mostFound}`,
+        [tenant, clientIds],
       )
       for (let at = 0; at < found.length; at += sweepBatch) {
         const some = [tenant, found.slice(at, at + sweepBatch).map(({ id }) => id)]

@@ -78,15 +78,15 @@ export interface NewToken {
 
 /** Where a family began. */
 export interface FamilyOrigin {
+  accountId: string
   clientId: string
   sessionUid?: string
 }
 
 /** Whose families are meant. */
 export interface FamilyOwner {
-  accountId?: string | undefined
-  clientId?: string | undefined
-  grantId?: string | undefined
+  accountIds?: string[] | undefined
+  clientIds?: string[] | undefined
   /** Leaves those that were allowed in this session. */
   exceptSession?: string | undefined
 }
@@ -222,15 +222,20 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
-    /** Where the living families of an account come from that do not end with a session. */
-    async outlivingSessions(tenant: string, accountId: string): Promise<FamilyOrigin[]> {
-      const rows = await database.query<{ client_id: string; session_uid: string | null }>(
-        `select distinct client_id, session_uid from families
-         where tenant_id = $1 and account_id = $2 and not ends_with_session and ended_at is null
+    /** Where the living families of accounts come from that do not end with a session. */
+    async outlivingSessions(tenant: string, accountIds: string[]): Promise<FamilyOrigin[]> {
+      const rows = await database.query<{
+        account_id: string
+        client_id: string
+        session_uid: string | null
+      }>(
+        `select distinct account_id, client_id, session_uid from families
+         where tenant_id = $1 and account_id = any($2) and not ends_with_session and ended_at is null
            and expires_at > $3`,
-        [tenant, accountId, now()],
+        [tenant, accountIds, now()],
       )
-      return rows.map(({ client_id, session_uid }) => ({
+      return rows.map(({ account_id, client_id, session_uid }) => ({
+        accountId: account_id,
         clientId: client_id,
         ...present({ sessionUid: session_uid }),
       }))
@@ -239,15 +244,15 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     /** The families that have not ended, in the order in which they are to be locked. */
     async alive(
       tenant: string,
-      { accountId, clientId, grantId, exceptSession }: FamilyOwner,
+      { accountIds, clientIds, exceptSession }: FamilyOwner,
     ): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
-         where tenant_id = $1 and ended_at is null and ($2::text is null or account_id = $2)
-           and ($3::text is null or client_id = $3) and ($4::text is null or grant_id = $4)
-           and ($5::text is null or session_uid is distinct from $5)
+         where tenant_id = $1 and ended_at is null and ($2::text[] is null or account_id = any($2))
+           and ($3::text[] is null or client_id = any($3))
+           and ($4::text is null or session_uid is distinct from $4)
          order by id`,
-        [tenant, accountId ?? null, clientId ?? null, grantId ?? null, exceptSession ?? null],
+        [tenant, accountIds ?? null, clientIds ?? null, exceptSession ?? null],
       )
       return rows.map(({ id }) => id)
     },

@@ -36,9 +36,13 @@ export interface Grants {
    */
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>
   /** Revokes the grants that live and fit; their ids. */
-  revoke(tenant: string, which: GrantFilter, reason: string): Promise<string[]>
-  /** Deletes what a client that is disabled was ever allowed, a batch at a time; its families are gone by then. */
-  forget(tenant: string, clientId: string): Promise<void>
+  revoke(
+    tenant: string,
+    which: { accountIds?: string[]; clientIds?: string[] },
+    reason: string,
+  ): Promise<string[]>
+  /** Deletes what clients that are disabled were ever allowed, a batch at a time; their families are gone by then. */
+  forget(tenant: string, clientIds: string[]): Promise<void>
   /** Deletes grants that were revoked longer ago than they are kept; returns how many. */
   sweep(): Promise<number>
 }
@@ -227,28 +231,28 @@ export function createGrants({ database, clock }: { database: Database; clock: C
         [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
       )
     },
-    async forget(tenant, clientId) {
+    async forget(tenant, clientIds) {
       const some = () =>
         database.execute(
           `delete from grants where tenant_id = $1 and id = any(array(
-             select id from grants where tenant_id = $1 and client_id = $2 limit ${sweepBatch}))`,
-          [tenant, clientId],
+             select id from grants where tenant_id = $1 and client_id = any($2) limit ${sweepBatch}))`,
+          [tenant, clientIds],
         )
       while ((await some()) > 0);
     },
     sweep: () => sweepTable(database, GrantsTable, 'revoked_at < $1', clock.now() - historyKept),
-    async revoke(tenant, { id, accountId, clientId }, reason) {
+    async revoke(tenant, { accountIds, clientIds }, reason) {
       const now = new Date(clock.now())
       const rows = await untilFew(() =>
         database.query<{ id: string }>(
-          `update grants set revoked_at = $5, revoked_reason = $6
+          `update grants set revoked_at = $4, revoked_reason = $5
            where tenant_id = $1 and id = any(array(
              select id from grants
-             where tenant_id = $1 and revoked_at is null and ($2::text is null or id = $2)
-               and ($3::text is null or account_id = $3) and ($4::text is null or client_id = $4)
+             where tenant_id = $1 and revoked_at is null
+               and ($2::text[] is null or account_id = any($2)) and ($3::text[] is null or client_id = any($3))
              limit ${mostRows} for no key update))
            returning id`,
-          [tenant, id ?? null, accountId ?? null, clientId ?? null, now, reason],
+          [tenant, accountIds ?? null, clientIds ?? null, now, reason],
         ),
       )
       return rows.map((row) => row.id)

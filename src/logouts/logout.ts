@@ -3,6 +3,7 @@ import { present } from '../present.ts'
 
 /** A client that has to hear that a session is over, or what it got in one. */
 export interface EndedPart {
+  accountId: string
   clientId: string
   /** The session at this client; absent when all that this person has there is meant. */
   sid?: string | undefined
@@ -53,6 +54,7 @@ export function logoutClaims(
 
 /** Each part once. */
 export function distinct(parts: EndedPart[]): EndedPart[] {
-  const byKey = new Map(parts.map((part) => [JSON.stringify([part.clientId, part.sid]), part]))
-  return [...byKey.values()]
+  const keyOf = ({ accountId, clientId, sid }: EndedPart) =>
+    JSON.stringify([accountId, clientId, sid])
+  return [...new Map(parts.map((part) => [keyOf(part), part])).values()]
 }

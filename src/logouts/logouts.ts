@@ -22,9 +22,9 @@ export interface Logouts {
   /**
    * Has those of the clients told that registered a `backchannel_logout_uri`. Joins the transaction that ends what
    * they got; the logout token is signed when it is sent.
-   * @param everywhere whether all that the account had has ended, and not one session
+   * @param everywhere whether all that an account had has ended, and not one session
    */
-  tell(tenant: string, accountId: string, parts: EndedPart[], everywhere: boolean): Promise<void>
+  tell(tenant: string, parts: EndedPart[], everywhere: boolean): Promise<void>
   /** Who was told, who is still to be told, and who could not be; the newest first. */
   list(tenant: string, filter: LogoutFilter): Promise<LogoutView[]>
 }
@@ -103,12 +103,12 @@ export function createLogouts({
   })
 
   return {
-    async tell(tenant, accountId, parts, everywhere) {
+    async tell(tenant, parts, everywhere) {
       const receivers = new Map<string, Receiver | undefined>()
       for (const { clientId } of parts) {
         if (!receivers.has(clientId)) receivers.set(clientId, await receiver(tenant, clientId))
       }
-      const messages = distinct(parts).flatMap(({ clientId, sid }) => {
+      const messages = distinct(parts).flatMap(({ accountId, clientId, sid }) => {
         const client = receivers.get(clientId)
         if (!client) return []
         const payload: PendingLogout = {

@@ -23,6 +23,7 @@ export const OutboxTable = table('outbox', {
   },
   references: { tenant: ofTenant },
   index: {
+    due: { columns: ['kind', 'destination', 'next_at'], where: pending },
     pending: { columns: ['destination', 'next_at'], where: pending },
     leased: {
       columns: ['destination', 'leased_until'],
@@ -37,13 +38,19 @@ export const OutboxTable = table('outbox', {
 /** Wakes the workers of every node. */
 export const channel = 'keyturn_outbox'
 
-/** The first destination at which something waits, and those behind it: one step of the index each. */
-const destinations = `destinations (destination) as (
-   (select destination from outbox where ${pending} order by destination limit 1)
-   union all
-   select (select o.destination from outbox o
-           where ${pending} and o.destination > d.destination order by o.destination limit 1)
-     from destinations d where d.destination is not null)`
+/**
+ * What something waits for, each once: one step of the index for one.
+ * @param columns the first ones of the index, behind those that `which` says equal; a comparison of these as well would go
+ *   through all that waits
+ */
+function queues(columns: string[], which = 'true'): string {
+  const list = columns.join(', ')
+  const first = (where: string) =>
+    `select ${list} from outbox where ${pending} and ${where} order by ${list} limit 1`
+  const later = `(${list}) > (${columns.map((each) => `q.${each}`).join(', ')})`
+  return `queues as ((${first(which)}) union all
+    select later.* from queues q cross join lateral (${first(`${which} and ${later}`)}) later)`
+}
 
 /** What a node may take now. */
 export interface Appetite {
@@ -52,7 +59,7 @@ export interface Appetite {
   most: number
   /** Attempts under way at one destination, those of other nodes included. */
   mostPerDestination: number
-  /** Destinations that did not answer a moment ago, or to which nothing of this kind goes. */
+  /** Destinations that did not answer a moment ago. */
   except: string[]
   /** Milliseconds after which another node may take what this one did not finish. */
   lease: number
@@ -141,11 +148,11 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     /** Whether something is due, or under way; if not, whether something waits for its time. */
     async state(): Promise<'due' | 'waiting' | 'empty'> {
       const [row] = await database.query<{ due: boolean; waiting: boolean }>(
-        `with recursive ${destinations}
-         select exists (select 1 from destinations d where exists (
+        `with recursive ${queues(['kind', 'destination'])}
+         select exists (select 1 from queues q where exists (
              select 1 from outbox
-             where destination = d.destination and ${pending} and next_at <= $1)) as due,
-           exists (select 1 from destinations where destination is not null) as waiting`,
+             where kind = q.kind and destination = q.destination and ${pending} and next_at <= $1)) as due,
+           exists (select 1 from queues) as waiting`,
         [now()],
       )
       if (row?.due) return 'due'
@@ -158,17 +165,17 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
      */
     async take(appetite: Appetite): Promise<Taken[]> {
       const rows = await database.query<TakenRow>(
-        `with recursive ${destinations},
+        `with recursive ${queues(['destination'], 'kind = $3')},
          due as materialized (
-           select m.tenant_id, m.id from destinations d cross join lateral (
+           select m.tenant_id, m.id from queues q cross join lateral (
              select tenant_id, id, next_at from outbox
-             where destination = d.destination and ${pending} and kind = $3 and next_at <= $1
+             where kind = $3 and destination = q.destination and ${pending} and next_at <= $1
                and (leased_until is null or leased_until <= $1)
              order by next_at limit greatest(0, $4 - (
                select count(*) from outbox busy
-               where busy.destination = d.destination and ${pending} and busy.leased_until > $1))
+               where busy.destination = q.destination and ${pending} and busy.leased_until > $1))
              for update skip locked) m
-           where d.destination <> all($5) order by m.next_at limit $6)
+           where q.destination <> all($5) order by m.next_at limit $6)
          update outbox o set leased_until = $2, attempts = o.attempts + 1 from due
          where o.tenant_id = due.tenant_id and o.id = due.id
          returning o.tenant_id, o.id, o.kind, o.destination, o.payload, o.created_at, o.attempts`,

@@ -65,8 +65,6 @@ export interface Deliverer {
   settled(message: Message, outcome: { attempts: number; failed?: string }): Promise<void>
   /** Whether nothing is kept of a message once it is delivered. */
   readonly forgets?: true
-  /** Destinations that no other kind has: who looks for others does not go through all that waits there. */
-  readonly own?: readonly string[]
 }
 
 /** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
@@ -168,8 +166,7 @@ export function createOutbox(
     const busy = [...underWay.values()].filter((each) => each === kind).length
     const most = mostOfKind - busy
     if (most <= 0) return
-    const others = [...deliverers].flatMap(([each, { own = [] }]) => (each === kind ? [] : own))
-    const except = [...pauses.current(), ...others]
+    const except = pauses.current()
     const taken = await store.take({ kind, most, mostPerDestination, except, lease })
     for (const message of taken) {
       const work = attempt(message)

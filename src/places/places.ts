@@ -14,8 +14,8 @@ export interface Places {
   visit(tenant: string, accountId: string, ip: string): Promise<Visit>
   /** What is known of an account, the latest first. */
   list(tenant: string, accountId: string): Promise<KnownPlace[]>
-  /** Forgets what is known of an account. */
-  forget(tenant: string, accountId: string): Promise<void>
+  /** Forgets what is known of accounts. */
+  forget(tenant: string, accountIds: string[]): Promise<void>
   /** Removes what was not used for long, a batch at a time; returns how many. */
   sweep(): Promise<number>
 }
@@ -138,10 +138,10 @@ export function createPlaces({
         lastAt: last_at.getTime(),
       }))
     },
-    async forget(tenant, accountId) {
+    async forget(tenant, accountIds) {
       await database.execute(
-        'delete from account_places where tenant_id = $1 and account_id = $2',
-        [tenant, accountId],
+        'delete from account_places where tenant_id = $1 and account_id = any($2)',
+        [tenant, accountIds],
       )
     },
     sweep: () =>

@@ -127,7 +127,6 @@ export function createPasswordReset({
       settled: answer,
       // Strangers have as many written as they like, nearly all for nobody.
       forgets: true,
-      own: Object.values(lanes),
     })
   }
 

@@ -74,12 +74,14 @@ export interface Revocations {
   ): Promise<void>
   /** For whoever resets a password, or declares another one. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
-  /**
-   * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again.
-   * @returns whether it was deleted: not when it is the last operator or owner, or was deleted
-   *   before
-   */
+  /** Whether it was deleted: see `deleteAccounts`. */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
+  /**
+   * Deletes accounts with all that they have: nobody signs in with their addresses, and their `sub` is never given again.
+   * In a few statements however many they are, and in one transaction, which it joins.
+   * @returns the ids of those: not the last operator or owner, nor who was deleted before
+   */
+  deleteAccounts(tenant: string, ids: string[], actor?: Actor): Promise<ReadonlySet<string>>
   /** Whether anything changed. @throws DomainError `last_operator`, `last_owner` */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /**
@@ -101,11 +103,12 @@ export interface Revocations {
    */
   deleteClient(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
   /**
-   * The same in one transaction, which it joins: for one change among others, of all or nothing. Whoever declares it
-   * again within the next two seconds gets tokens that are denied as long.
-   * @throws DomainError `client_not_found`, `last_owner`
+   * The same for many in one transaction, which it joins: for one change among others, of all or nothing. Whoever declares
+   * one again within the next two seconds gets tokens that are denied as long.
+   * @returns the ids of those that were deleted: all but the last owner
+   * @throws DomainError `client_not_found`
    */
-  deleteClientAtOnce(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
+  deleteClients(tenant: string, ids: string[], actor?: ClientActor): Promise<ReadonlySet<string>>
   /** Withdraws what an account allowed a client; whether there was anything. */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
   /**
@@ -125,8 +128,8 @@ export interface Revocations {
 
 /** Whose sessions, grants and families end. */
 interface Holder {
-  accountId: string
-  clientId?: string
+  accountIds: string[]
+  clientIds?: string[]
   /** A session that stays, with what was allowed in it. */
   exceptSession?: string
 }
@@ -167,18 +170,23 @@ export function createRevocations(
     audit,
   } = deps
 
+  type Event = Pick<AuditEvent, 'type' | 'accountId' | 'clientId' | 'detail'>
   function record(
     tenant: string,
-    event: Pick<AuditEvent, 'type' | 'accountId' | 'clientId' | 'detail'>,
+    events: Event | Event[],
     { by, ip, userAgent }: ClientActor,
   ): Promise<void> {
-    return audit.record(tenant, { ...event, ip, userAgent, detail: { ...event.detail, by } })
+    const whole = (event: Event) => ({ ...event, ip, userAgent, detail: { ...event.detail, by } })
+    return audit.record(tenant, ...[events].flat().map(whole))
   }
 
   /** Only who is in the default tenant has roles. @throws DomainError `last_owner` */
   async function assertMayGo(tenant: string, who: Subject, { force }: Pick<Actor, 'force'>) {
     if (tenant === defaultTenant && !force) await roles.assertNotLastOwner(who)
   }
+
+  const mayGo = async (tenant: string, kind: 'accountId' | 'clientId', ids: string[]) =>
+    tenant === defaultTenant ? roles.mayGo(kind, ids) : ids
 
   /** Waits for the second after a time, in milliseconds. */
   async function untilAfter(time: number): Promise<void> {
@@ -198,21 +206,18 @@ export function createRevocations(
   }
 
   /**
-   * Ends what a holder has, in the order of the locks; what changes an account comes before.
+   * Ends what holders have, in the order of the locks; what changes accounts comes before.
    * @returns how many grants ended
    */
   async function end(
-    kind: Exclude<
-      Revocation,
-      'session_ended' | 'tenant_signed_out' | 'tenant_disabled' | ClientEnd
-    >,
+    kind: Exclude<Revocation, 'session_ended' | `tenant_${string}` | ClientEnd>,
     tenant: string,
     which: Holder,
   ): Promise<number> {
     const reach = reaches[kind]
     if (endsSessions(kind)) {
-      await accounts.voidSignIns(tenant, which.accountId)
-      await sessions.endAll(tenant, which.accountId, kind, which.exceptSession)
+      await accounts.voidSignIns(tenant, which.accountIds)
+      await sessions.endAll(tenant, which.accountIds, kind, which.exceptSession)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
     // Every token of a family names its grant: where that is denied, for good, the family need not be.
@@ -225,18 +230,37 @@ export function createRevocations(
     return revoked.length
   }
 
-  /** A batch at a time, each with the denial of the client: it covers what was refreshed until its family ended. */
-  const endFamiliesOf = (tenant: string, clientId: string, kind: ClientEnd): Promise<boolean> =>
-    families.endAll(tenant, { clientId }, kind, [denialOfClient(clientId)])
+  /** A batch at a time, each with the denial of the clients: it covers what was refreshed until its family ended. */
+  const endFamiliesOf = (tenant: string, clientIds: string[], kind: ClientEnd): Promise<boolean> =>
+    families.endAll(tenant, { clientIds }, kind, clientIds.map(denialOfClient))
 
   const endAll =
     (kind: 'signed_out_everywhere' | 'password_changed') =>
-    (account: Pick<Account, 'tenant' | 'id'>, actor = operator) =>
+    ({ tenant, id: accountId }: Pick<Account, 'tenant' | 'id'>, actor = operator) =>
       database.transaction(async () => {
-        const { tenant, id: accountId } = account
-        await end(kind, tenant, { accountId })
+        await end(kind, tenant, { accountIds: [accountId] })
         await record(tenant, { type: reaches[kind].event, accountId }, actor)
       })
+
+  const deleteAccounts: Revocations['deleteAccounts'] = (tenant, ids, actor = operator) =>
+    database.transaction(async () => {
+      const going = await mayGo(tenant, 'accountId', ids)
+      const accountIds = await accounts.markDeleted(tenant, going)
+      if (accountIds.length === 0) return new Set()
+      if (tenant === defaultTenant) await roles.forget(accountIds)
+      await end('account_deleted', tenant, { accountIds })
+      // APIs hear of it by what hangs from the account: its id is for nobody who knows a pairwise subject.
+      const itself = { kind: 'account', forGood: true, audiences: [] } as const
+      const denied = accountIds.map((subject) => ({ ...itself, subject }))
+      await denials.add(tenant, denied)
+      await factors.forget(tenant, accountIds, actor)
+      await accounts.forget(tenant, accountIds)
+      await places.forget(tenant, accountIds)
+      const type = reaches.account_deleted.event
+      const events = accountIds.map((accountId) => ({ type, accountId }))
+      await record(tenant, events, actor)
+      return new Set(accountIds)
+    })
 
   return {
     logOutEverywhere: endAll('signed_out_everywhere'),
@@ -244,47 +268,31 @@ export function createRevocations(
 
     logOutOthers: ({ tenant, id: accountId }, uid, actor = operator) =>
       database.transaction(async () => {
+        await end('others_signed_out', tenant, { accountIds: [accountId], exceptSession: uid })
         const type = reaches.others_signed_out.event
-        await end('others_signed_out', tenant, { accountId, exceptSession: uid })
         await record(tenant, { type, accountId, detail: { session: uid } }, actor)
       }),
 
     ownPasswordChanged: ({ tenant, id: accountId }, { uid, others }, actor) =>
       database.transaction(async () => {
-        const type = reaches.password_changed.event
         // Also where nothing ends: the password and the session, written next, are what others lock behind the account.
         await accounts.lock(tenant, accountId)
-        if (others) await end('password_changed', tenant, { accountId, exceptSession: uid })
-        await record(
-          tenant,
-          { type, accountId, detail: { others: others ? 'end' : 'stay' } },
-          actor,
-        )
+        const rest = { accountIds: [accountId], exceptSession: uid }
+        if (others) await end('password_changed', tenant, rest)
+        const detail = { others: others ? 'end' : 'stay' }
+        await record(tenant, { type: reaches.password_changed.event, accountId, detail }, actor)
       }),
 
-    deleteAccount: ({ tenant, id: accountId }, actor) =>
-      database.transaction(async () => {
-        const hasRoles = tenant === defaultTenant
-        if (hasRoles && (await roles.isLastOwner({ accountId }))) return false
-        if (!(await accounts.markDeleted(tenant, accountId))) return false
-        if (hasRoles) await roles.forget(accountId)
-        await end('account_deleted', tenant, { accountId })
-        // APIs hear of it by what hangs from the account: its id is for nobody who knows a pairwise subject.
-        const itself = { kind: 'account', subject: accountId, forGood: true } as const
-        await denials.add(tenant, [{ ...itself, audiences: [] }])
-        await factors.forget(tenant, accountId, actor)
-        await accounts.forget(tenant, accountId)
-        await places.forget(tenant, accountId)
-        await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
-        return true
-      }),
+    deleteAccounts,
+    deleteAccount: async ({ tenant, id }, actor) =>
+      (await deleteAccounts(tenant, [id], actor)).has(id),
 
     setAccountDisabled: (account, disabled, actor = operator) =>
       database.transaction(async () => {
         const { tenant, id: accountId } = account
         if (disabled) await assertMayGo(tenant, { accountId }, actor)
         const changed = await accounts.setDisabled(account, disabled, actor.force)
-        if (disabled) await end('account_disabled', tenant, { accountId })
+        if (disabled) await end('account_disabled', tenant, { accountIds: [accountId] })
         const type = disabled ? reaches.account_disabled.event : 'account.enabled'
         if (changed) await record(tenant, { type, accountId }, actor)
         return changed
@@ -294,7 +302,7 @@ export function createRevocations(
       const type = disabled ? reaches.client_disabled.event : 'client.enabled'
       // What whoever disabled it could not end must not come back with it: nearly all of it in batches, the rest below.
       const endRest = (deniedBy?: Denial[]) =>
-        families.endAll(tenant, { clientId }, 'client_disabled', deniedBy)
+        families.endAll(tenant, { clientIds: [clientId] }, 'client_disabled', deniedBy)
       if (!disabled && (await clients.isDisabled(tenant, clientId))) {
         const itself = { kind: 'client', subject: clientId } as const
         await endRest([itself])
@@ -308,7 +316,7 @@ export function createRevocations(
         if (isNews) await record(tenant, { type, clientId }, actor)
         return isNews
       })
-      if (disabled) await endFamiliesOf(tenant, clientId, 'client_disabled')
+      if (disabled) await endFamiliesOf(tenant, [clientId], 'client_disabled')
       return changed
     },
 
@@ -318,35 +326,39 @@ export function createRevocations(
         await clients.setDisabled(tenant, clientId, true)
         await denials.add(tenant, [denialOfClient(clientId)])
       })
-      await endFamiliesOf(tenant, clientId, 'client_deleted')
+      await endFamiliesOf(tenant, [clientId], 'client_deleted')
       const deniedAt = clock.now()
-      await families.forget(tenant, clientId)
-      await sessions.forget(tenant, clientId)
-      await grants.forget(tenant, clientId)
+      await families.forget(tenant, [clientId])
+      await sessions.forget(tenant, [clientId])
+      await grants.forget(tenant, [clientId])
       await untilAfter(deniedAt + unheardFor)
       await database.transaction(async () => {
-        await clients.delete(tenant, clientId)
+        await clients.delete(tenant, [clientId])
         await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
       })
     },
 
-    deleteClientAtOnce: (tenant, clientId, actor = operator) =>
+    deleteClients: (tenant, ids, actor = operator) =>
       database.transaction(async () => {
-        await assertMayGo(tenant, { clientId }, actor)
-        await sessions.forget(tenant, clientId)
-        await grants.forget(tenant, clientId)
-        await clients.setDisabled(tenant, clientId, true)
+        const clientIds = await mayGo(tenant, 'clientId', ids)
+        await sessions.forget(tenant, clientIds)
+        await grants.forget(tenant, clientIds)
+        await clients.lock(tenant, clientIds)
         // Written just before the commit, and so past what a node that has not heard of it may still issue.
-        await denials.add(tenant, [denialOfClient(clientId)])
-        await endFamiliesOf(tenant, clientId, 'client_deleted')
-        await families.forget(tenant, clientId)
-        await clients.delete(tenant, clientId)
-        await record(tenant, { type: reaches.client_deleted.event, clientId }, actor)
+        await denials.add(tenant, clientIds.map(denialOfClient))
+        await endFamiliesOf(tenant, clientIds, 'client_deleted')
+        await families.forget(tenant, clientIds)
+        await clients.delete(tenant, clientIds)
+        const type = reaches.client_deleted.event
+        const events = clientIds.map((clientId) => ({ type, clientId }))
+        await record(tenant, events, actor)
+        return new Set(clientIds)
       }),
 
     revokeGrant: (tenant, accountId, clientId, actor = operator) =>
       database.transaction(async () => {
-        const ended = await end('grant_revoked', tenant, { accountId, clientId })
+        const which = { accountIds: [accountId], clientIds: [clientId] }
+        const ended = await end('grant_revoked', tenant, which)
         if (ended === 0) return false
         await record(tenant, { type: reaches.grant_revoked.event, accountId, clientId }, actor)
         return true

@@ -111,10 +111,10 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       ])
     },
 
-    forget(accountId: string): Promise<number> {
+    forget(accountIds: string[]): Promise<number> {
       return database.execute(
-        'delete from role_assignments where tenant_id = $1 and account_id = $2',
-        [tenant, accountId],
+        'delete from role_assignments where tenant_id = $1 and account_id = any($2)',
+        [tenant, accountIds],
       )
     },
 

@@ -35,10 +35,10 @@ export interface Roles {
    * order for all.
    */
   hold(): Promise<void>
-  /** Whether it is, for who says it in another way. */
-  isLastOwner(subject: Subject): Promise<boolean>
-  /** Takes everything from an account that is deleted; joins the transaction of that. */
-  forget(accountId: string): Promise<void>
+  /** The same for many: all of them but the last owner. */
+  mayGo(kind: 'accountId' | 'clientId', ids: string[]): Promise<string[]>
+  /** Takes everything from accounts that are deleted; joins the transaction of that. */
+  forget(accountIds: string[]): Promise<void>
   /**
    * The first owners, once.
    * @param subjects makes them, and says who they are
@@ -49,8 +49,6 @@ export interface Roles {
 
 export function createRoles({ database, clock }: { database: Database; clock: Clock }): Roles {
   const store = createRoleStore({ database }, defaultTenant)
-
-  const same = (a: Subject, b: Subject) => JSON.stringify(a) === JSON.stringify(b)
 
   async function grant(subject: Subject, role: AdminRole, reach: string) {
     const assignment: Assignment = {
@@ -67,9 +65,12 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
     return written > 0 ? assignment : undefined
   }
 
-  async function isLastOwner(subject: Subject): Promise<boolean> {
+  async function mayGo(kind: 'accountId' | 'clientId', ids: string[]): Promise<string[]> {
+    const going = new Set(ids)
     const owners = await store.lockOwners()
-    return owners.length > 0 && owners.every((owner) => same(owner.subject, subject))
+    const idOf = ({ subject }: Assignment) => new Map(Object.entries(subject)).get(kind) ?? ''
+    if (owners.every((owner) => going.has(idOf(owner)))) going.delete(owners.map(idOf).at(-1) ?? '')
+    return [...going]
   }
 
   const lastOwner = (subject: Subject) => new DomainError('last_owner', { detail: { ...subject } })
@@ -89,12 +90,13 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
     async hold() {
       await store.lockOwners()
     },
-    isLastOwner,
+    mayGo,
     async assertNotLastOwner(subject) {
-      if (await isLastOwner(subject)) throw lastOwner(subject)
+      const [[kind, id]] = Object.entries(subject) as [['accountId' | 'clientId', string]]
+      if ((await mayGo(kind, [id])).length === 0) throw lastOwner(subject)
     },
-    async forget(accountId) {
-      await store.forget(accountId)
+    async forget(accountIds) {
+      await store.forget(accountIds)
     },
     bootstrap: (subjects) =>
       database.transaction(async () => {

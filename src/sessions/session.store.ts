@@ -255,13 +255,13 @@ export function createSessionStore({
       return row && toPart(row)
     },
 
-    /** Deletes what a client got in sessions: as many rows as one statement may. */
-    forgetSome(tenant: string, clientId: string): Promise<number> {
+    /** Deletes what clients got in sessions: what they got in as many as one statement may. */
+    forgetSome(tenant: string, clientIds: string[]): Promise<number> {
       return database.execute(
-        `delete from session_clients where tenant_id = $1 and client_id = $2 and session_uid = any(array(
+        `delete from session_clients where tenant_id = $1 and client_id = any($2) and session_uid = any(array(
            select session_uid from session_clients
-           where tenant_id = $1 and client_id = $2 limit ${sweepBatch}))`,
-        [tenant, clientId],
+           where tenant_id = $1 and client_id = any($2) limit ${sweepBatch}))`,
+        [tenant, clientIds],
       )
     },
 
@@ -295,10 +295,10 @@ export function createSessionStore({
       return row && { accountId: row.account_id ?? undefined }
     },
 
-    /** The sessions of an account that this ended. */
+    /** The sessions of accounts that this ended. */
     async endAll(
       tenant: string,
-      accountId: string,
+      accountIds: string[],
       reason: SessionEnd,
       except?: string,
     ): Promise<string[]> {
@@ -307,33 +307,35 @@ export function createSessionStore({
           `update sessions set ended_at = $3, ended_reason = $4, state = null
            where tenant_id = $1 and uid = any(array(
              select uid from sessions
-             where tenant_id = $1 and account_id = $2 and ended_at is null and ($5::text is null or uid <> $5)
+             where tenant_id = $1 and account_id = any($2) and ended_at is null and ($5::text is null or uid <> $5)
              limit ${mostRows} for no key update))
            returning uid`,
-          [tenant, accountId, now(), reason, except ?? null],
+          [tenant, accountIds, now(), reason, except ?? null],
         ),
       )
       return rows.map(({ uid }) => uid)
     },
 
-    /** What clients got in the sessions of an account, those that are over and still kept included. */
-    async sids(tenant: string, accountId: string, except?: string): Promise<string[]> {
+    /** What clients got in the sessions of accounts, those that are over and still kept included. */
+    async sids(tenant: string, accountIds: string[], except?: string): Promise<string[]> {
       const rows = await database.query<{ sid: string }>(
         `select c.sid from sessions s
            join session_clients c on c.tenant_id = s.tenant_id and c.session_uid = s.uid
-         where s.tenant_id = $1 and s.account_id = $2 and ($3::text is null or s.uid <> $3)`,
-        [tenant, accountId, except ?? null],
+         where s.tenant_id = $1 and s.account_id = any($2) and ($3::text is null or s.uid <> $3)`,
+        [tenant, accountIds, except ?? null],
       )
       return rows.map(({ sid }) => sid)
     },
 
-    /** What clients got in these sessions. */
+    /** What clients got in these sessions; whose they are, where somebody has signed in. */
     async parts(tenant: string, uids: string[]) {
-      const rows = await database.query<PartRow>(
-        `select ${partColumns} from session_clients p where tenant_id = $1 and session_uid = any($2)`,
+      const rows = await database.query<PartRow & { account_id: string }>(
+        `select ${partColumns}, s.account_id from session_clients p
+           join sessions s on s.tenant_id = p.tenant_id and s.uid = p.session_uid
+         where p.tenant_id = $1 and p.session_uid = any($2)`,
         [tenant, uids],
       )
-      return rows.map(toPart)
+      return rows.map((row) => ({ ...toPart(row), accountId: row.account_id }))
     },
   }
 }

@@ -53,20 +53,20 @@ export interface Sessions {
   /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
   hold(tenant: string, uid: string): Promise<boolean>
   /**
-   * Ends every session of an account and all that clients got in them, offline access included, also in those that
+   * Ends every session of accounts and all that clients got in them, offline access included, also in those that
    * have ended already. Clients are told of
    * each, those that hold offline access from an earlier session as well: what they got it in is over, too.
    * @param except a session that stays, with what clients got in it
    */
-  endAll(tenant: string, accountId: string, reason: SessionEnd, except?: string): Promise<void>
+  endAll(tenant: string, accountIds: string[], reason: SessionEnd, except?: string): Promise<void>
   /**
    * Ends it for good, with everything that lives only as long as it; every client in it is told.
    * @param accountId whose it must be
    * @returns whether it had not ended before
    */
   end(tenant: string, uid: string, reason: SessionEnd, accountId?: string): Promise<boolean>
-  /** Deletes what a client that is disabled got in any session, a batch at a time. */
-  forget(tenant: string, clientId: string): Promise<void>
+  /** Deletes what clients that are disabled got in any session, a batch at a time. */
+  forget(tenant: string, clientIds: string[]): Promise<void>
   /** Deletes sessions that have been over for longer than they are kept; returns how many. */
   sweep(): Promise<number>
 }
@@ -129,7 +129,7 @@ export function createSessions(
             await denials.add(tenant, [{ kind: 'session', subject: sid }])
           }
           if (deleted && accountId !== undefined) {
-            await logouts.tell(tenant, accountId, [{ clientId, sid }], false)
+            await logouts.tell(tenant, [{ accountId, clientId, sid }], false)
           }
         }
         return written === 0 ? 'superseded' : 'saved'
@@ -139,30 +139,31 @@ export function createSessions(
     hold: store.hold,
     renew: store.renew,
 
-    endAll: (tenant, accountId, reason, except) =>
+    endAll: (tenant, accountIds, reason, except) =>
       database.transaction(async () => {
-        const outliving = await families.outlivingSessions(tenant, accountId)
+        const outliving = await families.outlivingSessions(tenant, accountIds)
         // Told without a `sid`, a client would end what it has in the session that stays, too.
         const outlived =
           except === undefined
             ? outliving
             : outliving.filter(({ sessionUid = except }) => sessionUid !== except)
-        const ended = await store.endAll(tenant, accountId, reason, except)
+        const ended = await store.endAll(tenant, accountIds, reason, except)
         const parts = await store.parts(tenant, ended)
-        const sids = await store.sids(tenant, accountId, except)
+        const sids = await store.sids(tenant, accountIds, except)
         await denials.add(
           tenant,
           sids.map((subject) => ({ kind: 'session', subject, forGood: true })),
         )
-        const earlier = outlived.map(({ clientId, sessionUid }) => ({
+        const earlier = outlived.map(({ accountId, clientId, sessionUid }) => ({
+          accountId,
           clientId,
           sid: sessionUid && sidOf(sessionUid, clientId),
         }))
-        await logouts.tell(tenant, accountId, [...parts, ...earlier], except === undefined)
+        await logouts.tell(tenant, [...parts, ...earlier], except === undefined)
       }),
 
-    async forget(tenant, clientId) {
-      while ((await store.forgetSome(tenant, clientId)) > 0);
+    async forget(tenant, clientIds) {
+      while ((await store.forgetSome(tenant, clientIds)) > 0);
     },
 
     sweep: () =>
@@ -185,7 +186,7 @@ export function createSessions(
             .filter(({ persistsLogout }) => !persistsLogout)
             .map(({ sid }) => ({ kind: 'session', subject: sid, forGood: true })),
         )
-        if (ended.accountId !== undefined) await logouts.tell(tenant, ended.accountId, parts, false)
+        if (ended.accountId !== undefined) await logouts.tell(tenant, parts, false)
         return true
       }),
   }

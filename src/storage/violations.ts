@@ -32,6 +32,9 @@ export const isLockTimeout = (error: unknown): boolean => driverError(error)?.co
 /** Whether a statement took longer than one may (SQLSTATE 57014). */
 export const isTimedOut = (error: unknown): boolean => driverError(error)?.code === '57014'
 
+/** Whether Postgres has no room for what is to be written. */
+export const isDiskFull = (error: unknown): boolean => driverError(error)?.code === '53100'
+
 /** Whether a statement divided by the number of what it wrote, and that was nothing (SQLSTATE 22012). */
 export const isNothingWritten = (error: unknown): boolean => driverError(error)?.code === '22012'
 

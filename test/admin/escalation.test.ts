@@ -294,5 +294,23 @@ describe('a role in the admin API', () => {
     await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
     expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(true)
     expect(await core.roles.of({ accountId })).to.deep.equal([])
+
+    // Of all of them at once one stays, as of all operators.
+    await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
+    const left = await core.roles.page(undefined, { reaches: [everywhere], limit: 100 })
+    const clientIds = left.flatMap(({ role, subject }) =>
+      role === 'owner' && 'clientId' in subject ? subject.clientId : [],
+    )
+    expect(clientIds.length).to.be.above(1)
+    const { revocations } = core
+    expect((await revocations.deleteClients(defaultTenant, clientIds)).size).to.equal(
+      clientIds.length - 1,
+    )
+    const email = 'second-operator@example.com'
+    await core.accounts.declare(defaultTenant, { email, roles: ['operator'] })
+    const operators = await core.accounts.lists.operators(defaultTenant)
+    const ids = operators.map(({ id }) => id)
+    expect(ids.length).to.be.above(1)
+    expect((await revocations.deleteAccounts(defaultTenant, ids)).size).to.equal(ids.length - 1)
   })
 })

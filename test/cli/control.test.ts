@@ -6,6 +6,7 @@ import { expect } from 'chai'
 import type { Emit } from '../../src/cli/command.ts'
 import { askServer } from '../../src/cli/control-client.ts'
 import { serveControl } from '../../src/cli/control-server.ts'
+import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { runCommand } from '../../src/cli/run.ts'
 import { isDomainError } from '../../src/errors.ts'
@@ -193,6 +194,17 @@ describe('The control socket', () => {
       const failure = await failureOf(askServer(path, { command: 'clients create', input }))
       expect(isDomainError(failure, 'storage_unavailable'), failure.message).to.equal(true)
       expect(describeFailure(failure)).to.equal(full)
+      await storage.database.execute(
+        `create function refuse() returns event_trigger language plpgsql as $$ begin
+           raise exception '${full}' using errcode = 'disk_full';
+         end $$`,
+      )
+      await storage.database.execute(
+        'create event trigger full_disk on ddl_command_start execute function refuse()',
+      )
+      const [found] = await doctorStorage.execute(storage, {})
+      expect(found).to.include({ name: 'storage', status: 'fail' })
+      expect(found?.message).to.include(full)
     } finally {
       await server.close()
       await storage.close()

@@ -4,9 +4,12 @@ import { apply } from '../../src/cli/apply.ts'
 import { type ApplyResult, renderApply } from '../../src/cli/apply-output.ts'
 import { UsageError } from '../../src/cli/command.ts'
 import { withOrigin } from '../../src/origin.ts'
+import { newHandle } from '../../src/secrets/handle.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
+import { someFamily, someSession } from '../support/people.ts'
 import { introspect, post, tokensIn } from '../support/protocol.ts'
+import { countingTrips } from '../support/trips.ts'
 import { dump, remember } from '../support/witness.ts'
 
 /** The command as it is called, but in this process. */
@@ -171,6 +174,49 @@ describe('apply --prune', () => {
       ({ email }) => email,
     )
     expect(acme, 'its file has no accounts').to.deep.equal(['a@example.com'])
+  })
+
+  it('takes as many statements for twenty as for one, and ends what each of them had', async () => {
+    const { core } = server
+    const told = {
+      client_id: 'told',
+      redirect_uris: ['https://told.example.com/callback'],
+      backchannel_logout_uri: 'https://localhost:1/logout',
+    }
+    const staying = { ...kept, clients: [...kept.clients, told] }
+    const trips: number[] = []
+    for (const many of [1, 20]) {
+      const names = Array.from({ length: many }, (_, i) => `many-${many}-${i}`)
+      const accounts = names.map((name) => ({ email: `${name}@example.com` }))
+      await run(server, { clients: [told, ...names.map(machine)], accounts })
+      const people = await core.accounts.lists.named(
+        'default',
+        accounts.map(({ email }) => email),
+      )
+      for (const { id: accountId } of people) {
+        const { family } = await someFamily(core, { accountId, clientId: 'told' })
+        const clients = { told: { sid: newHandle(), persistsLogout: false } }
+        const session = someSession({ uid: newHandle(), accountId, clients })
+        await core.sessions.save('default', session, newHandle(), [], [])
+        await someFamily(core, { accountId, clientId: names[0] ?? '' })
+        expect(await core.sessions.byUid('default', session.uid)).to.include({ accountId })
+        expect(family.accountId).to.equal(accountId)
+      }
+      const { all } = await countingTrips(core.database, async () => {
+        expect(await run(server, staying, 'prune', 'yes')).to.include({ deleted: 2 * many })
+      })
+      trips.push(all)
+      for (const { id: accountId } of people) {
+        const families = await core.families.list('default', { accountId })
+        expect(families.map(({ endedReason }) => endedReason)).to.deep.equal(['account_deleted'])
+        expect(await core.sessions.list('default', accountId)).to.deep.equal([])
+        const logouts = await core.logouts.list('default', { accountId })
+        expect(logouts.map((each) => each.sid !== undefined)).to.have.members([true, false])
+        const { events } = await core.audit.listEvents('default', { accountId }, { limit: 10 })
+        expect(events.map(({ type }) => type)).to.include('account.deleted')
+      }
+    }
+    expect(trips[1]).to.be.at.most(trips[0] ?? 0)
   })
 
   it('and later, leave a client the names that are stored of it, which nobody else may take', async () => {

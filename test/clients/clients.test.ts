@@ -110,7 +110,7 @@ onAnyStorage('clients', (kind) => {
       /: \w+ \(tenant default\): client_id: must not .*; and 7 more\.$/,
     )
     for (const id of Object.getOwnPropertyNames(Object.prototype)) {
-      await nodes.a.clients.delete(defaultTenant, id)
+      await nodes.a.clients.delete(defaultTenant, [id])
     }
     expect((await declare(confidential({ client_id: 'constructors' }))).outcome).to.equal('created')
   })

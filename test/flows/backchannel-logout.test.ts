@@ -246,9 +246,13 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
 
   it('delays no log-out and no other receiver when one is slow (R-21)', async () => {
     shopParty.answerWith(() => undefined)
-    const account = await scene.aliceHerself()
-    const many = Array.from({ length: 300 }, (_, i) => ({ clientId: 'shop', sid: `sid-${i}` }))
-    await server.core.logouts.tell(scene.tenant, account.id, many, false)
+    const { id: accountId } = await scene.aliceHerself()
+    const many = Array.from({ length: 300 }, (_, i) => ({
+      accountId,
+      clientId: 'shop',
+      sid: `sid-${i}`,
+    }))
+    await server.core.logouts.tell(scene.tenant, many, false)
     await eventually('the slow one is busy', () => shopParty.connections() >= 4)
     for (let round = 1; round <= 5; round++) {
       const agent = createUserAgent()

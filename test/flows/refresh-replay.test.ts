@@ -201,6 +201,27 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(1)
   })
 
+  test('is told for tokens without an ending, too, as they were issued before', async () => {
+    const issued = await tokensFor(server, web, offline)
+    const bare = { refresh_token: issued.refresh_token?.replace(/\.e30$/, '') as string }
+    const isActive = async () =>
+      ((await introspect(server, web, bare.refresh_token)) as { active: boolean }).active
+    expect(await isActive()).to.equal(false)
+    await server.core.database.execute(
+      'update refresh_tokens set token_hash = $2 where token_hash = $1',
+      [issued.refresh_token as string, bare.refresh_token].map(hashOf),
+    )
+    expect(await isActive()).to.equal(true)
+    const next = tokensIn(await refresh(server, web, bare))
+    expect(next.refresh_token).to.match(/\.e30$/)
+    await server.core.database.execute('delete from refresh_tokens where token_hash = $1', [
+      hashOf(bare.refresh_token),
+    ])
+    expectRefusal(await refresh(server, web, bare), 400, 'invalid_grant')
+    expectRefusal(await refresh(server, web, next), 400, 'invalid_grant')
+    expect(countOf('family_reuse_attack')).to.equal(1)
+  })
+
   test('cannot be made up: a forged token ends nothing', async () => {
     const first = await tokensFor(server, web, offline)
     const token = first.refresh_token as string

@@ -87,8 +87,9 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
   it('every message is delivered once while both work', async () => {
     const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
     const sids = Array.from({ length: 200 }, (_, i) => `device-${i}`)
-    const parts = sids.map((each) => ({ clientId: 'web', sid: each }))
-    await nodes.core.logouts.tell(defaultTenant, account?.id as string, parts, false)
+    const accountId = account?.id as string
+    const parts = sids.map((each) => ({ accountId, clientId: 'web', sid: each }))
+    await nodes.core.logouts.tell(defaultTenant, parts, false)
     const messages = await told(200)
     expect(new Set(messages.map(({ jti }) => jti)).size).to.equal(200)
     await eventually('all are written down', async () =>

@@ -244,7 +244,7 @@ describe('people: their second factors', () => {
   it('no factor comes of a sign-in that was voided while it was added; no codes after the last factor (C6, C7)', async () => {
     const person = await somebody(server.core)
     const verifiedAt = server.core.clock.now()
-    await server.core.accounts.voidSignIns(tenant, person.id)
+    await server.core.accounts.voidSignIns(tenant, [person.id])
     const secret = newTotpSecret()
     const app = { secret, name: '', code: codeOf(secret, -1), onlyFirst: true, verifiedAt }
     expect(await server.core.factors.add(tenant, person.id, app, { by: 'owner' })).to.equal('ended')

@@ -110,8 +110,8 @@ suite('what is counted, and what is ended, among many', () => {
           if (/^\s*update (grants|sessions)/.test(sql)) changed.push(rows.length)
           return rows
         }
-        await core.grants.revoke(defaultTenant, { clientId: 'all' }, 'operator')
-        await core.sessions.endAll(defaultTenant, someone?.id ?? '', 'operator')
+        await core.grants.revoke(defaultTenant, { clientIds: ['all'] }, 'operator')
+        await core.sessions.endAll(defaultTenant, [someone?.id ?? ''], 'operator')
         return false
       })
       .finally(() => {

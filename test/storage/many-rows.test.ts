@@ -24,6 +24,7 @@ import { compiledModules, runCommand } from '../support/node-process.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { fillWithMany, rowsRead } from '../support/rows-read.ts'
+import { remember } from '../support/witness.ts'
 
 /** More than one page, and far more than any one request needs. */
 const many = 2500
@@ -84,15 +85,24 @@ if (servicesFound()) {
     it('a look at the queue reads what it takes, however much waits for one destination', async () => {
       await core.database.execute(
         `insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
-         select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}', now(), now() - i * interval '1 second', 0
-         from generate_series(1, $1::int) i`,
+         select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}'::jsonb, now(), now() - i * interval '1 second', 0
+         from generate_series(1, $1::int) i
+         union all select 'default', 'another', 'another-kind', 'somewhere', '{}'::jsonb, now(), now(), 0`,
         [many],
       )
       await core.database.execute('analyze outbox')
       const store = createOutboxStore(core)
-      const appetite = { kind: 'a-kind', most: 8, mostPerDestination: 4, except: [], lease: 60_000 }
-      const take = async () => expect(await store.take(appetite)).to.have.length(4)
-      expect(await rowsRead(core, 'outbox', take)).to.be.below(100)
+      const appetite = { most: 8, mostPerDestination: 4, except: [], lease: 60_000 }
+      const take = async (kind: string) => (await store.take({ ...appetite, kind })).length
+      for (const [kind, taken] of [
+        ['a-kind', 4],
+        ['another-kind', 1],
+      ] as const) {
+        const look = async () => expect(await take(kind)).to.equal(taken)
+        expect(await rowsRead(core, 'outbox', look)).to.be.below(100)
+      }
+      const wait = async () => expect(await store.state()).to.equal('due')
+      expect(await rowsRead(core, 'outbox', wait)).to.be.below(20)
     })
 
     it('what an apply file names is read, and not all that is stored', async () => {
@@ -188,9 +198,15 @@ if (servicesFound()) {
 
     it('what a file names is compared a thousand at a time, and all of it is told, also where nobody takes how far it is', async () => {
       const { accounts = [] } = await exportedFrom(core, defaultTenant)
-      accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else' }
+      const password = 'somebody else has chosen it'
+      accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else', password }
+      remember(password)
       const document = applyDocument.parse({ accounts })
-      const { lists } = core.accounts
+      const { lists, readyDeclared } = core.accounts
+      core.accounts.readyDeclared = (...given) => {
+        clock.tick(10_000)
+        return readyDeclared(...given)
+      }
       const { named } = lists
       const asked: number[] = []
       lists.named = (tenant, emails) => {
@@ -206,17 +222,19 @@ if (servicesFound()) {
           signs.push(apply.progress?.(part) ?? '')
           throw new Error('the caller is gone')
         })
-        expect(signs).to.deep.equal(
-          [1000, 2000, accounts.length].map(
+        expect(signs).to.deep.equal([
+          'apply: 1 of 1 passwords hashed',
+          ...[1000, 2000, accounts.length].map(
             (done) => `apply: ${done} of ${accounts.length} clients and accounts`,
           ),
-        )
+        ])
         expect({ updated, unchanged }).to.deep.equal({ updated: 1, unchanged: accounts.length - 1 })
         expect(changes[0]?.members).to.have.nested.property('[0].after', 'Somebody else')
         expect(asked).to.deep.equal([1000, 1, 1000, accounts.length - 2000])
       } finally {
         clock.uninstall()
         lists.named = named
+        core.accounts.readyDeclared = readyDeclared
       }
     })
 

@@ -1,4 +1,5 @@
 import type { AuditEvent } from '../audit/audit.ts'
+import type { MailLanguage } from '../mail/message.ts'
 
 /** What a revocation does to what hangs from its subject. */
 interface Reach {
@@ -67,6 +68,8 @@ export interface Actor {
   by: 'owner' | 'operator'
   ip?: string | undefined
   userAgent?: string | undefined
+  /** In which the owner is told; without one, the language of the installation. */
+  language?: MailLanguage | undefined
   /** Even the last owner of the admin API goes: for whoever is on this machine, where another one can be made. */
   force?: boolean | undefined
 }

@@ -7,6 +7,8 @@ import { type Denial, type Denials, denialOfClient, unheardFor } from '../denial
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
+import type { Mail } from '../mail/mail.ts'
+import type { MailLanguage } from '../mail/message.ts'
 import type { Places } from '../places/places.ts'
 import type { Platform } from '../platform.ts'
 import type { Subject } from '../roles/role.ts'
@@ -75,7 +77,8 @@ export interface Revocations {
   /** For whoever resets a password, or declares another one. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
   /**
-   * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again.
+   * Deletes an account with all that it has: nobody signs in with its address, and its `sub` is never given again. Its
+   * owner is told by mail.
    * @returns whether it was deleted: not when it is the last operator or owner, or was deleted
    *   before
    */
@@ -149,6 +152,9 @@ export function createRevocations(
     denials: Denials
     roles: Roles
     audit: Audit
+    mail: Mail
+    /** Of the installation. */
+    language: MailLanguage
   },
 ): Revocations {
   const {
@@ -165,6 +171,7 @@ export function createRevocations(
     denials,
     roles,
     audit,
+    mail,
   } = deps
 
   function record(
@@ -262,7 +269,7 @@ export function createRevocations(
         )
       }),
 
-    deleteAccount: ({ tenant, id: accountId }, actor) =>
+    deleteAccount: ({ tenant, id: accountId, email: to }, actor) =>
       database.transaction(async () => {
         const hasRoles = tenant === defaultTenant
         if (hasRoles && (await roles.isLastOwner({ accountId }))) return false
@@ -276,6 +283,10 @@ export function createRevocations(
         await accounts.forget(tenant, accountId)
         await places.forget(tenant, accountId)
         await record(tenant, { type: reaches.account_deleted.event, accountId }, actor)
+        // From where an operator works is nothing for its owner.
+        const ip = actor.by === 'owner' ? actor.ip : undefined
+        const { language = deps.language } = actor
+        await mail.send(tenant, { kind: 'account_deleted', accountId, language, to, ip })
         return true
       }),
 

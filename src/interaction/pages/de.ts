@@ -121,7 +121,7 @@ export const de: Messages = {
     },
     over: {
       title: 'Dieser Link gilt nicht mehr',
-      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
+      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren.',
       again: 'Neuen Link anfordern',
     },
   },

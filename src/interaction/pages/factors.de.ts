@@ -20,6 +20,8 @@ export const factorsDe: FactorMessages = {
     errors: {
       invalid:
         'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
+      recovery:
+        'Dieser Wiederherstellungscode ist falsch, schon verwendet, oder es waren zu viele Versuche.',
       missing: 'Geben Sie einen Code ein.',
       passkey:
         'Dieser Passkey hat hier nicht funktioniert. Versuchen Sie es noch einmal, oder wählen Sie einen anderen Weg.',

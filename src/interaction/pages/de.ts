@@ -279,7 +279,7 @@ export const de: Messages = {
         text: 'Die Anwendung, die Sie hierher geschickt hat, ist bei uns nicht registriert oder darf nicht, worum sie gebeten hat.',
       },
       redirect: {
-        title: 'Die Rücksprungadresse ist nicht registriert',
+        title: 'Diese Adresse ist nicht registriert',
         text: 'Zum Schutz Ihres Kontos schicken wir Sie nur zu Adressen, die die Anwendung registriert hat. Diese gehört nicht dazu.',
       },
       scope: {

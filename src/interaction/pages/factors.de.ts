@@ -15,8 +15,8 @@ export const factorsDe: FactorMessages = {
     submit: 'Weiter',
     lostHeading: 'Sie haben Ihre App nicht zur Hand?',
     lostPasskeyHeading: 'Sie können Ihren Passkey nicht verwenden?',
-    recovery: 'Wiederherstellungs\u00ADcode',
-    recoverySubmit: 'Wiederherstellungs\u00ADcode verwenden',
+    recovery: 'Wieder\u00ADherstellungs\u00ADcode',
+    recoverySubmit: 'Wieder\u00ADherstellungs\u00ADcode verwenden',
     errors: {
       invalid:
         'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
@@ -76,9 +76,9 @@ export const factorsDe: FactorMessages = {
     addPasskey: 'Passkey hinzufügen',
     passkeyInstead: 'Stattdessen einen Passkey hinzufügen',
     full: 'Mehr sind nicht möglich. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
-    codesHeading: 'Wiederherstellungs\u00ADcodes',
+    codesHeading: 'Wieder\u00ADherstellungs\u00ADcodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
-    makeCodes: 'Neue Wiederherstellungs\u00ADcodes erzeugen',
+    makeCodes: 'Neue Wieder\u00ADherstellungs\u00ADcodes erzeugen',
     makeCodesHint: 'Die bisherigen Codes werden ungültig.',
     newTitle: 'Authenticator-App hinzufügen',
     newLead: 'Scannen Sie diesen QR-Code mit Ihrer App, oder geben Sie dort den Schlüssel ein.',
@@ -88,7 +88,7 @@ export const factorsDe: FactorMessages = {
     codeHint: 'Die sechs Ziffern, die sie jetzt zeigt.',
     confirm: 'Hinzufügen',
     wrong: 'Dieser Code ist falsch. Geben Sie den ein, den Ihre App jetzt zeigt.',
-    codesTitle: 'Ihre Wiederherstellungs\u00ADcodes',
+    codesTitle: 'Ihre Wieder\u00ADherstellungs\u00ADcodes',
     codesLead:
       'Jeder davon meldet Sie einmal an, wenn Sie nichts anderes zur Hand haben. Bewahren Sie sie sicher auf: Sie werden nicht noch einmal angezeigt.',
     done: 'Ich habe sie gespeichert',

@@ -231,6 +231,7 @@ async function compose(
   const emailCodes = createEmailCodes(base)
   const mail = createMail({
     ...base,
+    limiter,
     outbox,
     audit,
     actionTokens,
@@ -271,6 +272,8 @@ async function compose(
     grants,
     denials,
     audit,
+    mail,
+    language,
   })
   const revocationFeed = createRevocationFeed({ ...base, denials, signing })
   const policies = createRegistrationPolicies({ ...base, audit })

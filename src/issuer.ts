@@ -190,7 +190,11 @@ export function createIssuer(
     language: config.language,
   })
   const refusalPage: RefusalPage = (ctx, refusal) =>
-    errorPage(pageContext(ctx), { ...refusal, time: context.clock.now() })
+    errorPage(pageContext(ctx), {
+      ...refusal,
+      time: context.clock.now(),
+      startAgain: ctx.state['startAgain'] as string | undefined,
+    })
 
   const access = createResourceAccess(context)
   const structured = createStructuredTokens(context, secrets.keys)
@@ -239,6 +243,7 @@ export function createIssuer(
     knownCookie: { name: cookies.known, path: basePath || '/', secure: isHttps },
     signUpCookie: { name: cookies.signUp, path: basePath || '/', secure: isHttps },
     deviceCookie: { name: cookies.device, path: `${basePath}/device`, secure: isHttps },
+    clientCookie: { name: cookies.client, secure: isHttps },
     recoveryCookie: { name: cookies.recovery, path: `${basePath}/password`, secure: isHttps },
     pageContext,
     clientName,

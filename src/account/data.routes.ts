@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { type Account, identifierKey } from '../accounts/account.ts'
+import { knownDevice } from '../families/device.ts'
 import { accountDeletedPage, type DataFault, dataPage } from '../interaction/pages/account-data.ts'
 import { historyEvents } from '../interaction/pages/account-history.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
@@ -23,6 +24,7 @@ const mostEvents = 10_000
 export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
   const {
     tenant,
+    database,
     sessions,
     families,
     grants,
@@ -30,6 +32,7 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     places,
     mailedCodes,
     audit,
+    mail,
     revocations,
     session,
     pageContext,
@@ -123,8 +126,13 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     const { account } = sent.owner
     const data = await dataOf(account)
     const { ip, userAgent } = sent.actor
-    const event = { type: 'account.data_downloaded', accountId: account.id } as const
-    await audit.record(tenant, { ...event, ip, userAgent })
+    const { locale: language, account: words } = pageContext(ctx).messages
+    const { id: accountId, email: to } = account
+    const device = knownDevice(userAgent, words.device)
+    await database.transaction(async () => {
+      await mail.send(tenant, { kind: 'data_downloaded', accountId, language, to, ip, device })
+      await audit.record(tenant, { type: 'account.data_downloaded', accountId, ip, userAgent })
+    })
     ctx.attachment('account.json')
     ctx.type = 'json'
     ctx.body = JSON.stringify(data, null, 2)
@@ -137,7 +145,8 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     if (identifierKey(form['address'] ?? '') !== identifierKey(owner.account.email)) {
       return show(ctx, owner, 'address')
     }
-    if (!(await revocations.deleteAccount(owner.account, actor))) {
+    const { locale: language } = pageContext(ctx).messages
+    if (!(await revocations.deleteAccount(owner.account, { ...actor, language }))) {
       return show(ctx, owner, 'last_operator')
     }
     await session.signOut(ctx)

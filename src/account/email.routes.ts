@@ -38,7 +38,7 @@ export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void 
     ctx: Context,
     owner: SignedIn,
     status: number,
-    more: Pick<EmailView, 'error' | 'sent'> = {},
+    more: Pick<EmailView, 'error' | 'newEmail' | 'sent'> = {},
   ): void {
     const page = pageContext(ctx)
     const { email, emailVerified: verified } = owner.account
@@ -57,14 +57,17 @@ export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void 
     owner: SignedIn,
     sent: EmailView['sent'],
     work: () => Promise<void>,
+    typed = '',
   ): Promise<void> {
+    const again = (status: number, error: NonNullable<EmailView['error']>) =>
+      show(ctx, owner, status, { error, newEmail: typed })
     try {
       await work()
     } catch (error) {
-      if (isDomainError(error, 'email_invalid')) return show(ctx, owner, 400, { error: 'invalid' })
+      if (isDomainError(error, 'email_invalid')) return again(400, 'invalid')
       if (!isDomainError(error, 'too_many_requests')) throw error
       if (error.retryAfter !== undefined) ctx.set('Retry-After', String(error.retryAfter))
-      return show(ctx, owner, 429, { error: 'too_many' })
+      return again(429, 'too_many')
     }
     return show(ctx, owner, 200, sent === undefined ? {} : { sent })
   }
@@ -78,9 +81,9 @@ export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void 
     const posted = await desk.posted(ctx, 'email', true)
     if (!posted) return
     const { owner, form } = posted
-    await ask(ctx, owner, 'change', () =>
-      emailAddresses.askChange(owner.account, form['new_email'] ?? '', by(ctx)),
-    )
+    const { new_email: address = '' } = form
+    const change = () => emailAddresses.askChange(owner.account, address, by(ctx))
+    await ask(ctx, owner, 'change', change, address)
   })
 
   router.post('/account/email/verify', async (ctx) => {
@@ -126,7 +129,10 @@ export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void 
         throw error
       }
       const { done } = messages.email.steps[step]
-      const next = { href: ownAddress(page, '/account'), label: messages.email.over.next }
+      const next =
+        step === 'email_objection'
+          ? { href: ownAddress(page, '/account/password'), label: messages.account.password.submit }
+          : { href: ownAddress(page, '/account'), label: messages.email.over.next }
       desk.show(ctx, sayingPage(page, { ...done, next }))
     })
   }

@@ -92,8 +92,8 @@ export function createAccountStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   /**
-   * Which of these accounts is an operator without whom there were none. All operators are locked, in one order, so that of two removed at once the second
-   * sees that the first is gone. `no key update`: a foreign key check does not wait for it, else an exchange of a code,
+   * Which of these accounts is an operator without whom there were none. All operators are locked, in one order, so that
+   * of two removed at once the second sees that the first is gone. `no key update`: a foreign key check does not wait for it, else an exchange of a code,
    * which locks a session and then refers to the account, could deadlock with it.
    */
   async function lastOperator(tenant: string, ids: string[]): Promise<string | undefined> {
@@ -253,14 +253,16 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /** @returns who was: not the last operator, and not who is deleted already */
-    async markDeleted(tenant: string, ids: string[]): Promise<string[]> {
+    async markDeleted(
+      tenant: string,
+      ids: string[],
+    ): Promise<Array<{ id: string; email: string }>> {
       const last = await lastOperator(tenant, ids)
-      const rows = await database.query<{ id: string }>(
+      return database.query(
         `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
-         where tenant_id = $1 and id = any($2) and deleted_at is null returning id`,
+         where tenant_id = $1 and id = any($2) and deleted_at is null returning id, email`,
         [tenant, ids.filter((id) => id !== last), now()],
       )
-      return rows.map(({ id }) => id)
     },
 
     async forget(tenant: string, ids: string[]): Promise<void> {

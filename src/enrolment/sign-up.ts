@@ -4,7 +4,6 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import { networkOf } from '../attempts/network.ts'
 import type { Audit } from '../audit/audit.ts'
-import { isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Log } from '../log.ts'
 import { addressIn, domainOf } from '../mail/address.ts'
@@ -78,15 +77,11 @@ export function createSignUps({
 }): SignUps {
   /** Whether one more mail may go to an address because somebody typed it. */
   async function mayMail(tenant: string, email: string): Promise<boolean> {
-    try {
-      await limiter.take(tenant, { limit: 'sign_up_address', subject: mailboxOf(email) })
-      return true
-    } catch (error) {
-      if (!isDomainError(error, 'too_many_requests')) throw error
-      // Without the address of who asked it is the same line, however many ask (log-repeats.ts).
-      log.warn({ tenant }, 'no further sign-up is mailed to this address now')
-      return false
-    }
+    const share = { limit: 'sign_up_address', subject: mailboxOf(email) } as const
+    if (await limiter.took(tenant, share)) return true
+    // Without the address of who asked it is the same line, however many ask (log-repeats.ts).
+    log.warn({ tenant }, 'no further sign-up is mailed to this address now')
+    return false
   }
 
   /** The part that differs between addresses, where nobody waits for it. */

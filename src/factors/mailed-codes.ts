@@ -1,6 +1,5 @@
 import type { Account } from '../accounts/account.ts'
 import { type EmailCodes, emailCodeIn } from '../actions/email-codes.ts'
-import { isDomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import type { Lockouts } from '../lockouts/lockouts.ts'
 import type { Mail } from '../mail/mail.ts'
@@ -71,16 +70,6 @@ export function createMailedCodes(deps: Dependencies): MailedCodes {
   const { database, emailCodes, limiter, lockouts, mail, tenants, trail, language } = deps
   const store = createMailedCodeStore(deps)
 
-  async function hasRoom(tenant: string, accountId: string): Promise<boolean> {
-    try {
-      await limiter.take(tenant, { limit: 'email_code_account', subject: accountId })
-      return true
-    } catch (error) {
-      if (!isDomainError(error, 'too_many_requests')) throw error
-      return false
-    }
-  }
-
   return {
     since: store.since,
     async offered({ tenant, emailVerified }) {
@@ -89,7 +78,8 @@ export function createMailedCodes(deps: Dependencies): MailedCodes {
 
     async send(account, binding, by) {
       const { tenant, id: accountId, emailVerified } = account
-      if (!emailVerified || !(await hasRoom(tenant, accountId))) return
+      const share = { limit: 'email_code_account', subject: accountId } as const
+      if (!emailVerified || !(await limiter.took(tenant, share))) return
       await database.transaction(async () => {
         const codeId = await emailCodes.issue(tenant, account, binding)
         if (codeId === undefined) return

@@ -8,6 +8,7 @@ export type Asset = { readonly body: Buffer; readonly type: string; readonly eta
 const sources = {
   'keyturn.css': ['text/css; charset=utf-8', 'keyturn.theme.css', 'keyturn.css'],
   'keyturn.svg': ['image/svg+xml', 'keyturn.svg'],
+  'once.js': ['text/javascript; charset=utf-8', 'once.js'],
   'passkey.js': ['text/javascript; charset=utf-8', 'passkey.js'],
   'show-password.js': ['text/javascript; charset=utf-8', 'show-password.js'],
   'submit.js': ['text/javascript; charset=utf-8', 'submit.js'],

@@ -30,6 +30,8 @@ export interface PageParts extends IssuerContext {
   signUpCookie: PageCookie
   deviceCookie: PageCookie
   recoveryCookie: PageCookie
+  /** Names the client of an interaction, at its address alone. */
+  clientCookie: Omit<PageCookie, 'path'>
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
   /** @returns nothing when the picture cannot be had */

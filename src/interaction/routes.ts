@@ -6,6 +6,7 @@ import { enrolmentMethods } from './enrolment.routes.ts'
 import type { PageParts } from './parts.ts'
 import { signInRoutes } from './sign-in.routes.ts'
 import { signUpMethods } from './sign-up.routes.ts'
+import { createStartAgain } from './start-again.ts'
 
 export const interactionMethods = {
   '/interaction/:uid': ['GET', 'HEAD'],
@@ -19,6 +20,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
   const router = new Router()
   const signIn = signInRoutes(router, parts)
   const showConsent = consentRoutes(router, parts)
+  const startAgain = createStartAgain(parts)
 
   router.get('/interaction/:uid', async (ctx) => {
     const uid = ctx.params['uid'] as string
@@ -27,6 +29,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
       parts.interactions.find(ctx, uid),
       signIn.stepOf(uid),
     ])
+    startAgain.keep(ctx, interaction)
     if (interaction.step === 'consent') await showConsent(ctx, interaction)
     else await signIn.show(ctx, interaction, step)
   })
@@ -35,5 +38,6 @@ export function interactionRoutes(parts: PageParts): Middleware {
   router.get('/interaction/:uid/:step', (ctx) => {
     seeOther(ctx, `${parts.basePath}/interaction/${ctx.params['uid']}`)
   })
-  return router.routes() as Middleware
+  const pages = router.routes() as Middleware
+  return (ctx, next) => startAgain.offer(ctx, () => pages(ctx, next))
 }

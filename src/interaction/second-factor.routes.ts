@@ -116,7 +116,8 @@ export function secondFactorRoutes(router: Router, parts: PageParts, next: Next)
       )
       const about = { endpoint: 'sign-in', check: 'second_factor', error: 'access_denied' } as const
       noteRefusal(parts, ctx, { ...about, accountId: step.accountId })
-      return show(ctx, interaction, step, credential === undefined ? 'invalid' : 'passkey')
+      const typedAs = otp.trim() === '' ? 'recovery' : 'invalid'
+      return show(ctx, interaction, step, credential === undefined ? typedAs : 'passkey')
     }
     await steps.end(uid)
     const account = await accounts.active(tenant, step.accountId)

@@ -1,6 +1,6 @@
 import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError, isDomainError } from '../errors.ts'
 import type { Platform } from '../platform.ts'
 import { localBuckets } from '../storage/buckets.local.ts'
 import type { BucketKey, Buckets } from '../storage/buckets.ts'
@@ -16,6 +16,8 @@ export interface Limiter {
    * @throws DomainError `too_many_requests` with the seconds to wait
    */
   take(tenant: string, ...shares: Share[]): Promise<void>
+  /** The same for what is left out silently: whether it took them. */
+  took(tenant: string, share: Share): Promise<boolean>
   /** For what turned out not to count. Never fails, so that it hides no failure that it comes after. */
   giveBack(tenant: string, ...shares: Share[]): Promise<void>
   /** Counts what has happened already; refuses nothing. */
@@ -108,14 +110,25 @@ export function createLimiter(deps: Dependencies): Limiter {
     })
   }
 
+  async function take(tenant: string, ...shares: Share[]): Promise<void> {
+    if (!on) return
+    for (const [index, share] of shares.entries()) {
+      const wait = await takeOne(tenant, share)
+      if (wait === 0) continue
+      await giveBack(tenant, ...shares.slice(0, index))
+      throw refusal(share, wait)
+    }
+  }
+
   return {
-    async take(tenant, ...shares) {
-      if (!on) return
-      for (const [index, share] of shares.entries()) {
-        const wait = await takeOne(tenant, share)
-        if (wait === 0) continue
-        await giveBack(tenant, ...shares.slice(0, index))
-        throw refusal(share, wait)
+    take,
+    async took(tenant, share) {
+      try {
+        await take(tenant, share)
+        return true
+      } catch (error) {
+        if (isDomainError(error, 'too_many_requests')) return false
+        throw error
       }
     },
     giveBack,

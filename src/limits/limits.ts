@@ -29,6 +29,12 @@ export const limits = {
     window: 3600,
     counts: 'Mails to one account that anybody can cause; more are silently dropped',
   },
+  notice_account: {
+    most: 10,
+    window: 3600,
+    counts:
+      'Mails to one account about new sign-ins, new countries or downloads, each by itself; more are silently dropped',
+  },
   sign_up_network: {
     most: 60,
     window: 600,

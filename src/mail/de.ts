@@ -181,4 +181,25 @@ export const de: MailTexts = {
     ],
     after: [],
   }),
+  data_downloaded: (facts) => ({
+    subject: `Ihre Daten bei ${facts.site} wurden heruntergeladen`,
+    before: [
+      'Jemand, der in Ihrem Konto angemeldet ist, hat alles heruntergeladen, was über Sie gespeichert ist.',
+      ...withWhat(facts),
+      from(facts),
+      'Wenn Sie das waren, müssen Sie nichts tun.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  account_deleted: (facts) => ({
+    subject: `Ihr Konto bei ${facts.site} wurde gelöscht`,
+    before: [
+      'Ihr Konto wurde endgültig gelöscht.',
+      from(facts),
+      'Wenn Sie das nicht wollten, wenden Sie sich an die Betreiber dieser Seite.',
+    ],
+    after: [],
+  }),
 }

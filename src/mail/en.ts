@@ -181,4 +181,25 @@ export const en: MailTexts = {
     ],
     after: [],
   }),
+  data_downloaded: (facts) => ({
+    subject: `Your data at ${facts.site} was downloaded`,
+    before: [
+      'Somebody who is signed in to your account downloaded everything that is stored about you.',
+      ...withWhat(facts),
+      from(facts),
+      'If it was you, you need not do anything.',
+      notYou(facts),
+      sessionsOf(facts),
+    ],
+    after: [],
+  }),
+  account_deleted: (facts) => ({
+    subject: `Your account at ${facts.site} was deleted`,
+    before: [
+      'Your account was deleted, for good.',
+      from(facts),
+      'If you did not want that, tell the people who run this site.',
+    ],
+    after: [],
+  }),
 }

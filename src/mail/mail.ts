@@ -3,6 +3,7 @@ import type { ActionTokens } from '../actions/action-tokens.ts'
 import { codeTtl, type EmailCodes } from '../actions/email-codes.ts'
 import type { EnrolmentTokens } from '../actions/enrolment-tokens.ts'
 import type { Audit } from '../audit/audit.ts'
+import type { Limiter } from '../limits/limiter.ts'
 import type { Log } from '../log.ts'
 import type { Attempt, Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
@@ -19,8 +20,8 @@ import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 export interface Mail {
   /** Whether mail goes anywhere; what needs it is not offered otherwise. */
   readonly isOn: boolean
-  /** Joins the transaction of what it tells. Does nothing where mail is off. */
-  send(tenant: string, mailing: Mailing): Promise<void>
+  /** Joins the transaction of what it tells. Does nothing where mail is off, or for the many of `bounded`. */
+  send(tenant: string, ...mailings: Mailing[]): Promise<void>
 }
 
 export interface Mailing {
@@ -50,10 +51,14 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   invitation: '/sign-up/finish',
 }
 
+/** Whoever is in an account can cause as many as they like. */
+const bounded: ReadonlySet<MailKind> = new Set(['new_device', 'new_country', 'data_downloaded'])
+
 export function createMail({
   config,
   clock,
   log,
+  limiter,
   outbox,
   audit,
   actionTokens,
@@ -61,6 +66,7 @@ export function createMail({
   emailCodes,
   selfContained,
 }: Pick<Platform, 'config' | 'clock' | 'log'> & {
+  limiter: Limiter
   outbox: Outbox
   audit: Audit
   actionTokens: ActionTokens
@@ -129,17 +135,25 @@ export function createMail({
 
   return {
     isOn: transport !== undefined,
-    async send(tenant, { kind: what, accountId, language, to, ip, address, device, country }) {
+    async send(tenant, ...mailings) {
       if (!transport) return
-      const payload: PendingMail = {
-        kind: what,
-        ...present({ account_id: accountId }),
-        language,
-        ...recipientOf(to),
-        at: clock.now(),
-        ...present({ ip, address, device, country }),
+      const { destination } = transport
+      const messages: Array<{ destination: string; payload: PendingMail }> = []
+      for (const { kind: what, accountId, to, ip, address, device, country, ...rest } of mailings) {
+        // Each by itself: no number of sign-ins hides a download.
+        const share = { limit: 'notice_account', subject: `${what} ${accountId}` } as const
+        if (bounded.has(what) && !(await limiter.took(tenant, share))) continue
+        const payload: PendingMail = {
+          kind: what,
+          ...present({ account_id: accountId }),
+          ...rest,
+          ...recipientOf(to),
+          at: clock.now(),
+          ...present({ ip, address, device, country }),
+        }
+        messages.push({ destination, payload })
       }
-      await outbox.add(tenant, kind, [{ destination: transport.destination, payload }])
+      await outbox.add(tenant, kind, messages)
     },
   }
 }

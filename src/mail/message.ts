@@ -20,6 +20,8 @@ export const mailKinds = [
   'recovery_codes_made',
   'recovery_code_used',
   'email_code',
+  'data_downloaded',
+  'account_deleted',
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 

@@ -3,7 +3,6 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import { networkOf } from '../attempts/network.ts'
 import type { Client } from '../clients/client.ts'
 import { hasChosenSecret } from '../clients/client-secrets.ts'
-import { isDomainError } from '../errors.ts'
 import type { Share } from '../limits/limiter.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './routes.ts'
@@ -90,18 +89,8 @@ export function countFailedAuthentication(context: IssuerContext): Middleware {
     const { pair, network, total, told } = sharesOf(ctx.ip, named)
     if (client === undefined || hasChosenSecret(client)) {
       await limiter.note(tenant, pair, network, total)
-    } else if (!(await hasRoom(context, told))) return
+    } else if (!(await limiter.took(tenant, told))) return
     await audited(context, ctx, client)
-  }
-}
-
-async function hasRoom({ tenant, limiter }: IssuerContext, share: Share): Promise<boolean> {
-  try {
-    await limiter.take(tenant, share)
-    return true
-  } catch (error) {
-    if (isDomainError(error, 'too_many_requests')) return false
-    throw error
   }
 }
 

@@ -15,6 +15,7 @@ export function cookieNames(issuer: string, tenant: string) {
     interaction: `${step}.interaction`,
     resume: `${step}.resume`,
     device: `${step}.device`,
+    client: `${step}.client`,
     known: `${whole}.known`,
     recovery: `${step}.recovery`,
     signUp: `${whole}.sign-up`,

@@ -1,5 +1,5 @@
 import type { Audit } from '../audit/audit.ts'
-import type { Revocations } from '../revocation/revocations.ts'
+import type { Revocations } from '../revocation/revocation.ts'
 import type { Database } from '../storage/database.ts'
 import { sweepBatch } from '../storage/sweep.ts'
 import type { createRegisteredClientStore } from './registered-clients.ts'

@@ -7,6 +7,7 @@ describe('http/assets', () => {
     expect([...loadAssets().keys()]).to.deep.equal([
       'keyturn.css',
       'keyturn.svg',
+      'once.js',
       'passkey.js',
       'show-password.js',
       'submit.js',

@@ -215,7 +215,7 @@ for (const https of [false, true]) {
       ])
     })
 
-    it('guards a form_post answer, whose one script is a file of ours', async () => {
+    it('guards a form_post answer, whose scripts are files of ours', async () => {
       const agent = createUserAgent()
       const url = authorizeUrl({ ...server, issuer: at }, web, {
         response_mode: 'form_post',
@@ -226,6 +226,7 @@ for (const https of [false, true]) {
       expectGuarded(page.headers, 'form_post', https)
       expect(page.headers.get('content-security-policy')).to.match(/script-src 'self';/)
       expect(page.root.querySelectorAll('script').map((each) => each.textContent)).to.deep.equal([
+        '',
         '',
       ])
     })

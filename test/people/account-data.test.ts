@@ -10,6 +10,7 @@ import { boot, type TestServer } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -22,8 +23,10 @@ const offline = { scope: 'openid profile offline_access' }
 
 describe('people: download and delete', () => {
   let server: TestServer
+  let mailbox: Mailbox
   before(async () => {
-    server = await boot(anyStorage)
+    mailbox = await openMailbox()
+    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
     await server.core.clients.declare('default', {
       ...web,
@@ -31,7 +34,10 @@ describe('people: download and delete', () => {
     })
   })
   afterEach(() => backToPresent())
-  after(() => server?.stop())
+  after(async () => {
+    await server?.stop()
+    await mailbox?.stop()
+  })
 
   async function remove(person: Person, agent: UserAgent, address = person.email) {
     const page = await open(server, path, person, agent)
@@ -70,6 +76,34 @@ describe('people: download and delete', () => {
     for (const secret of [tokens.refresh_token, tokens.access_token, '$argon2', uid, ...cookies]) {
       expect(answer.body).not.to.include(secret)
     }
+  })
+
+  const mailTo = ({ email }: Person, subject: RegExp) =>
+    nextMail(
+      `${subject.source} to ${email}`,
+      () => mailbox.mails,
+      (mail) => mail.to === email && subject.test(mail.subject),
+    )
+
+  it('tells the owner of both by mail, in the language of the page', async () => {
+    const person = await somebody(server)
+    const agent = await signedIn(server, person)
+    const page = await open(server, path, person, agent)
+    await agent.submit(page, { form: '#download-form' })
+    const { text } = await mailTo(person, /^Your data at Keyturn was downloaded$/)
+    expect(text).to.match(/Device: Firefox on Linux\..*From: (::ffff:)?127\.0\.0\.1/s)
+    const german = await open(server, `${path}?ui_locales=de`, person, agent)
+    await agent.submit(german, { form: '#delete-form', fields: { address: person.email } })
+    const gone = await mailTo(person, /^Ihr Konto bei Keyturn wurde gelöscht$/)
+    expect(gone.text).to.include('127.0.0.1')
+  })
+
+  it('tells the owner what an operator deleted, and not from where', async () => {
+    const person = await somebody(server)
+    const by = { by: 'operator', ip: '192.0.2.77' } as const
+    await server.core.revocations.deleteAccount(await accountOf(server, person), by)
+    const { text } = await mailTo(person, /^Your account at Keyturn was deleted$/)
+    expect(text).to.include('When: ').and.not.include(by.ip)
   })
 
   it('asks for a fresh sign-in for both, and takes no form that was open for longer (ASVS 7.5.1)', async () => {

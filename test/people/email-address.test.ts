@@ -142,7 +142,10 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     await askFor(` ${to.replace('new', '\uff4eew')} `)
     await confirm((await mailTo(to, /Confirm your new/)).link)
     expect(await emailOf(id)).to.equal(to)
-    expect((await askFor(`a\u200b${newAddress()}`)).status).to.equal(400)
+    const alike = `a\u200b${newAddress()}`
+    const refused = await askFor(alike)
+    expect(refused.status).to.equal(400)
+    expect(refused.root.querySelector('#new_email')?.getAttribute('value')).to.equal(alike)
   })
 
   it('tells of a browser that is new to the account, at an address that is confirmed (ASVS 6.3.5)', async () => {
@@ -171,7 +174,9 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     await askFor(to)
     const change = await mailTo(to, /Confirm your new/)
     const { link } = await mailTo(person.email, /about to change/)
-    expect(headingOf(await confirm(link))).to.equal('Your e-mail address stays the same')
+    const stays = await confirm(link)
+    expect(headingOf(stays)).to.equal('Your e-mail address stays the same')
+    expect(stays.root.querySelector('#next')?.getAttribute('href')).to.equal('/account/password')
     expectOver(await confirm(change.link))
     expect(await emailOf(id)).to.equal(person.email)
   })

@@ -41,7 +41,7 @@ function fingerprint(page: Page, typed?: string): object {
     .map(([name, value]) => `${name}: ${same(value)}`)
   const cookies = page.headers
     .getSetCookie()
-    .map((line) => line.replace(/=[^;]*/, '=').replace(/expires=[^;]*/i, 'expires'))
+    .map((line) => same(line.replace(/=[^;]*/, '=').replace(/expires=[^;]*/i, 'expires')))
   return { status: page.status, headers, cookies, body: same(page.body) }
 }
 

@@ -65,7 +65,7 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', functio
   /** That the page is the one we wrote, with the text in it as text; the script in its head is ours. */
   async function expectHarmless(what: string): Promise<void> {
     const foreign = await tab.evaluate(
-      `[...document.querySelectorAll('script:not(head > script:is([src^="/assets/show-password.js?v="], [src^="/assets/passkey.js?v="]):empty), iframe, svg, math, base, meta[http-equiv], [onerror], [onload], [onfocus]')].map(e => e.outerHTML)`,
+      `[...document.querySelectorAll('script:not(head > script:is([src^="/assets/once.js?v="], [src^="/assets/show-password.js?v="], [src^="/assets/passkey.js?v="]):empty), iframe, svg, math, base, meta[http-equiv], [onerror], [onload], [onfocus]')].map(e => e.outerHTML)`,
     )
     expect(foreign, what).to.deep.equal([])
     const links = await tab.evaluate<string[]>(

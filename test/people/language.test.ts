@@ -96,7 +96,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     const unknown = authorizeUrl(server, { client_id: 'nobody' }, de)
     expectGerman(await agent.get(unknown), 'Wir kennen diese Anwendung nicht')
     const elsewhere = authorizeUrl(server, web, { ...de, redirect_uri: 'https://evil.example/' })
-    expectGerman(await agent.get(elsewhere), 'Die Rücksprungadresse ist nicht registriert')
+    expectGerman(await agent.get(elsewhere), 'Diese Adresse ist nicht registriert')
     const lost = await agent.get(`${server.issuer}/nowhere?ui_locales=de`)
     expectGerman(lost, 'Diese Seite gibt es nicht')
     const cookieless = await agent.get(`${server.issuer}/account/callback?code=x&state=de`)

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
+import { forgetShortLived } from '../support/forget.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, codeFor, signIn } from '../support/protocol.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
@@ -97,6 +98,34 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     const next = consent.url.pathname.split('/').at(-1)
     const unasked = await signedIn.follow(await signedIn.get(`${server.issuer}/authorize/${next}`))
     expect(headingOf(unasked), 'asks again').to.match(/^Allow/)
+  })
+
+  it('leads on from what is over or lost: to the account page, or to where its application says that sign-ins begin', async () => {
+    const away = { ...web, client_id: 'away', client_uri: 'https://app.example.com/' }
+    const { issuer, core } = server
+    await core.clients.declare('default', away)
+    const link = async () => {
+      const { agent, page } = await arrive(server, away)
+      await forgetShortLived(core, server.env)
+      const sent = await agent.submit(page, { fields: credentials })
+      expectFault(sent, 400, /has expired/)
+      const again = await agent.get(page.url)
+      const hrefs = [sent, again].map(({ root }) => root.querySelector('#start-again'))
+      return hrefs.map((each) => each?.getAttribute('href'))
+    }
+    expect(await link()).to.deep.equal(Array(2).fill('https://app.example.com/'))
+    const begins = 'https://app.example.com/login?from=id'
+    await core.clients.declare('default', { ...away, initiate_login_uri: begins })
+    const expected = `${begins}&iss=${encodeURIComponent(issuer)}`
+    expect(await link()).to.deep.equal(Array(2).fill(expected))
+
+    const agent = createUserAgent()
+    const login = await agent.follow(await agent.get(`${issuer}/account`))
+    await forgetShortLived(core, server.env)
+    const anew = await agent.follow(await agent.submit(login, { fields: credentials }))
+    expect(anew.root.querySelector('form')?.id).to.equal('login-form')
+    const account = await agent.follow(await agent.submit(anew, { fields: credentials }))
+    expect(account.url.pathname).to.equal('/account')
   })
 
   it('takes no submission twice', async () => {

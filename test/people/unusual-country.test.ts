@@ -34,6 +34,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
       TRUST_PROXY: '127.0.0.1/32',
       GEOIP_DATABASE: path,
       SMTP_URL: mailbox.url,
+      RATE_LIMITS: 'on',
     })
     await furnish(server)
   })
@@ -98,6 +99,30 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
       [(await accountOf(server, person)).id],
     )
     expect(sent[0]?.count, 'one for each sign-in').to.equal(2)
+  })
+
+  it('is told of however many sign-ins there were, ten mails an hour; all are in the history', async () => {
+    const { person, id } = await inhabitant(munich)
+    const again = async (at: string) => signInAgain(server, person, traveller(at))
+    for (let i = 0; i < 11; i++) await again(munich)
+    await again(paris)
+    await mailTo(person, /New sign-in to Keyturn from France/)
+    const counts = await server.core.database.query<{ kind: string; count: number }>(
+      `select payload->>'kind' as kind, count(*)::int as count from outbox
+         where payload->>'account_id' = $1 group by 1 order by 1`,
+      [id],
+    )
+    expect(counts).to.deep.equal([
+      { kind: 'new_country', count: 1 },
+      { kind: 'new_device', count: 10 },
+    ])
+    const types = ['account.signed_in'] as const
+    expect(await server.core.audit.ofAccount('default', id, { types, limit: 50 })).to.have.length(
+      13,
+    )
+    travel(360)
+    await again(munich)
+    await mailTo(person, /^New sign-in to Keyturn$/)
   })
 
   it('with a known device, and in another network of the same country, is marked alone', async () => {

@@ -96,7 +96,12 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     forgot: forgotPage(context, { action: text, csrf: text, username: text, error: 'missing' }),
     email: emailPage(context, {
       ...{ csrf: text, email: text, verified: false, change: text, verify: text },
-      ...{ error: 'invalid', sent: 'change', signOut: { action: text, csrf: text } },
+      ...{
+        error: 'invalid',
+        newEmail: text,
+        sent: 'change',
+        signOut: { action: text, csrf: text },
+      },
     }),
     'confirm-email': confirmEmailPage(context, {
       ...{ action: text, csrf: text, token: text, title: text, email: text, label: text },
@@ -186,6 +191,7 @@ export function everyPage(context: PageContext, text: string): Record<string, st
     }),
     'device-over': deviceResultPage(context, { outcome: 'over', again: { href: text } }),
     error: errorPage(context, { status: 400, title: text, ...failure }),
+    'error-start-again': errorPage(context, { status: 400, ...failure, startAgain: text }),
     'error-way-back': errorPage(context, {
       status: 400,
       ...failure,

@@ -27,6 +27,7 @@ export const historyEvents = [
   'account.email_objected',
   'account.signed_up',
   'account.sign_up_requested',
+  'account.data_downloaded',
   'account.disabled',
   'account.enabled',
   'account.locked',

@@ -98,6 +98,7 @@ export const accountDe: AccountMessages = {
       'account.email_objected': 'Änderung der E-Mail-Adresse abgelehnt',
       'account.signed_up': 'Konto angelegt',
       'account.sign_up_requested': 'Jemand wollte mit Ihrer Adresse ein neues Konto anlegen',
+      'account.data_downloaded': 'Ihre Daten heruntergeladen',
       'account.disabled': 'Konto gesperrt',
       'account.enabled': 'Konto entsperrt',
       'account.locked': 'Pause nach falschen Passwörtern',

@@ -96,6 +96,7 @@ export const accountEn: AccountMessages = {
       'account.email_objected': 'Change of the e-mail address refused',
       'account.signed_up': 'Account created',
       'account.sign_up_requested': 'Somebody wanted a new account with your address',
+      'account.data_downloaded': 'Your data downloaded',
       'account.disabled': 'Account disabled',
       'account.enabled': 'Account enabled',
       'account.locked': 'Paused after wrong passwords',

@@ -121,7 +121,7 @@ export const de: Messages = {
     },
     over: {
       title: 'Dieser Link gilt nicht mehr',
-      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren. Ihr Passwort wurde nicht geändert.',
+      text: 'Er wurde schon verwendet, ist abgelaufen, oder es gibt einen neueren.',
       again: 'Neuen Link anfordern',
     },
   },
@@ -279,7 +279,7 @@ export const de: Messages = {
         text: 'Die Anwendung, die Sie hierher geschickt hat, ist bei uns nicht registriert oder darf nicht, worum sie gebeten hat.',
       },
       redirect: {
-        title: 'Die Rücksprungadresse ist nicht registriert',
+        title: 'Diese Adresse ist nicht registriert',
         text: 'Zum Schutz Ihres Kontos schicken wir Sie nur zu Adressen, die die Anwendung registriert hat. Diese gehört nicht dazu.',
       },
       scope: {

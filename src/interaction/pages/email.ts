@@ -11,6 +11,8 @@ export type EmailView = AccountFrame & {
   change: string
   verify: string
   error?: 'invalid' | 'too_many'
+  /** What was typed before. */
+  newEmail?: string
   /** What is on its way. */
   sent?: 'verification' | 'change'
 }
@@ -37,7 +39,7 @@ ${error && alert('email-error', words.errors[error])}
 ${csrfField(view.csrf)}
 <div class="kt-field">
 <label for="new_email">${words.newEmail}</label>
-<input id="new_email" name="new_email" type="text" inputmode="email" autocomplete="email" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="email-hint${error && ' email-error'}"${error === 'invalid' && html` aria-invalid="true" autofocus`}>
+<input id="new_email" name="new_email" type="text" value="${view.newEmail}" inputmode="email" autocomplete="email" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="email-hint${error && ' email-error'}"${error === 'invalid' && html` aria-invalid="true" autofocus`}>
 <p class="kt-hint" id="email-hint">${words.hint}</p>
 </div>
 <button id="change-email" class="kt-button" type="submit">${words.change}</button>

@@ -119,7 +119,7 @@ export const en: Messages = {
     },
     over: {
       title: 'This link is no longer valid',
-      text: 'It has been used, it has expired, or there is a newer one. Your password has not changed.',
+      text: 'It has been used, it has expired, or there is a newer one.',
       again: 'Request a new link',
     },
   },

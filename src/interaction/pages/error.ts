@@ -21,6 +21,8 @@ export type ErrorView = {
   hint?: string
   /** To the application, for a person to take or to leave. */
   wayBack?: WayBack
+  /** Where the application has declared that sign-ins begin. */
+  startAgain?: string | undefined
 }
 
 /** A link, or where the answer is a form (OAuth 2.0 Form Post Response Mode) one with its fields. */
@@ -43,6 +45,7 @@ export function errorPage(context: PageContext, view: ErrorView): string {
 <p>${words.text}</p>
 ${view.hint && html`<p>${view.hint}</p>`}
 ${view.wayBack && wayBack(context, view.wayBack)}
+${view.startAgain && html`<p><a id="start-again" class="kt-button" href="${view.startAgain}">${error.wayBackSubmit}</a></p>`}
 <div class="kt-reference">
 <p><span class="kt-term">${error.reference}</span> <code id="error-id">${view.id}</code></p>
 <p class="kt-small">${error.referenceHint}</p>

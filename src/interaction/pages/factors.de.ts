@@ -1,6 +1,6 @@
 import type { FactorMessages } from './factors.messages.ts'
 
-/** The pages of second factors in German. */
+/** The pages of second factors in German. What is longer than a telephone is wide says where it may break (U+00AD). */
 export const factorsDe: FactorMessages = {
   secondFactor: {
     title: 'Bestätigen Sie, dass Sie es sind',
@@ -15,11 +15,13 @@ export const factorsDe: FactorMessages = {
     submit: 'Weiter',
     lostHeading: 'Sie haben Ihre App nicht zur Hand?',
     lostPasskeyHeading: 'Sie können Ihren Passkey nicht verwenden?',
-    recovery: 'Wiederherstellungscode',
-    recoverySubmit: 'Wiederherstellungscode verwenden',
+    recovery: 'Wieder\u00ADherstellungs\u00ADcode',
+    recoverySubmit: 'Wieder\u00ADherstellungs\u00ADcode verwenden',
     errors: {
       invalid:
         'Dieser Code ist falsch, schon verwendet, oder es waren zu viele Versuche. Warten Sie auf den nächsten.',
+      recovery:
+        'Dieser Wiederherstellungscode ist falsch, schon verwendet, oder es waren zu viele Versuche.',
       missing: 'Geben Sie einen Code ein.',
       passkey:
         'Dieser Passkey hat hier nicht funktioniert. Versuchen Sie es noch einmal, oder wählen Sie einen anderen Weg.',
@@ -74,9 +76,9 @@ export const factorsDe: FactorMessages = {
     addPasskey: 'Passkey hinzufügen',
     passkeyInstead: 'Stattdessen einen Passkey hinzufügen',
     full: 'Mehr sind nicht möglich. Entfernen Sie einen, bevor Sie einen weiteren hinzufügen.',
-    codesHeading: 'Wiederherstellungscodes',
+    codesHeading: 'Wieder\u00ADherstellungs\u00ADcodes',
     codesLeft: (left) => (left === 1 ? 'Ein Code ist übrig.' : `${left} Codes sind übrig.`),
-    makeCodes: 'Neue Wiederherstellungscodes erzeugen',
+    makeCodes: 'Neue Wieder\u00ADherstellungs\u00ADcodes erzeugen',
     makeCodesHint: 'Die bisherigen Codes werden ungültig.',
     newTitle: 'Authenticator-App hinzufügen',
     newLead: 'Scannen Sie diesen QR-Code mit Ihrer App, oder geben Sie dort den Schlüssel ein.',
@@ -86,7 +88,7 @@ export const factorsDe: FactorMessages = {
     codeHint: 'Die sechs Ziffern, die sie jetzt zeigt.',
     confirm: 'Hinzufügen',
     wrong: 'Dieser Code ist falsch. Geben Sie den ein, den Ihre App jetzt zeigt.',
-    codesTitle: 'Ihre Wiederherstellungscodes',
+    codesTitle: 'Ihre Wieder\u00ADherstellungs\u00ADcodes',
     codesLead:
       'Jeder davon meldet Sie einmal an, wenn Sie nichts anderes zur Hand haben. Bewahren Sie sie sicher auf: Sie werden nicht noch einmal angezeigt.',
     done: 'Ich habe sie gespeichert',

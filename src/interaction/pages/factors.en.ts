@@ -20,6 +20,7 @@ export const factorsEn: FactorMessages = {
     errors: {
       invalid:
         'This code is wrong or already used, or there were too many attempts. Wait for the next one.',
+      recovery: 'This recovery code is wrong or already used, or there were too many attempts.',
       missing: 'Enter a code.',
       passkey: 'This passkey did not work here. Try again, or use another way.',
     },

@@ -16,7 +16,7 @@ export type FactorMessages = {
     lostPasskeyHeading: string
     recovery: string
     recoverySubmit: string
-    errors: Record<'invalid' | 'missing' | 'passkey', string>
+    errors: Record<'invalid' | 'recovery' | 'missing' | 'passkey', string>
   }
   emailCode: {
     title: string

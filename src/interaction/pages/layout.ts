@@ -52,7 +52,9 @@ export function page(context: PageContext, content: PageContent): string {
 <meta name="robots" content="noindex">
 <link rel="icon" href="${logo}">
 <link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
-${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${content.script?.map(
+${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${(
+  ['once.js', ...(content.script ?? [])] as const
+).map(
   (script) =>
     html`<script src="${basePath}/assets/${script}?v=${assetVersion(script)}" defer></script>\n`,
 )}</head>

@@ -11,7 +11,7 @@ export type SecondFactorView = {
   app: boolean
   /** What a browser is asked for; only where the account has a passkey. */
   passkey?: object
-  error?: 'invalid' | 'missing' | 'passkey'
+  error?: 'invalid' | 'recovery' | 'missing' | 'passkey'
   cancel?: { action: string }
 }
 
@@ -22,7 +22,8 @@ export type SecondFactorView = {
 export function secondFactorPage(context: PageContext, view: SecondFactorView): string {
   const { secondFactor: words, login } = context.messages
   const { error, app, passkey } = view
-  const wrongCode = error !== undefined && error !== 'passkey'
+  const wrongCode = error === 'invalid' || error === 'missing'
+  const wrongRecovery = error === 'recovery'
   const described = wrongCode ? 'factor-error otp-hint' : 'otp-hint'
   return page(context, {
     title: words.title,
@@ -41,7 +42,7 @@ ${
       kind: 'ask',
       label: words.usePasskey,
       missing: words.missingPasskey,
-      ...(wrongCode ? {} : { autofocus: true }),
+      ...(wrongCode || wrongRecovery ? {} : { autofocus: true }),
     },
   )
 }
@@ -51,7 +52,7 @@ ${
 ${csrfField(view.csrf)}
 ${passkey && html`<h2>${words.codeHeading}</h2>\n`}<div class="kt-field">
 <label for="otp">${words.code}</label>
-<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${wrongCode && html` aria-invalid="true"`}${(wrongCode || !passkey) && html` autofocus`}>
+<input id="otp" name="otp" type="text" autocomplete="one-time-code" inputmode="numeric" autocapitalize="none" autocorrect="off" spellcheck="false" aria-describedby="${described}"${wrongCode && html` aria-invalid="true"`}${(wrongCode || !(passkey || wrongRecovery)) && html` autofocus`}>
 <p class="kt-hint" id="otp-hint">${words.codeHint}</p>
 </div>
 <button id="confirm-factor" class="kt-button${passkey && html` kt-quiet`}" type="submit">${words.submit}</button>
@@ -62,7 +63,7 @@ ${csrfField(view.csrf)}
 <h2>${passkey ? words.lostPasskeyHeading : words.lostHeading}</h2>
 <div class="kt-field">
 <label for="recovery_code">${words.recovery}</label>
-<input id="recovery_code" name="recovery_code" type="text" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false">
+<input id="recovery_code" name="recovery_code" type="text" autocomplete="off" autocapitalize="none" autocorrect="off" spellcheck="false"${wrongRecovery && html` aria-invalid="true" aria-describedby="factor-error" autofocus`}>
 </div>
 <button id="use-recovery-code" class="kt-button kt-quiet" type="submit">${words.recoverySubmit}</button>
 </form>

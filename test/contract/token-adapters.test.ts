@@ -43,7 +43,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     return fresh
   }
   /** As long as the handles of refresh tokens are, and no others. */
-  const refreshToken = () => `${handle()}${handle()}-`
+  const refreshToken = () => `${handle()}${handle()}-.e30`
   const payloadOf = (model: string, jti: string): AdapterPayload => ({
     kind: model,
     jti,

@@ -25,7 +25,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
     // Asked for in one go, and looked at when the browser has shown whose it is.
     const [interaction, step] = await Promise.all([
       parts.interactions.find(ctx, uid),
-      signIn.stepOf(uid),
+      signIn.stepOf(ctx, uid),
     ])
     if (interaction.step === 'consent') await showConsent(ctx, interaction)
     else await signIn.show(ctx, interaction, step)

@@ -12,6 +12,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { auditedConsent, type Consent, rememberConsent, shownClient } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
+import { createSignInMarks } from './sign-in-marks.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -61,6 +62,7 @@ export interface Interactions {
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
   const codes = createDeviceCodes(context)
+  const marks = createSignInMarks(context)
   const { tenant, clientDocuments } = context
 
   /** Where another step comes before the login, the reasons of that are not looked at yet. */
@@ -141,6 +143,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
     },
     async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
+      marks.give(ctx, (await details(ctx)).uid, account.id)
       return finish(ctx, {
         login: {
           accountId: account.id,

@@ -9,7 +9,7 @@ import { cookieNames } from './cookie-names.ts'
  * for a person to sign in there and goes on elsewhere (session fixation, security class C6). Each interaction has a cookie
  * of its own, so that those of several tabs stay apart; no other host can set it.
  */
-export interface SignInMarks {
+interface SignInMarks {
   give(ctx: Pick<Context, 'cookies'>, uid: string, accountId: string): void
   isHere(ctx: Pick<Context, 'req'>, uid: string, accountId: string): boolean
   end(ctx: Pick<Context, 'cookies'>, uid: string): void

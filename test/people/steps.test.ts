@@ -202,22 +202,29 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
 
   it('signs nobody in for the attacker who planted its cookies from another host of the domain (session fixation)', async () => {
     const lent = createUserAgent()
-    await signIn(server, web, {}, lent)
-    const account = await lent.get(`${server.issuer}/account`)
-    await lent.submit(account, { form: '#sign-out-form' })
+    const earlier = await arrive(server, web, {}, lent)
+    await lent.submit(earlier.page, { fields: credentials })
     const { attacker, victim, href } = await plant(lent)
+    const mark = (await lent.cookies(server.issuer)).find(({ key }) => /signing-in/.test(key))
+    const named = `keyturn.default.signing-in.${href.split('/').at(-1)}`
+    await lent.jar.setCookie(`${named}=${mark?.value}; Path=/`, server.issuer)
     const login = await victim.submit(await victim.get(href), { fields: credentials })
     expect(login.status).to.equal(303)
     expectFault(await attacker.get(login.location ?? ''), 400, /has expired/)
     await expectNobody(server, attacker)
   })
 
-  it('nor goes on for them with a password that was right, or a factor that is set up', async () => {
-    const { account, oneTimePassword = '' } = await server.core.accounts.create('default', {
-      email: 'planted@example.com',
-    })
+  it('nor goes on for them between its steps, once a password was right', async () => {
     const { attacker, victim, href } = await plant()
-    const fields = { username: account.email, password: oneTimePassword }
+    const newcomer = async (username: string) => {
+      const created = await server.core.accounts.create('default', { email: username })
+      return { username, password: created.oneTimePassword ?? '' }
+    }
+    // What the attacker shows there is not what the victim does.
+    const theirs = { fields: await newcomer('attacker@example.com') }
+    const shown = await attacker.follow(await attacker.submit(await attacker.get(href), theirs))
+    expect(headingOf(shown)).to.equal('Choose a new password')
+    const fields = await newcomer('planted@example.com')
     const choice = await victim.follow(await victim.submit(await victim.get(href), { fields }))
     expect(headingOf(choice)).to.equal('Choose a new password')
     expect(headingOf(await attacker.get(href))).to.equal('Sign in')

@@ -44,10 +44,13 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       const accountId = payload && signedInBy(payload)
       if (accountId !== undefined && !marks.isHere(ctx, id, accountId)) return undefined
       if (payload) await assertStillAllowed(ctx.oidc.provider, payload)
-      if (payload && waitsForSignOut(payload, ctx.oidc.session)) {
+      const waits = payload && waitsForSignOut(payload, ctx.oidc.session)
+      // What began in that session the engine puts back itself.
+      if (waits && payload.session?.uid === undefined) {
         const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)
         await stored.put(id, payload, Math.max(1, left))
-      } else if (accountId !== undefined) marks.end(ctx, id)
+      }
+      if (accountId !== undefined && !waits) marks.end(ctx, id)
       return payload
     },
     async upsert(id, payload, expiresIn = 0) {
@@ -86,15 +89,11 @@ async function assertStillAllowed(provider: Provider, { params }: AdapterPayload
   }
 }
 
-/**
- * The engine signs out first whoever else is signed in, and comes back for the interaction. Itself it puts back only what
- * began in that session, not what began before anybody was signed in.
- */
+/** The engine signs out first whoever else is signed in, and comes back for the interaction. */
 const waitsForSignOut = (
-  { result, session: origin }: AdapterPayload,
+  { result }: AdapterPayload,
   session: { accountId?: string | undefined } | undefined,
 ): boolean =>
-  origin?.uid === undefined &&
   result?.login !== undefined &&
   session?.accountId !== undefined &&
   session.accountId !== result.login.accountId

@@ -46,8 +46,8 @@ export type SignInStep = PasswordStep | FactorStep | SetUpStep | EmailCodeStep
 export const stepTtl = 600
 
 /**
- * What is remembered between the steps of a sign-in: one step for an interaction, in the browser in which the password was
- * shown, whoever else has the cookie of the interaction.
+ * What is remembered between the steps of a sign-in: one step for an interaction, in the browser in which the password
+ * was shown, whoever else has the cookie of the interaction.
  */
 export interface SignInSteps {
   find(ctx: Context, uid: string): Promise<SignInStep | undefined>

@@ -1,8 +1,8 @@
 import type { Middleware } from 'koa'
 
 /**
- * The session of an issuer below a path: its cookie goes to that path alone, so that every host of the domain can set one
- * of its name. The signature of it goes to the whole host, named `__Host-`, which no other host can set (RFC 6265bis
+ * The session of an issuer below a path: its cookie goes to that path alone, so that every host of the domain can set
+ * one of its name. The signature of it goes to the whole host, named `__Host-`, which no other host can set (RFC 6265bis
  * §4.1.3.2): what was planted has none, and signs nobody in. To whoever else is on the host it is of no use.
  * @param name of the cookie; `<name>.sig` is what the rest of the server calls its signature
  * @param hostName what browsers call it

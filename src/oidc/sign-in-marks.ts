@@ -5,9 +5,9 @@ import { cookieNames } from './cookie-names.ts'
 
 /**
  * Marks the browser in which somebody showed what they sign in with, for the rest of that sign-in. The cookies of an
- * interaction do not say that: another host of the domain may have planted them, of one that an attacker began, who waits
- * for a person to sign in there and goes on elsewhere (session fixation, security class C6). Each interaction has a cookie
- * of its own, so that those of several tabs stay apart; no other host can set it.
+ * interaction do not say that: another host of the domain may have planted them, of one that an attacker began, who
+ * waits for a person to sign in there and goes on elsewhere (session fixation, security class C6). Each interaction has
+ * a cookie of its own, so that those of several tabs stay apart; no other host can set it.
  */
 interface SignInMarks {
   give(ctx: Pick<Context, 'cookies'>, uid: string, accountId: string): void

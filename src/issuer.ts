@@ -51,6 +51,7 @@ import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
 import { noteHeldErrors } from './oidc/held-errors.ts'
+import { signatureOfHost } from './oidc/host-signatures.ts'
 import { createInteractions } from './oidc/interactions.ts'
 import { keyRefusals } from './oidc/key-refusals.ts'
 import { answerLogoutOfNobody } from './oidc/logout-of-nobody.ts'
@@ -260,6 +261,9 @@ export function createIssuer(
   // Order is security: each line may rely on those above it.
   install(provider, [
     mountedAt(basePath),
+    ...(isHttps && basePath
+      ? [signatureOfHost(cookies.session, cookies.sessionSignature, basePath)]
+      : []),
     requestLog(log),
     securityHeaders({ isHttps }),
     published.keep,

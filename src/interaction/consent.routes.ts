@@ -99,9 +99,7 @@ async function describe(
     ...present({ userCode }),
     unverified: client?.selfRegistered === true,
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
-    localhostOnly:
-      redirectUri !== undefined &&
-      metadata.redirect_uris.every((uri) => isLoopbackHost(hostnameOf(uri) ?? '')),
+    toLoopback: redirectUri !== undefined && isLoopbackHost(hostnameOf(redirectUri) ?? ''),
     account: { name: account.name ?? account.email, email: account.email },
     ...(await describeAccess(parts, requested, missing.openidClaims, messages)),
   }

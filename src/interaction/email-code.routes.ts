@@ -53,7 +53,7 @@ export function emailCodeRoutes(
   async function begin(ctx: Context, uid: string, account: Account, verifiedAt: number) {
     const { id: accountId, email } = account
     const attempt = newHandle()
-    await steps.begin(uid, { stage: 'email_code', accountId, email, verifiedAt, attempt })
+    await steps.begin(ctx, uid, { stage: 'email_code', accountId, email, verifiedAt, attempt })
     await mailedCodes.send(account, attempt, { ip: ctx.ip, language: languageOf(ctx) })
   }
 
@@ -80,7 +80,7 @@ export function emailCodeRoutes(
   /** The interaction and its step, for a form of ours that was sent in its turn. */
   async function due(ctx: RouterContext) {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
-    const step = await steps.find(uid)
+    const step = await steps.find(ctx, uid)
     return { uid, interaction, form, step: step?.stage === 'email_code' ? step : undefined }
   }
 

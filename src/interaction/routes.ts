@@ -27,7 +27,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
     // Asked for in one go, and looked at when the browser has shown whose it is.
     const [interaction, step] = await Promise.all([
       parts.interactions.find(ctx, uid),
-      signIn.stepOf(uid),
+      signIn.stepOf(ctx, uid),
     ])
     startAgain.keep(ctx, interaction)
     if (interaction.step === 'consent') await showConsent(ctx, interaction)

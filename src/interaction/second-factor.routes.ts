@@ -92,7 +92,7 @@ export function secondFactorRoutes(router: Router, parts: PageParts, next: Next)
 
   router.post('/interaction/:uid/factor', async (ctx) => {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
-    const step = await steps.find(uid)
+    const step = await steps.find(ctx, uid)
     if (step?.stage !== 'factor') return showLogin(ctx, interaction, { status: 400 })
 
     const { otp = '', recovery_code: recovery = '', credential } = form

@@ -61,13 +61,13 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
   /** The interaction and its step, for a form of ours that was sent in its turn. */
   async function due(ctx: RouterContext, stage: SetUpStep['stage']) {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
-    const step = await steps.find(uid)
+    const step = await steps.find(ctx, uid)
     return { uid, interaction, form, step: step?.stage === stage ? step : undefined }
   }
 
   router.get('/interaction/:uid/qr.svg', async (ctx) => {
     const { uid } = await interactions.find(ctx, ctx.params['uid'] as string)
-    const step = await steps.find(uid)
+    const step = await steps.find(ctx, uid)
     if (step?.stage !== 'set_up') {
       throw new DomainError('not_found', { detail: 'no authenticator is being set up' })
     }
@@ -109,7 +109,7 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
     }
     const withPasskey = credential === undefined ? {} : { withPasskey: true as const }
     const shownAt = clock.now()
-    await steps.begin(uid, { ...step, stage: 'codes', secret: '', shownAt, ...withPasskey })
+    await steps.begin(ctx, uid, { ...step, stage: 'codes', secret: '', shownAt, ...withPasskey })
     return showCodes(ctx, uid, added.recoveryCodes ?? [])
   })
 
@@ -120,7 +120,13 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
     await steps.end(uid)
     if (!step.withPasskey) return finish(ctx, account, step.verifiedAt, 'totp', step.shownAt)
     const { accountId, email, verifiedAt } = step
-    await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt: newHandle() })
+    await steps.begin(ctx, uid, {
+      stage: 'factor',
+      accountId,
+      email,
+      verifiedAt,
+      attempt: newHandle(),
+    })
     return seeOther(ctx, at(uid))
   })
 

@@ -1,4 +1,6 @@
+import type { Context } from 'koa'
 import type { MustChange } from '../accounts/authenticated.ts'
+import { createSignInMarks } from '../oidc/sign-in-marks.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { PageParts } from './parts.ts'
 
@@ -43,34 +45,38 @@ export type SignInStep = PasswordStep | FactorStep | SetUpStep | EmailCodeStep
 /** Seconds that a step waits for its person. */
 export const stepTtl = 600
 
-/** What is remembered between the steps of a sign-in: one step for an interaction, which belongs to one browser. */
+/**
+ * What is remembered between the steps of a sign-in: one step for an interaction, in the browser in which the password
+ * was shown, whoever else has the cookie of the interaction.
+ */
 export interface SignInSteps {
-  find(uid: string): Promise<SignInStep | undefined>
+  find(ctx: Context, uid: string): Promise<SignInStep | undefined>
   /** In place of whichever step there was. */
-  begin(uid: string, step: SignInStep): Promise<void>
+  begin(ctx: Context, uid: string, step: SignInStep): Promise<void>
   end(uid: string): Promise<void>
 }
 
 /** Sealed for its interaction, so that whoever could write to the short-lived store makes no step of his own. */
-export function createSignInSteps({ tenant, shortLived, sealer, clock }: PageParts): SignInSteps {
+export function createSignInSteps(parts: PageParts): SignInSteps {
+  const { tenant, shortLived, sealer, clock } = parts
+  const marks = createSignInMarks(parts)
   const keyOf = (uid: string) => ({ tenant, model: 'SignInStep', id: hashOf(uid) })
   const purpose = (uid: string) => `sign-in-step:${tenant}:${hashOf(uid)}`
 
   return {
-    async find(uid) {
+    async find(ctx, uid) {
       const stored = (await shortLived.get(keyOf(uid))) as { sealed: string } | undefined
       if (!stored) return undefined
       const step = JSON.parse(sealer.artifacts.open(purpose(uid), stored.sealed)) as SignInStep
       // One that came back from a backup is over, whatever the store says.
       const isOver = 'verifiedAt' in step && step.verifiedAt + stepTtl * 1000 <= clock.now()
-      return isOver ? undefined : step
+      return isOver || !marks.isHere(ctx, uid, step.accountId) ? undefined : step
     },
-    begin: (uid, step) =>
-      shortLived.put(
-        keyOf(uid),
-        { sealed: sealer.artifacts.seal(purpose(uid), JSON.stringify(step)) },
-        stepTtl,
-      ),
+    async begin(ctx, uid, step) {
+      const sealed = sealer.artifacts.seal(purpose(uid), JSON.stringify(step))
+      await shortLived.put(keyOf(uid), { sealed }, stepTtl)
+      marks.give(ctx, uid, step.accountId)
+    },
     end: (uid) => shortLived.delete(keyOf(uid)),
   }
 }

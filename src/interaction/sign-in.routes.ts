@@ -113,7 +113,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     const { secondStep } = known ?? { secondStep: await factors.secondStep(tenant, accountId) }
     if (secondStep === 'factor') {
       const attempt = newHandle()
-      await steps.begin(uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
+      await steps.begin(ctx, uid, { stage: 'factor', accountId, email, verifiedAt, attempt })
       return seeOther(ctx, at(uid))
     }
     if (proof === undefined && secondStep === 'email_code') {
@@ -122,7 +122,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     }
     if (withoutFactor === 'set_up') {
       const secret = newTotpSecret()
-      await steps.begin(uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
+      await steps.begin(ctx, uid, { stage: 'set_up', accountId, email, verifiedAt, secret })
       return seeOther(ctx, at(uid))
     }
     if (withoutFactor === 'refuse') {
@@ -229,7 +229,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
 
     const { account, mustChange } = authenticated
     if (mustChange) {
-      await steps.begin(uid, { stage: 'password', ...mustChange, email: account.email })
+      await steps.begin(ctx, uid, { stage: 'password', ...mustChange, email: account.email })
       return seeOther(ctx, at(uid))
     }
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
@@ -247,7 +247,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
 
   router.post('/interaction/:uid/password', async (ctx) => {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
-    const step = await steps.find(uid)
+    const step = await steps.find(ctx, uid)
     if (step?.stage !== 'password') return showLogin(ctx, interaction, { status: 400 })
 
     const verifiedAt = clock.now()

@@ -13,6 +13,7 @@ import { auditedConsent, type Consent, rememberConsent, shownClient } from './co
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { scopeSet } from './scopes.ts'
+import { createSignInMarks } from './sign-in-marks.ts'
 import { rememberLocales } from './ui-locales.ts'
 import { writtenUserCode } from './user-code.ts'
 
@@ -62,6 +63,7 @@ export interface Interactions {
 
 export function createInteractions(provider: Provider, context: IssuerContext): Interactions {
   const codes = createDeviceCodes(context)
+  const marks = createSignInMarks(context)
   const { tenant, clientDocuments } = context
 
   /** Where another step comes before the login, the reasons of that are not looked at yet. */
@@ -142,6 +144,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       }
     },
     async finishLogin(ctx, { account, verifiedAt, signedInAt, ...authentication }) {
+      marks.give(ctx, (await details(ctx)).uid, account.id)
       return finish(ctx, {
         login: {
           accountId: account.id,

@@ -1,6 +1,7 @@
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { arrive } from '../people/story.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -214,6 +215,33 @@ for (const https of [false, true]) {
         `${step}keyturn.default.interaction`,
       ])
     })
+
+    if (https) {
+      it('has no session below a path for whom another host of the domain gave the cookies of another (C6)', async () => {
+        await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
+        await furnish(server, 'acme')
+        const acme = { ...server, issuer: `${at}/t/acme` }
+        const [attacker, victim] = [createUserAgent(), createUserAgent()]
+        await signIn(acme, web, {}, attacker)
+        const silently = async (agent: typeof victim) =>
+          [
+            ...((await arrive(acme, web, { prompt: 'none' }, agent)).page.location?.searchParams ??
+              []),
+          ][0]?.[0]
+        expect(await silently(attacker)).to.equal('code')
+        for (const cookie of await attacker.cookies(`${acme.issuer}/account`)) {
+          if (!cookie.key.startsWith('__Host-')) await victim.jar.setCookie(cookie, acme.issuer)
+          // By the name that the server has for it inside.
+          else if (/session/.test(cookie.key)) {
+            const named = `__Secure-keyturn.acme.session.sig=${cookie.value}; Path=/t/acme; Secure`
+            await victim.jar.setCookie(named, acme.issuer)
+          }
+        }
+        expect((await victim.cookies(`${acme.issuer}/account`)).length).to.be.greaterThan(1)
+        expect(await silently(victim)).to.equal('error')
+        await signIn(acme, web, {}, createUserAgent())
+      })
+    }
 
     it('guards a form_post answer, whose scripts are files of ours', async () => {
       const agent = createUserAgent()

@@ -267,7 +267,7 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
   })
 
   it('warns of a client on the own machine and of one nobody checked, and only then (P-089, ASVS 10.4.7)', () => {
-    const trusted = consentPage(context, { ...view, localhostOnly: false, unverified: false })
+    const trusted = consentPage(context, { ...view, toLoopback: false, unverified: false })
     expect(parse(trusted).querySelectorAll('[role=note]')).to.deep.equal([])
     const client = { ...view.client, logoUrl: '/logo' }
     const logos = [true, false].map((unverified) =>

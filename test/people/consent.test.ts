@@ -57,10 +57,18 @@ onAnyStorage('people: consent', (kind) => {
     expect(page.root.querySelectorAll('[role=note]')).to.deep.equal([])
   })
 
-  it('warns of a client that lives on the own machine alone (P-089)', async () => {
-    const { page } = await arriveSignedIn(server, spa)
-    expect(page.root.querySelector('#redirect-host')?.textContent).to.equal('localhost:9')
-    expect(textOf(page)).to.include('runs on your own computer')
+  it('warns of an answer that stays on the own machine, wherever else the client has some (P-089)', async () => {
+    const far = 'https://app.example.com/callback'
+    const both = { ...spa, client_id: 'both', redirect_uris: [callback, far] }
+    await server.core.clients.declare('default', both)
+    for (const [redirect_uri, host, isNear] of [
+      [callback, 'localhost:9', true],
+      [far, 'app.example.com', false],
+    ] as const) {
+      const { page } = await arriveSignedIn(server, both, { redirect_uri })
+      expect(page.root.querySelector('#redirect-host')?.textContent).to.equal(host)
+      expect(textOf(page).includes('runs on your own computer')).to.equal(isNear)
+    }
   })
 
   it('tells the client when a person says no, with state and iss, and asks again next time', async () => {

@@ -10,6 +10,12 @@ import { arrive, arriveSignedIn, credentials, expectFault, headingOf, type Visit
 
 const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
 
+/** That a browser has nothing to show for what it tried. */
+async function expectNobody(server: TestServer, agent: UserAgent): Promise<void> {
+  const { page } = await arrive(server, web, { prompt: 'none' }, agent)
+  expect(page.location?.searchParams.get('error')).to.equal('login_required')
+}
+
 describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   let server: TestServer
   before(async () => {
@@ -17,12 +23,6 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     await furnish(server)
   })
   after(() => server?.stop())
-
-  /** That a browser has nothing to show for what it tried. */
-  async function expectNobody(agent: UserAgent): Promise<void> {
-    const { page } = await arrive(server, web, { prompt: 'none' }, agent)
-    expect(page.location?.searchParams.get('error')).to.equal('login_required')
-  }
 
   /** A request as a browser would send it, with a body of choice. */
   async function raw(
@@ -59,7 +59,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
         `csrf=${csrf}&csrf=${csrf}`,
       )
       expectFault(doubled, 400, /request is not valid/)
-      await expectNobody(visit.agent)
+      await expectNobody(server, visit.agent)
       const again = await visit.agent.get(visit.page.url)
       expect(again.root.querySelector('form')?.id, 'still open').to.equal('login-form')
     })
@@ -72,7 +72,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
       decision: 'allow',
     })
     expectFault(early, 400, /has expired/)
-    await expectNobody(agent)
+    await expectNobody(server, agent)
 
     const { agent: other, page: consent } = await arriveSignedIn(server, web)
     for (const step of ['login', 'password']) {
@@ -179,6 +179,16 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
   })
   after(() => server?.stop())
 
+  /** An interaction that an attacker began, whose cookies another host of the domain gave to a victim, too. */
+  async function plant(agent = createUserAgent()) {
+    const { href } = (await arrive(server, web, {}, agent)).page.url
+    const victim = createUserAgent()
+    const planted = (await agent.cookies(href)).filter(({ key }) => /interaction/.test(key))
+    expect(planted).to.have.length(2)
+    for (const cookie of planted) await victim.jar.setCookie(cookie, href)
+    return { attacker: agent, victim, href }
+  }
+
   it('is not continued in another browser, at any step', async () => {
     const attacker = await arrive(server, web)
     const victim = createUserAgent()
@@ -220,19 +230,39 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
   })
 
   it('signs nobody in for the attacker who planted its cookies from another host of the domain (session fixation)', async () => {
-    const attacker = await arrive(server, web)
-    const { href } = attacker.page.url
-    const victim = createUserAgent()
-    const planted = (await attacker.agent.cookies(href)).filter(({ key }) =>
-      /interaction/.test(key),
-    )
-    expect(planted).to.have.length(2)
-    for (const cookie of planted) await victim.jar.setCookie(cookie, href)
+    const lent = createUserAgent()
+    const earlier = await arrive(server, web, {}, lent)
+    await lent.submit(earlier.page, { fields: credentials })
+    const { attacker, victim, href } = await plant(lent)
+    const mark = (await lent.cookies(server.issuer)).find(({ key }) => /signing-in/.test(key))
+    const named = `keyturn.default.signing-in.${href.split('/').at(-1)}`
+    await lent.jar.setCookie(`${named}=${mark?.value}; Path=/`, server.issuer)
     const login = await victim.submit(await victim.get(href), { fields: credentials })
     expect(login.status).to.equal(303)
-    expectFault(await attacker.agent.get(login.location ?? ''), 400, /has expired/)
-    const { page } = await arrive(server, web, { prompt: 'none' }, attacker.agent)
-    expect(page.location?.searchParams.get('error')).to.equal('login_required')
+    expectFault(await attacker.get(login.location ?? ''), 400, /has expired/)
+    await expectNobody(server, attacker)
+  })
+
+  it('nor goes on for them between its steps, once a password was right', async () => {
+    const { attacker, victim, href } = await plant()
+    const newcomer = async (username: string) => {
+      const created = await server.core.accounts.create('default', { email: username })
+      return { username, password: created.oneTimePassword ?? '' }
+    }
+    // What the attacker shows there is not what the victim does.
+    const theirs = { fields: await newcomer('attacker@example.com') }
+    const shown = await attacker.follow(await attacker.submit(await attacker.get(href), theirs))
+    expect(headingOf(shown)).to.equal('Choose a new password')
+    const fields = await newcomer('planted@example.com')
+    const choice = await victim.follow(await victim.submit(await victim.get(href), { fields }))
+    expect(headingOf(choice)).to.equal('Choose a new password')
+    expect(headingOf(await attacker.get(href))).to.equal('Sign in')
+    const chosen = { new_password: 'the one of a thief', confirm_password: 'the one of a thief' }
+    const stolen = await attacker.post(`${href}/password`, { csrf: csrfOf(choice), ...chosen })
+    expect([stolen.status, headingOf(stolen)]).to.deep.equal([400, 'Sign in'])
+    const own = { new_password: 'the one of its owner', confirm_password: 'the one of its owner' }
+    const next = await victim.submit(choice, { fields: own })
+    expectFault(await attacker.get(next.location ?? ''), 400, /has expired/)
   })
 
   it('does not mix two interactions of one browser', async () => {

@@ -39,7 +39,7 @@ export function consentView(text: string): ConsentView {
     client: { name: text, uri: text, clientId: text, policyUri: text, tosUri: text },
     redirectHost: text,
     userCode: text,
-    localhostOnly: true,
+    toLoopback: true,
     unverified: true,
     account: { name: text, email: text },
     scopes: [{ scope: text, text }],

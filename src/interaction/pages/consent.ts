@@ -21,8 +21,8 @@ export type ConsentView = AccessView & {
   redirectHost?: string
   /** What the device shows that asks (RFC 8628 §5.4, P-034). */
   userCode?: string
-  /** Whether the client has loopback redirect URIs only. */
-  localhostOnly: boolean
+  /** Whether the answer stays on the machine of the browser, where any program could take it. */
+  toLoopback: boolean
   /** Whether no operator has declared the client. */
   unverified?: boolean
   /** Where the document is that says what it is. */
@@ -45,7 +45,7 @@ export function consentPage(context: PageContext, view: ConsentView): string {
     body: html`<h1>${logo(view)}${consent.heading(client)}</h1>
 <p class="kt-lead">${consent.signedInAs(html`${name(view.account.name)} <bdi>${view.account.email}</bdi>`)}</p>
 ${view.unverified && notice(warning(consent, view))}
-${view.localhostOnly && notice(html`${consent.localhost}`)}
+${view.toLoopback && notice(html`${consent.localhost}`)}
 ${accessLists(messages, view)}
 ${provenance(messages, view)}
 <form id="consent-form" method="post" action="${view.action}">

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import Provider, {
   type Adapter,
   type AdapterPayload,
@@ -5,7 +6,7 @@ import Provider, {
   type ResponseType,
 } from 'oidc-provider'
 import type { IssuerContext } from '../capabilities.ts'
-import { cookieNames } from '../cookie-names.ts'
+import { createSignInMarks } from '../sign-in-marks.ts'
 import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
 /** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
@@ -27,20 +28,7 @@ const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_
 export function interactionAdapter(context: IssuerContext): Adapter {
   const base = shortLivedAdapter('Interaction', context)
   const stored = storedPayloads('Interaction', context)
-  const { tenant, issuer, lockouts } = context
-  const { known } = cookieNames(issuer, tenant)
-
-  /**
-   * Whether the browser is the one in which the sign-in was completed, which gave it a cookie that names the account. The
-   * interaction's own cookie may have come from another host of the domain: from who began it, and waits for a person to
-   * sign in for them (session fixation, security class C6).
-   */
-  function isSignedInHere({ cookies }: NonNullable<typeof Provider.ctx>, payload: AdapterPayload) {
-    const accountId = payload.result?.login?.accountId
-    if (accountId === undefined) return true
-    const cookie = cookies.get(known, { signed: false })
-    return lockouts.devices.find(cookie, tenant, accountId) !== undefined
-  }
+  const marks = createSignInMarks(context)
 
   /** What each request has taken. */
   const taken = new WeakMap<object, string>()
@@ -53,12 +41,16 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       if (id.startsWith(byHash)) return undefined
       taken.set(ctx, id)
       const payload = await stored.take(id)
-      if (payload && !isSignedInHere(ctx, payload)) return undefined
+      const accountId = payload && signedInBy(payload)
+      if (accountId !== undefined && !marks.isHere(ctx, id, accountId)) return undefined
       if (payload) await assertStillAllowed(ctx.oidc.provider, payload)
-      if (payload && waitsForSignOut(payload, ctx.oidc.session)) {
+      const waits = payload && waitsForSignOut(payload, ctx.oidc.session)
+      // What began in that session the engine puts back itself.
+      if (waits && payload.session?.uid === undefined) {
         const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)
         await stored.put(id, payload, Math.max(1, left))
       }
+      if (accountId !== undefined && !waits) marks.end(ctx, id)
       return payload
     },
     async upsert(id, payload, expiresIn = 0) {
@@ -72,6 +64,11 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       await base.destroy(id)
     },
   }
+}
+
+/** Who signed in in this interaction; a later one knows of it, too, and is of the session that came of it. */
+function signedInBy({ result, lastSubmission: before }: AdapterPayload): string | undefined {
+  return isDeepStrictEqual(result?.login, before?.login) ? undefined : result?.login?.accountId
 }
 
 /**
@@ -92,15 +89,11 @@ async function assertStillAllowed(provider: Provider, { params }: AdapterPayload
   }
 }
 
-/**
- * The engine signs out first whoever else is signed in, and comes back for the interaction. Itself it puts back only what
- * began in that session, not what began before anybody was signed in.
- */
+/** The engine signs out first whoever else is signed in, and comes back for the interaction. */
 const waitsForSignOut = (
-  { result, session: origin }: AdapterPayload,
+  { result }: AdapterPayload,
   session: { accountId?: string | undefined } | undefined,
 ): boolean =>
-  origin?.uid === undefined &&
   result?.login !== undefined &&
   session?.accountId !== undefined &&
   session.accountId !== result.login.accountId

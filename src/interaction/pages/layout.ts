@@ -42,6 +42,8 @@ export function page(context: PageContext, content: PageContent): string {
   const { messages, basePath, theme } = context
   const title = content.fault ? messages.layout.faultTitle(content.title) : content.title
   const logo = theme.logoUrl ?? `${basePath}/assets/keyturn.svg?v=${assetVersion('keyturn.svg')}`
+  const once = content.body.markup.includes('<form') ? (['once.js'] as const) : []
+  const scripts = [...once, ...(content.script ?? [])]
   return html`<!doctype html>
 <html lang="${messages.locale}">
 <head>
@@ -52,9 +54,7 @@ export function page(context: PageContext, content: PageContent): string {
 <meta name="robots" content="noindex">
 <link rel="icon" href="${logo}">
 <link rel="stylesheet" href="${basePath}/assets/keyturn.css?v=${assetVersion('keyturn.css')}">
-${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${(
-  ['once.js', ...(content.script ?? [])] as const
-).map(
+${theme.stylesheetUrl && html`<link rel="stylesheet" href="${theme.stylesheetUrl}">\n`}${scripts.map(
   (script) =>
     html`<script src="${basePath}/assets/${script}?v=${assetVersion(script)}" defer></script>\n`,
 )}</head>

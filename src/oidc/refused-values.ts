@@ -116,6 +116,10 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: '43 to 128 characters',
     received: mask(verifier ?? challenge),
   }),
+  dpop_jkt_format: (_oidc, { dpop_jkt: thumbprint }) => ({
+    expected: '43 characters of base64url',
+    received: mask(thumbprint),
+  }),
   nonce_present: () => ({ expected: 'nonce or code_challenge', received: 'nothing' }),
   prompt_supported: (_oidc, { prompt }) => ({
     expected: 'none, or some of login, consent and select_account',

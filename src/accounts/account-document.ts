@@ -1,12 +1,9 @@
 import { z } from 'zod'
+import { line } from '../line.ts'
 import { identifierKey, roles } from './account.ts'
 import { importFault } from './imported-hash.ts'
 
 /** What operators say of an account: one schema for the apply file, the command line and the admin API. */
-
-const line = z.string().regex(/^\P{Cc}{1,200}$/u, {
-  error: 'must be 1 to 200 characters without control characters',
-})
 
 /** What another system stored; verified as it is, replaced at the first sign-in. */
 const passwordHash = z.string().superRefine((text, context) => {

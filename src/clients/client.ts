@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { asLine, line } from '../line.ts'
 import { backchannelFaults, backchannelMembers } from './backchannel.ts'
 import { bindsTokens } from './binds-tokens.ts'
 import { certificateFaults, certificateSubject } from './certificate-subject.ts'
@@ -73,7 +74,7 @@ export const clientMembers = z.strictObject({
     .refine((id) => !takenIds.includes(id), {
       error: 'must not be what every object of JavaScript has a member of, as constructor',
     }),
-  client_name: text.optional(),
+  client_name: line.optional(),
   client_uri: webUri.optional(),
   policy_uri: webUri.optional(),
   tos_uri: webUri.optional(),
@@ -221,14 +222,16 @@ export const webUriMembers = [
   'initiate_login_uri',
 ] as const satisfies ReadonlyArray<keyof typeof clientMembers.shape>
 
-/** Addresses as they are used: what was stored before user information in them was refused goes on without it. */
-function withUsedUris(stored: unknown): unknown {
+/** Members as they are used: what was stored before something in them was refused goes on without that. */
+function asUsed(stored: unknown): unknown {
   if (typeof stored !== 'object' || stored === null) return stored
   const members = { ...stored } as Record<string, unknown>
   for (const member of webUriMembers) {
     const uri = members[member]
     if (typeof uri === 'string') members[member] = withoutUserInformation(uri)
   }
+  const { client_name: name } = members
+  if (typeof name === 'string') members['client_name'] = asLine(name) || undefined
   return members
 }
 
@@ -236,7 +239,7 @@ function withUsedUris(stored: unknown): unknown {
 export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMetadata> {
   const known = parsed.get(client)
   if (known) return known
-  const result = clientMetadata.safeParse(withUsedUris(client.metadata))
+  const result = clientMetadata.safeParse(asUsed(client.metadata))
   parsed.set(client, result)
   return result
 }

@@ -5,6 +5,7 @@ import { hostnameOf, isLoopbackHost, receiverOf } from '../clients/redirect-uri.
 import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { requestIdOf } from '../http/request.ts'
+import { markOf, unvouched } from '../oidc/consent.ts'
 import type { Interaction } from '../oidc/interactions.ts'
 import { present } from '../present.ts'
 import { describeAccess } from './access.ts'
@@ -30,8 +31,10 @@ export function consentRoutes(router: Router, parts: PageParts) {
       },
       'consent',
     )
-    const next = allowed ? interactions.finishConsent : interactions.deny
-    seeOther(ctx, await next(ctx, interaction))
+    const next = allowed
+      ? interactions.finishConsent(ctx, interaction, form['shown'])
+      : interactions.deny(ctx, interaction)
+    seeOther(ctx, (await next) ?? at(interaction.uid))
   })
 
   // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
@@ -82,6 +85,7 @@ async function describe(
     clientDocuments.find(tenant, clientId),
   ])
   const metadata = client && checkedMetadata(client).data
+  const shown = unvouched(client, redirectUri)
   if (!account || !metadata) throw new DomainError('interaction_not_found')
 
   return {
@@ -98,6 +102,7 @@ async function describe(
     ...(redirectUri === undefined ? {} : { redirectHost: receiverOf(redirectUri) }),
     ...present({ userCode }),
     unverified: client?.selfRegistered === true,
+    ...(shown ? { shown: markOf(shown) } : {}),
     ...(client?.fromDocument ? { documentHost: receiverOf(clientId) } : {}),
     toLoopback: redirectUri !== undefined && isLoopbackHost(hostnameOf(redirectUri) ?? ''),
     account: { name: account.name ?? account.email, email: account.email },

@@ -1,4 +1,8 @@
-import Provider, { type Client as EngineClient, type KoaContextWithOIDC } from 'oidc-provider'
+import Provider, {
+  type Client as EngineClient,
+  errors,
+  type KoaContextWithOIDC,
+} from 'oidc-provider'
 import { redirectUriAllowed } from '../clients/redirect-uri.ts'
 import { scopeSet } from './scopes.ts'
 
@@ -26,9 +30,24 @@ export function applyAuthorizationPolicy(provider: Provider): void {
   }
   prototype.responseModeAllowed = function (this: EngineClient, ...about) {
     const { ctx } = Provider
-    if (ctx) completeRequest(ctx, this)
+    if (ctx) {
+      assertThumbprint(ctx)
+      completeRequest(ctx, this)
+    }
     return responseModeAllowed.apply(this, about)
   }
+}
+
+/**
+ * No key has a thumbprint of another form, so that nobody could redeem the code (RFC 9449 §10).
+ * @throws errors.InvalidRequest
+ */
+function assertThumbprint({ oidc: { params } }: KoaContextWithOIDC): void {
+  const thumbprint = params?.['dpop_jkt'] as string | undefined
+  if (thumbprint === undefined || /^[\w-]{43}$/.test(thumbprint)) return
+  throw new errors.InvalidRequest(
+    'dpop_jkt must be the SHA-256 thumbprint of a key in base64url, 43 characters',
+  )
 }
 
 /**

@@ -1,8 +1,9 @@
 import type Provider from 'oidc-provider'
 import type { KoaContextWithOIDC } from 'oidc-provider'
-import type { ClientMetadata } from '../clients/client.ts'
+import { type Client, type ClientMetadata, checkedMetadata } from '../clients/client.ts'
 import { receiverOf } from '../clients/redirect-uri.ts'
 import { liveGrantKey } from '../grants/grants.ts'
+import { derivedId } from '../secrets/handle.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { accountClientId } from './account-client.ts'
 import { rememberedPerson } from './authorization-request.ts'
@@ -18,13 +19,25 @@ export interface ShownClient {
 }
 
 /** A client as a consent shows it. @param redirectUri absent for a device */
-export const shownClient = (
+const shownClient = (
   { client_name: name }: Pick<ClientMetadata, 'client_name'>,
   redirectUri: string | undefined,
 ): ShownClient => ({
   name,
   receivers: redirectUri === undefined ? [] : [receiverOf(redirectUri)],
 })
+
+/** A client as a consent shows it, where nobody vouches for it. */
+export function unvouched(
+  client: Client | undefined,
+  redirectUri: string | undefined,
+): ShownClient | undefined {
+  const metadata = client?.selfRegistered ? checkedMetadata(client).data : undefined
+  return metadata && shownClient(metadata, redirectUri)
+}
+
+/** Names in a form what its page showed. */
+export const markOf = (shown: ShownClient) => derivedId(JSON.stringify(shown))
 
 /** Grants keep it beside what the engine knows of. */
 export function keepWhatWasShown({ Grant }: Provider): void {

@@ -60,6 +60,7 @@ const mends: Partial<Record<CheckName, Mend>> = {
   pkce_present: proofKey,
   pkce_method: proofKey,
   pkce_format: proofKey,
+  dpop_jkt_format: without('dpop_jkt'),
   nonce_present: ({ params }) => params.set('nonce', 'a-nonce'),
   prompt_supported: without('prompt'),
   max_age_number: without('max_age'),

@@ -3,13 +3,12 @@ import type Provider from 'oidc-provider'
 import { errors, type InteractionResults } from 'oidc-provider'
 import type { Account } from '../accounts/account.ts'
 import { networkOf } from '../attempts/network.ts'
-import { checkedMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 import { present } from '../present.ts'
 import { hashIn } from './adapters/short-lived.ts'
 import { type Authentication, needsFactor } from './authentication-context.ts'
 import type { IssuerContext } from './capabilities.ts'
-import { auditedConsent, type Consent, rememberConsent, shownClient } from './consent.ts'
+import { auditedConsent, type Consent, markOf, rememberConsent, unvouched } from './consent.ts'
 import { createDeviceCodes } from './device-codes.ts'
 import { demandOf, unmet } from './interaction-policy.ts'
 import { scopeSet } from './scopes.ts'
@@ -53,7 +52,11 @@ export interface Interactions {
   find(ctx: Context, uid: string): Promise<Interaction>
   /** Each returns the path where the engine goes on. */
   finishLogin(ctx: Context, login: Login): Promise<string>
-  finishConsent(ctx: Context, interaction: Interaction): Promise<string>
+  /**
+   * @param seen `markOf` what the page showed of a client that nobody vouches for
+   * @returns undefined where it is another by now: nothing is remembered, and the page is to be shown again
+   */
+  finishConsent(ctx: Context, interaction: Interaction, seen?: string): Promise<string | undefined>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
   deny(ctx: Context, interaction: Interaction): Promise<string>
   abort(ctx: Context): Promise<string>
@@ -159,11 +162,10 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
         create: {},
       })
     },
-    async finishConsent(ctx, { accountId, clientId, redirectUri, missing }) {
+    async finishConsent(ctx, { accountId, clientId, redirectUri, missing }, seen) {
       if (accountId === undefined) throw new DomainError('interaction_not_found')
-      const client = await clientDocuments.find(tenant, clientId)
-      const data = client?.selfRegistered ? checkedMetadata(client).data : undefined
-      const shown = data && shownClient(data, redirectUri)
+      const shown = unvouched(await clientDocuments.find(tenant, clientId), redirectUri)
+      if (shown && markOf(shown) !== seen) return undefined
       const whose = { accountId, clientId }
       const grantId = await rememberConsent(context, provider, whose, missing, shown)
       if (grantId === undefined) {

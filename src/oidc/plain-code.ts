@@ -116,7 +116,7 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
         tokens.sign(target, code, { metadata, accountId, familyId }),
       ])
       const handle = engine.grantTypeAllowed('refresh_token') && families.newToken(familyId)
-      answer = tokenAnswer(code, target, { access: token, id: idToken, refresh: handle })
+      answer = tokenAnswer(target, { access: token, id: idToken, refresh: handle })
       const whose = { accountId, clientId, familyId }
       const event = issuedEvent(grantType, { ...whose, scope, resource: [audience] })
       unit.commitWith(async () => {

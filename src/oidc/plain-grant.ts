@@ -36,9 +36,8 @@ export async function standingOf(
   return (await isTooWeak(context, client, source)) ? undefined : { account, grant }
 }
 
-/** The answer (RFC 6749 §5.1), its members in the order of the engine. */
+/** The answer (RFC 6749 §5.1), its members in the order of the engine; a `scope` names one at the least (§3.3). */
 export function tokenAnswer(
-  payload: AdapterPayload,
   { expiresIn, scope }: PlainTarget,
   tokens: { access: string; id?: string | undefined; refresh?: string | false },
 ) {
@@ -47,7 +46,7 @@ export function tokenAnswer(
     expires_in: expiresIn,
     ...(tokens.id ? { id_token: tokens.id } : {}),
     ...(tokens.refresh ? { refresh_token: tokens.refresh } : {}),
-    ...(payload.scope || scope ? { scope } : {}),
+    ...(scope ? { scope } : {}),
     token_type: 'Bearer',
   }
 }

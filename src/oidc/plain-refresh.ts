@@ -102,7 +102,7 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
       const handle = families.newToken(familyId)
       const ttl = refreshTokenTtl(context, engine, payload.iiat)
       const successor = successorOf(payload, handle, ttl, issuedTo)
-      const body = tokenAnswer(payload, target, { access: token, refresh: handle })
+      const body = tokenAnswer(target, { access: token, refresh: handle })
       const kept = keptAnswer(context, engine, presented, { body, asked: {} })
       answer = body
       unit.commitWith(async () => {

@@ -56,6 +56,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/code_challenge_method/, 'pkce_method'],
   [/^code_verifier must be provided/, 'code_verifier'],
   [/^code_(challenge|verifier) (must|contains)/, 'pkce_format'],
+  [/^dpop_jkt must/, 'dpop_jkt_format'],
   [/^nonce is required/, 'nonce_present'],
   [/prompt/, 'prompt_supported'],
   [/max_age/, 'max_age_number'],

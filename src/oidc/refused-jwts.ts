@@ -36,6 +36,17 @@ export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
   }
 }
 
+/** What an `id_token_hint` says, unverified, of what commonly is wrong: an access token, one of another issuer or client. */
+export function hintValues({ oidc }: KoaContextWithOIDC, hint: unknown): Values {
+  return {
+    expected: `an ID token of ${oidc.issuer}`,
+    received: read(
+      hint,
+      ({ typ = 'JWT' }, { iss, aud }) => `${say(typ)} of ${say(iss)} for ${say(aud)}`,
+    ),
+  }
+}
+
 /** What a client assertion (RFC 7523 §3) had to be, and what it says beside its `jti`; the reason names what is wrong. */
 export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown): Values {
   const method = oidc.client?.clientAuthMethod ?? 'private_key_jwt or client_secret_jwt'

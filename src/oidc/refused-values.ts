@@ -2,7 +2,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { CheckName } from '../refusals/checks.ts'
 import { mask, maskAddress, maskClientId } from '../refusals/mask.ts'
 import { multiFactor } from './authentication-context.ts'
-import { accessTokenValues, assertionValues, proofValues } from './refused-jwts.ts'
+import { accessTokenValues, assertionValues, hintValues, proofValues } from './refused-jwts.ts'
 
 /** What a check expected and what came, without secrets. */
 export interface Values {
@@ -116,6 +116,10 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: '43 to 128 characters',
     received: mask(verifier ?? challenge),
   }),
+  dpop_jkt_format: (_oidc, { dpop_jkt: thumbprint }) => ({
+    expected: '43 characters of base64url',
+    received: mask(thumbprint),
+  }),
   nonce_present: () => ({ expected: 'nonce or code_challenge', received: 'nothing' }),
   prompt_supported: (_oidc, { prompt }) => ({
     expected: 'none, or some of login, consent and select_account',
@@ -208,6 +212,8 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: 'application/token-introspection+jwt',
     received: ctx.get('accept') || 'nothing',
   }),
+  id_token_hint_valid: (_oidc, { id_token_hint: hint }, ctx) => hintValues(ctx, hint),
+  logout_hint: (_oidc, { id_token_hint: hint }, ctx) => hintValues(ctx, hint),
   post_logout_redirect_uri_registered: ({ client }, { post_logout_redirect_uri: uri }) => ({
     expected: listed(client?.postLogoutRedirectUris?.map(maskAddress)),
     received: maskAddress(uri),

@@ -24,6 +24,9 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       const request = beginTokenRequest(ctx, unit)
       await next()
       if (ctx.status !== 200) return false
+      const body = ctx.body as Body
+      // The engine says '' where nothing is left of what was allowed; a scope names one at the least (RFC 6749 §3.3).
+      if (body['scope'] === '') delete body['scope']
       if (request.replay) await replay(context, ctx, request)
       else if (request.rotating) unit.commitWith(() => rotate(context, ctx, request))
       else if (request.presented) await prolong(context, ctx, request.presented)

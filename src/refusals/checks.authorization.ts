@@ -117,6 +117,11 @@ export const authorizationChecks = {
     'RFC 7636 §4.1',
     'Use 32 random bytes in base64url, without padding, as verifier, and its SHA-256 in base64url as challenge.',
   ],
+  dpop_jkt_format: [
+    '`dpop_jkt` is the SHA-256 thumbprint of a key in base64url, 43 characters.',
+    'RFC 9449 §10, RFC 7638 §3',
+    'Send the thumbprint of the key that the proofs are made with, without padding, or omit `dpop_jkt`.',
+  ],
   nonce_present: [
     'If the client is exempt from PKCE, the request has a nonce.',
     'OAuth 2.1 §4.1.1, RFC 9700 §2.1.1',

@@ -112,6 +112,16 @@ export function createRegistrations(
     })
   }
 
+  /** Where it fails by no fault of the caller's, who is to come again, it costs the network nothing. */
+  async function fromNetwork<T>(tenant: string, ip: string, work: () => Promise<T>): Promise<T> {
+    const share: Share = { limit: 'registration_network', subject: networkOf(ip) }
+    await limiter.take(tenant, share)
+    return work().catch(async (error: unknown) => {
+      if (!isOfCaller(error)) await limiter.giveBack(tenant, share)
+      throw error
+    })
+  }
+
   const wrongToken = (detail: string) => new DomainError('registration_token_invalid', { detail })
 
   /** Everything that is wrong is answered alike, so that nobody learns which clients there are. */
@@ -203,41 +213,32 @@ export function createRegistrations(
       if (hash !== undefined && !(await tokens.isInitial(tenant, hash))) {
         throw wrongToken('unknown, used up or expired')
       }
-      const network = networkOf(ip)
-      const ofNetwork: Share = { limit: 'registration_network', subject: network }
-      if (hash === undefined) {
-        limiter.assertLeft(tenant, ofTenant)
-        await limiter.take(tenant, ofNetwork)
-      }
-      const clientId = randomUUID()
-      const { declaration, vouched } = await declarationOf(tenant, clientId, body, policy)
-      const documents = await clients.prepare([{ tenant, declaration }])
-      const registrationAccessToken = newHandle()
-      const add = async (): Promise<Registered> => {
-        const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
-        if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
-        const { clientSecret } = await declare(tenant, declaration, documents)
-        await registered.add(
-          tenant,
-          clientId,
-          roomFor(policy, hash === undefined ? network : undefined),
-        )
-        await registered.keepOwnWord(tenant, clientId, vouched?.statement)
-        await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
-        const detail = {
-          ...(by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }),
-          ...(vouched ? { vouched_by: vouched.issuer } : {}),
+      const make = async (): Promise<Registered> => {
+        const clientId = randomUUID()
+        const { declaration, vouched } = await declarationOf(tenant, clientId, body, policy)
+        const documents = await clients.prepare([{ tenant, declaration }])
+        const registrationAccessToken = newHandle()
+        const add = async (): Promise<Registered> => {
+          const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
+          if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
+          const { clientSecret } = await declare(tenant, declaration, documents)
+          const network = hash === undefined ? networkOf(ip) : undefined
+          await registered.add(tenant, clientId, roomFor(policy, network))
+          await registered.keepOwnWord(tenant, clientId, vouched?.statement)
+          await tokens.addManagement(tenant, clientId, hashOf(registrationAccessToken))
+          const detail = {
+            ...(by === undefined ? { mode: 'open' } : { mode: 'token', initial_access: by }),
+            ...(vouched ? { vouched_by: vouched.issuer } : {}),
+          }
+          await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
+          return answer(tenant, clientId, registrationAccessToken, clientSecret)
         }
-        await audit.record(tenant, { type: 'client.registered', clientId, ip, userAgent, detail })
-        return answer(tenant, clientId, registrationAccessToken, clientSecret)
+        const work = () => database.transaction(add)
+        return hash === undefined ? strangersInTurn(() => counted(tenant, work)) : inTurn(work)
       }
-      const work = () => database.transaction(add)
-      if (hash !== undefined) return inTurn(work)
-      return strangersInTurn(() => counted(tenant, work)).catch(async (error: unknown) => {
-        // It is to come again, for no fault of its own.
-        if (isDomainError(error, 'too_many_requests')) await limiter.giveBack(tenant, ofNetwork)
-        throw error
-      })
+      if (hash !== undefined) return make()
+      limiter.assertLeft(tenant, ofTenant)
+      return fromNetwork(tenant, ip, make)
     },
 
     async read(tenant, clientId, { token }) {
@@ -249,30 +250,33 @@ export function createRegistrations(
     async replace(tenant, clientId, body, { token, ip, userAgent }) {
       const policy = await policyOf(tenant)
       const hash = await authorize(tenant, clientId, token)
-      await limiter.take(tenant, { limit: 'registration_network', subject: networkOf(ip) })
-      if (body['client_id'] !== clientId) {
-        throw refusedMetadata(['client_id: must be the one of the address (RFC 7592 section 2.2)'])
-      }
-      await assertOwnSecret(tenant, clientId, body['client_secret'])
-      const before = (await registered.find(tenant, clientId))?.statement
-      const made = await declarationOf(tenant, clientId, body, policy, before)
-      const { declaration } = await bounded(tenant, clientId, made.declaration)
-      const documents = await clients.prepare([{ tenant, declaration }])
-      const next = newHandle()
-      return database.transaction(async () => {
-        // Anew: an operator may have said something meanwhile, and no more until this ends.
-        const bound = await bounded(tenant, clientId, made.declaration, true)
-        if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
-          throw wrongToken('followed by another meanwhile')
+      return fromNetwork(tenant, ip, async () => {
+        if (body['client_id'] !== clientId) {
+          throw refusedMetadata([
+            'client_id: must be the one of the address (RFC 7592 section 2.2)',
+          ])
         }
-        const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
-        // What is refused now is undone with the transaction; before, its members may be of any type.
-        assertSectorStays(bound.stored, bound.declaration)
-        await registered.keepOwnWord(tenant, clientId, made.vouched?.statement, bound.word)
-        if (outcome === 'updated') {
-          await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
-        }
-        return answer(tenant, clientId, next, clientSecret)
+        await assertOwnSecret(tenant, clientId, body['client_secret'])
+        const before = (await registered.find(tenant, clientId))?.statement
+        const made = await declarationOf(tenant, clientId, body, policy, before)
+        const { declaration } = await bounded(tenant, clientId, made.declaration)
+        const documents = await clients.prepare([{ tenant, declaration }])
+        const next = newHandle()
+        return database.transaction(async () => {
+          // Anew: an operator may have said something meanwhile, and no more until this ends.
+          const bound = await bounded(tenant, clientId, made.declaration, true)
+          if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
+            throw wrongToken('followed by another meanwhile')
+          }
+          const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
+          // What is refused now is undone with the transaction; before, its members may be of any type.
+          assertSectorStays(bound.stored, bound.declaration)
+          await registered.keepOwnWord(tenant, clientId, made.vouched?.statement, bound.word)
+          if (outcome === 'updated') {
+            await audit.record(tenant, { type: 'client.changed', clientId, ip, userAgent })
+          }
+          return answer(tenant, clientId, next, clientSecret)
+        })
       })
     },
 
@@ -296,6 +300,12 @@ export function createRegistrations(
     sweep: async () =>
       (await tokens.sweep()) + (await deleteExpiredClients({ ...deps, registered })),
   }
+}
+
+/** `registration_full` may be a bound of its own network (`roomFor`). */
+function isOfCaller(error: unknown): boolean {
+  if (!isDomainError(error)) return false
+  return error.code === 'registration_full' || (error.status < 500 && error.status !== 429)
 }
 
 /**

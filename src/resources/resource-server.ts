@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { line } from '../line.ts'
 import { type SigningAlg, signingAlgs } from '../signing/signing-key.ts'
 
 /** A protected resource that tokens are made for (RFC 8707 §2). */
@@ -35,7 +36,7 @@ export const resourceServerDeclaration = z.strictObject({
     .refine((value) => URL.canParse(value) && !value.includes('#'), {
       error: 'must be an absolute URI without a fragment (RFC 8707 §2)',
     }),
-  name: z.string().min(1).max(200).optional(),
+  name: line.optional(),
   scopes: z
     .array(
       scopeName.refine((name) => !(openidScopes as readonly string[]).includes(name), {

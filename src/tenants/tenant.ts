@@ -1,5 +1,6 @@
 import { domainToASCII } from 'node:url'
 import { z } from 'zod'
+import { line } from '../line.ts'
 
 /** An issuer of its own with its own clients, accounts, keys and everything else. */
 export interface Tenant extends TenantPolicy {
@@ -63,9 +64,7 @@ export const tenantDeclaration = z.strictObject({
   id: z.string().regex(tenantIdPattern, {
     error: 'must be 1 to 63 lower-case letters, digits and hyphens',
   }),
-  name: z.string().regex(/^\P{Cc}{1,200}$/u, {
-    error: 'must be 1 to 200 characters without control characters',
-  }),
+  name: line,
 })
 
 const domain = z

@@ -11,6 +11,7 @@ import {
   authorizeUrl,
   codeFor,
   expectRefusal,
+  expectReturned,
   type Fields,
   post,
   type StoryClient,
@@ -238,6 +239,13 @@ onEachStorage('DPoP', (kind) => {
     expectRefusal(await redeem(await codeFor(server, spa, bound), {}), 400, 'invalid_grant')
     const other = await codeFor(server, spa, { dpop_jkt: dpop_jkt.toLowerCase() })
     expectRefusal(await redeem(other, { dpop: await proof() }), 400, 'invalid_grant')
+    for (const malformed of ['x', `${dpop_jkt}=`, dpop_jkt.slice(1)]) {
+      const asked = authorizeUrl(server, spa, { dpop_jkt: malformed })
+      expectReturned(await createUserAgent().get(asked), 'invalid_request')
+      const pushed = await post(server, '/par', spa, Object.fromEntries(asked.searchParams))
+      expectRefusal(pushed, 400, 'invalid_request')
+      expect(pushed.json()).to.have.property('error_description').that.includes('43 characters')
+    }
   })
 
   test('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {

@@ -70,6 +70,8 @@ describe('plain refreshes', () => {
       `update grants set payload = jsonb_set(payload, '{resources}', $1) where client_id = 'web'`,
       JSON.stringify({ [api]: scope, [opaque]: 'read' }),
     )
+  const ordersOffer = (scopes: string[]) =>
+    server.core.resources.declare(defaultTenant, { identifier: api, name: 'Orders', scopes })
   const aliceIs = (disabled: boolean) =>
     change('update accounts set disabled_at = $1', disabled ? new Date() : null)
 
@@ -88,6 +90,13 @@ describe('plain refreshes', () => {
       plain: true,
       before: () => narrowed('orders:read'),
       after: () => narrowed(offline.scope),
+    },
+    {
+      what: 'after its resource server lost its scopes',
+      plain: true,
+      asked: { ...offline, scope: 'orders:read' },
+      before: () => ordersOffer([]),
+      after: () => ordersOffer(['orders:read', 'orders:write']),
     },
 
     {
@@ -164,6 +173,7 @@ describe('plain refreshes', () => {
       const direct = await refreshed(row, (form) => form)
       expect(direct.seen).to.deep.equal(stack.seen)
       expect(stack.seen.status === 200 || !row.plain, JSON.stringify(stack.seen)).to.equal(true)
+      expect(JSON.stringify(stack.seen.body), 'RFC 6749 §3.3').not.to.include('"scope":""')
       expect(stack.lookUps).to.be.at.least(1)
       if (row.plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
       else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)

@@ -376,6 +376,13 @@ describe('rate limits', () => {
         headers: from(address),
         ...(bearer === undefined ? {} : { token: bearer }),
       })
+    for (const statement of [
+      `create function fail() returns trigger language plpgsql as $$ begin raise disk_full; end $$`,
+      'create trigger t before insert on registered_clients for each row execute function fail()',
+    ])
+      await server.core.database.execute(statement)
+    expect((await register('203.0.140.250')).status, 'costs nothing').to.equal(503)
+    await server.core.database.execute('drop function fail cascade')
     for (let i = 0; i < limits.registration_network.most; i++) {
       const { status } = await register(`203.0.140.${i}`)
       expect(status).to.equal(201)

@@ -33,6 +33,22 @@ describe('clients that register themselves, and operators', () => {
   })
   after(() => server?.stop())
 
+  it('are allowed something under the name that the page showed: a page from before another shows it anew', async () => {
+    const client = informationIn(await register(metadata))
+    const agent = createUserAgent()
+    const credentials = { username: alice.email, password: alice.password }
+    const start = await agent.follow(await agent.get(authorizeUrl(server, client)))
+    const page = await agent.follow(await agent.submit(start, { fields: credentials }))
+    expect(page.root.querySelector('h1')?.textContent).to.include('A tool')
+    const { registration_client_uri: at, registration_access_token: token } = client
+    const body = { ...metadata, client_id: client.client_id, client_name: 'Your bank' }
+    informationIn(await send('PUT', at, { body, token }))
+    const again = await agent.follow(await agent.submit(page))
+    expect(again.root.querySelector('h1')?.textContent).to.include('Your bank')
+    const { location } = await agent.follow(await agent.submit(again))
+    tokensIn(await redeem(server, client, location?.searchParams.get('code') ?? ''))
+  })
+
   it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
     const { registrations, database } = server.core
     const { transaction } = database

@@ -98,7 +98,9 @@ describe('interaction/pages: every page', () => {
       for (const form of parse(markup).querySelectorAll('form')) {
         expect(form.getAttribute('method')).to.equal('post')
         expect(
-          form.querySelectorAll('input[type=hidden]:not([name=token], [name=credential])'),
+          form.querySelectorAll(
+            'input[type=hidden]:not([name=token], [name=credential], [name=shown])',
+          ),
         ).to.have.length(1)
       }
     })

@@ -126,6 +126,7 @@ onAnyStorage('explain --authorize', (kind) => {
         max_age: 'old',
         resource: ['https://nowhere.example.com'],
         id_token_hint: 'x.y.z',
+        dpop_jkt: 'x',
       }),
     )
     expect(checks).to.have.members([
@@ -139,9 +140,10 @@ onAnyStorage('explain --authorize', (kind) => {
       'max_age_number',
       'resource_known',
       'id_token_hint_valid',
+      'dpop_jkt_format',
     ])
     expect(complete).to.equal(true)
-    expect(text).to.match(/^10 faults in this request of web in tenant default\./)
+    expect(text).to.match(/^11 faults in this request of web in tenant default\./)
     expect(text).to.match(/expected +http:\/\/localhost:9\/callback\nreceived +https:\/\/app/)
     expect(text).to.match(/expected +S256\nreceived +plain/)
   })

@@ -274,8 +274,13 @@ describe('explain leads to the mistake in one step', () => {
 
   it('knows an access token in the place of id_token_hint', async () => {
     const { access_token: id_token_hint } = await tokensFor(server, spa)
-    const page = createUserAgent().get(`${server.issuer}/logout?${encode({ id_token_hint })}`)
-    expect(await why(page)).to.include({ check: 'logout_hint' })
+    const page = await createUserAgent().get(`${server.issuer}/logout?${encode({ id_token_hint })}`)
+    expect(page.root.querySelector('h1')?.textContent).to.equal('This request is not valid')
+    expect(await why(page)).to.include({
+      check: 'logout_hint',
+      error: 'invalid_request',
+      received: `at+jwt of ${server.issuer} for ${server.issuer}`,
+    })
   })
 
   it('says of a client that registers itself what was expected and what came', async () => {

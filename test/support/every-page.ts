@@ -41,6 +41,7 @@ export function consentView(text: string): ConsentView {
     userCode: text,
     toLoopback: true,
     unverified: true,
+    shown: text,
     account: { name: text, email: text },
     scopes: [{ scope: text, text }],
     resources: [{ identifier: text, name: text, scopes: [{ scope: text, text: `${text}!` }] }],

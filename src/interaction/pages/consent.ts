@@ -2,7 +2,7 @@ import { type Html, html } from '../../http/html.ts'
 import { type AccessView, accessLists } from './access.ts'
 import { type PageContext, page } from './layout.ts'
 import type { Messages } from './messages.ts'
-import { csrfField, facts, linkOut, name, safeUrl } from './parts.ts'
+import { csrfField, facts, hiddenFields, linkOut, name, safeUrl } from './parts.ts'
 
 export type ConsentView = AccessView & {
   action: string
@@ -25,6 +25,8 @@ export type ConsentView = AccessView & {
   toLoopback: boolean
   /** Whether no operator has declared the client. */
   unverified?: boolean
+  /** What its form says that this page showed of such a client. */
+  shown?: string
   /** Where the document is that says what it is. */
   documentHost?: string
   account: { name: string; email: string }
@@ -50,6 +52,7 @@ ${accessLists(messages, view)}
 ${provenance(messages, view)}
 <form id="consent-form" method="post" action="${view.action}">
 ${csrfField(view.csrf)}
+${view.shown !== undefined && hiddenFields([['shown', view.shown]])}
 <div class="kt-choice">
 <button id="allow" class="kt-button" type="submit" name="decision" value="allow">${consent.allow}</button>
 <button id="deny" class="kt-button kt-quiet" type="submit" name="decision" value="deny" formaction="${view.cancel.action}">${consent.deny}</button>

@@ -1,8 +1,9 @@
 import { type Html, type HtmlValue, html } from '../../http/html.ts'
+import { asLine } from '../../line.ts'
 
-/** A name somebody else chose, set apart so that its writing direction cannot rearrange our sentence. */
+/** A name somebody else chose, set apart so that its writing direction cannot rearrange our sentence, nor itself. */
 export function name(text: string): Html {
-  return html`<bdi class="kt-name">${text}</bdi>`
+  return html`<bdi class="kt-name">${asLine(text)}</bdi>`
 }
 
 /** The token every form carries against cross-site requests. */

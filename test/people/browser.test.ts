@@ -1,26 +1,35 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { alice, furnish } from '../support/fixtures.ts'
+import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import {
   type AuthorizationRequest,
   createRelyingParty,
   type RelyingParty,
 } from '../support/relying-party.ts'
 import { typeInto } from '../support/tab.ts'
+import { createUserAgent } from '../support/user-agent.ts'
+import { remember } from '../support/witness.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
+
+const fresh = 'a raven and a writing desk 7'
 
 describe('people: a relying party in Chromium', function () {
   this.timeout(60_000)
   let server: TestServer
   const openTab = inChromium()
   let site: Site
+  let mailbox: Mailbox
   let party: RelyingParty
 
   before(async () => {
-    ;[server, site] = await Promise.all([boot(anyStorage), startSite()])
+    remember(fresh)
+    mailbox = await openMailbox()
+    ;[server, site] = await Promise.all([boot(anyStorage, { SMTP_URL: mailbox.url }), startSite()])
     await furnish(server)
     const client = {
       client_id: 'shop',
@@ -41,6 +50,7 @@ describe('people: a relying party in Chromium', function () {
   after(async () => {
     await site?.stop()
     await server?.stop()
+    await mailbox?.stop()
   })
 
   /** A fresh profile with one tab. */
@@ -157,6 +167,65 @@ describe('people: a relying party in Chromium', function () {
     const plain = await open(false)
     await plain.tab.goto(`${server.issuer}/account`)
     expect(await plain.tab.isVisible('text=Show password')).to.equal(false)
+  })
+
+  it('sends a form once however often its button is pressed, and another one at once', async () => {
+    const { tab, complaints } = await open()
+    const posts: string[] = []
+    tab.on('request', (request) => {
+      if (request.method() === 'POST') posts.push(new URL(request.url()).pathname)
+    })
+    /** Two clicks on a button before anything is answered. */
+    async function twice(button: string): Promise<void> {
+      const { promise: pressed, resolve } = Promise.withResolvers<void>()
+      await tab.route('**', async (route) => {
+        await pressed
+        // A request that the browser gave up for the next one goes nowhere.
+        await route.continue().catch(() => undefined)
+      })
+      const both = tab.waitForEvent('console', (message) => message.text() === 'twice')
+      // As far apart as those of a hand: Chromium takes two at the same moment for one.
+      await tab.evaluate(`(() => {
+        const button = document.querySelector('${button}')
+        button.click()
+        setTimeout(() => { button.click(); console.log('twice') }, 50)
+      })()`)
+      await both
+      resolve()
+      await tab.unrouteAll({ behavior: 'wait' })
+    }
+
+    await tab.goto(`${server.issuer}/account/data`)
+    const { pathname } = new URL(tab.url())
+    await tab.fill('#username', alice.email)
+    await tab.fill('#password', alice.password)
+    await twice('#sign-in')
+    await tab.waitForSelector('#download')
+    expect(posts.splice(0)).to.deep.equal([`${pathname}/login`])
+
+    const [file] = await Promise.all([tab.waitForEvent('download'), tab.click('#download')])
+    expect(file.suggestedFilename()).to.equal('account.json')
+    await tab.fill('#address', 'another@example.com')
+    await tab.click('#delete')
+    await tab.waitForSelector('#delete-error')
+    posts.splice(0)
+
+    const email = `${randomUUID()}@example.com`
+    await server.core.accounts.create('default', { email, password: alice.password })
+    const reset = createUserAgent({ origin: server.issuer })
+    await reset.submit(await reset.get('/password/forgot'), { fields: { username: email } })
+    const mail = await nextMail(
+      'the link',
+      () => mailbox.mails,
+      ({ to, subject }) => to === email && /Choose a new password/.test(subject),
+    )
+    await tab.goto(mail.link ?? '')
+    await tab.fill('#new_password', fresh)
+    await tab.fill('#confirm_password', fresh)
+    await twice('#save-password')
+    await tab.waitForURL('**/password/changed')
+    expect(posts).to.deep.equal(['/password/reset'])
+    expect(complaints.filter((line) => !/status of 400/.test(line))).to.deep.equal([])
   })
 
   it('keeps window.opener, so that a pop-up can tell the page it came from (no COOP)', async () => {

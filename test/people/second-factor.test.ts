@@ -172,6 +172,10 @@ describe('people: signing in with a second factor', () => {
     const again = await atFactor(owner)
     const refused = await again.agent.submit(again.page, { form: '#recovery-form', fields })
     expectFormAgain(refused, 403, 'factor-form', /already used/)
+    const told = refused.root.querySelectorAll('[aria-invalid]')
+    expect(told.map(({ id }) => id)).to.deep.equal(['recovery_code'])
+    expect(told[0]?.getAttribute('aria-describedby')).to.equal('factor-error')
+    expect(refused.root.querySelector('[autofocus]')?.id).to.equal('recovery_code')
   })
 
   it('is asked for after a one-time password, too: a reset is no way round it (ASVS 6.4.3)', async () => {

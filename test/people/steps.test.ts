@@ -119,6 +119,30 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     const expected = `${begins}&iss=${encodeURIComponent(issuer)}`
     expect(await link()).to.deep.equal(Array(2).fill(expected))
 
+    // Back at a step that is done, in that browser and that tenant alone, and while there is such a client.
+    const finished = await arrive(server, away)
+    const at = finished.page.url
+    await finished.agent.follow(await finished.agent.submit(finished.page, { fields: credentials }))
+    const linkFor = async (browser: UserAgent) => {
+      const page = await browser.get(at)
+      expectFault(page, 400, /has expired/)
+      return page.root.querySelector('#start-again')?.getAttribute('href')
+    }
+    expect(await linkFor(finished.agent)).to.equal(expected)
+    const other = (await arrive(server, away)).agent
+    expect(await linkFor(other), 'of another sign-in').to.equal(undefined)
+    const forger = createUserAgent()
+    await forger.jar.setCookie(`keyturn.default.client=away; Path=${at.pathname}`, at.href)
+    expect(await linkFor(forger), 'not from here').to.equal(undefined)
+    await core.clients.setDisabled('default', 'away', true)
+    expect(await linkFor(finished.agent), 'disabled').to.equal(undefined)
+    await core.database.execute(
+      `insert into registered_clients (tenant_id, client_id, registered_at, expires_at)
+       values ('default', 'away', now(), now() + interval '1 day')`,
+    )
+    await core.clients.setDisabled('default', 'away', false)
+    expect(await linkFor(finished.agent), 'registered itself').to.equal(undefined)
+
     const agent = createUserAgent()
     const login = await agent.follow(await agent.get(`${issuer}/account`))
     await forgetShortLived(core, server.env)

@@ -47,6 +47,7 @@ import { createBrowserSession } from './oidc/browser-session.ts'
 import type { Capabilities, IssuerContext } from './oidc/capabilities.ts'
 import { countFailedAuthentication } from './oidc/client-guessing.ts'
 import { cookieNames } from './oidc/cookie-names.ts'
+import { cookieSignatures } from './oidc/cookie-signatures.ts'
 import { settleDecisions } from './oidc/device-decision.ts'
 import { createDeviceVerification } from './oidc/device-verification.ts'
 import { correctErrorCodes } from './oidc/error-codes.ts'
@@ -262,7 +263,12 @@ export function createIssuer(
   install(provider, [
     mountedAt(basePath),
     ...(isHttps && basePath
-      ? [signatureOfHost(cookies.session, cookies.sessionSignature, basePath)]
+      ? [
+          signatureOfHost(cookies.session, cookies.sessionSignature, {
+            basePath,
+            signatures: cookieSignatures(secrets.cookies),
+          }),
+        ]
       : []),
     requestLog(log),
     securityHeaders({ isHttps }),

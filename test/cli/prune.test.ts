@@ -140,6 +140,14 @@ describe('apply --prune', () => {
     expect(await rows()).to.equal(before)
     const plan = await run(server, kept, 'plan', 'prune')
     expect(deletedIn(plan)).to.have.deep.members([...goes, ['default', 'client', 'keyturn-admin']])
+
+    const { roles } = server.core
+    const owners = await roles.page(undefined, { limit: 9 })
+    const own = owners.find(({ subject }) => 'accountId' in subject)
+    await roles.revoke(own?.id ?? '')
+    const alone = await faultOf(run(server, kept, 'prune', 'yes'))
+    expect(alone).to.match(/client keyturn-admin: expected one owner/)
+    if (own) await roles.grant(own.subject, own.role, own.reach)
   })
 
   it('deletes in the transaction of everything else, with what hangs from it, and an event (R-03)', async () => {

@@ -239,7 +239,11 @@ for (const https of [false, true]) {
         }
         expect((await victim.cookies(`${acme.issuer}/account`)).length).to.be.greaterThan(1)
         expect(await silently(victim)).to.equal('error')
-        await signIn(acme, web, {}, createUserAgent())
+        // For a longer path browsers send it first.
+        const first = '__Secure-keyturn.acme.session=planted; Path=/t/acme/authorize; Secure'
+        await victim.jar.setCookie(first, acme.issuer)
+        await signIn(acme, web, {}, victim)
+        expect(await silently(victim), 'it does not hide the real one').to.equal('code')
       })
     }
 

@@ -100,7 +100,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       const { route, entities } = ctx.oidc
       const redeems = route === 'token'
       // Where it is deleted, userinfo is left of it to those who were allowed that.
-      const isLeft = redeems && wasDefault(entities.Grant, identifier)
+      const isLeft = wasDefault(entities.Grant, identifier)
       const server = (await find(identifier)) ?? (isLeft ? implicitDefault(issuer) : undefined)
       if (!server) throw new errors.InvalidTarget(undefined, 'there is no such resource server')
       const reachable = server.forIntrospectionClients

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { registrationPolicy } from '../../src/registration/policy.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
@@ -104,8 +105,8 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     const away = { ...web, client_id: 'away', client_uri: 'https://app.example.com/' }
     const { issuer, core } = server
     await core.clients.declare('default', away)
-    const link = async () => {
-      const { agent, page } = await arrive(server, away)
+    const link = async (client = away) => {
+      const { agent, page } = await arrive(server, client)
       await forgetShortLived(core, server.env)
       const sent = await agent.submit(page, { fields: credentials })
       expectFault(sent, 400, /has expired/)
@@ -118,6 +119,14 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     await core.clients.declare('default', { ...away, initiate_login_uri: begins })
     const expected = `${begins}&iss=${encodeURIComponent(issuer)}`
     expect(await link()).to.deep.equal(Array(2).fill(expected))
+
+    const policy = registrationPolicy.parse({ mode: 'open' })
+    await core.registrationPolicies.declare('default', policy)
+    const { redirect_uris, client_uri } = away
+    const asked = { redirect_uris, client_uri, initiate_login_uri: begins }
+    const caller = { token: undefined, ip: '192.0.2.1' }
+    const { clientId } = await core.registrations.register('default', asked, caller)
+    expect(await link({ ...away, client_id: clientId })).to.deep.equal([undefined, undefined])
 
     const agent = createUserAgent()
     const login = await agent.follow(await agent.get(`${issuer}/account`))

@@ -93,7 +93,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
       const { Grant: grant } = ctx.oidc.entities
       // Which one was the default is in the grant, which a plain request has yet to read.
-      if (oneOf.length > 1 && !grant) return [...oneOf]
+      if (!grant) return [...oneOf]
       return oneOf.find((each) => wasDefault(grant, each)) ?? (oneOf[0] as string)
     },
     async getResourceServerInfo(ctx, identifier, client) {

@@ -6,7 +6,7 @@ type Present<Members> = {
     Members[Name]
   >
 }
-type Something = NonNullable<unknown>
+type Something = object | string | number | bigint | boolean | symbol
 
 /** The members that are neither undefined nor, as in a row, null: what is absent is not said. */
 export function present<Members extends object>(members: Members): Present<Members> {

@@ -107,7 +107,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     for (let i = 0; i < 11; i++) await again(munich)
     await again(paris)
     const changed = { kind: 'password_changed', accountId: id, language: 'en' } as const
-    const letters = Array(11).fill({ ...changed, to: person.email })
+    const letters = Array.from({ length: 11 }, () => ({ ...changed, to: person.email }))
     await server.core.mail.send('default', ...letters)
     await mailTo(person, /New sign-in to Keyturn from France/)
     const counts = await server.core.database.query<{ kind: string; count: number }>(

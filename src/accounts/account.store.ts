@@ -92,9 +92,10 @@ export function createAccountStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   /**
-   * Which of these accounts is an operator without whom there were none. All operators are locked, in one order, so that
-   * of two removed at once the second sees that the first is gone. `no key update`: a foreign key check does not wait for it, else an exchange of a code,
-   * which locks a session and then refers to the account, could deadlock with it.
+   * Which of these accounts is to stay, as without them there would be no operator. All operators are locked, in one
+   * order, so that of two removed at once the second sees that the first is gone. `no key update`: a foreign key check
+   * does not wait for it, else an exchange of a code, which locks a session and then refers to the account, could
+   * deadlock with it.
    */
   async function lastOperator(tenant: string, ids: string[]): Promise<string | undefined> {
     const operators = await database.query<{ id: string }>(

@@ -146,7 +146,8 @@ export interface Accounts {
   /**
    * Lets accounts act no longer, for good; joins a transaction, in which `forget` comes last. What is left of one is
    * its id, so that this `sub` is never anybody else's (security class C31).
-   * @returns those, and where they had mail: not the last operator of a tenant who is not disabled, nor who is deleted already
+   * @returns those, and where they had mail: not the last operator of a tenant who is not disabled, nor who was deleted
+   *   before
    */
   markDeleted(tenant: string, ids: string[]): Promise<Array<Pick<Account, 'id' | 'email'>>>
   /** Takes away what deleted accounts were called, and their passwords. */

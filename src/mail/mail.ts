@@ -20,7 +20,7 @@ import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 export interface Mail {
   /** Whether mail goes anywhere; what needs it is not offered otherwise. */
   readonly isOn: boolean
-  /** Joins the transaction of what it tells. Does nothing where mail is off, or for the many of `bounded`. */
+  /** Joins the transaction of what it tells. Leaves out all of it where mail is off, and notices past `notice_account`. */
   send(tenant: string, ...mailings: Mailing[]): Promise<void>
 }
 
@@ -51,7 +51,7 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   invitation: '/sign-up/finish',
 }
 
-/** Whoever is in an account can cause as many as they like. */
+/** Notices that whoever is in an account can cause as often as they like. */
 const bounded: ReadonlySet<MailKind> = new Set(['new_device', 'new_country', 'data_downloaded'])
 
 export function createMail({

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { basePathOf } from '../tenants/tenant.ts'
 
 /**
@@ -14,7 +14,7 @@ export function cookieNames(issuer: string, tenant: string) {
   const [step, host] = [named('__Secure-'), named('__Host-')]
   const whole = basePath === '' ? host : step
   // There may be another server below another path.
-  const path = createHash('sha256').update(basePath).digest('base64url').slice(0, 8)
+  const path = hash('sha256', basePath, 'base64url').slice(0, 8)
   return {
     session: `${whole}.session`,
     sessionSignature: `${host}.session.sig${basePath && `.${path}`}`,

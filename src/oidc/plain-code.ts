@@ -51,11 +51,9 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
   const redemption = createRedemption('AuthorizationCode', context, config.authorizationCodeTtl)
 
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
-    // What is encrypted, or signed by the secret of the client, is the stack's.
-    const hasOwnKey =
-      metadata.id_token_encrypted_response_alg !== undefined ||
-      engine.idTokenSignedResponseAlg?.startsWith('HS') === true
-    return !bindsTokens(metadata) && !hasOwnKey && engine.grantTypeAllowed(grantType)
+    // What is encrypted is the stack's.
+    const isEncrypted = metadata.id_token_encrypted_response_alg !== undefined
+    return !bindsTokens(metadata) && !isEncrypted && engine.grantTypeAllowed(grantType)
   }
 
   /** A code that this client may redeem with this, as far as it tells by itself. */

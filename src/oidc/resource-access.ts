@@ -93,14 +93,14 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
       const { Grant: grant } = ctx.oidc.entities
       // Which one was the default is in the grant, which a plain request has yet to read.
-      if (oneOf.length > 1 && !grant) return [...oneOf]
+      if (!grant) return [...oneOf]
       return oneOf.find((each) => wasDefault(grant, each)) ?? (oneOf[0] as string)
     },
     async getResourceServerInfo(ctx, identifier, client) {
       const { route, entities } = ctx.oidc
       const redeems = route === 'token'
       // Where it is deleted, userinfo is left of it to those who were allowed that.
-      const isLeft = redeems && wasDefault(entities.Grant, identifier)
+      const isLeft = wasDefault(entities.Grant, identifier)
       const server = (await find(identifier)) ?? (isLeft ? implicitDefault(issuer) : undefined)
       if (!server) throw new errors.InvalidTarget(undefined, 'there is no such resource server')
       const reachable = server.forIntrospectionClients

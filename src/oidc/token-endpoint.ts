@@ -160,16 +160,14 @@ async function prolong(
 }
 
 /**
- * Whether the keys that signed an answer are still published: one that was revoked is not, and no client could verify
- * its ID token. A MAC names no key, and what is encrypted that of the client.
+ * Whether the keys that signed an answer are still published: one that was revoked is not, and nobody could verify what
+ * it signed. What is opaque names no key, and what is encrypted that of the client.
  */
 function isVerifiable({ tenant, signing }: IssuerContext, { access_token, id_token }: Body) {
-  const kids = signing.known(tenant)?.published.map(({ kid }) => kid)
-  return [access_token, id_token].every((token) => {
-    if (typeof token !== 'string' || token.split('.').length !== 3) return true
-    const { kid } = decodeProtectedHeader(token)
-    return kid === undefined || kids?.includes(kid)
-  })
+  const kids = new Set(signing.known(tenant)?.published.map(({ kid }) => kid))
+  const isSigned = (token: unknown) => typeof token === 'string' && token.split('.').length === 3
+  const signed = [access_token, id_token].filter(isSigned) as string[]
+  return signed.every((token) => kids.has(decodeProtectedHeader(token).kid ?? ''))
 }
 
 /**

@@ -38,18 +38,12 @@ export const OutboxTable = table('outbox', {
 /** Wakes the workers of every node. */
 export const channel = 'keyturn_outbox'
 
-/**
- * What something waits for, each once: one step of the index for one.
- * @param columns the first ones of the index, behind those that `which` says equal; a comparison of these as well would go
- *   through all that waits
- */
-function queues(columns: string[], which = 'true'): string {
-  const list = columns.join(', ')
-  const first = (where: string) =>
-    `select ${list} from outbox where ${pending} and ${where} order by ${list} limit 1`
-  const later = `(${list}) > (${columns.map((each) => `q.${each}`).join(', ')})`
-  return `queues as ((${first(which)}) union all
-    select later.* from queues q cross join lateral (${first(`${which} and ${later}`)}) later)`
+/** The destinations for which something waits: each is found by one step of the index. @param which of what waits */
+function queues(which = 'true'): string {
+  const next = (where: string) =>
+    `select destination from outbox where ${pending} and ${which} and ${where} order by destination limit 1`
+  return `queues as ((${next('true')}) union all
+    select later.* from queues q cross join lateral (${next('destination > q.destination')}) later)`
 }
 
 /** What a node may take now. */
@@ -148,10 +142,10 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     /** Whether something is due, or under way; if not, whether something waits for its time. */
     async state(): Promise<'due' | 'waiting' | 'empty'> {
       const [row] = await database.query<{ due: boolean; waiting: boolean }>(
-        `with recursive ${queues(['kind', 'destination'])}
+        `with recursive ${queues()}
          select exists (select 1 from queues q where exists (
              select 1 from outbox
-             where kind = q.kind and destination = q.destination and ${pending} and next_at <= $1)) as due,
+             where destination = q.destination and ${pending} and next_at <= $1)) as due,
            exists (select 1 from queues) as waiting`,
         [now()],
       )
@@ -165,7 +159,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
      */
     async take(appetite: Appetite): Promise<Taken[]> {
       const rows = await database.query<TakenRow>(
-        `with recursive ${queues(['destination'], 'kind = $3')},
+        `with recursive ${queues('kind = $3')},
          due as materialized (
            select m.tenant_id, m.id from queues q cross join lateral (
              select tenant_id, id, next_at from outbox

@@ -63,7 +63,7 @@ const keptDays = 7
 const alike = { burst: 20, oneEvery: 10_000 }
 /** The same of all together: clients are known by name, and a flood may be of all of them. */
 const together = { burst: 1000, oneEvery: 200 }
-/** Checks with clients that are remembered: when there are so many, all together leave no room before the first is full again. */
+/** Checks with clients that are remembered: before there are more, the first has all its room again (`together`). */
 const mostRemembered = 2000
 const longestText = 1000
 

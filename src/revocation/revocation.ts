@@ -87,8 +87,8 @@ export const operator: Actor = { by: 'operator' }
  *
  * A client may have more families than one transaction can end in time. Disabling or deleting it therefore begins with
  * what reaches everybody at once: the client is disabled and all its tokens are denied. From then on nothing starts
- * under it, and its families end batch by batch, with no denial of their own: each batch denies the client anew. Whoever dies in
- * between leaves them to the sweep, and nobody enables it before.
+ * under it, and its families end batch by batch, with no denial of their own: each batch denies the client anew. Whoever
+ * dies in between leaves them to the sweep, and nobody enables it before.
  *
  * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
  * is, who changes it waits):

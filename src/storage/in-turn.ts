@@ -1,15 +1,18 @@
 import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 
-/** Milliseconds that one waits for its turn: where Postgres stands still, nobody waits for those ahead to fail one by one. */
+/**
+ * Milliseconds: whose turn comes later than that is refused then. Where Postgres stands still, nobody waits for those
+ * ahead to fail one by one.
+ */
 const longestWait = 5000
 
 /**
  * Runs one piece of work after the other. Transactions that would wait for one lock hold one connection of this process
  * then, and not all that there are.
- * @param bound on how many may wait, each for five seconds; without one, any number does, for as long as it takes
- * @returns throws DomainError `too_many_requests` for one more and for one that has waited too long, else what the work
- *   throws
+ * @param bound on how many may wait, and for how long; without one, any number does, for as long as it takes
+ * @returns throws DomainError `too_many_requests` for one more, and for one whose turn comes too late, else what the
+ *   work throws
  */
 export function createTurns(bound?: {
   clock: Clock

@@ -210,10 +210,20 @@ describe('apply --prune', () => {
         expect(await core.sessions.byUid('default', session.uid)).to.include({ accountId })
         expect(family.accountId).to.equal(accountId)
       }
+      const issuedAt = core.clock.seconds()
       const { all } = await countingTrips(core.database, async () => {
         expect(await run(server, staying, 'prune', 'yes')).to.include({ deleted: 2 * many })
       })
       trips.push(all)
+      // Also what has no family: of each client there are tokens that it got as itself.
+      for (const [kind, subjects] of [
+        ['client', names],
+        ['account', people.map(({ id }) => id)],
+      ] as const) {
+        const isDenied = (subject: string) =>
+          core.denials.anyDenies('default', [{ kind, subject }], issuedAt)
+        expect(subjects.filter(isDenied), kind).to.deep.equal(subjects)
+      }
       for (const { id: accountId } of people) {
         const families = await core.families.list('default', { accountId })
         expect(families.map(({ endedReason }) => endedReason)).to.deep.equal(['account_deleted'])

@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { boot, type TestServer } from '../support/boot.ts'
-import { api, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
+import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import {
   expectRefusal,
   type Fields,
@@ -12,6 +12,7 @@ import {
   tokensIn,
   userinfo,
 } from '../support/protocol.ts'
+import { sendForm, throughStack, tokenForm } from '../support/stack.ts'
 
 const mail = 'https://mail.example.com'
 const base = { ...machine, client_secret: 'a-secret-of-a-certain-length' }
@@ -22,6 +23,13 @@ const clients = {
     client_id: 'scopeless',
     client_secret: base.client_secret,
     grant_types: base.grant_types,
+  },
+  ofPeopleToo: {
+    ...base,
+    client_id: 'of-people-too',
+    redirect_uris: [callback],
+    grant_types: ['authorization_code', ...base.grant_types],
+    scope: 'openid orders:read',
   },
   listedScopeless: {
     client_id: 'listed-scopeless',
@@ -72,6 +80,10 @@ onAnyStorage('client credentials', (kind) => {
     const granted = tokensIn(await ask(clients.both, { resource: api }))
     expect(granted.scope?.split(' ')).to.have.members(['orders:read', 'orders:write'])
     expect(tokensIn(await ask(clients.both, { resource: mail })).scope).to.equal('mail:send')
+    const ofMachine = { grant_type: 'client_credentials', resource: api }
+    const form = tokenForm(ofMachine, clients.ofPeopleToo)
+    for (const each of [form, throughStack(form)])
+      expect(tokensIn(await sendForm(server, each)).scope).to.equal('orders:read')
   })
 
   it('grant nothing to a client without registered scope (architecture §7)', async () => {

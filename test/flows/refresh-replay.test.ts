@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { decodeProtectedHeader } from 'jose'
+import { decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { itOnAny, onAnyStorage } from '../support/any-storage.ts'
 import { boot, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
@@ -93,18 +93,39 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
   })
 
   test('gets tokens that can be verified, not those of a key that was revoked meanwhile (R-10)', async () => {
-    const first = await tokensFor(server, web, offline)
-    const answer = tokensIn(await refresh(server, web, first))
-    let again = answer
     for (const token of ['access_token', 'id_token'] as const) {
-      const kid = decodeProtectedHeader(again[token] as string).kid as string
+      const first = await tokensFor(server, web, offline)
+      const answer = tokensIn(await refresh(server, web, first))
+      const kid = decodeProtectedHeader(answer[token] as string).kid as string
       await server.core.signing.revoke('default', kid)
-      again = tokensIn(await refresh(server, web, first))
+      const again = tokensIn(await refresh(server, web, first))
       expect(again.refresh_token).to.equal(answer.refresh_token)
       expect(decodeProtectedHeader(again[token] as string).kid, token).to.not.equal(kid)
+      expect(await introspect(server, web, again.access_token)).to.include({ active: true })
+      tokensIn(await refresh(server, web, again))
     }
-    expect(await introspect(server, web, again.access_token)).to.include({ active: true })
-    tokensIn(await refresh(server, web, again))
+  })
+
+  test('gets the same tokens again, also where they name no key of ours: opaque, or encrypted', async () => {
+    const opaque = { identifier: 'https://opaque.example.com', access_token_format: 'opaque' }
+    await server.core.resources.declare('default', { ...opaque, scopes: ['opaque:read'] })
+    const { publicKey } = await generateKeyPair('ECDH-ES', { extractable: true })
+    const key = { ...(await exportJWK(publicKey)), kid: 'its own', use: 'enc', alg: 'ECDH-ES' }
+    const sealed = {
+      ...web,
+      client_id: 'sealed',
+      jwks: { keys: [key] },
+      id_token_encrypted_response_alg: 'ECDH-ES',
+    }
+    await server.core.clients.declare('default', sealed)
+    const asked = { scope: `${offline.scope} opaque:read`, resource: opaque.identifier }
+    const first = await tokensFor(server, sealed, asked)
+    const answer = tokensIn(await refresh(server, sealed, first))
+    expect(
+      [answer.access_token, answer.id_token].map((each) => each?.split('.').length),
+    ).to.deep.equal([1, 5])
+    const again = tokensIn(await refresh(server, sealed, first))
+    expect(again).to.deep.equal({ ...answer, expires_in: again.expires_in })
   })
 
   it('gets it also when its own idle end came meanwhile (ASVS 10.4.8)', async () => {

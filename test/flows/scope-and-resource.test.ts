@@ -20,8 +20,8 @@ import {
   type Tokens,
   tokensFor,
   tokensIn,
-  userinfo,
 } from '../support/protocol.ts'
+import { sendForm, throughStack } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const mail = 'https://mail.example.com'
@@ -236,9 +236,13 @@ onAnyStorage('scope and resource', (kind) => {
     /** Its token is for this, and good for userinfo or not. */
     async function expectToken(at: TestServer, token: string, aud: string, isForUserinfo = true) {
       expect(decodeJwt(token).aud).to.equal(aud)
-      const page = await userinfo(at, token)
-      expect(page.status, page.body).to.equal(isForUserinfo ? 200 : 401)
-      if (isForUserinfo) expect(page.json()).to.include({ email: alice.email })
+      const headers = { authorization: `Bearer ${token}` }
+      const form = { method: 'GET', path: '/userinfo', body: '', headers }
+      for (const each of [form, throughStack(form)]) {
+        const page = await sendForm(at, each)
+        expect(page.status, page.body).to.equal(isForUserinfo ? 200 : 401)
+        if (isForUserinfo) expect(page.json()).to.include({ email: alice.email })
+      }
     }
 
     /** The same of what a refresh brings, and the one after it. */

@@ -106,6 +106,9 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     const again = async (at: string) => signInAgain(server, person, traveller(at))
     for (let i = 0; i < 11; i++) await again(munich)
     await again(paris)
+    const changed = { kind: 'password_changed', accountId: id, language: 'en' } as const
+    const letters = Array.from({ length: 11 }, () => ({ ...changed, to: person.email }))
+    await server.core.mail.send('default', ...letters)
     await mailTo(person, /New sign-in to Keyturn from France/)
     const counts = await server.core.database.query<{ kind: string; count: number }>(
       `select payload->>'kind' as kind, count(*)::int as count from outbox
@@ -115,6 +118,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     expect(counts).to.deep.equal([
       { kind: 'new_country', count: 1 },
       { kind: 'new_device', count: 10 },
+      { kind: 'password_changed', count: 11 },
     ])
     const types = ['account.signed_in'] as const
     expect(await server.core.audit.ofAccount('default', id, { types, limit: 50 })).to.have.length(

@@ -102,7 +102,9 @@ if (servicesFound()) {
         expect(await rowsRead(core, 'outbox', look)).to.be.below(100)
       }
       const wait = async () => expect(await store.state()).to.equal('due')
-      expect(await rowsRead(core, 'outbox', wait)).to.be.below(20)
+      // A start after an upgrade makes the index while others, and itself, look.
+      const beforeIndex = () => core.database.execute('drop index ix_outbox_due')
+      expect(await rowsRead(core, 'outbox', wait, beforeIndex)).to.be.below(20)
     })
 
     it('what an apply file names is read, and not all that is stored', async () => {

@@ -127,10 +127,12 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     const data = await dataOf(account)
     const { ip, userAgent } = sent.actor
     const { locale: language, account: words } = pageContext(ctx).messages
-    const { id: accountId, email: to } = account
+    const { id: accountId, email: to, emailVerified } = account
     const device = knownDevice(userAgent, words.device)
     await database.transaction(async () => {
-      await mail.send(tenant, { kind: 'data_downloaded', accountId, language, to, ip, device })
+      // A stranger's mailbox is not to learn who is signed in from where.
+      if (emailVerified)
+        await mail.send(tenant, { kind: 'data_downloaded', accountId, language, to, ip, device })
       await audit.record(tenant, { type: 'account.data_downloaded', accountId, ip, userAgent })
     })
     ctx.attachment('account.json')

@@ -85,12 +85,21 @@ describe('people: download and delete', () => {
       (mail) => mail.to === email && subject.test(mail.subject),
     )
 
-  it('tells the owner of both by mail, in the language of the page', async () => {
+  it('tells the owner of both by mail, in the language of the page, of a download at a confirmed address', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
-    const page = await open(server, path, person, agent)
-    await agent.submit(page, { form: '#download-form' })
-    const { text } = await mailTo(person, /^Your data at Keyturn was downloaded$/)
+    const download = async () =>
+      agent.submit(await open(server, path, person, agent), { form: '#download-form' })
+    await download()
+    const { id } = await accountOf(server, person)
+    await server.core.accounts.verifyEmail('default', id, person.email)
+    await download()
+    const about = /^Your data at Keyturn was downloaded$/
+    const { text } = await mailTo(person, about)
+    const alike = mailbox.mails.filter(
+      ({ to, subject }) => to === person.email && about.test(subject),
+    )
+    expect(alike, 'none to an address that nobody confirmed').to.have.length(1)
     expect(text).to.match(/Device: Firefox on Linux\..*From: (::ffff:)?127\.0\.0\.1/s)
     const german = await open(server, `${path}?ui_locales=de`, person, agent)
     await agent.submit(german, { form: '#delete-form', fields: { address: person.email } })

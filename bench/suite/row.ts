@@ -48,16 +48,23 @@ async function warmUp(contender: Contender, loop: ClosedLoop, wanted: number): P
   }
 }
 
-/** Contenders take turns, each time in the other order. @param contenders the one to compare with is the last */
+/**
+ * Contenders take turns, each time in the other order.
+ * @param contenders the one to compare with is the last
+ * @param settle has Postgres look at what the warm-up left, as it does by itself every minute: plans made for empty tables
+ *   are dear, and last until then
+ */
 export async function measureRow(
   { name, row, target, beside }: Case,
   contenders: Contender[],
   { blocks, length, connections, plot, ...options }: Options,
+  settle: () => Promise<void>,
 ): Promise<Row> {
   const loop: ClosedLoop = { kind: 'closed', connections, milliseconds: length }
   for (const contender of contenders) {
     await warmUp(contender, loop, contender.isServer ? options.warmUp : 1)
   }
+  await settle()
   const measured = contenders.map((contender) => ({ contender, blocks: [] as Block[] }))
   for (let i = 0; i < blocks; i++) {
     for (const { contender, blocks: into } of i % 2 ? measured.toReversed() : measured) {

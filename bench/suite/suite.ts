@@ -10,6 +10,7 @@ import { openTarget } from '../servers/target.ts'
 import { type Case, cases } from './cases.ts'
 import { type Contender, contend, hashAlone } from './contender.ts'
 import { countRoundTrips, type RoundTrips } from './count.ts'
+import { analyze } from './fill.ts'
 import { type Idle, measureIdle } from './idle.ts'
 import type { Options } from './options.ts'
 import { casesOfOthers, lackOf } from './others.ts'
@@ -120,7 +121,7 @@ export async function runSuite(
       const lacks = await Promise.all(targets.map((server) => lackOf(server, each.task)))
       print(`  ${each.row}: left out, as ${lacks.join(', and ')}`)
     } else {
-      const row = await measureRow(each, contenders, options)
+      const row = await measureRow(each, contenders, options, () => analyze(storage?.env ?? {}))
       const counted = trips.get(each)
       const [first] = row.sides
       if (counted && first) first.trips = counted

@@ -77,7 +77,9 @@ async function remove(
       tenant,
       found.map(({ id }) => id),
     )
-    return found.flatMap(({ id, email }) => (gone.has(id) ? email : []))
+    // Whoever else deleted one meanwhile did what was wanted.
+    const kept = new Set(found.flatMap(({ id, email }) => (gone.has(id) ? [] : email)))
+    return ids.filter((id) => !kept.has(id))
   }
   for (const id of ids) {
     if (kind === 'resource_server') await resources.delete(tenant, id)

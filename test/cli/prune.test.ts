@@ -2,6 +2,8 @@ import { expect } from 'chai'
 import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
 import { apply } from '../../src/cli/apply.ts'
 import { type ApplyResult, renderApply } from '../../src/cli/apply-output.ts'
+import { prune } from '../../src/cli/apply-prune.ts'
+import type { Work } from '../../src/cli/apply-work.ts'
 import { UsageError } from '../../src/cli/command.ts'
 import { withOrigin } from '../../src/origin.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
@@ -148,6 +150,15 @@ describe('apply --prune', () => {
     const alone = await faultOf(run(server, kept, 'prune', 'yes'))
     expect(alone).to.match(/client keyturn-admin: expected one owner/)
     if (own) await roles.grant(own.subject, own.role, own.reach)
+  })
+
+  it('finds no fault with an account that somebody else deleted meanwhile', async () => {
+    const { core } = server
+    const progress = { begin: () => undefined, progress: async () => undefined }
+    const work = { ...progress, core, faults: [] as string[] } as unknown as Work
+    const item = { tenant: 'default', kind: 'account', id: 'gone@example.com' } as const
+    await core.database.transaction(() => prune(work, [item]))
+    expect(work.faults).to.deep.equal([])
   })
 
   it('deletes in the transaction of everything else, with what hangs from it, and an event (R-03)', async () => {

@@ -58,11 +58,12 @@ export function signalRoutes(parts: ApiParts): Middleware {
   const answerPoll = createSignalPoll(context)
   const pollPattern = addressPattern(pollAt)
 
-  async function callerIn(ctx: Context, scope: string): Promise<SignalCall> {
+  /** @param accepted scopes, any of which is enough */
+  async function callerIn(ctx: Context, ...accepted: string[]): Promise<SignalCall> {
     const { clientId, scopes } = await checkToken(ctx)
     await limiter.take(tenant, { limit: 'feed_client', subject: clientId })
-    if (!scopes.has(scope)) {
-      throw new DomainError('scope_insufficient', { detail: { expected: scope } })
+    if (!accepted.some((scope) => scopes.has(scope))) {
+      throw new DomainError('scope_insufficient', { detail: { expected: accepted[0] } })
     }
     await assertReceiver(context, clientId)
     return { ctx, clientId }
@@ -176,9 +177,11 @@ export function signalRoutes(parts: ApiParts): Middleware {
 
   async function answer(ctx: Context): Promise<void> {
     const { manage, read } = signalScopes
-    const isRead = ctx.method === 'GET'
     const [, pollId] = pollPattern.test(ctx.path) ? (/([^/]+)$/.exec(ctx.path) ?? []) : []
-    const call = await callerIn(ctx, isRead || pollId !== undefined ? read : manage)
+    // Whoever manages streams may read what they are, but no event (CAEP Interop 1.0 §2.7.2).
+    const accepted =
+      pollId !== undefined ? [read] : ctx.method === 'GET' ? [read, manage] : [manage]
+    const call = await callerIn(ctx, ...accepted)
     const said = await (pollId !== undefined
       ? answerPoll(call, pollId)
       : ctx.path === status

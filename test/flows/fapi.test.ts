@@ -77,7 +77,9 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     const next = await party.refresh(tokens.refresh_token as string, {}, { DPoP })
     expect(next.refresh_token ?? tokens.refresh_token).to.equal(tokens.refresh_token)
     expect(next.access_token).not.to.equal(tokens.access_token)
-    const again = await party.refresh(tokens.refresh_token as string, {}, { DPoP })
+    // The refresh token is bound to the client, not to the key of its first tokens (RFC 9449 §5).
+    const another = { DPoP: await handle() }
+    const again = await party.refresh(tokens.refresh_token as string, {}, another)
     expect(again.token_type).to.equal('dpop')
   })
 

@@ -204,6 +204,7 @@ describe('clients that register themselves', () => {
       ['invalid_client_metadata', { logo_uri: 'https://evil.example/logo.png' }, 'logo_uri'],
       ['invalid_client_metadata', { jwks_uri: 'http://169.254.169.254/' }, 'jwks_uri'],
       ['invalid_client_metadata', { tos_uri: 'https://u@app.example.com/' }, 'user information'],
+      ['invalid_client_metadata', { initiate_login_uri: 'http://app.example.com/' }, 'https'],
       ['invalid_client_metadata', { scope: 'openid orders:read' }, 'orders:read'],
       ['invalid_client_metadata', { grant_types: [deviceCodeGrant] }, 'device_code'],
       ['invalid_client_metadata', { client_name: 'Bank\u202e' }, 'client_name'],

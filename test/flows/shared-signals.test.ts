@@ -105,13 +105,16 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     }
   })
 
-  it('is for clients that introspect, each with its scope', async () => {
+  it('is for clients that introspect, each with its scope (CAEP Interop 1.0 §2.7.2)', async () => {
     const asked = { grant_type: 'client_credentials', resource: `${server.issuer}/ssf` }
     expectRefusal(await post(server, '/token', machine, asked), 400, 'invalid_target')
     expectRefusal(await askSignals(server, undefined, 'GET', 'ssf/streams'), 401, 'invalid_token')
     const read = await signalToken(server, ordersApi, 'ssf.read')
     expect((await ask('GET', 'ssf/streams', undefined, read)).status).to.equal(200)
     expectRefusal(await ask('POST', 'ssf/streams', {}, read), 403, 'insufficient_scope')
+    const manage = await signalToken(server, ordersApi, 'ssf.manage')
+    expect((await ask('GET', 'ssf/streams', undefined, manage)).status).to.equal(200)
+    expectRefusal(await ask('POST', 'ssf/poll/any', {}, manage), 403, 'insufficient_scope')
     const feed = { ...asked, resource: `${server.issuer}/revocations` }
     const { access_token: foreign } = (await post(server, '/token', ordersApi, feed)).json() as {
       access_token: string

@@ -253,12 +253,14 @@ export function createRevocations(
       database.transaction(async () => {
         const clientIds = await mayGo(tenant, 'clientId', ids)
         await sessions.forget(tenant, clientIds)
-        await grants.forget(tenant, clientIds)
+        // Deleted only when their families, which go with them, have ended.
+        await grants.lock(tenant, clientIds)
         await clients.lock(tenant, clientIds)
         // Written just before the commit, and so past what a node that has not heard of it may still issue.
         await denials.add(tenant, clientIds.map(denialOfClient))
         await endFamiliesOf(tenant, clientIds, 'client_deleted')
         await families.forget(tenant, clientIds)
+        await grants.forget(tenant, clientIds)
         await clients.delete(tenant, clientIds)
         const type = reaches.client_deleted.event
         const events = clientIds.map((clientId) => ({ type, clientId }))

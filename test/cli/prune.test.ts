@@ -244,6 +244,12 @@ describe('apply --prune', () => {
         const { events } = await core.audit.listEvents('default', { accountId }, { limit: 10 })
         expect(events.map(({ type }) => type)).to.include('account.deleted')
       }
+      const types = ['family.ended'] as const
+      const ended = await core.audit.listEvents('default', { types }, { limit: 2 * many })
+      expect(ended.events.map(({ detail }) => detail?.['reason'])).to.have.members([
+        ...names.map(() => 'client_deleted'),
+        ...names.map(() => 'account_deleted'),
+      ])
     }
     expect(trips[1]).to.be.at.most(trips[0] ?? 0)
   })

@@ -1,3 +1,4 @@
+import { asLine } from '../line.ts'
 import { present } from '../present.ts'
 /** An End-User (OpenID Connect Core §1.2), or an operator: what differs is `roles`. */
 export interface Account {
@@ -30,12 +31,12 @@ export function identifierKey(identifier: string): string {
 
 /** In characters. */
 const longestName = 200
-/** Controls, private use, halves of a character, separators of lines and paragraphs. */
-const unshowable = /[\p{Cc}\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
+/** Private use, halves of a character, separators of lines and paragraphs. */
+const unshowable = /[\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Whether what people say of themselves fits a page, as their name or user name. */
+/** Whether what people say of themselves fits a page, as their name or user name, and what operators may declare. */
 export function isShowable(name: string): boolean {
-  return name.length <= longestName && !unshowable.test(name)
+  return name.length <= longestName && !unshowable.test(name) && asLine(name) === name
 }
 
 /** What takes no room, or shows nothing: formats, Unicode's Default_Ignorable_Code_Point, Braille's blank. */

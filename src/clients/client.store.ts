@@ -128,11 +128,12 @@ export function createClientStore({ database, clock }: { database: Database; clo
     },
 
     /** Those that there are, until the transaction ends: nothing starts under them meanwhile. */
-    async lock(tenant: string, clientIds: string[]): Promise<void> {
-      await database.query(
-        `select 1 from clients where tenant_id = $1 and client_id = any($2) order by client_id for update`,
+    async lock(tenant: string, clientIds: string[]): Promise<string[]> {
+      const rows = await database.query<{ client_id: string }>(
+        `select client_id from clients where tenant_id = $1 and client_id = any($2) order by client_id for update`,
         [tenant, clientIds],
       )
+      return rows.map(({ client_id }) => client_id)
     },
 
     delete(tenant: string, clientIds: string[]): Promise<number> {

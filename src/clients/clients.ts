@@ -90,8 +90,8 @@ export interface Clients {
   setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
   /** Whether it is there, and disabled. */
   isDisabled(tenant: string, clientId: string): Promise<boolean>
-  /** Holds clients until the transaction ends: nothing starts under them meanwhile. */
-  lock(tenant: string, clientIds: string[]): Promise<void>
+  /** Holds those that there are until the transaction ends: nothing starts under them meanwhile. */
+  lock(tenant: string, clientIds: string[]): Promise<string[]>
   /** Deletes clients with everything they ever got. @throws DomainError `client_not_found` */
   delete(tenant: string, clientIds: string[]): Promise<void>
 }

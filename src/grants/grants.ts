@@ -41,6 +41,8 @@ export interface Grants {
     which: { accountIds?: string[]; clientIds?: string[] },
     reason: string,
   ): Promise<string[]>
+  /** Holds what clients were ever allowed until the transaction ends. */
+  lock(tenant: string, clientIds: string[]): Promise<void>
   /** Deletes what clients that are disabled were ever allowed, a batch at a time; their families are gone by then. */
   forget(tenant: string, clientIds: string[]): Promise<void>
   /** Deletes grants that were revoked longer ago than they are kept; returns how many. */
@@ -229,6 +231,13 @@ export function createGrants({ database, clock }: { database: Database; clock: C
          on conflict (tenant_id, id) do update set payload = excluded.payload, updated_at = excluded.updated_at
          where grants.revoked_at is null`,
         [tenant, id, accountId, clientId, JSON.stringify(allowed), new Date(clock.now())],
+      )
+    },
+    async lock(tenant, clientIds) {
+      await database.query(
+        `select count(*) from (
+           select 1 from grants where tenant_id = $1 and client_id = any($2) order by id for update) held`,
+        [tenant, clientIds],
       )
     },
     async forget(tenant, clientIds) {

@@ -169,8 +169,7 @@ export interface Revocations {
   /**
    * The same for many in one transaction, which it joins: for one change among others, of all or nothing. Whoever declares
    * one again within the next two seconds gets tokens that are denied as long.
-   * @returns the ids of those that were deleted: all but the last owner
-   * @throws DomainError `client_not_found`
+   * @returns the ids of those that are gone, also where somebody else deleted them: all but the last owner
    */
   deleteClients(tenant: string, ids: string[], actor?: ClientActor): Promise<ReadonlySet<string>>
   /** Withdraws what an account allowed a client; whether there was anything. */

@@ -251,19 +251,21 @@ export function createRevocations(
 
     deleteClients: (tenant, ids, actor = operator) =>
       database.transaction(async () => {
-        const clientIds = await mayGo(tenant, 'clientId', ids)
-        await sessions.forget(tenant, clientIds)
-        await grants.forget(tenant, clientIds)
-        await clients.lock(tenant, clientIds)
+        const going = await mayGo(tenant, 'clientId', ids)
+        await sessions.forget(tenant, going)
+        // Deleted only when their families, which go with them, have ended.
+        await grants.lock(tenant, going)
+        const clientIds = await clients.lock(tenant, going)
         // Written just before the commit, and so past what a node that has not heard of it may still issue.
         await denials.add(tenant, clientIds.map(denialOfClient))
         await endFamiliesOf(tenant, clientIds, 'client_deleted')
         await families.forget(tenant, clientIds)
+        await grants.forget(tenant, clientIds)
         await clients.delete(tenant, clientIds)
         const type = reaches.client_deleted.event
         const events = clientIds.map((clientId) => ({ type, clientId }))
         await record(tenant, events, actor)
-        return new Set(clientIds)
+        return new Set(going)
       }),
 
     revokeGrant: (tenant, accountId, clientId, actor = operator) =>

@@ -152,12 +152,15 @@ describe('apply --prune', () => {
     if (own) await roles.grant(own.subject, own.role, own.reach)
   })
 
-  it('finds no fault with an account that somebody else deleted meanwhile', async () => {
+  it('finds no fault with what somebody else deleted meanwhile', async () => {
     const { core } = server
     const progress = { begin: () => undefined, progress: async () => undefined }
     const work = { ...progress, core, faults: [] as string[] } as unknown as Work
-    const item = { tenant: 'default', kind: 'account', id: 'gone@example.com' } as const
-    await core.database.transaction(() => prune(work, [item]))
+    const items = [
+      { tenant: 'default', kind: 'account', id: 'gone@example.com' },
+      { tenant: 'default', kind: 'client', id: 'gone' },
+    ] as const
+    await core.database.transaction(() => prune(work, items))
     expect(work.faults).to.deep.equal([])
   })
 
@@ -244,6 +247,12 @@ describe('apply --prune', () => {
         const { events } = await core.audit.listEvents('default', { accountId }, { limit: 10 })
         expect(events.map(({ type }) => type)).to.include('account.deleted')
       }
+      const types = ['family.ended'] as const
+      const ended = await core.audit.listEvents('default', { types }, { limit: 2 * many })
+      expect(ended.events.map(({ detail }) => detail?.['reason'])).to.have.members([
+        ...names.map(() => 'client_deleted'),
+        ...names.map(() => 'account_deleted'),
+      ])
     }
     expect(trips[1]).to.be.at.most(trips[0] ?? 0)
   })

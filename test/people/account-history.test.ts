@@ -63,6 +63,8 @@ describe('people: profile and history', () => {
         ].map((username) => [{ username }, 400, /letters look alike/] as const),
         [{ name: 'x'.repeat(201) }, 400, /too long/],
         [{ name: 'a\u0000b' }, 400, /cannot be shown/],
+        // No file could declare it again.
+        [{ name: 'moc.\u202Eelpmaxe' }, 400, /cannot be shown/],
       ] as Array<readonly [Record<string, string>, number, RegExp]>) {
         const answer = await his.submit(page, { fields })
         expectFormAgain(answer, status, 'profile-form', reason)

@@ -53,9 +53,9 @@ function watchAnswers(): void {
       const parsed = parsedFrom(body)
       for (const name of tokens) {
         const value = parsed[name]
-        // What counts of a request_uri is what follows the common part.
+        // What counts of a request_uri is what follows the common part, and of a refresh token what precedes it.
         if (typeof value === 'string' && value.length >= shortest) {
-          handedOut.add(value.replace(pushed, ''))
+          handedOut.add(value.replace(pushed, '').replace(/\.e30$/, ''))
         }
       }
       // A person may type it without its dash.

@@ -31,15 +31,40 @@ const omissions: ReadonlySet<string | undefined> = new Set([
   'mutual TLS client certificate not provided',
 ])
 
-/** Gives the engine's answers that code, and says what the client left out. */
+/**
+ * Why a client was not authenticated, where that tells nothing else: what a request lacks is the same of a client that
+ * does not exist, and that a client is public anybody finds out by sending no secret.
+ */
+function unauthenticated({ oidc, headers }: KoaContextWithOIDC): string | undefined {
+  const { client, params } = oidc
+  const sent = headers.authorization ?? params?.['client_secret'] ?? params?.['client_assertion']
+  if (sent === undefined)
+    return 'no such client, or it must authenticate: no secret or assertion came'
+  if (client?.clientAuthMethod !== 'none') return undefined
+  return 'client is registered for none, which sends no secret or assertion'
+}
+
+/** Endpoints for programs, as the engine's events name them. */
+const endpoints = [
+  'grant',
+  'device_authorization',
+  'backchannel_authentication',
+  'pushed_authorization_request',
+  'introspection',
+  'revocation',
+]
+
+/** Gives the engine's answers that code, and says what the client left out, or sent for nothing. */
 export function correctErrorCodes(provider: Provider): void {
   const events: EventEmitter = provider
-  for (const endpoint of ['grant', 'device_authorization', 'backchannel_authentication']) {
+  for (const endpoint of endpoints) {
     events.on(`${endpoint}.error`, (ctx: KoaContextWithOIDC, error: EngineError) => {
       const code = answeredCode(ctx, error)
       if (code !== error.message) ctx.body = { ...(ctx.body as object), error: code }
       const { error_detail: detail } = error
-      if (omissions.has(detail)) ctx.body = { ...(ctx.body as object), error_description: detail }
+      const said =
+        code === 'invalid_client' ? unauthenticated(ctx) : omissions.has(detail) && detail
+      if (said) ctx.body = { ...(ctx.body as object), error_description: said }
     })
   }
 }

@@ -217,7 +217,9 @@ function assertSomethingKnown(
   const asked = [...scopeSet(params?.['scope'])]
   const known = new Set<string>([...openidScopes, ...server.scopes])
   if (asked.length > 0 && !asked.some((name) => known.has(name))) {
-    throw new errors.InvalidScope('none of the requested scopes exists', asked.join(' '))
+    const description =
+      'none of the requested scopes exists; those of another resource server need its resource'
+    throw new errors.InvalidScope(description, asked.join(' '))
   }
 }
 

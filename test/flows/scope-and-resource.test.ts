@@ -103,7 +103,9 @@ onAnyStorage('scope and resource', (kind) => {
     await signIn(server, limited, {}, agent)
     // One that asks for nothing that there is sends nobody to sign in for it.
     const nothing = { scope: 'nonsense more', nonce: undefined }
-    expectReturned(await createUserAgent().get(authorizeUrl(server, web, nothing)), 'invalid_scope')
+    const page = await createUserAgent().get(authorizeUrl(server, web, nothing))
+    expectReturned(page, 'invalid_scope')
+    expect(page.location?.searchParams.get('error_description')).to.match(/need its resource$/)
     expectReturned(await ask(web, { ...nothing, resource: api }), 'invalid_scope')
     for (const scope of ['openid email', 'openid orders:write', 'orders:read orders:write']) {
       expectReturned(

@@ -215,10 +215,27 @@ onAnyStorage('token requests', (kind) => {
         expect(page.json()).to.include({ error_description: descriptions.shift() })
       }
     }
+  })
+
+  it('of a public client with a secret, or of somebody without, say so (P-043)', async () => {
     const publicWithSecret = { ...spa, client_secret: 'a-secret-it-does-not-have' }
     for (const token_endpoint_auth_method of ['client_secret_basic', 'client_secret_post']) {
       const client = { ...publicWithSecret, token_endpoint_auth_method }
-      expectRefusal(await redeem(server, client, 'x'), 401, 'invalid_client')
+      const page = await redeem(server, client, 'x')
+      expectRefusal(page, 401, 'invalid_client')
+      const error_description = 'client is registered for none, which sends no secret or assertion'
+      expect(page.json()).to.include({ error_description })
+    }
+    // Nobody learns from it which clients there are.
+    for (const client_id of [web.client_id, 'nobody']) {
+      for (const path of ['/token', '/par', '/introspect', '/revoke']) {
+        const client = { client_id, token_endpoint_auth_method: 'none' }
+        const page = await post(server, path, client, { ...ask, token: 'x' })
+        expectRefusal(page, 401, 'invalid_client')
+        const error_description =
+          'no such client, or it must authenticate: no secret or assertion came'
+        expect(page.json(), path).to.include({ error_description })
+      }
     }
   })
 

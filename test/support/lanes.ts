@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { setPriority } from 'node:os'
 import { createInterface } from 'node:readline'
+import { compiledHere } from './node-process.ts'
 
 /** A test, or a hook, that failed. */
 export interface Failure {
@@ -42,7 +43,7 @@ interface Running {
 function start(flags: readonly string[], templates: string, niceness: number): Running {
   const child = spawn(process.execPath, ['test/support/lane.ts', ...flags], {
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: { ...process.env, TEST_TEMPLATES: templates },
+    env: { ...compiledHere, ...process.env, TEST_TEMPLATES: templates },
   })
   // What it starts inherits it.
   if (child.pid !== undefined && niceness > 0) setPriority(child.pid, niceness)

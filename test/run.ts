@@ -3,7 +3,7 @@ import { globSync } from 'node:fs'
 import { chmod } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { temporaryFolder } from './support/child.ts'
-import { createLane, type Lane, type Outcome } from './support/lanes.ts'
+import { createLane, type Lane, type Outcome, roomy } from './support/lanes.ts'
 import { compiledHere } from './support/node-process.ts'
 import { summaryOf } from './support/summary.ts'
 
@@ -38,7 +38,7 @@ const given = process.argv.slice(2)
 async function makeTemplates(): Promise<string> {
   const folder = await temporaryFolder('templates')
   await chmod(folder, 0o777)
-  const program = ['test/support/make-templates.ts', folder]
+  const program = [...roomy, 'test/support/make-templates.ts', folder]
   const child = spawn(process.execPath, program, {
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...compiledHere, ...process.env },

@@ -251,9 +251,24 @@ describe('people: a relying party in Chromium', function () {
       const request = await party.authorize({ response_mode: 'form_post', prompt: 'consent' })
       await tab.goto(request.url.href)
       await signIn(tab)
-      await tab.click('#allow')
-      if (!script) await tab.click(`form[action="${site.origin}/callback"] button`)
+      const button = `form[action="${site.origin}/callback"] button`
+      const [sent, pressed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      let posts = 0
+      await tab.route(`${site.origin}/callback`, async (route) => {
+        posts++
+        sent.resolve()
+        await pressed.promise
+        // One that the browser gave up for the next goes nowhere.
+        await route.continue().catch(() => undefined)
+      })
+      await tab.click('#allow', { noWaitAfter: true })
+      if (!script) await tab.click(button, { noWaitAfter: true })
+      await sent.promise
+      // Whoever thinks that nothing happens presses the button.
+      if (script) await tab.evaluate(`document.querySelector('${button}').click()`)
+      pressed.resolve()
       await tab.waitForURL(`${site.origin}/callback`)
+      expect(posts).to.equal(1)
       const returned = site.visits.findLast(({ pathname }) => pathname === '/callback')
       expect(returned?.searchParams.get('state')).to.equal(request.state)
       expect(returned?.searchParams.get('iss')).to.equal(server.issuer)

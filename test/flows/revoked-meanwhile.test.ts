@@ -2,7 +2,6 @@ import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
 import { deviceCodeGrant } from '../../src/clients/client.ts'
 import type { Core } from '../../src/core.ts'
-import { denialOfClient } from '../../src/denials/denials.ts'
 import type { Families } from '../../src/families/families.ts'
 import { familyStartedBy } from '../../src/families/family.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
@@ -244,20 +243,6 @@ suite('a token request that is under way on one node while, on another,', () => 
       expect(reused).to.deep.equal([])
     })
   }
-
-  it('a client is disabled: another node deletes it after that, and neither stops the other (C26)', async () => {
-    const id = `web-${clients++}`
-    await server.core.clients.declare('default', { ...web, client_id: id })
-    const [deletion] = await other.database.transaction(async () => {
-      await other.clients.setDisabled('default', id, true)
-      const deleted = server.core.revocations.deleteClients('default', [id])
-      deleted.catch(() => undefined)
-      await eventually('the deletion waits', waitsForLock)
-      await other.denials.add('default', [denialOfClient(id)])
-      return [deleted] as const
-    })
-    expect(await deletion).to.deep.equal(new Set([id]))
-  })
 
   it('an operator is disabled: the code of another is redeemed, and neither waits for the other', async () => {
     const code = await codeFor(server, web, offline)

@@ -133,7 +133,7 @@ export function deviceRoutes(parts: PageParts): Middleware {
       proof: csrf.token(found(browser, code)),
       ...present({ ui_locales: parts.pageContext(ctx).asked }),
     })
-    seeOther(ctx, `${basePath}/device/confirm?${query}`)
+    seeOther(ctx, `${basePath}/device/confirm?${query.toString()}`)
   })
 
   router.get('/device/confirm', async (ctx) => {

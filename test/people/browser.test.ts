@@ -252,21 +252,24 @@ describe('people: a relying party in Chromium', function () {
       await tab.goto(request.url.href)
       await signIn(tab)
       const button = `form[action="${site.origin}/callback"] button`
-      const [sent, pressed] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+      // Whoever thinks that nothing happens presses the button while the answer is on its way.
+      const pressed =
+        script && tab.waitForEvent('console', (message) => message.text() === 'pressed')
+      if (script) {
+        await tab.addInitScript(`addEventListener('DOMContentLoaded', () => {
+          const button = document.querySelector('${button}')
+          if (button) setTimeout(() => { button.click(); console.log('pressed') }, 50)
+        })`)
+      }
       let posts = 0
       await tab.route(`${site.origin}/callback`, async (route) => {
         posts++
-        sent.resolve()
-        await pressed.promise
+        await pressed
         // One that the browser gave up for the next goes nowhere.
         await route.continue().catch(() => undefined)
       })
-      await tab.click('#allow', { noWaitAfter: true })
-      if (!script) await tab.click(button, { noWaitAfter: true })
-      await sent.promise
-      // Whoever thinks that nothing happens presses the button.
-      if (script) await tab.evaluate(`document.querySelector('${button}').click()`)
-      pressed.resolve()
+      await tab.click('#allow')
+      if (!script) await tab.click(button)
       await tab.waitForURL(`${site.origin}/callback`)
       expect(posts).to.equal(1)
       const returned = site.visits.findLast(({ pathname }) => pathname === '/callback')

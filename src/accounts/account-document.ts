@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { line } from '../line.ts'
-import { identifierKey, roles } from './account.ts'
+import { hasUnseen, identifierKey, roles } from './account.ts'
 import { importFault } from './imported-hash.ts'
 
 /** What operators say of an account: one schema for the apply file, the command line and the admin API. */
@@ -16,7 +16,11 @@ export const accountProfile = z.strictObject({
   email: z
     .string()
     .max(254)
-    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' }),
+    .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' })
+    .refine((address) => !hasUnseen(address), {
+      error:
+        'must have no character that cannot be seen, such as those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069)',
+    }),
   username: line
     .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
       error: 'must have no "@", so that it can never be an e-mail address, and no space around it',

@@ -253,15 +253,21 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return row && { voidedAt: row.sign_ins_not_before?.getTime() ?? 0 }
     },
 
-    /** @returns who was: not the last operator, and not who is deleted already */
+    /**
+     * Locked in one order, so that of two deletions at once the second waits for the first.
+     * @returns who was: not the last operator, and not who is deleted already
+     */
     async markDeleted(
       tenant: string,
       ids: string[],
     ): Promise<Array<{ id: string; email: string }>> {
       const last = await lastOperator(tenant, ids)
       return database.query(
-        `update accounts set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
-         where tenant_id = $1 and id = any($2) and deleted_at is null returning id, email`,
+        `with held as materialized (
+           select id from accounts where tenant_id = $1 and id = any($2) and deleted_at is null
+           order by id for no key update)
+         update accounts a set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
+         from held where a.tenant_id = $1 and a.id = held.id returning a.id, a.email`,
         [tenant, ids.filter((id) => id !== last), now()],
       )
     },

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import { identifierKey } from '../accounts/account.ts'
 import type { ReadyDeclared } from '../accounts/declare.ts'
@@ -8,11 +9,15 @@ import type { Sections } from './apply-file.ts'
 import { collect, type Outcome, type Work } from './apply-work.ts'
 import { keyOf, type StoredItem } from './stored.ts'
 
+/** Milliseconds until a full queue of hashes is tried again. */
+const queuePause = 200
+
 type DeclaredAccount = Sections['accounts'][number]
 
 /**
  * Hashes the passwords of a file, one after the other, ahead of its transaction: each takes tens of milliseconds. Of an
  * account there is a hash or two in memory. One that breaks a rule is left to the transaction, which reports all faults.
+ * Where the queue is full, as beside a server that is flooded, it waits for a place.
  */
 export async function readyPasswords(
   { core, ready, progress }: Work,
@@ -22,12 +27,16 @@ export async function readyPasswords(
   for (const account of accounts) {
     const { password } = account
     if (password === undefined) continue
-    try {
-      const wanted = { ...wantedOf(account), password }
-      ready.set(account, await core.accounts.readyDeclared(tenant, wanted))
-    } catch (error) {
-      if (!isDomainError(error, 'password_policy')) throw error
-    }
+    const wanted = { ...wantedOf(account), password }
+    const hash = (): Promise<ReadyDeclared | undefined> =>
+      core.accounts.readyDeclared(tenant, wanted).catch(async (error: unknown) => {
+        if (isDomainError(error, 'password_policy')) return undefined
+        if (!isDomainError(error, 'hash_queue_full')) throw error
+        await pause(queuePause)
+        return hash()
+      })
+    const hashed = await hash()
+    if (hashed) ready.set(account, hashed)
     await progress(1)
   }
 }

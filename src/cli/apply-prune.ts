@@ -1,5 +1,7 @@
 import { DomainError } from '../errors.ts'
+import type { Subject } from '../roles/role.ts'
 import { chunksOf } from '../storage/chunks.ts'
+import { defaultTenant } from '../tenants/tenant.ts'
 import type { Change, Undeclared } from './apply-output.ts'
 import { collect, settleChanges, type Work } from './apply-work.ts'
 import type { ItemSection } from './stored.ts'
@@ -51,10 +53,10 @@ export async function prune(work: Work, items: readonly Undeclared[]): Promise<C
   for (const some of [...alike.values()].flatMap((each) => [...chunksOf(each, mostDeleted)])) {
     const [{ tenant, kind }] = some as [Undeclared]
     const ids = some.map(({ id }) => id)
-    const gone = new Set(await remove(work.core, tenant, kind, ids))
-    for (const id of ids) {
+    for (const [id, subject] of await remove(work.core, tenant, kind, ids)) {
       await collect(work, `${kind.replace('_', ' ')} ${id}`, async () => {
-        if (!gone.has(id)) throw new DomainError('last_owner', { detail: { [kind]: id } })
+        if (tenant === defaultTenant) await work.core.roles.assertNotLastOwner(subject)
+        throw new DomainError('last_operator', { detail: { [kind]: id } })
       })
     }
     await settleChanges(work.core)
@@ -63,27 +65,30 @@ export async function prune(work: Work, items: readonly Undeclared[]): Promise<C
   return items.map((item) => ({ ...item, outcome: 'deleted', members: [] }))
 }
 
-/** @returns those that are gone; the others are protected */
+/** @returns those that are protected, by their ids: the last owner, the last operator */
 async function remove(
   { accounts, resources, revocations, webhooks }: Work['core'],
   tenant: string,
   kind: Undeclared['kind'],
   ids: string[],
-): Promise<Iterable<string>> {
-  if (kind === 'client') return revocations.deleteClients(tenant, ids)
+): Promise<Array<[id: string, Subject]>> {
+  if (kind === 'client') {
+    const gone = await revocations.deleteClients(tenant, ids)
+    return ids.flatMap((id) => (gone.has(id) ? [] : [[id, { clientId: id }]]))
+  }
   if (kind === 'account') {
     const found = await accounts.lists.named(tenant, ids)
-    const gone = await revocations.deleteAccounts(
+    await revocations.deleteAccounts(
       tenant,
       found.map(({ id }) => id),
     )
     // Whoever else deleted one meanwhile did what was wanted.
-    const kept = new Set(found.flatMap(({ id, email }) => (gone.has(id) ? [] : email)))
-    return ids.filter((id) => !kept.has(id))
+    const kept = await accounts.lists.named(tenant, ids)
+    return kept.map(({ id, email }) => [email, { accountId: id }])
   }
   for (const id of ids) {
     if (kind === 'resource_server') await resources.delete(tenant, id)
     if (kind === 'webhook') await webhooks.remove(tenant, id)
   }
-  return ids
+  return []
 }

@@ -8,6 +8,8 @@ import { requestIdOf } from '../http/request.ts'
 import type { DeviceOutcome } from '../oidc/device-decision.ts'
 import type { WaitingDevice } from '../oidc/device-verification.ts'
 import { userCodeIn, writtenUserCode } from '../oidc/user-code.ts'
+import { present } from '../present.ts'
+import { equalInConstantTime } from '../secrets/handle.ts'
 import { createFormCookie } from './form-cookie.ts'
 import {
   confirmDevicePage,
@@ -70,6 +72,8 @@ export function deviceRoutes(parts: PageParts): Middleware {
   const router = new Router()
   const cookie = createFormCookie(parts.deviceCookie)
   const entering = (browser: string) => `device ${browser}`
+  /** That this browser had a right code: nobody tries codes, or leads to one, by the address of the second step. */
+  const found = (browser: string, code: string) => `device found ${browser} ${code}`
   const confirming = (browser: string, code: string) => `device ${browser} ${code}`
 
   function showEnter(
@@ -124,7 +128,25 @@ export function deviceRoutes(parts: PageParts): Middleware {
       if (device === 'too_many') return showEnter(ctx, browser, 429, { error: 'too_many' })
       return showEnter(ctx, browser, 400, { error: 'invalid' })
     }
+    const query = new URLSearchParams({
+      user_code: writtenUserCode(code),
+      proof: csrf.token(found(browser, code)),
+      ...present({ ui_locales: parts.pageContext(ctx).asked }),
+    })
+    seeOther(ctx, `${basePath}/device/confirm?${query.toString()}`)
+  })
+
+  router.get('/device/confirm', async (ctx) => {
+    const browser = cookie.find(ctx) ?? ''
+    const { user_code: given, proof } = ctx.query
+    const code = (typeof given === 'string' && userCodeIn(given)) || ''
+    const isProven =
+      typeof proof === 'string' && equalInConstantTime(proof, csrf.token(found(browser, code)))
+    // Typed, bookmarked, or the address of a form that came back.
+    if (!isProven) return seeOther(ctx, `${basePath}/device`)
     const context = parts.pageContext(ctx)
+    const device = await devices.find(code, networkOf(ctx.ip))
+    if (!device) return showOutcome(ctx, context, 'over')
     showPage(
       ctx,
       confirmDevicePage(context, {
@@ -150,7 +172,5 @@ export function deviceRoutes(parts: PageParts): Middleware {
     return showOutcome(ctx, parts.pageContext(ctx), isDenied ? 'denied' : 'over')
   })
 
-  // The address of a form that came back, typed or bookmarked.
-  router.get('/device/confirm', (ctx) => seeOther(ctx, `${basePath}/device`))
   return router.routes() as Middleware
 }

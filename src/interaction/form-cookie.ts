@@ -7,22 +7,25 @@ import type { PageCookie } from './parts.ts'
 export interface FormCookie {
   /** Sets it when need be. */
   give(ctx: Context): string
+  find(ctx: Context): string | undefined
   /** @throws DomainError `csrf_failed` */
   read(ctx: Context): string
 }
 
 export function createFormCookie(cookie: PageCookie): FormCookie {
   const { name, ...where } = cookie
+  const find = (ctx: Context) => ctx.cookies.get(name, { signed: true }) || undefined
   return {
+    find,
     give(ctx) {
-      const known = ctx.cookies.get(name, { signed: true })
-      const browser = known || newHandle()
+      const known = find(ctx)
+      const browser = known ?? newHandle()
       const options = { httpOnly: true, sameSite: 'lax', signed: true } as const
       if (!known) ctx.cookies.set(name, browser, { ...options, ...where })
       return browser
     },
     read(ctx) {
-      const browser = ctx.cookies.get(name, { signed: true })
+      const browser = find(ctx)
       if (!browser) throw new DomainError('csrf_failed', { detail: { check: 'cookie' } })
       return browser
     },

@@ -20,7 +20,7 @@ import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 export interface Mail {
   /** Whether mail goes anywhere; what needs it is not offered otherwise. */
   readonly isOn: boolean
-  /** Joins the transaction of what it tells. Leaves out all of it where mail is off, and notices past `notice_account`. */
+  /** Joins the transaction of what it tells. Leaves out all of it where mail is off; notices past `notice_account` go nowhere. */
   send(tenant: string, ...mailings: Mailing[]): Promise<void>
 }
 
@@ -87,8 +87,25 @@ export function createMail({
     return (await enrolmentTokens.forDelivery(tenant, enrolmentId)) ?? 'void'
   }
 
-  async function deliver(carrier: Transport, { tenant, id, payload }: Message): Promise<Attempt> {
+  /** Counted with the first attempt: it takes the time of Redis, which no transaction may wait for. */
+  function mayGo(
+    tenant: string,
+    pending: PendingMail,
+    attempts: number,
+  ): Promise<boolean> | boolean {
+    if (attempts > 1 || !bounded.has(pending.kind)) return true
+    // Each by itself: no number of sign-ins hides a download.
+    const subject = `${pending.kind} ${pending.account_id}`
+    return limiter.took(tenant, { limit: 'notice_account', subject })
+  }
+
+  async function deliver(
+    carrier: Transport,
+    { tenant, id, payload }: Message,
+    attempts: number,
+  ): Promise<Attempt | 'dropped'> {
     const pending = pendingMail.parse(payload)
+    if (!(await mayGo(tenant, pending, attempts))) return 'dropped'
     const { code_id: codeId, language } = pending
     const action = await linkOf(tenant, pending)
     if (action === 'void') {
@@ -121,7 +138,7 @@ export function createMail({
 
   if (transport) {
     outbox.deliverWith(kind, {
-      deliver: (message) => deliver(transport, message),
+      deliver: (message, attempts) => deliver(transport, message, attempts),
       async settled({ tenant, id, payload }, { attempts, failed }) {
         const { account_id: accountId, kind: what } = pendingMail.parse(payload)
         const type = failed === undefined ? 'mail.sent' : 'mail.failed'
@@ -140,9 +157,6 @@ export function createMail({
       const { destination } = transport
       const messages: Array<{ destination: string; payload: PendingMail }> = []
       for (const { kind: what, accountId, to, ip, address, device, country, ...rest } of mailings) {
-        // Each by itself: no number of sign-ins hides a download.
-        const share = { limit: 'notice_account', subject: `${what} ${accountId}` } as const
-        if (bounded.has(what) && !(await limiter.took(tenant, share))) continue
         const payload: PendingMail = {
           kind: what,
           ...present({ account_id: accountId }),

@@ -92,7 +92,8 @@ export function issuedEvent(
     resource: string[] | undefined
   },
 ) {
-  const detail = { grant_type: grantType, scope, resource }
+  // The engine says '' for none.
+  const detail = { grant_type: grantType, scope: scope || undefined, resource }
   return { type: 'token.issued' as const, ...whose, detail }
 }
 

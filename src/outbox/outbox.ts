@@ -59,8 +59,13 @@ export interface Outbox {
 }
 
 export interface Deliverer {
-  /** One attempt. @throws whatever kept it from being answered */
-  deliver(message: Message): Promise<Attempt>
+  /**
+   * One attempt.
+   * @param attempts 1 for the first
+   * @returns `dropped` for what is not to be sent after all: nothing is kept of it
+   * @throws whatever kept it from being answered
+   */
+  deliver(message: Message, attempts: number): Promise<Attempt | 'dropped'>
   /** Joins the transaction that writes down that a message was delivered or given up. */
   settled(message: Message, outcome: { attempts: number; failed?: string }): Promise<void>
   /** Whether nothing is kept of a message once it is delivered. */
@@ -196,9 +201,9 @@ export function createOutbox(
   async function attempt(message: Taken): Promise<void> {
     const { tenant, id, kind, destination, attempts } = message
     const deliverer = deliverers.get(kind) as Deliverer
-    const outcome = await deliverer.deliver(message).then(
+    const outcome = await deliverer.deliver(message, attempts).then(
       (answer) => {
-        pauses.answered(destination)
+        if (answer !== 'dropped') pauses.answered(destination)
         return answer
       },
       (error: Error) => {
@@ -206,6 +211,10 @@ export function createOutbox(
         return { final: false, reason: describe(error) }
       },
     )
+    if (outcome === 'dropped') {
+      await store.delivered(message, true)
+      return
+    }
     const about = { tenant, kind, message: id, destination, attempts }
     if (outcome === 'delivered') {
       tried(kind, 'delivered')

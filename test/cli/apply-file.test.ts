@@ -62,10 +62,12 @@ accounts:
   - email: nobody
     roles: [king]
     name: "moc.\\u202Eelpmaxe"
+  - email: "alice@example.com\\u202E"
+  - email: "al\\u200Bice@example.com"
 enrolment: { mode: open }
 registration: { mode: public }
 `)
-    expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 10 faults:')
+    expect(faults[0]).to.equal('The apply file is not valid (file: keyturn.yaml), 12 faults:')
     const text = faults.join('\n')
     for (const expected of [
       'enrolment: unknown member; the members are sign_up, require_mfa, email_codes, resource_servers, clients, accounts, webhooks, registration, tenants',
@@ -77,6 +79,8 @@ registration: { mode: public }
       'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',
       'accounts[0].email: must be an e-mail address, got "nobody"',
       'accounts[0].roles[0]: expected operator, got "king"',
+      'accounts[1].email: must have no character that cannot be seen, such as',
+      'accounts[2].email: must have no character that cannot be seen, such as',
       'accounts[0].name: must be 1 to 200 characters without control characters and those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069), got ',
     ]) {
       expect(text).to.include(expected)

@@ -90,6 +90,7 @@ describe('What commands print', () => {
       ['~', 'a.c', '2 → 3'],
     ])
     expect(change({ a: { b: [1] } }, { a: { b: [1] } })).to.deep.equal([])
+    expect(change({ a: null }, { a: { b: 1 } })).to.deep.equal([['~', 'a', 'null → {"b":1}']])
     const counts = { created: 0, updated: 0, unchanged: 0, changes: [], client_secrets: [] }
     const undeclared = [{ tenant: 'default', kind: 'client', id: 'x' } as const]
     expect(renderApply({ plan: true, ...counts, undeclared, drift: true })).to.equal(

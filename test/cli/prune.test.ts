@@ -138,7 +138,9 @@ describe('apply --prune', () => {
     const before = await rows()
     const nobody = { ...kept, accounts: [{ email: 'stays@example.com' }] }
     const fault = await faultOf(run(server, nobody, 'prune', 'yes'))
-    expect(fault).to.match(new RegExp(`account ${operatorEmail}: expected one`))
+    expect(fault)
+      .to.include(`account ${operatorEmail}: expected one owner of everything to stay`)
+      .and.not.include('expected one operator')
     expect(await rows()).to.equal(before)
     const plan = await run(server, kept, 'plan', 'prune')
     expect(deletedIn(plan)).to.have.deep.members([...goes, ['default', 'client', 'keyturn-admin']])
@@ -149,6 +151,10 @@ describe('apply --prune', () => {
     await roles.revoke(own?.id ?? '')
     const alone = await faultOf(run(server, kept, 'prune', 'yes'))
     expect(alone).to.match(/client keyturn-admin: expected one owner/)
+    const unowned = await faultOf(run(server, { accounts: [] }, 'prune', 'yes'))
+    expect(unowned)
+      .to.include(`account ${operatorEmail}: expected one operator of its tenant to stay`)
+      .and.not.include('owner')
     if (own) await roles.grant(own.subject, own.role, own.reach)
   })
 

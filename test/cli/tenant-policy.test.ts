@@ -13,7 +13,9 @@ const tenant = 'default'
 describe('command line: what holds for everybody in a tenant', () => {
   let core: Core
   before(async () => {
-    core = await openNode(await freshStorage(anyStorage))
+    // One hash at a time, and nobody waits for one.
+    const queue = { HASH_CONCURRENCY: '1', HASH_QUEUE: '0' }
+    core = await openNode({ ...(await freshStorage(anyStorage)), ...queue })
     await core.firstStart()
   })
   after(() => core?.close())
@@ -91,5 +93,23 @@ describe('command line: what holds for everybody in a tenant', () => {
       .to.have.nested.property('detail.faults')
       .that.match(/at least 15 characters/)
     expect(await core.accounts.byIdentifier(tenant, other.email)).to.equal(undefined)
+  })
+
+  it('waits for a place where others have their passwords hashed', async () => {
+    const refused = () => core.counters.read().hash_shed ?? 0
+    const before = refused()
+    const accounts = Array.from({ length: 20 }, (_, i) => ({
+      email: `queue-${i}@example.com`,
+      password: `a password to hash ${i}`,
+    }))
+    let isOver = false
+    const applying = applied({ accounts }).finally(() => {
+      isOver = true
+    })
+    applying.catch(() => undefined)
+    while (!isOver && refused() === before)
+      await core.accounts.readyOneTime().catch(() => undefined)
+    expect(await applying).to.deep.equal(accounts.map(({ email }) => `${email} created`))
+    expect(refused()).to.be.above(before)
   })
 })

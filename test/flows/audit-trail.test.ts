@@ -80,6 +80,15 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     })
   })
 
+  it('names no scope where the access token has none (RFC 6749 §3.3)', async () => {
+    const code = await codeFor(server, web, { scope: 'openid', resource: api })
+    expect(tokensIn(await redeem(server, web, code, { resource: api }))).not.to.have.property(
+      'scope',
+    )
+    const { detail } = await one('token.issued')
+    expect(detail).to.deep.equal({ grant_type: 'authorization_code', resource: [api] })
+  })
+
   it('says who denied and who signed out', async () => {
     const agent = createUserAgent()
     const form = await agent.follow(await agent.get(authorizeUrl(server, spa, {})))

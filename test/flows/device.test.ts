@@ -120,7 +120,8 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       const device = await startDevice(server)
       const agent = createUserAgent()
       const form = await agent.get(device.verification_uri_complete)
-      await agent.submit(await agent.submit(form), { button: '#deny' })
+      const confirm = await agent.follow(await agent.submit(form))
+      await agent.submit(confirm, { button: '#deny' })
       for (let time = 0; time < 3; time += 1) {
         expectRefusal(await askFor(server, device), 400, 'access_denied')
       }

@@ -203,6 +203,31 @@ describe('people: download and delete', () => {
       return begun
     }
 
+    it('another that is of some of the same people waits, and holds nobody who comes behind (C26)', async () => {
+      const people = [
+        await accountOf(server, await somebody(server)),
+        await accountOf(server, await somebody(server)),
+      ]
+      const [first = '', second = ''] = people.map(({ id }) => id).toSorted()
+      const { database, revocations } = server.core
+      // In the order in which they lie in the table, in which a scan of all of it comes to them, the first is the last.
+      await database.execute('update accounts set name = name where id = $1', [first])
+      const [deletion, free] = await other.database.transaction(async () => {
+        await other.accounts.lock('default', first)
+        const deleted = database.transaction(async () => {
+          for (const scan of ['indexscan', 'bitmapscan'])
+            await database.query(`set local enable_${scan} = off`)
+          return revocations.deleteAccounts('default', [second, first])
+        })
+        deleted.catch(() => undefined)
+        await eventually('it waits', async () => (await waitingForRows()) > 0)
+        const sql = 'select 1 from accounts where id = $1 for no key update skip locked'
+        return [[deleted], await other.database.query(sql, [second])] as const
+      })
+      expect(free).to.have.length(1)
+      expect((await deletion[0]).size).to.equal(2)
+    })
+
     it('a consent allows nothing', async () => {
       const person = await somebody(server)
       const account = await accountOf(server, person)

@@ -70,14 +70,23 @@ describe('people: connecting a device in Chromium', function () {
   it('follows a link with the code in it, and denies after all', async () => {
     const device = await startDevice(server)
     const { tab, complaints } = await open()
+    const posts: string[] = []
+    tab.on('request', (request) => {
+      if (request.method() === 'POST') posts.push(new URL(request.url()).pathname)
+    })
     site.html = `<a id="link" href="${device.verification_uri_complete}">Connect</a>`
     await tab.goto(site.origin)
     await tab.click('#link')
     expect(await tab.inputValue('#user_code')).to.equal(device.user_code)
     await tab.click('#check-code')
+    await tab.waitForSelector('#confirm-form')
+    await tab.reload()
+    await tab.goBack()
+    await tab.goForward()
     await tab.click('#deny')
     expect(await outcome(tab)).to.equal('denied')
     expectRefusal(await askFor(server, device), 400, 'access_denied')
+    expect(posts).to.deep.equal(['/device', '/device/confirm'])
     expect(complaints).to.deep.equal([])
   })
 

@@ -61,7 +61,9 @@ onAnyStorage('people: connecting a device', (kind) => {
     const form = await agent.get(device.verification_uri_complete)
     expect(form.root.querySelector('#user_code')?.getAttribute('value')).to.equal(device.user_code)
     expectRefusal(await askFor(server, device), 400, 'authorization_pending')
-    const confirm = await agent.submit(form)
+    const right = await agent.submit(form)
+    expect(right.status, 'P-013').to.equal(303)
+    const confirm = await agent.follow(right)
     expect(formOf(confirm)).to.equal('confirm-form')
     expectRefusal(await askFor(server, device), 400, 'slow_down')
     expect(outcomeOf(await finishSteps(agent, confirm))).to.equal('allowed')
@@ -127,7 +129,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     const form = await agent.get(device.verification_uri_complete)
     const tokenOf = (page: Page) =>
       page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
-    const confirm = await agent.submit(form)
+    const confirm = await agent.follow(await agent.submit(form))
     const at = (path: string) => server.issuer + path
     const decision = 'continue'
     const { user_code } = device
@@ -155,6 +157,16 @@ onAnyStorage('people: connecting a device', (kind) => {
       const page = await who.post(at(path), fields, { headers })
       expect(page.status, JSON.stringify([path, headers])).to.equal(403)
     }
+    const proven = confirm.url.href
+    for (const [who, href] of [
+      [stranger, proven],
+      [agent, proven.replace(user_code, other.user_code)],
+      [agent, proven.replace(/&proof=[^&]*/, '')],
+      [agent, proven.replace(/&proof=[^&]*/, `&proof=${tokenOf(confirm)}`)],
+    ] as const) {
+      expect((await who.get(href)).location?.pathname, href).to.equal('/device')
+    }
+    expect(formOf(await agent.get(proven))).to.equal('confirm-form')
     expect(outcomeOf(await finishSteps(agent, confirm))).to.equal('allowed')
   })
 
@@ -228,6 +240,7 @@ onAnyStorage('people: connecting a device', (kind) => {
       const late = await agent.follow(await agent.submit(login, { fields: credentials }))
       expect([late.status, outcomeOf(late)]).to.deep.equal([400, 'over'])
       expect(outcomeOf(await agent.submit(confirm))).to.equal('over')
+      expect(outcomeOf(await agent.get(confirm.url.href))).to.equal('over')
     } finally {
       backToPresent()
     }

@@ -37,7 +37,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
   const wrong = (count: number) => Array.from({ length: count }, (_, i) => wrongCode(i))
   const statusesOf = (pages: Page[]) => {
     const of = (status: number) => pages.filter((page) => page.status === status).length
-    return { right: of(200), wrong: of(400), refused: of(429) }
+    return { right: of(303), wrong: of(400), refused: of(429) }
   }
 
   it('forty at once from one network are twenty; then a right one is refused, too, elsewhere not', async () => {

@@ -101,6 +101,21 @@ describe('people: making a passkey', () => {
     expect(await named()).to.have.length(0)
   })
 
+  it('goes with the account, also where there is no other factor', async () => {
+    const person = await somebody(server.core)
+    const { agent } = await openList(person)
+    const page = await openNew(agent)
+    await send(agent, page, makePasskey(optionsOn(page), originOf()).credential)
+    expect(await listOf(person.id)).to.have.length(1)
+    const account = await server.core.accounts.byIdentifier(tenant, person.username)
+    if (account) await server.core.revocations.deleteAccount(account, { by: 'owner' })
+    expect(await listOf(person.id)).to.deep.equal([])
+    const types = ['account.factor_removed'] as const
+    expect(
+      await server.core.audit.ofAccount(tenant, person.id, { types, limit: 9 }),
+    ).to.have.length(1)
+  })
+
   it('brings recovery codes with the first, is listed, and asked for from then on', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)

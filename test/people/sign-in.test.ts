@@ -120,6 +120,8 @@ onAnyStorage('people: signing in', (kind) => {
     const returned = await agent.get(allowed.location ?? '')
     expect(returned.status).to.equal(303)
     expect(returned.location?.searchParams.get('code')).to.be.a('string')
+    const marks = (await agent.cookies(server.issuer)).filter(({ key }) => /signing-in/.test(key))
+    expect(marks, 'of a sign-in that is over').to.deep.equal([])
   })
 
   it('a start tells nothing of threads, as there are some beside the hashes', () => {

@@ -43,7 +43,7 @@ export async function enterCode(
   user_code: string,
 ): Promise<Page> {
   const form = await agent.get(`${server.issuer}/device`)
-  return agent.submit(form, { fields: { user_code } })
+  return agent.follow(await agent.submit(form, { fields: { user_code } }))
 }
 
 /** Submits every step as it stands, signing in where asked, until no form is left: the last page. */

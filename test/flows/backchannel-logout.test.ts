@@ -265,8 +265,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       expect(performance.now() - startedAt, 'log-out').to.be.below(5000)
       await webParty.told(round)
     }
-    // Four, and four more after each pause.
-    expect(shopParty.connections(), 'connections to the slow one').to.be.below(100)
+    expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)
   })
 })
 

@@ -261,7 +261,8 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       const asked = await agent.get(`${server.issuer}/logout`)
       const startedAt = performance.now()
       await agent.submit(asked)
-      expect(performance.now() - startedAt, 'log-out').to.be.below(2000)
+      // Milliseconds, for which an attempt waits for an answer.
+      expect(performance.now() - startedAt, 'log-out').to.be.below(5000)
       await webParty.told(round)
     }
     expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)

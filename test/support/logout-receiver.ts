@@ -1,7 +1,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { createRemoteJWKSet, decodeJwt, type JWTPayload, jwtVerify } from 'jose'
 import { eventually } from './eventually.ts'
+import { freePort } from './free-port.ts'
 
 /** A relying party that can be told of log-outs (OpenID Connect Back-Channel Logout 1.0). */
 export interface LogoutReceiver {
@@ -47,7 +48,8 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
   let handler: Handler | undefined
   let connections = 0
   let attempts = 0
-  let port = 0
+  // Nobody else is given it while this one is away.
+  const port = await freePort()
 
   /** OpenID Connect Back-Channel Logout §2.6, step by step. @throws Error */
   async function verified(token: string): Promise<JWTPayload> {
@@ -102,7 +104,6 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
   async function start(): Promise<void> {
     server = makeServer()
     await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-    port = (server.address() as AddressInfo).port
   }
   await start()
 

@@ -36,8 +36,7 @@ const marksThere = `({
   ids: [...document.querySelectorAll('main [id]:not([role])')].map(({ id }) => id),
 })`
 
-describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', function () {
-  this.timeout(120_000)
+describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', () => {
   let server: TestServer
   const open = inChromium()
   let site: Site

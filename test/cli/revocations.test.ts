@@ -94,11 +94,7 @@ onAnyStorage('commands that revoke', (kind) => {
       expectRefusal(await refresh(server, web, each), 400, 'invalid_grant')
     }
     expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
-    const denied = core.denials.anyDenies(
-      tenant,
-      [{ kind: 'tenant', subject: tenant }],
-      issuedAt,
-    )
+    const denied = core.denials.anyDenies(tenant, [{ kind: 'tenant', subject: tenant }], issuedAt)
     expect(denied, 'tokens of machines').to.equal(true)
     expect((await accountsSignOutAll.execute(core, { tenant })).accounts).to.deep.equal([])
   })

@@ -224,4 +224,4 @@ describe('the admin API, by caller, route and object', () => {
       expect(await knock(route, owner, own), nameOf(route)).to.equal(expected)
     }
   })
-}).timeout(120_000)
+})

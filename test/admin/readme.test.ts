@@ -37,5 +37,5 @@ describe('README.md, the admin API', () => {
     } finally {
       await node.stop()
     }
-  }).timeout(60_000)
+  })
 })

@@ -39,8 +39,7 @@ describe('the reference of the admin API', () => {
     expect((await ask(server, 'POST', '')).status).to.equal(404)
   })
 
-  describe('in Chromium', function () {
-    this.timeout(120_000)
+  describe('in Chromium', () => {
     const open = inChromium()
 
     it('has no fault that axe finds, folded or not; the keyboard gets everywhere, 320 pixels are enough (WCAG 2.2 AA)', async () => {

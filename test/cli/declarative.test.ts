@@ -82,8 +82,7 @@ const everything = {
   ],
 }
 
-describe('Configuration as code', function () {
-  this.timeout(60_000)
+describe('Configuration as code', () => {
   if (!servicesFound()) return
   const KEY_ENCRYPTION_KEY = randomBytes(32).toString('base64')
   const names = ['declarative', 'declarative_copy'] as const

@@ -43,8 +43,7 @@ tenants:
       - { client_id: spa, token_endpoint_auth_method: none, redirect_uris: [https://spa.example.com/cb] }
 `
 
-describe('The command line on embedded storage', function () {
-  this.timeout(60_000)
+describe('The command line on embedded storage', () => {
   let folder: string
   let env: Record<string, string>
   let file: string

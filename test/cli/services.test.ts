@@ -7,8 +7,7 @@ import { runCommand } from '../support/node-process.ts'
 import { pgbouncerFound, startPgbouncer } from '../support/pgbouncer.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 
-describe('The command line on servers', function () {
-  this.timeout(60_000)
+describe('The command line on servers', () => {
   const database = 'cli'
   const key = randomBytes(32).toString('base64')
 
@@ -148,7 +147,7 @@ describe('The command line on servers', function () {
       await set('statement_timeout', '2500ms')
       await set('idle_in_transaction_session_timeout', '10s')
       await services()?.admin(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${database}'`,
+        `select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '${database}'`,
       )
       expect(await storage(off)).to.match(/^ok .* answers through a pooler that lends connections/)
       for (const change of [{}, off]) {

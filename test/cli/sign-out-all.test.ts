@@ -15,8 +15,7 @@ interface Output {
 }
 
 const onServices = servicesFound() ? describe : describe.skip
-onServices('accounts sign-out-all (R-17)', function () {
-  this.timeout(60_000)
+onServices('accounts sign-out-all (R-17)', () => {
   let core: Core
   let env: Record<string, string>
 

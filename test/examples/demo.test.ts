@@ -26,8 +26,7 @@ type Env = Record<string, string>
 const createWebApp = (env: Env) => webApp(webAppSettings(env))
 const createBrowserApp = (env: Env) => browserApp(browserAppSettings(env))
 
-describe('examples: API and machine, and the demo as a program', function () {
-  this.timeout(90_000)
+describe('examples: API and machine, and the demo as a program', () => {
   let demo: Demo
   let ports: Record<string, string>
   let folder: string

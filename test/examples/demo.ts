@@ -61,7 +61,7 @@ export async function startDemo(
     () =>
       child.stdout().includes('Press Ctrl-C to stop everything.') ||
       (child.ended() !== undefined && 'ended'),
-    { within: 60_000 },
+    { within: 110_000 },
   )
   if (outcome === 'ended') throw new Error(`the demo ended:\n${child.stdout()}\n${child.stderr()}`)
   const at = (name: string) => `http://localhost:${ports[name]}`

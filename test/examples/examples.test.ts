@@ -8,8 +8,7 @@ import { answers, type Demo, freePorts, startDemo } from './demo.ts'
 
 const alice = { email: 'alice@example.com', password: 'correct horse battery staple' }
 
-describe('examples: the demo', function () {
-  this.timeout(90_000)
+describe('examples: the demo', () => {
   let demo: Demo
   let ports: Record<string, string> = {}
 

@@ -20,8 +20,7 @@ const sections = [
   '/data',
 ]
 
-describe('people: the account pages in Chromium, without scripts', function () {
-  this.timeout(60_000)
+describe('people: the account pages in Chromium, without scripts', () => {
   let server: TestServer
   const open = inChromium()
   before(async () => {

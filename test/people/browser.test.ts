@@ -18,8 +18,7 @@ import { complaintsOf, type Site, startSite } from './site.ts'
 
 const fresh = 'a raven and a writing desk 7'
 
-describe('people: a relying party in Chromium', function () {
-  this.timeout(60_000)
+describe('people: a relying party in Chromium', () => {
   let server: TestServer
   const openTab = inChromium()
   let site: Site

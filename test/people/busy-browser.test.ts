@@ -11,8 +11,7 @@ import { type Typist, typistAt } from '../support/keyboard.ts'
 
 const fresh = 'painting all the roses red 7'
 
-describe('people: pages that ask to wait, by their real status, in Chromium (K-09, WCAG 3.3.1)', function () {
-  this.timeout(120_000)
+describe('people: pages that ask to wait, by their real status, in Chromium (K-09, WCAG 3.3.1)', () => {
   let server: TestServer
   const open = inChromium()
 

@@ -9,8 +9,7 @@ import { expectToFit } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
-describe('people: answering a request in Chromium (CIBA)', function () {
-  this.timeout(60_000)
+describe('people: answering a request in Chromium (CIBA)', () => {
   let server: TestServer
   const open = inChromium()
 

@@ -9,8 +9,7 @@ import { expectRefusal, tokensIn } from '../support/protocol.ts'
 import { expectToFit } from '../support/tab.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
-describe('people: connecting a device in Chromium', function () {
-  this.timeout(60_000)
+describe('people: connecting a device in Chromium', () => {
   let server: TestServer
   const openTab = inChromium()
   let site: Site
@@ -27,7 +26,6 @@ describe('people: connecting a device in Chromium', function () {
   /** A fresh profile with one tab. */
   async function open(options: BrowserContextOptions = {}) {
     const tab = await openTab(options)
-    tab.setDefaultTimeout(10_000)
     return { tab, complaints: complaintsOf(tab) }
   }
 
@@ -126,6 +124,8 @@ describe('people: connecting a device in Chromium', function () {
       const answered = tab.waitForResponse((response) => response.request().method() === 'POST')
       await tab.goto(site.origin)
       expect((await answered).status(), path).to.equal(403)
+      // Or its page would be in the way of the next.
+      await tab.waitForURL(server.issuer + path)
     }
     expectRefusal(await askFor(server, device), 400, 'authorization_pending')
   })

@@ -11,8 +11,7 @@ import { complaintsOf } from './site.ts'
 
 const password = 'a second step in a browser'
 
-describe('people: codes by e-mail in Chromium', function () {
-  this.timeout(60_000)
+describe('people: codes by e-mail in Chromium', () => {
   let server: TestServer
   const open = inChromium()
 

@@ -8,8 +8,7 @@ import { expectToFit, press, pressAndLeave, typeInto } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
-describe('people: second factors in Chromium', function () {
-  this.timeout(60_000)
+describe('people: second factors in Chromium', () => {
   let server: TestServer
   const open = inChromium()
 

@@ -11,8 +11,7 @@ import { complaintsOf } from './site.ts'
 
 const tenant = 'default'
 
-describe('people: passkeys in Chromium', function () {
-  this.timeout(60_000)
+describe('people: passkeys in Chromium', () => {
   let server: TestServer
   const open = inChromium()
 

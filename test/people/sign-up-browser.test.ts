@@ -7,13 +7,13 @@ import { inChromium } from '../support/browser.ts'
 import { furnish } from '../support/fixtures.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
+import { expectToFit, widen } from '../support/tab.ts'
 import { remember } from '../support/witness.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
 const password = 'a raven and a writing desk 7'
 
-describe('people: signing up in Chromium, without script, with the keyboard alone', function () {
-  this.timeout(60_000)
+describe('people: signing up in Chromium, without script, with the keyboard alone', () => {
   let server: TestServer
   let site: Site
   const open = inChromium()
@@ -33,9 +33,8 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
   /** That nothing sticks out on a narrow screen (WCAG 2.2, 1.4.10). */
   async function expectFits(tab: Tab): Promise<void> {
     for (const width of [360, 1280]) {
-      await tab.setViewportSize({ width, height: 800 })
-      const wide = await tab.locator('html').evaluate((root) => root.scrollWidth)
-      expect(wide, `${tab.url()} at ${width}`).to.be.at.most(width)
+      await widen(tab, width)
+      await expectToFit(tab)
     }
   }
 

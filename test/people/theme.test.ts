@@ -23,8 +23,7 @@ const hostileSvg =
   '<svg xmlns="http://www.w3.org/2000/svg" onload="document.title=1"><script>document.title=1</script>' +
   '<image href="https://evil.example/x.png"/></svg>'
 
-describe('people: the theme and the pictures of clients', function () {
-  this.timeout(60_000)
+describe('people: the theme and the pictures of clients', () => {
   let server: TestServer
   let host: Server
   let origin: string

@@ -90,7 +90,7 @@ describe('Dockerfile', () => {
     const ready = 'keyturn-account'
     run('accounts', 'create', '--email', `${ready}@example.com`)
     expect(run('accounts', 'list')).to.include(ready)
-  }).timeout(60_000)
+  })
 
   it('is on the Node that the tests run on, without root and without a shell at the start', () => {
     const { devDependencies } = JSON.parse(read('package.json')) as {

@@ -120,6 +120,13 @@ async function settled(tab: Tab): Promise<void> {
 
 /** What the keyboard cannot reach in the order of reading, and what it reaches without anybody seeing so. */
 export async function keyboardFaults(tab: Tab): Promise<string[]> {
+  if ((await faultsOnTheWay(tab)).length === 0) return []
+  // A browser that is busy may lose the focus on the way: what is the page's fault comes again.
+  await tab.reload()
+  return faultsOnTheWay(tab)
+}
+
+async function faultsOnTheWay(tab: Tab): Promise<string[]> {
   await settled(tab)
   const stops = await tab.evaluate<number>(`(() => {
     const order = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]')]

@@ -340,6 +340,8 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
         PORT: String(port),
         WORKERS: '2',
         MAX_CONNECTIONS: '4',
+        // None is closed because it is idle.
+        KEEP_ALIVE_TIMEOUT: '60',
         METRICS_PORT: String(metricsAt),
       },
     })

@@ -1,5 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
+import type { Database } from '../../src/storage/database.ts'
 import type { TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, machine, web } from '../support/fixtures.ts'
@@ -270,6 +271,13 @@ export async function expectToldToRetry(
     expect(line).to.match(/Redis|Postgres|deny-list|deny_list/)
   }
 }
+
+/**
+ * Postgres ends a transaction in which nothing happens for ten seconds: not this one, which holds a lock for as long as a
+ * busy machine takes.
+ */
+export const mayIdle = (database: Database) =>
+  database.query('set local idle_in_transaction_session_timeout = 0')
 
 /** How many connections of nodes wait for a row that is locked. */
 export async function waitingForRows(): Promise<number> {

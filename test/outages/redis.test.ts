@@ -77,7 +77,7 @@ suite('Redis that fails under load (R-03)', function () {
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
     const alone = slowest(load.of(published))
-    expect(alone, 'what needs neither Redis nor Postgres').to.be.below(1000)
+    expect(median(load.of(published)), 'what needs neither Redis nor Postgres').to.be.below(300)
     expect(slowest(load.answers), summary(load.answers)).to.be.below(1500 + alone)
     expect(load.of(withoutRedis, from + grace).length).to.be.above(50)
     await load.expectNothingLost()
@@ -110,11 +110,12 @@ suite('Redis that fails under load (R-03)', function () {
       )
       const to = performance.now()
       const back = recover().then(() => performance.now())
-      await eventually('logins work on both nodes', async () => {
+      const work = async () => {
         const again = await Promise.all([nodes.a, nodes.b].map(({ url }) => loginOn(nodes, url)))
         return again.every(succeeded)
-      })
-      const recovery = performance.now() - (await back)
+      }
+      const latest = await lastInVain('logins work on both nodes', work, { since: to })
+      const recovery = to + latest - (await back)
       const refused = load.of(['login'], from, to - grace)
       await expectUntouched(from)
 
@@ -168,7 +169,7 @@ suite('Redis that fails under load (R-03)', function () {
   it('costs a login in progress when it is flushed, and nothing else', async () => {
     const from = performance.now()
     await redis().flush()
-    await pause(outage)
+    await pause(1000)
     await expectUntouched(from)
     const logins = load.of(['login'], from)
     expect(logins.every(succeeded), summary(logins)).to.equal(true)

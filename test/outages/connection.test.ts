@@ -140,11 +140,11 @@ suite('a connection that does not answer (R-04)', () => {
     })
     await held.promise
     await refusalOf(core.database.query('select 1'), 'storage_unavailable')
+    expect(await isUp(), 'the pool was full').to.equal(1)
     release.resolve()
     await holder
     const whileFull = await failures()
     expect(whileFull).to.be.above(0)
-    expect(await isUp(), 'the pool was full').to.equal(1)
     postgres().pause()
     try {
       await eventually('it is noticed', async () => (await isUp()) === 0)

@@ -28,10 +28,10 @@ const looks = /^(select|get)\b(?!.*;)/is
 export const commits = /(^|; )commit$/i
 
 /**
- * Where a kill makes a difference: before the first statement, and after each that lasts. Anywhere else the stores are
- * what they were at one of these, unless the background has written meanwhile: a statement that only looks changes
- * nothing, and what a transaction has done goes with its process. Of a transaction it is enough to come before its COMMIT,
- * where it holds all its locks.
+ * Where a kill makes a difference: after each statement that lasts. Anywhere else the stores are what they were at one of
+ * these, or before the request, unless the background has written meanwhile: a statement that only looks changes nothing,
+ * and what a transaction has done goes with its process. Of a transaction it is enough to come before its COMMIT, where it
+ * holds all its locks.
  */
 export function strikesAt(points: readonly Point[]): Strike[] {
   return points.flatMap((point, i) => {
@@ -39,7 +39,7 @@ export function strikesAt(points: readonly Point[]): Strike[] {
     const ends = commits.test(text)
     const before = points[i - 1]
     const sides: Side[] = []
-    if (!before || ends || before.written !== written) sides.push('before')
+    if (ends || (before && before.written !== written)) sides.push('before')
     if (ends || (!within && !readsOnly.test(text))) sides.push('after')
     return sides.map((side) => ({ ...point, side }))
   })

@@ -93,23 +93,23 @@ suite('a process that works on as many requests as it may (R-12)', () => {
   it('counts what goes on when its caller has left: leavers cannot have more worked on than it may', async () => {
     const tokens = await families(most)
     await whileLocked(async () => {
-      for (const [i, { refresh_token: token }] of tokens.entries()) {
-        const abort = new AbortController()
-        const left = fetch(`${server.issuer}/token`, {
+      const abort = new AbortController()
+      const left = tokens.map(({ refresh_token: token }) =>
+        fetch(`${server.issuer}/token`, {
           method: 'POST',
           signal: abort.signal,
           headers: { Authorization: `Basic ${btoa(`${web.client_id}:${web.client_secret}`)}` },
           body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token ?? '' }),
-        }).catch((error: Error) => error.name)
-        await eventually('it waits for its family', async () => {
-          const [row] = await server.core.database.query<{ count: string }>(
-            'select count(*) from pg_locks where not granted',
-          )
-          return Number(row?.count) > i
-        })
-        abort.abort()
-        expect(await left).to.equal('AbortError')
-      }
+        }).catch((error: Error) => error.name),
+      )
+      await eventually('each waits for its family', async () => {
+        const [row] = await server.core.database.query<{ count: string }>(
+          'select count(*) from pg_locks where not granted',
+        )
+        return Number(row?.count) >= most
+      })
+      abort.abort()
+      expect(await Promise.all(left)).to.deep.equal(left.map(() => 'AbortError'))
       await eventually('all have left', async () => {
         const text = await scrape(metricsPort)
         return figure(text, 'keyturn_http_requests_in_flight') === 0

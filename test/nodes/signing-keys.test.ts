@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeProtectedHeader } from 'jose'
 import type { Core } from '../../src/core.ts'
-import { newDevice, refreshWith, waitingForRows } from '../outages/load.ts'
+import { mayIdle, newDevice, refreshWith, waitingForRows } from '../outages/load.ts'
 import { emptyStorage } from '../support/boot.ts'
 import { runHere } from '../support/command-here.ts'
 import { openNode } from '../support/cores.ts'
@@ -84,6 +84,7 @@ suite('processes on one database', function () {
       const locked = Promise.withResolvers<void>()
       const release = Promise.withResolvers<void>()
       const lock = core.database.transaction(async () => {
+        await mayIdle(core.database)
         await core.database.query('select 1 from families for update')
         locked.resolve()
         await release.promise

@@ -131,13 +131,20 @@ suite('a connection that does not answer (R-04)', () => {
     const failures = async () => figure(await figures(), 'keyturn_db_connection_failures_total')
     await core.denials.start()
     expect(await isUp()).to.equal(1)
-    await Promise.all([
-      core.database.query('select pg_sleep(2.2)'),
-      refusalOf(core.database.query('select 1'), 'storage_unavailable'),
-    ])
+    const held = Promise.withResolvers<void>()
+    const release = Promise.withResolvers<void>()
+    const holder = core.database.transaction(async () => {
+      await core.database.query('select 1')
+      held.resolve()
+      await release.promise
+    })
+    await held.promise
+    await refusalOf(core.database.query('select 1'), 'storage_unavailable')
+    expect(await isUp(), 'the pool was full').to.equal(1)
+    release.resolve()
+    await holder
     const whileFull = await failures()
     expect(whileFull).to.be.above(0)
-    expect(await isUp(), 'the pool was full').to.equal(1)
     postgres().pause()
     try {
       await eventually('it is noticed', async () => (await isUp()) === 0)

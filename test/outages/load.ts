@@ -1,8 +1,10 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
+import type { Database } from '../../src/storage/database.ts'
 import type { TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, machine, web } from '../support/fixtures.ts'
+import { watchHoldUps } from '../support/hold-ups.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, type Tokens, tokensFor } from '../support/protocol.ts'
 import { services } from '../support/root-hooks.ts'
@@ -45,6 +47,8 @@ export interface Load {
   probe(kinds: readonly Kind[]): Promise<Answer[]>
   /** Of a kind, begun within an interval of the monotonic clock. */
   of(kinds: readonly Kind[], from?: number, to?: number): Answer[]
+  /** Milliseconds that this machine took, at most, for what waits for no store, or stood still. */
+  alone(): number
   /** Presents what each client got last, and what it got before: a replay must give the same successor. */
   expectNothingLost(): Promise<void>
 }
@@ -171,6 +175,7 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
     discovery: (url) => ask('discovery', `${url}/.well-known/openid-configuration`),
     login: (url) => loginOn(nodes, url),
   }
+  const heldUp = watchHoldUps()
   const workers: Promise<void>[] = []
   const urls = [nodes.a.url, nodes.b.url]
   for (const url of urls) {
@@ -181,8 +186,13 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   }
   const { refresh_token: spare } = await newDevice(nodes)
 
+  const of: Load['of'] = (kinds, from = 0, to = Infinity) =>
+    answers.filter(({ kind, began }) => kinds.includes(kind) && began >= from && began <= to)
+
   return {
     answers,
+    of,
+    alone: () => Math.max(slowest(of(published)), heldUp()),
     async stop() {
       running = false
       await Promise.all(workers)
@@ -193,8 +203,6 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
           kinds.map((kind) => (kind === 'refresh' ? refreshWith(url, spare) : requests[kind](url))),
         ),
       ),
-    of: (kinds, from = 0, to = Infinity) =>
-      answers.filter(({ kind, began }) => kinds.includes(kind) && began >= from && began <= to),
     async expectNothingLost() {
       for (const { acknowledged } of chains) {
         const [before, last] = acknowledged.slice(-2)
@@ -270,6 +278,13 @@ export async function expectToldToRetry(
     expect(line).to.match(/Redis|Postgres|deny-list|deny_list/)
   }
 }
+
+/**
+ * Postgres ends a transaction in which nothing happens for ten seconds: not this one, which holds a lock for as long as a
+ * busy machine takes.
+ */
+export const mayIdle = (database: Database) =>
+  database.query('set local idle_in_transaction_session_timeout = 0')
 
 /** How many connections of nodes wait for a row that is locked. */
 export async function waitingForRows(): Promise<number> {

@@ -182,7 +182,7 @@ suite('a connection to an address that leads to another server now (R-04)', () =
 
     it('is given back when it comes after whoever asked has waited long enough, for all together', async () => {
       await openAll()
-      for (const state of own) state.isDead = 500
+      for (const state of own) state.isDead = 100
       holds = true
       const error = await errorOf(pool.query('select 1')).finally(() => {
         holds = false

@@ -12,6 +12,7 @@ import {
   asWeb,
   expectToldToRetry,
   introspectOn,
+  mayIdle,
   newDevice,
   refreshWith,
   slowest,
@@ -154,6 +155,7 @@ suite('more requests than connections (R-12)', function () {
     const locked = Promise.withResolvers<void>()
     const release = Promise.withResolvers<void>()
     const lock = nodes.core.database.transaction(async () => {
+      await mayIdle(nodes.core.database)
       await nodes.core.database.query('lock table families in access exclusive mode')
       locked.resolve()
       await release.promise
@@ -191,6 +193,7 @@ suite('more requests than connections (R-12)', function () {
     const locked = Promise.withResolvers<void>()
     const release = Promise.withResolvers<void>()
     const lock = core.database.transaction(async () => {
+      await mayIdle(core.database)
       await core.database.query(
         `select 1 from families where id = (select family_id from refresh_tokens where token_hash = $1) for update`,
         [hashOf(held)],

@@ -14,6 +14,7 @@ import {
   expectToldToRetry,
   type Kind,
   type Load,
+  median,
   published,
   serverAt,
   slowest,
@@ -118,7 +119,7 @@ suite('Postgres that fails under load (R-04)', function () {
 
       const failed = load.answers.filter((answer) => !succeeded(answer))
       const last = Math.max(...failed.map(({ began }) => began))
-      const alone = slowest(load.of(published))
+      const alone = load.alone()
       expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + 300 + alone)
       expect(last, summary(failed)).to.be.below(back + bound / 2 + alone)
       expect(load.of(all, last + 1).length).to.be.above(50)
@@ -126,8 +127,9 @@ suite('Postgres that fails under load (R-04)', function () {
       // Keys and metadata are served from memory.
       const seen = load.of(published)
       expect(seen.every(succeeded), summary(seen)).to.equal(true)
-      expect(load.of(published, from, back).length).to.be.above(50)
-      expect(slowest(seen)).to.be.below(1000)
+      const meanwhile = load.of(published, from, back)
+      expect(meanwhile.length).to.be.above(50)
+      expect(median(meanwhile)).to.be.below(500)
 
       // What needs it says so, and nobody is told of a token what cannot be known any more.
       for (const { status, took } of probes) {
@@ -148,11 +150,13 @@ suite('Postgres that fails under load (R-04)', function () {
       expect(wrong).to.have.length(0)
 
       await load.expectNothingLost()
-      for (const [i, count] of handles().entries()) {
-        expect(count, 'open files and sockets').to.be.below((handlesBefore[i] as number) + 15)
-      }
+      // What was given up may be on its way out still.
+      await eventually('open files and sockets are few', () =>
+        handles().every((count, i) => count < (handlesBefore[i] as number) + 15),
+      )
       // Two pools of ten, their listeners, and the pool of the test.
-      expect(await connections()).to.be.at.most(10 + 10 + 2 + 10)
+      const most = 10 + 10 + 2 + 10
+      await eventually('connections are few', async () => (await connections()) <= most)
     })
   }
 
@@ -193,7 +197,7 @@ suite('Postgres that fails under load (R-04)', function () {
     await load.stop()
     const failed = load.answers.filter((answer) => !succeeded(answer))
     await expectToldToRetry(failed, logs)
-    const alone = slowest(load.of(published))
+    const alone = load.alone()
     expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + alone)
     const late = failed.filter(({ began }) => began > over + 500)
     expect(late, summary(late)).to.have.length(0)

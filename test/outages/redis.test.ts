@@ -76,8 +76,8 @@ suite('Redis that fails under load (R-03)', function () {
     const answers = load.of(withoutRedis)
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
-    const alone = slowest(load.of(published))
-    expect(alone, 'what needs neither Redis nor Postgres').to.be.below(1000)
+    const alone = load.alone()
+    expect(median(load.of(published)), 'what needs neither Redis nor Postgres').to.be.below(300)
     expect(slowest(load.answers), summary(load.answers)).to.be.below(1500 + alone)
     expect(load.of(withoutRedis, from + grace).length).to.be.above(50)
     await load.expectNothingLost()
@@ -110,18 +110,19 @@ suite('Redis that fails under load (R-03)', function () {
       )
       const to = performance.now()
       const back = recover().then(() => performance.now())
-      await eventually('logins work on both nodes', async () => {
+      const work = async () => {
         const again = await Promise.all([nodes.a, nodes.b].map(({ url }) => loginOn(nodes, url)))
         return again.every(succeeded)
-      })
-      const recovery = performance.now() - (await back)
+      }
+      const latest = await lastInVain('logins work on both nodes', work, { since: to })
+      const recovery = to + latest - (await back)
       const refused = load.of(['login'], from, to - grace)
       await expectUntouched(from)
 
       expect(refused.length).to.be.above(10)
       await expectToldToRetry(refused, logs)
       const alone = load.of(published, from, to)
-      expect(slowest(refused), summary(refused)).to.be.below(300 + slowest(alone))
+      expect(slowest(refused), summary(refused)).to.be.below(300 + load.alone())
       // Given up by then: nothing is sent that would only pile up.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
@@ -168,7 +169,7 @@ suite('Redis that fails under load (R-03)', function () {
   it('costs a login in progress when it is flushed, and nothing else', async () => {
     const from = performance.now()
     await redis().flush()
-    await pause(outage)
+    await pause(1000)
     await expectUntouched(from)
     const logins = load.of(['login'], from)
     expect(logins.every(succeeded), summary(logins)).to.equal(true)

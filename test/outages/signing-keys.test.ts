@@ -10,6 +10,7 @@ import { freePort } from '../support/free-port.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
+import { mayIdle } from './load.ts'
 
 const staleness = 3
 const day = 24 * 3600
@@ -59,8 +60,11 @@ suite('signing keys while Postgres is away', function () {
     await core.changes.start()
     isCut = true
     const cut = performance.now()
-    while (performance.now() - cut < (staleness - 1) * 1000) {
-      expect(await sign()).to.be.a('string')
+    const isSure = () => performance.now() - cut < (staleness - 1) * 1000
+    while (isSure()) {
+      const outcome = await sign().catch((error: Error) => error)
+      // Unless this machine stood still in between.
+      if (isSure()) expect(outcome).to.be.a('string')
       await pause(100)
     }
     const { published } = await other.signing.current(defaultTenant)
@@ -99,15 +103,12 @@ suite('signing keys while Postgres is away', function () {
   it('that cannot be followed in time are an alarm, once, until they are (R-09)', async () => {
     travel(90 * day)
     const locked = Promise.withResolvers<void>()
-    let isReleased = false
+    const release = Promise.withResolvers<void>()
     const holder = other.database.transaction(async () => {
+      await mayIdle(other.database)
       await other.database.query('lock table signing_keys in share row exclusive mode')
       locked.resolve()
-      // Postgres ends a transaction in which nothing happens.
-      while (!isReleased) {
-        await other.database.query('select 1')
-        await pause(200)
-      }
+      await release.promise
     })
     await locked.promise
     // It does not wait for the round, which may hang with a token.
@@ -119,7 +120,7 @@ suite('signing keys while Postgres is away', function () {
     expect(core.signing.alarms()).to.deep.equal({ late: 2, overdue: 2 })
     expect(await round).to.equal(0)
     expect(core.counters.read()).to.include({ signing_key_late: 2, signing_key_overdue: 2 })
-    isReleased = true
+    release.resolve()
     await holder
     expect(await core.signing.rotateDue()).to.equal(2)
     await core.signing.look()

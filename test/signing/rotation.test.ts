@@ -36,6 +36,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
   }
 
   it('publishes a key now and signs with it when it has been published for long enough', async () => {
+    travel(0)
     const first = signer(await current())
     const rotation = await nodes.a.signing.rotate(defaultTenant, 'ES256')
     const next = rotation?.next.kid

@@ -12,12 +12,12 @@ describe('cache', () => {
   })
   after(() => core?.close())
 
-  const open = (maxSize = 10) => createCache<number>(core, { maxAge: 1, maxSize })
+  const open = (maxSize = 10, maxAge = 60) => createCache<number>(core, { maxAge, maxSize })
 
   it('loads once for requests that come together, and again when it is too old', async () => {
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     try {
-      const cache = open()
+      const cache = open(10, 1)
       let loads = 0
       const get = () => cache.get('a', async () => ++loads)
       expect(await Promise.all([get(), get(), get()])).to.deep.equal([1, 1, 1])

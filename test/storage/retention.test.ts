@@ -1,17 +1,20 @@
 import { expect } from 'chai'
+import type { Core } from '../../src/core.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { mySweep } from '../../src/storage/sweep.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { freshStorage, onEachStorage } from '../support/boot.ts'
+import { openNode } from '../support/cores.ts'
 
 onEachStorage('retention', (kind) => {
-  let server: TestServer
+  // No server: it sweeps by itself.
+  let core: Core
   before(async () => {
-    server = await boot(kind)
+    core = await openNode(await freshStorage(kind))
   })
-  after(() => server?.stop())
+  after(() => core?.close())
 
   it('finds what is over by an index, however large a table is (C25, R-19)', async () => {
-    const { database } = server.core
+    const { database } = core
     const real = database.execute
     const statements: [string, unknown[]][] = []
     database.execute = (sql, parameters = []) => {
@@ -23,7 +26,7 @@ onEachStorage('retention', (kind) => {
       return real(sql, parameters)
     }
     try {
-      await sweepExpired(server.core)
+      await sweepExpired(core)
     } finally {
       database.execute = real
     }
@@ -46,7 +49,7 @@ onEachStorage('retention', (kind) => {
   })
 
   it('a table that cannot be swept keeps none of the others from it (C25, R-19)', async () => {
-    const { database } = server.core
+    const { database } = core
     const long = new Date(Date.now() - 500 * 24 * 3600 * 1000)
     await database.execute(
       `insert into single_use (tenant_id, kind, key, spent_at, expires_at) values ('default', 'Code', 'old', $1, $1)`,
@@ -56,14 +59,14 @@ onEachStorage('retention', (kind) => {
       `insert into audit_events (tenant_id, id, at, type) values ('default', 'old', $1, 'client.enabled')`,
       [long],
     )
-    await server.core.audit.sealEvents()
+    await core.audit.sealEvents()
     await database.execute(
       `create function refuse() returns trigger language plpgsql as $$ begin raise exception 'broken'; end $$`,
     )
     await database.execute(
       'create trigger refuse before delete on single_use for each row execute function refuse()',
     )
-    const error = await sweepExpired(server.core).then(
+    const error = await sweepExpired(core).then(
       () => undefined,
       (thrown: Error) => thrown.message,
     )
@@ -71,6 +74,6 @@ onEachStorage('retention', (kind) => {
     const left = await database.query(`select 1 from audit_events where id = 'old'`)
     expect(left).to.deep.equal([])
     await database.execute('drop function refuse cascade')
-    expect(await sweepExpired(server.core)).to.equal(1)
+    expect(await sweepExpired(core)).to.equal(1)
   })
 })

@@ -54,7 +54,7 @@ const endpoints = [
   'revocation',
 ]
 
-/** Corrects the codes of the engine's answers, and says what the client left out or sent needlessly. */
+/** Gives the engine's answers that code, and says what the client left out, or sent for nothing. */
 export function correctErrorCodes(provider: Provider): void {
   const events: EventEmitter = provider
   for (const endpoint of endpoints) {

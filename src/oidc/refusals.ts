@@ -86,7 +86,7 @@ export function logRefusals(
     log.debug(describe(ctx, error), 'the engine failed')
     reportFault(ctx, isTooDeep(ctx, error) ? tooDeep(error) : error)
   })
-  // Without a listener, Koa writes a stack to stderr.
+  // Without one that listens, Koa writes a stack to stderr.
   events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
     const line = { request_id: requestIdOf(ctx), err: error }
     if (callerHasGone.has(error.code)) log.debug(line, 'the caller was gone before its answer')
@@ -94,7 +94,7 @@ export function logRefusals(
   })
 }
 
-/** The engine copies the claims of a request object before it verifies it or calls us (request-object.ts). */
+/** The engine copies what a request object says before it looks at its signature, or asks us (request-object.ts). */
 const isTooDeep = ({ oidc }: KoaContextWithOIDC, error: Error) =>
   oidc?.params?.['request'] !== undefined &&
   error instanceof RangeError &&

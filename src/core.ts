@@ -88,7 +88,10 @@ export interface Core extends Capabilities {
   clockWatch: ClockWatch
   familyWatch: FamilyWatch
   servedTime: ServedTime
-  /** All metrics of this process; absent when they are off. @param shared whether those of the installation, too */
+  /**
+   * Reads the metrics of this process; absent when metrics are off.
+   * @param shared whether to add those of the installation
+   */
   readMetrics?(shared: boolean): Promise<Figures>
   /**
    * Creates what the first start of an installation needs: signing keys, and one operator.
@@ -99,6 +102,7 @@ export interface Core extends Capabilities {
 }
 
 /**
+ * Opens storage and composes the capabilities over it.
  * @throws DomainError `storage_unavailable`, `storage_locked`, `storage_newer`, `migrations_pending`,
  *   `key_encryption_key_invalid`
  */
@@ -108,7 +112,7 @@ export async function openCore(
   { schema, clock = createClock() }: { schema: SchemaPolicy; clock?: Clock },
 ): Promise<Core> {
   assertAuditTypes('AUDIT_RETENTION', Object.keys(config.auditRetention))
-  // On a server nothing is touched before it is known that there is a key to read it with.
+  // Before a Postgres server is touched: without the key-encryption key its secrets cannot be read.
   if (config.databaseUrl) await keyEncryptionKeys(config, false)
   const counters = createCounters()
   const measured = await openMetrics(config, counters, log, version)

@@ -74,7 +74,7 @@ import { tokenTransaction } from './oidc/token-endpoint.ts'
 import type { KeySet } from './signing/key-set.ts'
 import { basePathOf, defaultTenant, issuerOf, type SignUp } from './tenants/tenant.ts'
 
-/** Answers every request to one issuer, whose path is already cut off. */
+/** Answers requests to one issuer. Their `url` is the path below the issuer. */
 export type IssuerHandler = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface IssuerSecrets {
@@ -87,10 +87,10 @@ export interface IssuerSecrets {
 
 const discovery = ['/.well-known/openid-configuration', '/.well-known/oauth-authorization-server']
 
-/** Every address below an issuer, but for the admin API; what assets are called is a word of their content. */
+/** The route templates of an issuer, without the admin API. Assets share one template. */
 export const addresses = () => [...Object.keys(methods), ...Object.keys(assetMethods)]
 
-/** Every address and the methods it takes. */
+/** The methods that each route takes. */
 const methods = {
   [routes.authorization]: ['GET', 'HEAD', 'POST'],
   [`${routes.authorization}/:uid`]: ['GET', 'HEAD'],
@@ -119,7 +119,7 @@ const methods = {
 
 const assetMethods = { '/assets/:name': ['GET', 'HEAD'], '/favicon.ico': ['GET', 'HEAD'] }
 
-/** The addresses that programs ask. They get JSON whatever they say they accept, as they parse before they look (K-25). */
+/** Endpoints for programs. They always answer JSON, whatever `Accept` says: programs parse without looking (K-25). */
 const forPrograms = new Set<string>([
   routes.pushed_authorization_request,
   routes.token,
@@ -141,7 +141,7 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
-/** Clients that no operator has declared. */
+/** Which clients are accepted that no operator has declared. */
 export interface TakenClients {
   /** They register themselves (RFC 7591). */
   registered: boolean
@@ -149,7 +149,7 @@ export interface TakenClients {
   documents: boolean
 }
 
-/** What discovery says beside what the engine does (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
+/** Discovery metadata that the engine does not know (RFC 8414 §2, OAuth Client ID Metadata Document §5, P-092). */
 function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
   return {
     ...revocationsMetadata(issuer),
@@ -160,8 +160,8 @@ function ownMetadata(issuer: string, { registered, documents }: TakenClients) {
 
 /**
  * Composes one issuer: the engine, our pages, and the middleware in front of both.
- * @param options probes: of the process; takes: which clients no operator has declared, which its discovery document
- *   says; servesOnly: all that there is of it
+ * @param options probes: of the process; takes: which undeclared clients are accepted, as discovery states; servesOnly:
+ *   the only paths that this issuer serves
  */
 export function createIssuer(
   capabilities: Capabilities,
@@ -332,7 +332,7 @@ export function createIssuer(
   }
 }
 
-/** What may end in a signature is refused while nobody can know that the key is still good. */
+/** Refuses what may need a signature while the signing keys are stale. @throws DomainError `signing_keys_stale` */
 function signsWhileFresh({ signing }: IssuerContext): Middleware {
   return (ctx, next) => {
     if (ctx.path === routes.token || ctx.path === routes.introspection) signing.assertFresh()
@@ -344,7 +344,7 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
   for (const middleware of table) app.use(middleware)
 }
 
-/** The engine checks its own token on this form; where the form came from is ours to check (security class C23). */
+/** Checks the origin of a posted engine form; the engine checks only the form's own token (security class C23). */
 function ownPagesOnly(path: string, csrf: Csrf): Middleware {
   return (ctx, next) => {
     if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)

@@ -30,7 +30,7 @@ import { roundsOf } from './upkeep.ts'
 export interface Server {
   /** Where it listens. */
   url: string
-  /** Looks at files that may have been renewed, at once. */
+  /** Checks now whether files that may be renewed (TLS, countries) have changed. */
   look(): Promise<void>
   /** Finishes what is in flight and stops; storage stays open. */
   stop(): Promise<void>
@@ -38,8 +38,8 @@ export interface Server {
 
 /**
  * Starts to answer requests over open capabilities.
- * @param isWorker whether a supervisor answers for the metrics
- * @param schedules whether it does what is done once for the installation; of several workers one does
+ * @param isWorker whether a supervisor serves the metrics
+ * @param schedules whether this process runs the rounds marked `once`: among the workers of a node, one does
  */
 export async function startServer(
   core: Core,
@@ -89,12 +89,12 @@ export async function startServer(
   const writeRefusal = createRefusal(headers)
   let stopping = false
 
-  /** An answer that no issuer gives. */
+  /** Answers in place of an issuer. */
   function answer(response: ServerResponse, status: number, body: Record<string, string>): void {
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
     const close = stopping ? { Connection: 'close' } : {}
     const type = { 'Content-Type': 'application/json' }
-    // Not with the others: what is given to writeHead() cannot be read by who traces it.
+    // Set apart: whoever traces a response cannot read headers that are given to writeHead().
     if (body['error_id'] !== undefined) response.setHeader('Request-Id', body['error_id'])
     response.writeHead(status, { ...headers, ...retry, ...close, ...type })
     response.end(JSON.stringify(body))
@@ -107,14 +107,14 @@ export async function startServer(
     writeRefusal(response, id, stopping)
   }
 
-  /** The line that every request has, where no issuer writes it. */
+  /** Writes the log line of a request that no issuer logs. */
   function tell(request: IncomingMessage, id: string, status: number, began: number): void {
     const { method = '', url = '', headers: sent } = request
     const ip = String(sent['x-forwarded-for'])
     logRequest(log, { id, method, path: withoutQuery(url), status, ip, began })
   }
 
-  /** Of no issuer, or of a tenant that is not there, or disabled: no issuer refuses what is asked of it. */
+  /** Answers 404 for a path below no issuer, or of a tenant that does not exist or is disabled. */
   function answerForNobody(
     request: IncomingMessage,
     response: ServerResponse,
@@ -174,7 +174,7 @@ export async function startServer(
     }
     const began = performance.now()
     edge.enter(request, mutual)
-    // From here on it is known by its path below the issuer.
+    // From here on, `url` is the path below the issuer.
     request.url = target.url
     watch?.follow(request, response)
     admission.take({
@@ -183,7 +183,7 @@ export async function startServer(
       target,
       work: () => traceRequest(request, response, routeOf, () => work(request, response, target)),
       refuse: () => refuse(response),
-      // Nobody gets the answer.
+      // The client is gone and gets no answer; the request is only logged.
       gone: () => tell(request, randomUUID(), 400, began),
     })
   })
@@ -202,9 +202,9 @@ export async function startServer(
   }
   const endTallies = tellTallies([shed, core.refusals.tally, ...connections.tallies], log)
 
-  // What was counted while it started is told, too.
+  // Compares with zero, so that counts from start-up are logged as well.
   let told = JSON.stringify(createCounters().read())
-  /** For operators who have nothing but the log: what has changed since the last time. */
+  /** Logs the counters if they have changed since the last call, for operators without metrics. */
   async function tellCounts(): Promise<void> {
     const counts = core.counters.read()
     if (told === JSON.stringify(counts)) return
@@ -213,7 +213,7 @@ export async function startServer(
   }
 
   const stopTracing = await startTracing(config, log, core.metrics)
-  // A process that cannot listen ends at once: nothing may be under way by then.
+  // Background work starts only now: a process that cannot listen ends at once, with nothing under way.
   core.outbox.start()
   const rounds = roundsOf(core, { checkFiles: files.check, tellCounts })
   const endRounds = startRounds(
@@ -251,12 +251,12 @@ async function ownMetrics({ config, log, readMetrics }: Core) {
   return serveOwnMetrics({ port, host, log }, readMetrics)
 }
 
-/** What refusals call an endpoint. @param route the template of its address */
+/** The name of an endpoint in refusals. @param route its template */
 function endpointOf(route: string): string {
   return route === unmatched ? route : route.split('/')[1] || 'root'
 }
 
-/** The template of every address that there is. */
+/** Maps an address to its route template. */
 function routeNames(): (url: string) => string {
   const admin = adminRoutes.map(({ path }) => adminPath + path.replaceAll(/\{(\w+)\}/g, ':$1'))
   return createRouteNames([...addresses(), `${adminPath}/`, ...admin])

@@ -3,7 +3,7 @@ import type { ClientMetadata } from './client.ts'
 import { clientSigningAlgs } from './client-jose.ts'
 import { redirectUriFault } from './redirect-uri.ts'
 
-/** Members of a client that asks people behind their back (OpenID CIBA Core §4). */
+/** Client metadata for backchannel authentication (OpenID CIBA Core §4). */
 export const backchannelMembers = {
   backchannel_token_delivery_mode: z
     .enum(['poll', 'ping'], {

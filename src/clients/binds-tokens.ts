@@ -1,6 +1,6 @@
 import type { ClientMetadata } from './client.ts'
 
-/** Whether its tokens are bound to a key of its own: by DPoP (RFC 9449 §5.2) or mutual TLS (RFC 8705 §3.4). */
+/** Whether the client's tokens are bound to its own key: by DPoP (RFC 9449 §5.2) or mutual TLS (RFC 8705 §3.4). */
 export function bindsTokens(
   client: Pick<
     ClientMetadata,

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { z } from 'zod'
 
 /**
- * Whom a certificate must name so that it authenticates a client (`tls_client_auth`, RFC 8705 §2.1.2). A client has
+ * The subject that a certificate must have to authenticate a client (`tls_client_auth`, RFC 8705 §2.1.2). A client has
  * exactly one of these members.
  */
 export const certificateSubject = {
@@ -31,7 +31,7 @@ export const certificateSubject = {
     .optional(),
 }
 
-/** What is wrong with members that have to do with certificates, beyond each by itself: member and message. */
+/** Faults of certificate members in combination: member and message. */
 export function certificateFaults(
   client: CertificateMembers,
 ): Array<[member: string, message: string]> {
@@ -80,7 +80,7 @@ export type SubjectMember = keyof typeof certificateSubject
 
 const subjectMembers = Object.keys(certificateSubject) as SubjectMember[]
 
-/** Whether a certificate names what a client registered: all of a DN, or one of the alternative names. */
+/** Whether a certificate has the registered subject: the whole DN, or one of the alternative names. */
 export function subjectMatches(
   certificate: X509Certificate,
   member: SubjectMember,

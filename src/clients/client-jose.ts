@@ -5,19 +5,19 @@ import { webUriFault } from './redirect-uri.ts'
 
 /** Algorithms of what clients sign with a key of their own; never `none`. */
 export const clientSigningAlgs = ['ES256', 'PS256', 'RS256', 'EdDSA', 'Ed25519'] as const
-/** Those of client assertions (RFC 7523); HS256 with the secret, for `client_secret_jwt` alone. */
+/** Algorithms of client assertions (RFC 7523); HS256 with the secret, only for `client_secret_jwt`. */
 export const assertionAlgs = [...clientSigningAlgs, 'HS256'] as const
 /** How answers may be encrypted to a key of the client (RFC 7518 §4, §5). */
 export const encryptionAlgs = ['ECDH-ES', 'ECDH-ES+A256KW', 'RSA-OAEP-256'] as const
 export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-HS512'] as const
 
-/** Of RSA, in bits: what is longer, or raised to a great power, costs who verifies as much as signing. */
+/** Bits of RSA keys: a longer modulus, or a large exponent, makes verifying as costly as signing. */
 const modulusBits = { least: 2048, most: 8192 }
 const longestExponent = 32
 
 /**
- * What is wrong with a key that a client publishes (RFC 7517), or undefined. Keys of a kind that is not used here are
- * let pass: a client may have them for others.
+ * What is wrong with a key that a client publishes (RFC 7517), or undefined. Key types that are not used here pass: a
+ * client may have them for other servers.
  */
 export function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
   const secret = privateKeyMembers.find((member) => member in jwk)

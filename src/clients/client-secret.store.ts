@@ -30,7 +30,7 @@ export interface KnownSecret {
 
 export function createClientSecretStore({ database, clock }: { database: Database; clock: Clock }) {
   return {
-    /** @returns rows written: none when the secret is known already, and in the same form */
+    /** @returns rows written: none for a secret that is stored already, without an end and in the same form */
     async add(tenant: string, secrets: NewSecret[]): Promise<number> {
       if (secrets.length === 0) return 0
       return database.execute(
@@ -51,7 +51,7 @@ export function createClientSecretStore({ database, clock }: { database: Databas
       )
     },
 
-    /** What there is of these clients, what has ended included. */
+    /** All secrets of these clients, including expired ones. */
     async known(tenant: string, clientIds: string[]): Promise<Map<string, KnownSecret[]>> {
       const rows = await database.query<{
         client_id: string
@@ -72,7 +72,7 @@ export function createClientSecretStore({ database, clock }: { database: Databas
       return found
     },
 
-    /** Forgets the plain form of secrets whose hash is enough. */
+    /** Deletes the readable form of secrets that need only their hash. */
     forgetPlain(tenant: string, clientId: string): Promise<number> {
       return database.execute(
         `update client_secrets set sealed = null
@@ -81,7 +81,7 @@ export function createClientSecretStore({ database, clock }: { database: Databas
       )
     },
 
-    /** Lets every other secret end at a time, in milliseconds; one that ends sooner keeps its end. */
+    /** Lets every other secret end at a time, in milliseconds since the epoch; an earlier end stays. */
     retireOthers(tenant: string, clientId: string, kept: string, endsAt: number): Promise<number> {
       return database.execute(
         `update client_secrets set expires_at = $4

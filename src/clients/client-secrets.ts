@@ -9,7 +9,7 @@ import { createClientSecretStore, type KnownSecret, type NewSecret } from './cli
 const purpose = (tenant: string, clientId: string, hash: string) =>
   JSON.stringify(['client-secret', tenant, clientId, hash])
 
-/** Until 0.1.0: a secret of a client could stand in place of another of it. */
+/** The purpose until 0.1.0, under which sealed secrets of one client could be swapped. */
 const formerly = (tenant: string, clientId: string) => `client-secret:${tenant}:${clientId}`
 
 export const sealedClientSecrets: SealedColumn = {
@@ -20,24 +20,24 @@ export const sealedClientSecrets: SealedColumn = {
   formerly,
 }
 
-/** Whether a client has a secret that somebody chose, and somebody could guess. */
+/** Whether a client has a secret that came from outside, and so might be guessed. */
 export const hasChosenSecret = ({ secrets }: Client): boolean =>
   secrets.some(({ hash }) => hash.startsWith('hmac:'))
 
-/** What a client is declared as, with the secret that it is to have. */
+/** Declared metadata of a client, and the secret that was declared with it. */
 export interface DeclaredSecret {
   metadata: ClientMetadata
   secret?: string
 }
 
 interface SettledSecret {
-  /** Rows. */
+  /** Rows changed. */
   changes: number
   /** The secret that was made. */
   generated?: string
 }
 
-/** The secrets of clients; what changes them joins a transaction. */
+/** The secrets of clients; changes join the caller's transaction. */
 export function createClientSecrets(deps: { database: Database; clock: Clock; sealer: Sealer }) {
   const { clock, sealer } = deps
   const store = createClientSecretStore(deps)
@@ -47,7 +47,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
   const isAlive = ({ expiresAt }: ClientSecret) =>
     expiresAt === undefined || expiresAt > clock.now()
 
-  /** One, in a form that can be read only where there is no other way. */
+  /** The row of a secret; readable only where the authentication method requires that. */
   async function rowOf(
     tenant: string,
     { token_endpoint_auth_method: method, client_id: clientId }: ClientMetadata,
@@ -68,7 +68,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
     return written
   }
 
-  /** Whether nothing is to be done for what a client is declared as. */
+  /** Whether the stored secrets are as the declaration demands. */
   function isSettled({ metadata, secret }: DeclaredSecret, known: KnownSecret[]): boolean {
     const wanted = secretsOf(metadata.token_endpoint_auth_method)
     if (wanted === 'none') return known.length === 0
@@ -84,7 +84,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
     )
   }
 
-  /** Where the way to authenticate has changed, or the secret. */
+  /** Changes the secrets of a client whose authentication method or secret has changed. */
   async function replace(
     tenant: string,
     { metadata, secret }: DeclaredSecret,
@@ -121,7 +121,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
       return fits
     },
 
-    /** Those that are valid now, newest first; none unless the client's way to authenticate needs them plain. */
+    /** The valid secrets, newest first; none unless the authentication method needs them readable. */
     readable: ({ tenant, clientId, secrets }: Client): string[] =>
       secrets
         .filter(isAlive)
@@ -131,7 +131,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
             : [sealer.open(purpose(tenant, clientId, hash), sealed, formerly(tenant, clientId))],
         ),
 
-    /** Those of them for which something is to be done. */
+    /** The clients among these whose secrets must change. */
     async unsettled(tenant: string, clients: DeclaredSecret[]): Promise<Set<DeclaredSecret>> {
       const all = await knownOf(tenant, clients)
       return new Set(
@@ -140,9 +140,9 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
     },
 
     /**
-     * Makes the secrets of clients be what their way to authenticate needs, those of new ones in one statement.
-     * @param clients each once, locked by who calls; `secret`: the one that it is to have; absent: one is made where it has none
-     * @returns how many rows changed, of each in their order
+     * Makes the secrets of clients as their authentication methods demand; those of new clients in one statement.
+     * @param clients each once, locked by the caller; without a declared `secret`, one is generated where there is none
+     * @returns the result of each, in their order
      */
     async settle(tenant: string, clients: DeclaredSecret[]): Promise<SettledSecret[]> {
       const all = await knownOf(tenant, clients)
@@ -164,7 +164,7 @@ export function createClientSecrets(deps: { database: Database; clock: Clock; se
       return settled
     },
 
-    /** A new one of ours. @param overlap seconds for which the old ones stay valid */
+    /** Generates a new secret. @param overlap seconds that the old ones stay valid */
     async rotate(tenant: string, metadata: ClientMetadata, overlap: number): Promise<string> {
       const secret = newHandle()
       const row = await rowOf(tenant, metadata, secret, own(secret))

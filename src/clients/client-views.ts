@@ -9,17 +9,17 @@ export interface ClientView {
   /** As stored, sound or not. */
   metadata: Record<string, unknown>
   disabled: boolean
-  /** Those that have not ended, the newest first; none can be read. */
+  /** Unexpired secrets, the newest first; their values cannot be read. */
   secrets: Array<{ createdAt: number; expiresAt?: number }>
   createdAt: number
   updatedAt: number
-  /** Nobody but itself has declared it (RFC 7591). */
+  /** Whether only the client itself has declared it (RFC 7591). */
   selfRegistered: boolean
 }
 
-/** Which clients to show. */
+/** Filters a list of clients. */
 export interface ClientFilter {
-  /** A part of the `client_id` or the `client_name`; the case of ASCII letters does not matter. */
+  /** A part of the `client_id` or the `client_name`; ASCII letters match in either case. */
   text?: string | undefined
   grantType?: string | undefined
   disabled?: boolean | undefined
@@ -35,7 +35,7 @@ interface Row {
   secrets: Array<{ created_at: string; expires_at: string | null }>
 }
 
-/** Not `exists`, for which Postgres would read all that registered themselves, for a page of clients. */
+/** A subquery in place of `exists`, for which Postgres would read all registered clients for a page of clients. */
 const selectViews = `
   select c.client_id, c.metadata, c.disabled_at is not null as disabled, c.created_at, c.updated_at,
     (select 1 from registered_clients r
@@ -53,8 +53,8 @@ export function createClientViews({ database }: { database: Database }) {
       countRows(database, { table: 'clients', order: 'client_id' }, [tenant]),
 
     /**
-     * Where there is one of this id: in the tenant, else in another, where it is enabled rather than where not. By the key
-     * of each tenant, since nothing finds a client by its id alone.
+     * Finds a client by its id: in this tenant, else in another, an enabled one first. Goes through the tenants, as no
+     * index has the id alone.
      */
     async whereabouts(
       tenant: string,
@@ -69,7 +69,7 @@ export function createClientViews({ database }: { database: Database }) {
       return row
     },
 
-    /** @param at now, in milliseconds. @param lock whether who changes it waits for the transaction of this context */
+    /** @param at now, in milliseconds @param lock whether changing the client waits for the transaction */
     async view(
       tenant: string,
       clientId: string,
@@ -98,7 +98,7 @@ export function createClientViews({ database }: { database: Database }) {
       { text, grantType, disabled }: ClientFilter,
       { at, ...page }: { at: number; after?: string | undefined; limit: number },
     ): Promise<SteppedPage<ClientView>> {
-      // No condition that may be null: one plan for all that are asked for must still begin behind the key.
+      // No condition on a parameter that may be null: the shared plan must still start at the key.
       const rowsIn = (after: string | undefined, upTo: string | undefined, limit: number) =>
         database.query<Row>(
           `${selectViews} and c.client_id > $3 ${upTo === undefined ? '' : 'and c.client_id <= $8'}
@@ -119,7 +119,7 @@ export function createClientViews({ database }: { database: Database }) {
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
-        // To look at a flag takes little.
+        // A filter by the flag alone needs no bound.
         if ((text ?? grantType) === undefined) return undefined
         const [end] = await database.query<{ client_id: string }>(
           `select client_id from clients where tenant_id = $1 and client_id > $2

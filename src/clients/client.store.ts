@@ -75,10 +75,10 @@ export function createClientStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Each id once. One that registered before its own word was kept has said what is stored up to now: that is noted with
-     * the first change.
-     * @param only `new`: what is there stays as it is
-     * @returns the ids of those written: not of one whose stored metadata is the same already
+     * Writes clients, each id once. The first change of a client that registered before its own metadata was kept also
+     * notes the stored metadata as its own.
+     * @param only `new`: existing clients stay as they are
+     * @returns the ids of those written; without those whose metadata is the same already
      */
     async put(tenant: string, clients: ClientMetadata[], only?: 'new'): Promise<Set<string>> {
       const rows = await database.query<{ client_id: string }>(
@@ -104,7 +104,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return new Set(rows.map(({ client_id }) => client_id))
     },
 
-    /** Rows changed: none when it is so already. */
+    /** @returns rows changed: none if the client is in that state already */
     setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<number> {
       return database.execute(
         `update clients set disabled_at = $3, updated_at = $4
@@ -127,7 +127,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
       return rows.length > 0
     },
 
-    /** Those that there are, until the transaction ends: nothing starts under them meanwhile. */
+    /** Locks those that exist until the transaction ends: nothing can start under them. @returns their ids */
     async lock(tenant: string, clientIds: string[]): Promise<string[]> {
       const rows = await database.query<{ client_id: string }>(
         `select client_id from clients where tenant_id = $1 and client_id = any($2) order by client_id for update`,
@@ -143,7 +143,7 @@ export function createClientStore({ database, clock }: { database: Database; clo
       ])
     },
 
-    /** As stored, of disabled ones, too: by the ids of those that there are. */
+    /** Stored metadata by id, of those that exist, disabled ones included. */
     async metadata(tenant: string, clientIds: string[]): Promise<Map<string, unknown>> {
       const rows = await database.query<{ client_id: string; metadata: unknown }>(
         `select client_id, metadata from clients where tenant_id = $1 and client_id = any($2)`,

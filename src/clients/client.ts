@@ -24,10 +24,10 @@ export const cibaGrant = 'urn:openid:params:grant-type:ciba'
 /** RFC 6749 Appendix A.1: VSCHAR. */
 const clientIdPattern = /^[\x20-\x7E]{1,255}$/
 
-/** The engine keeps things under the id of a client in plain objects, which have these already. */
+/** Member names that every object has: the engine keeps things under client ids in plain objects. */
 const takenIds: readonly string[] = Object.getOwnPropertyNames(Object.prototype)
 
-/** Whether a client can be called so. */
+/** Whether a client can have this id. */
 export const isClientId = (id: string) => clientIdPattern.test(id) && !takenIds.includes(id)
 
 const seconds = (most: number) => z.int().min(1).max(most)
@@ -44,7 +44,7 @@ export const authMethods = [
 
 export type AuthMethod = (typeof authMethods)[number]
 
-/** Whether a client has secrets at all, and whether the server must be able to read them. */
+/** Whether clients with this method have secrets, and whether the server must be able to read them. */
 export function secretsOf(method: unknown): 'none' | 'hashed' | 'readable' {
   if (method === 'client_secret_jwt') return 'readable'
   return method === 'client_secret_basic' || method === 'client_secret_post' ? 'hashed' : 'none'
@@ -53,7 +53,9 @@ export function secretsOf(method: unknown): 'none' | 'hashed' | 'readable' {
 /** RFC 7518 §3.2: a key for HS256 has at least 256 bits. */
 const shortestKey = 32
 
-/** What is wrong with a secret that came from outside, or undefined; RFC 6749 Appendix A.2, and not to be guessed. */
+/**
+ * What is wrong with a secret from outside, or undefined: characters of RFC 6749 Appendix A.2, too many to be guessed.
+ */
 export function secretFault(method: AuthMethod, secret: unknown): string | undefined {
   if (secretsOf(method) === 'none')
     return `a client with token_endpoint_auth_method ${method} has none`
@@ -66,7 +68,7 @@ export function secretFault(method: AuthMethod, secret: unknown): string | undef
   return undefined
 }
 
-/** The members of a client, each by itself. */
+/** The client metadata, each member by itself. */
 export const clientMembers = z.strictObject({
   client_id: z
     .string()
@@ -123,7 +125,7 @@ export const clientMembers = z.strictObject({
   resources: z.array(z.string()).max(100).optional(),
 })
 
-/** What the members of a client must be beside each other. */
+/** Checks members in combination. */
 function clientRules(client: z.infer<typeof clientMembers>, context: z.RefinementCtx): void {
   const fault = (path: PropertyKey[], message: string) =>
     context.addIssue({ code: 'custom', path, message })
@@ -185,18 +187,18 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
 }
 
 /**
- * What an operator says of a client: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this server
- * honours, and some of our own (`require_pkce`, `resources`, those of refresh tokens). An unknown member is refused,
- * not ignored.
+ * Client metadata as an operator declares it: the members of RFC 7591 §2 and OpenID Connect Registration §2 that this
+ * server honours, and some of our own (`require_pkce`, `resources`, those of refresh tokens). Unknown members are
+ * refused, not ignored.
  */
 export const clientMetadata = clientMembers.superRefine(clientRules)
 
-/** A declaration as somebody writes it: with the secret, where it comes from outside. */
+/** A declaration with the `client_secret` that comes from outside, if any. */
 export const clientDeclaration = clientMembers
   .extend({ client_secret: z.string().optional() })
   .superRefine(declarationRules)
 
-/** The same for a declaration. */
+/** Checks a declaration in the same way, and its secret. */
 export function declarationRules(
   client: z.infer<typeof clientMembers> & { client_secret?: string | undefined },
   context: z.RefinementCtx,
@@ -222,7 +224,7 @@ export const webUriMembers = [
   'initiate_login_uri',
 ] as const satisfies ReadonlyArray<keyof typeof clientMembers.shape>
 
-/** Members as they are used: what was stored before something in them was refused goes on without that. */
+/** Stored members without what later rules would refuse: user information, and characters not allowed in a name. */
 function asUsed(stored: unknown): unknown {
   if (typeof stored !== 'object' || stored === null) return stored
   const members = { ...stored } as Record<string, unknown>
@@ -235,7 +237,7 @@ function asUsed(stored: unknown): unknown {
   return members
 }
 
-/** What is stored of a client, checked: once for as long as it is in memory. */
+/** Validates the stored metadata of a client, once for as long as the client is in memory. */
 export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMetadata> {
   const known = parsed.get(client)
   if (known) return known
@@ -244,16 +246,16 @@ export function checkedMetadata(client: Client): z.ZodSafeParseResult<ClientMeta
   return result
 }
 
-/** The address of the picture that people are shown of a client; none of one that nobody vouches for (ADR 0011). */
+/** The address of the logo that people are shown; none for a client that nobody vouches for (ADR 0011). */
 export function logoOf(client: Client): string | undefined {
   return client.selfRegistered ? undefined : checkedMetadata(client).data?.logo_uri
 }
 
-/** A client as every request sees it. */
+/** A client as requests see it. */
 export interface Client {
   tenant: string
   clientId: string
-  /** As stored; whether it is sound is checked where it is used, so that one broken client harms only itself. */
+  /** As stored. It is validated where it is used, so that an invalid client harms only itself. */
   metadata: unknown
   secrets: ClientSecret[]
   /** It registered itself (RFC 7591): nobody vouches for it. */
@@ -263,9 +265,9 @@ export interface Client {
 }
 
 export interface ClientSecret {
-  /** `sha256:` of a secret of ours, or `hmac:` of one that came from outside (architecture §5). */
+  /** `sha256:` of a generated secret, or `hmac:` of one from outside (architecture §5). */
   hash: string
-  /** The secret itself, sealed; only where the client's way to authenticate needs it. */
+  /** The sealed secret; only where the authentication method needs it readable. */
   sealed?: string
   /** Milliseconds since the epoch; absent for one without an end. */
   expiresAt?: number

@@ -29,21 +29,21 @@ import {
 export interface Clients {
   /** An enabled client, or undefined. Changes made on another node show within a second. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
-  /** What an enabled client is registered as; undefined also where what is stored is not sound. */
+  /** The metadata of an enabled client; undefined also if what is stored is invalid. */
   metadata(tenant: string, clientId: string): Promise<ClientMetadata | undefined>
   /** Enabled ones, in the order of their ids. @param page `after`: the id that the page before ended with */
   page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Client[]>
-  /** As operators look at them. */
+  /** Clients as operators see them. */
   readonly views: ClientViews
   /** Whether a secret is one of the client's, compared in constant time. */
   secretFits(client: Client, secret: string): boolean
-  /** The secrets that are valid now, newest first; none unless the client's way to authenticate needs them plain. */
+  /** The valid secrets, newest first; none unless the authentication method needs them readable. */
   readableSecrets(client: Client): string[]
   /**
-   * Makes a client be as declared. A confidential client without a given secret gets one when it has none, which is
-   * returned and cannot be read again.
-   * @param documents from `prepare`; without them they are got on the way
-   * @param only `new`: no client that is there already
+   * Creates or changes a client as declared. A confidential client that has no secret and declares none gets a
+   * generated one, which is returned and cannot be read again.
+   * @param documents from `prepare`; if absent, they are fetched here
+   * @param only `new`: refuses a client that exists
    * @throws DomainError `client_invalid` naming the member, what was expected and what came; `already_exists`
    */
   declare(
@@ -62,23 +62,24 @@ export interface Clients {
     documents?: SectorDocuments,
   ): Promise<CheckedDeclaration>
   /**
-   * Makes clients be as declared, as `declare` does, in a few statements however many they are. One that is so already is
-   * neither written nor locked.
-   * @param declarations from `checked`; of each client one
-   * @returns what became of each, in their order
+   * Writes checked clients, in a few statements however many they are. A client that is as declared already is neither
+   * written nor locked.
+   * @param declarations from `checked`; each client once
+   * @returns the outcome of each, in their order
    * @throws DomainError `already_exists`
    */
   put(tenant: string, declarations: CheckedDeclaration[], only?: 'new'): Promise<DeclaredClient[]>
   /**
-   * What a declaration would be stored as, checked as one; nothing is stored.
+   * Checks a declaration without storing it.
+   * @returns the metadata that would be stored
    * @throws DomainError `client_invalid`
    */
   examine(tenant: string, declaration: unknown): Promise<ClientMetadata>
-  /** Somebody in this process has changed its row: it is read anew. */
+  /** Drops a client from memory, as its row was changed. */
   changed(tenant: string, clientId: string): void
   /**
-   * Gets from others what declaring clients needs of them, for who declares them in a transaction: that would hold a
-   * connection meanwhile.
+   * Fetches the sector documents that declarations need. Call it before a transaction, which would hold a connection
+   * meanwhile.
    */
   prepare(declarations: Array<{ tenant: string; declaration: unknown }>): Promise<SectorDocuments>
   /**
@@ -88,15 +89,15 @@ export interface Clients {
   rotateSecret(tenant: string, clientId: string, overlap: number): Promise<string>
   /** Whether anything changed. @throws DomainError `client_not_found` */
   setDisabled(tenant: string, clientId: string, disabled: boolean): Promise<boolean>
-  /** Whether it is there, and disabled. */
+  /** Whether it exists and is disabled. */
   isDisabled(tenant: string, clientId: string): Promise<boolean>
-  /** Holds those that there are until the transaction ends: nothing starts under them meanwhile. */
+  /** Locks those that exist until the transaction ends: nothing can start under them. @returns their ids */
   lock(tenant: string, clientIds: string[]): Promise<string[]>
   /** Deletes clients with everything they ever got. @throws DomainError `client_not_found` */
   delete(tenant: string, clientIds: string[]): Promise<void>
 }
 
-/** What a client is to be, and the secret that came with it. */
+/** A client to declare, and the secret that came with it. */
 export type CheckedDeclaration = DeclaredSecret
 
 export interface DeclaredClient {
@@ -104,14 +105,14 @@ export interface DeclaredClient {
   clientId: string
   /** Only when one was generated now. */
   clientSecret?: string
-  /** Whether it has another secret than before, or none any more. */
+  /** Whether its secret was changed or removed. */
   secretChanged: boolean
 }
 
 interface Dependencies extends Pick<Platform, 'database' | 'clock' | 'sealer' | 'fetch'> {
   changes: Changes
   audit: Audit
-  /** The engine's own judgement of metadata; throws what it dislikes. */
+  /** Has the engine validate metadata. @throws DomainError `client_invalid` */
   check(tenant: string, metadata: ClientMetadata): Promise<void>
 }
 
@@ -130,7 +131,7 @@ export function createClients(deps: Dependencies): Clients {
     muchChanged: cache.clear,
   })
 
-  // What no client can be called is not looked for: Postgres refuses U+0000, and long names would fill the cache.
+  // Impossible ids are not looked up: Postgres refuses U+0000, and long names would fill the cache.
   const find: Clients['find'] = async (tenant, clientId) =>
     isClientId(clientId)
       ? cache.get(key(tenant, clientId), () => store.find(tenant, clientId))
@@ -141,7 +142,7 @@ export function createClients(deps: Dependencies): Clients {
     throw new DomainError('client_not_found', { detail: { client_id: clientId } })
   }
 
-  /** Most clients name no sector, and are not looked up for it. */
+  /** Most clients name no sector and need no look-up. */
   const lacksSectorDocument = async (tenant: string, wanted: ClientMetadata) =>
     wanted.sector_identifier_uri !== undefined &&
     needsSectorDocument(
@@ -166,7 +167,7 @@ export function createClients(deps: Dependencies): Clients {
     return parsed
   }
 
-  /** To write the others, too, would lock them: whoever redeems a code of theirs would wait for the end of an apply. */
+  /** Writing all would also lock unchanged clients: redeeming their codes would wait for the end of an apply. */
   async function notAsDeclared(
     tenant: string,
     declarations: CheckedDeclaration[],
@@ -317,7 +318,7 @@ function parse(declaration: unknown): CheckedDeclaration {
   return { metadata: parsed.data, ...(typeof secret === 'string' ? { secret } : {}) }
 }
 
-/** As it comes back from a column of JSON. */
+/** Metadata as it is read back from a JSON column. */
 const asStored = (metadata: ClientMetadata): unknown => JSON.parse(JSON.stringify(metadata))
 
 function withoutSecret(declaration: unknown) {

@@ -15,7 +15,7 @@ export const fapiCodeTtl = 60
  * |-------------------------------------------|---------|------------------------------------------------------------|
  * | confidential clients alone                | 3, 6    | `private_key_jwt`, `tls_client_auth` or self-signed        |
  * | sender-constrained access tokens          | 4, 5    | `dpop_bound_…` or `tls_client_certificate_bound_…`         |
- * | the issuer is the audience, as a text     | 8       | forced; client-assertion.ts                                |
+ * | the issuer is the audience, as a string   | 8       | forced; client-assertion.ts                                |
  * | refresh tokens do not rotate              | 9       | forced                                                     |
  * | a code lives a minute                     | 11      | forced; lifetimes.ts                                       |
  *
@@ -30,8 +30,8 @@ export const fapiCodeTtl = 60
  * | PS256, ES256, EdDSA                       | 1       | every `…_signing_alg` and `…_signed_response_alg`; what the |
  * |                                           |         | client signs, too                                          |
  *
- * What holds for every client is not repeated: `response_type=code`, `iss` in every answer, 303, codes used once,
- * `request_uri` for a minute, RSA of 2048 bits, the rules of clocks.
+ * Requirements that hold for every client are not repeated: `response_type=code`, `iss` in every answer, 303, codes
+ * used once, `request_uri` for a minute, RSA of 2048 bits, the rules of clocks.
  */
 export const fapiForced = {
   require_pushed_authorization_requests: true,

@@ -1,6 +1,6 @@
 const loopbackHosts = new Set(['localhost', '127.0.0.1', '[::1]'])
 const longest = 2048
-/** RFC 3986 §2: what parsers drop (tab, line feed) or rewrite (backslash, other scripts) is no part of a URI. */
+/** RFC 3986 §2. Without characters that parsers drop (tab, line feed) or rewrite (backslash, other scripts). */
 const uriCharacters = /^[\w\-.~:/?#[\]@!$&'()*+,;=%]+$/
 const userInformation = /^[^/?#]*\/\/[^/?#]*@/
 
@@ -28,7 +28,7 @@ export function redirectUriFault(uri: string, type: 'web' | 'native'): string | 
   if (uri.includes('#')) return `must not have a fragment, it is ${JSON.stringify(uri)}`
   if (uri.includes('*')) return `must not have a wildcard, it is ${JSON.stringify(uri)}`
   if (userInformation.test(uri)) return userInformationFault(uri)
-  // "https:host" and "https:///host" are read as "https://host" by browsers, and by nobody else.
+  // Browsers read "https:host" and "https:///host" as "https://host"; nothing else does.
   if (isWeb(parsed) && !/^https?:\/\/[^/]/.test(uri)) {
     return `must be written as https://host/path, it is ${JSON.stringify(uri)}`
   }
@@ -48,9 +48,9 @@ export function redirectUriFault(uri: string, type: 'web' | 'native'): string | 
 }
 
 /**
- * Whether an answer may go to an address: to a registered one, character by character. A native client may have any port
- * where the host is loopback, as RFC 8252 §7.3 and OAuth 2.1 §2.3.1 want, and there `http://127.0.0.1` and
- * `http://127.0.0.1/` are one (RFC 3986 §6.2.3, K-03).
+ * Whether an answer may go to an address: it must equal a registered one, character by character. A native client may
+ * use any port on loopback, as RFC 8252 §7.3 and OAuth 2.1 §2.3.1 demand; there `http://127.0.0.1` and
+ * `http://127.0.0.1/` are equal (RFC 3986 §6.2.3, K-03).
  */
 export function redirectUriAllowed(
   uri: string,
@@ -71,8 +71,8 @@ function withoutLoopbackPort(uri: string): string | undefined {
 }
 
 /**
- * Who gets what goes to an address: its host; of a private-use scheme the scheme with its colon, as the app that opens it
- * gets it whatever host stands behind it (RFC 8252 §7.1), and `bank.example:` is not the host of that name.
+ * The receiver of what goes to an address: its host. For a private-use scheme it is the scheme with its colon: the app
+ * of that scheme gets it, whatever host follows (RFC 8252 §7.1). `bank.example:` is not the host of that name.
  */
 export function receiverOf(uri: string): string {
   const parsed = URL.parse(uri)
@@ -80,7 +80,7 @@ export function receiverOf(uri: string): string {
   return isWeb(parsed) ? parsed.host : parsed.protocol
 }
 
-/** The name of the host that gets what goes to an address; undefined where it is no host. */
+/** The host name of an http(s) address; undefined for other schemes. */
 export function hostnameOf(uri: string): string | undefined {
   const parsed = URL.parse(uri)
   return parsed && isWeb(parsed) ? parsed.hostname : undefined
@@ -89,8 +89,8 @@ export function hostnameOf(uri: string): string | undefined {
 const isWeb = ({ protocol }: URL) => protocol === 'https:' || protocol === 'http:'
 
 /**
- * What is wrong with an address of a client's that people will be shown, or that is fetched, or undefined. User
- * information in it makes one host look like another, or is a password that everybody is shown (RFC 9110 §4.2.4).
+ * What is wrong with an address that people are shown, or that is fetched, or undefined. User information in it makes
+ * one host look like another, or is a password that everybody sees (RFC 9110 §4.2.4).
  */
 export function webUriFault(uri: string): string | undefined {
   const parsed = URL.parse(uri)
@@ -103,7 +103,7 @@ export function webUriFault(uri: string): string | undefined {
   return sound ? undefined : `must be an https URL, it is ${JSON.stringify(uri.slice(0, 100))}`
 }
 
-/** The same address without its user information, which no request sends; without any it stays as it is written. */
+/** An address without user information, which no request sends; unchanged if it has none. */
 export function withoutUserInformation(uri: string): string {
   const parsed = URL.parse(uri)
   if (!parsed || !hasUserInformation(parsed, uri)) return uri
@@ -113,7 +113,7 @@ export function withoutUserInformation(uri: string): string {
 const hasUserInformation = ({ username, password }: URL, uri: string): boolean =>
   username !== '' || password !== '' || userInformation.test(uri)
 
-/** It may be a password, and what is refused is logged. */
+/** Leaves the user information out: it may be a password, and the message is logged. */
 const userInformationFault = (uri: string): string => {
   const rest = withoutUserInformation(uri).slice(0, 100)
   return `must not have user information, and it is ${JSON.stringify(rest)} with some`

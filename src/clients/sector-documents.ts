@@ -2,21 +2,22 @@ import { FetchError } from '../outgoing/fault.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 import { type ClientMetadata, cibaGrant, deviceCodeGrant } from './client.ts'
 
-/** The members that a sector document speaks of: while they stay as they are, it is not asked again. */
+/** The members that a sector document is about: while they do not change, it is not fetched again. */
 type SectorMembers = Partial<
   Pick<ClientMetadata, 'sector_identifier_uri' | 'redirect_uris' | 'jwks_uri' | 'grant_types'>
 >
 
-/** Documents of sectors that were got for one piece of work; each is got once. */
+/** Sector documents for one operation, each fetched once. */
 export interface SectorDocuments {
-  /** What keeps a client from the sector that it names, or undefined (OpenID Connect Registration §5). */
+  /** Why a client is not in the sector that it names; undefined if it is (OpenID Connect Registration §5). */
   faultOf(client: SectorMembers): Promise<string | undefined>
 }
 
 /**
- * A client belongs to the sector of another host only if that host says so: else anybody could get the same names of
- * people as the clients there (OpenID Connect Core §8.1). Its document at `sector_identifier_uri` must be answered with
- * 200 and be a JSON list of texts that has every redirect URI, and for the device flow the `jwks_uri`.
+ * A client belongs to the sector of another host only if that host says so. Otherwise anybody could get the same
+ * pairwise subjects as the clients there (OpenID Connect Core §8.1). The document at `sector_identifier_uri` must be
+ * answered with 200 and be a JSON list of strings with every redirect URI, and for the device flow and CIBA the
+ * `jwks_uri`.
  */
 export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
   const known = new Map<string, Promise<string[] | string>>()
@@ -50,8 +51,8 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
 }
 
 /**
- * What a stranger is told of a fault of a client: nothing of what this server met at an address of their choice, which
- * would have it look up names and knock at doors for them (security class C11).
+ * Removes from a fault what this server met at the address, for self-registered clients: it must not reveal names and
+ * open ports to strangers who choose the address (security class C11).
  */
 export const withoutAnswer = (fault: string): string =>
   fault.replace(/(: (?:could not be fetched|must be answered with 200))[:,].*$/s, '$1')
@@ -64,7 +65,7 @@ function vouchedFor({ redirect_uris = [], jwks_uri, grant_types = [] }: SectorMe
   ]
 }
 
-/** Whether what a sector document speaks of is other than before. @param before metadata as stored, if any */
+/** Whether the document must be fetched, as its members changed. @param before stored metadata, if any */
 export function needsSectorDocument(wanted: SectorMembers, before: unknown): boolean {
   if (wanted.sector_identifier_uri === undefined) return false
   const known = (before ?? {}) as SectorMembers

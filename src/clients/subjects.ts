@@ -3,11 +3,11 @@ import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import type { ClientMetadata } from './client.ts'
 import { receiverOf } from './redirect-uri.ts'
 
-/** What a person is called at a client: the `sub` of tokens (OpenID Connect Core §8). */
+/** The `sub` of a person at a client (OpenID Connect Core §8). */
 export interface Subjects {
-  /** The account's id, or for a pairwise client another one, which nobody can link to those at other sectors. */
+  /** The account's id; for a pairwise client a pseudonym, which nobody can link to those of other sectors. */
   of(tenant: string, client: SubjectMembers, accountId: string): Promise<string>
-  /** The account behind a subject; undefined for what is none of ours. */
+  /** The account of a subject; undefined for one that is not ours. */
   accountBehind(tenant: string, client: SubjectMembers, sub: string): Promise<string | undefined>
 }
 
@@ -17,9 +17,9 @@ export type SubjectMembers = Pick<
 >
 
 /**
- * The host that a client's subjects belong to (OpenID Connect Core §8.1), or its private-use scheme: clients of one sector
- * call a person the same. A redirect URI counts where answers go there; else anybody could name that of somebody else, and
- * what is shown to be theirs are the keys (OpenID CIBA Core §4).
+ * The sector of a client (OpenID Connect Core §8.1): a host, or a private-use scheme. Clients of one sector get the
+ * same `sub` for a person. A redirect URI counts only if answers go there, as anybody could name another's; without
+ * one, the client proves only its keys, so `jwks_uri` counts (OpenID CIBA Core §4).
  */
 export function sectorOf(client: Omit<SubjectMembers, 'subject_type'>): string {
   const { sector_identifier_uri: uri, jwks_uri: keys, redirect_uris: answered } = client
@@ -27,13 +27,13 @@ export function sectorOf(client: Omit<SubjectMembers, 'subject_type'>): string {
   return receiverOf(uri ?? first ?? keys ?? '')
 }
 
-/** As accounts have them: 16 bytes, of which six bits are always the same. */
+/** The form of account ids: 16 bytes, of which six bits are fixed. */
 const uuid = /^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-[\da-f]{12}$/
 const pairwise = /^[\w-]{22}$/
 
 /**
- * A pairwise subject is the account's UUID as one block of AES-256, under a key of the tenant's salt and the sector:
- * unique, the same each time, meaningless without the salt, and the server can turn it back without a table.
+ * A pairwise subject is the account's UUID encrypted as one block of AES-256, under a key derived from the tenant's
+ * salt and the sector. It is unique and stable, meaningless without the salt, and can be decrypted without a table.
  */
 export function createSubjects({ sharedSecrets }: { sharedSecrets: SharedSecrets }): Subjects {
   const salts = new Map<string, Buffer>()

@@ -13,20 +13,20 @@ export interface Denial {
   kind: DenialKind
   subject: string
   /**
-   * Whether nothing may be issued under the subject ever again, so that a token is denied whenever it says it was
-   * issued: the clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
+   * Whether nothing may ever be issued under the subject again. Then every token is denied, whatever its `iat`: the
+   * clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
    */
   forGood?: boolean
-  /** Milliseconds from now on that are denied, too: nodes that have not heard yet still issue. */
+  /** Extends the denial by these milliseconds: nodes that have not heard of it yet still issue. */
   unheardFor?: number
-  /** The resource servers that have such tokens; absent where that is not known. None for what no API is told. */
+  /** The resource servers that have such tokens; absent where these are not known, empty where no API is told. */
   audiences?: readonly string[] | undefined
 }
 
-/** Milliseconds that a node may take a disabled client for an enabled one, or issue what it has not heard is void. */
+/** Milliseconds after a change within which a node may not know of it, and may still issue tokens. */
 export const unheardFor = 1000
 
-/** Of all that a client got up to now, and that it still gets of nodes that have not heard. */
+/** Denies what a client got up to now, and what nodes that have not heard of it still issue. */
 export const denialOfClient = (clientId: string): Denial => ({
   kind: 'client',
   subject: clientId,
@@ -35,7 +35,7 @@ export const denialOfClient = (clientId: string): Denial => ({
 
 /** What this node knows of the denials that concern an audience. */
 export interface KnownDenials {
-  /** Milliseconds since the epoch: whatever was revoked, and answered, up to then is known. */
+  /** Milliseconds since the epoch: every revocation that was answered by then is known. */
   asOf: number
   /** The number of the entry that came to this node last. */
   arrived: number
@@ -43,21 +43,21 @@ export interface KnownDenials {
 }
 
 /**
- * Access tokens that are void before they expire. The entry is in Postgres before the request that asked for it is
- * answered (architecture §7), and lives as long as the longest token it can touch. Every node keeps the live ones in
- * memory: complete from its start on, refreshed by notification and by a poll.
+ * Access tokens that are void before they expire. An entry is in Postgres before the request that caused it is answered
+ * (architecture §7), and lives as long as the longest token that it can match. Every node keeps all live entries in
+ * memory from its start on, refreshed by notification and by a poll.
  */
 export interface Denials {
   /** Denies every token issued up to now that one of these names. */
   add(tenant: string, denials: Denial[]): Promise<void>
   /**
-   * Whether any of these denies a token; asks memory alone.
+   * Whether any of these denials is in force for a token. Reads memory alone.
    * @param issuedAt the token's `iat`, in seconds
    * @throws DomainError `deny_list_stale` when the list is too old to tell
    */
   anyDenies(tenant: string, denials: Denial[], issuedAt: number): boolean
   /**
-   * What concerns an audience, for whoever keeps a copy; asks memory alone.
+   * The entries that concern an audience, for APIs that keep a copy. Reads memory alone.
    * @throws DomainError `deny_list_stale` as above
    */
   known(tenant: string, audience: string, since?: Since): KnownDenials
@@ -66,18 +66,18 @@ export interface Denials {
   /** The number of the entry that came to this node last. */
   arrived(): number
   /**
-   * Up to when tokens must be issued to be denied by one, in milliseconds since the epoch; undefined where it denies
-   * none, or all. Asks Postgres: this node may not have heard of it yet.
+   * Up to which `iat` tokens are denied, in milliseconds since the epoch; undefined where none are, or all are for
+   * good. Asks Postgres: this node may not have heard of the denial yet.
    */
   deniedUntil(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>): Promise<number | undefined>
-  /** Asks Postgres what is new; the list then is as new as this call. */
+  /** Reads new entries from Postgres; the list is then as new as this call. */
   refresh(): Promise<void>
-  /** Calls back with the tenants of which this node has learned something new. @returns what ends that */
+  /** Calls back with the tenants that have new entries. @returns ends that */
   onChange(heard: (tenants: ReadonlySet<string>) => void): () => void
   /** Loads the list, then keeps it fresh until `stop`. */
   start(): Promise<void>
   stop(): void
-  /** Removes entries no living token can meet, a batch at a time; returns how many. */
+  /** Deletes entries that no live token can match, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -96,7 +96,7 @@ export const DenialsTable = table('denials', {
   index: { expires: ['expires_at'], created: ['created_at'] },
 })
 
-/** The longest an access token may live, in seconds, the engine's tolerance, and how far clocks may be apart. */
+/** Seconds: the longest access token lifetime, the engine's clock tolerance, and how far clocks may be apart. */
 export const longestToken = 900 + 15 + 300
 const channel = 'keyturn_denials'
 
@@ -114,7 +114,7 @@ export const overlap = 20_000
  */
 const rereadEvery = 60_000
 const notReread = 'deny-list not read again'
-/** Entries of one statement, when all are read. */
+/** Page size, in entries, when all are read. */
 const mostRead = 10_000
 
 /** An entry as Postgres writes it: tenant, kind, subject, and when in milliseconds; null is never, or not known. */
@@ -148,16 +148,16 @@ export function createDenials({
   pageSize = mostRead,
 }: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
   poll: Poll
-  /** Seconds after which a list that could not be refreshed tells nothing any more. */
+  /** Most seconds since the last refresh; an older list throws `deny_list_stale`. */
   maxStaleness: number
   pageSize?: number
 }): Denials {
   const list = createDenyList(overlap)
   const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
-  /** Tenants of which something new has come and was not told yet: the list must be as new as they are told. */
+  /** Tenants with new entries that listeners were not told of yet: they are told once the list is as new. */
   const news = new Set<string>()
   let refreshed: Moment | undefined
-  /** When the whole of it was read last, by the server's clock. */
+  /** When all entries were last read, by `clock`. */
   let reread = -Infinity
   let reading: Promise<void> | undefined
   /** The answer of the last poll: the next one is the same, as a rule, and need not be parsed. */
@@ -169,7 +169,7 @@ export function createDenials({
   metrics.gauge('keyturn_denylist_entries', () => [[{}, list.size()]])
   metrics.gauge('keyturn_denylist_age_seconds', () => [[{}, age() / 1000]])
 
-  /** @returns milliseconds since the epoch; what was written before then was looked for already */
+  /** @returns milliseconds since the epoch; entries written before then have been read already */
   const lookedFor = () => (refreshed === undefined ? 0 : refreshed.at - overlap)
 
   const question: Question = {
@@ -194,8 +194,8 @@ export function createDenials({
   }
 
   /**
-   * Takes its own time, and a connection of the pool, of a server that takes writes: a long list holds up no poll. It is
-   * read page by page: a client that goes may leave a hundred thousand entries.
+   * Reads all entries by a pool connection to a server that takes writes, so that a long list delays no poll. Reads
+   * page by page: a client that is removed may leave a hundred thousand entries.
    */
   async function readAll(): Promise<void> {
     const now = clock.now()
@@ -212,7 +212,8 @@ export function createDenials({
       for (const { entry } of page) found.push(entry)
       if (page.length < pageSize) break
     }
-    // Whoever was told of the list meanwhile has it up to now; and what the poll has let go meanwhile must not come back.
+    // Late entries are dated by the end of the read: listeners may have been told the list up to then. Entries that
+    // expired during the read must not come back.
     const end = clock.now()
     const living = found.filter(([, , , , , expiresAt]) => expiresAt > end)
     put(
@@ -240,7 +241,7 @@ export function createDenials({
 
   function putOwn(entries: DenyListEntry[]): void {
     for (const tenant of list.put(entries)) news.add(tenant)
-    // Where there is no notification, whoever listens must not wait for the poll.
+    // Without notifications, listeners would wait for the next poll.
     if (leave && listeners.size > 0 && news.size > 0) {
       refresh().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
     }
@@ -311,7 +312,8 @@ export function createDenials({
     async add(tenant, denials) {
       if (denials.length === 0) return
       const unit = database.current()
-      // Just before COMMIT: a poll of another node must not look behind an entry that is written long before it shows.
+      // Just before COMMIT: an entry that is written long before it becomes visible would escape the poll of other
+      // nodes.
       for (const some of chunksOf(denials)) {
         if (unit?.isOpen()) unit.beforeCommit(() => write(tenant, some))
         else await write(tenant, some)

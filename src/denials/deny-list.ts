@@ -13,24 +13,24 @@ export interface DenyListEntry {
    * that was much later.
    */
   createdAt: number
-  /** The resource servers whose tokens it can meet; absent where that is not known. */
+  /** The resource servers whose tokens it can match; absent where these are not known. */
   audiences?: readonly string[] | undefined
 }
 
-/** Which entries somebody who has some already wants. */
+/** Selects the entries that a copy of the list lacks. */
 export interface Since {
   /** Written after then, in milliseconds since the epoch. */
   writtenAfter?: number
-  /** Come after the one with this number. */
+  /** Arrived after the entry with this number. */
   arrivedAfter?: number
 }
 
 /** The live denials of every tenant, in memory: what introspection asks instead of the database. */
 export interface DenyList {
   /**
-   * @param late what is new and was written before then is dated when it came: who has what was written up to now is to
-   *   hear of it, too
-   * @returns the tenants of which something is new
+   * @param late new entries that were written before `before` are dated `cameAt`: copies that were made meanwhile must
+   *   get them, too
+   * @returns the tenants with new entries
    */
   put(entries: DenyListEntry[], late?: { before: number; cameAt: number }): Set<string>
   /** @param issuedAt the token's `iat`, in seconds */
@@ -39,7 +39,7 @@ export interface DenyList {
   concerning(tenant: string, audience: string, since: Since): DenyListEntry[]
   /** The number of the entry that came last. */
   arrived(): number
-  /** Forgets what no living token can meet. @param now milliseconds since the epoch */
+  /** Drops expired entries. @param now milliseconds since the epoch */
   expire(now: number): void
   /** How many there are. */
   size(): number
@@ -50,10 +50,12 @@ interface Kept extends DenyListEntry {
   arrival: number
 }
 
-/** @param overlap milliseconds that an entry may come after it was written */
+/** @param overlap most milliseconds between writing an entry and its arrival */
 export function createDenyList(overlap: number): DenyList {
   const entries = new Map<string, Kept>()
-  /** By tenant, in the order in which they came; one that changed is in it again, and its earlier place is void. */
+  /**
+   * By tenant, in the order of arrival. A changed entry is appended again, which voids its earlier place (`isCurrent`).
+   */
   const arrivals = new Map<string, Kept[]>()
   let arrival = 0
   const keyOf = (tenant: string, { kind, subject }: Pick<Denial, 'kind' | 'subject'>) =>
@@ -93,7 +95,7 @@ export function createDenyList(overlap: number): DenyList {
       const ofTenant = arrivals.get(tenant) ?? []
       for (let at = ofTenant.length - 1; at >= 0; at--) {
         const entry = ofTenant[at] as Kept
-        // Nothing comes later than this after it was written: what is further down is older still.
+        // No entry arrives later than this after it was written: all earlier arrivals are older still.
         if (entry.arrival <= arrivedAfter || entry.createdAt + overlap < writtenAfter) break
         const concerns = entry.audiences === undefined || entry.audiences.includes(audience)
         if (concerns && entry.createdAt > writtenAfter && isCurrent(entry)) found.push(entry)
@@ -118,7 +120,7 @@ export function createDenyList(overlap: number): DenyList {
   }
 }
 
-/** Each at its own latest: a second denial of what is denied for good must last as long as the first would. */
+/** Takes the later of each time: a second denial must not shorten one that is for good. */
 function merge(known: DenyListEntry, entry: DenyListEntry): DenyListEntry {
   const isKnown = known.audiences !== undefined && entry.audiences !== undefined
   return {

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Reads a body to its end, and puts it back for whoever reads it next: by `iterator`, as everybody does here. One that
- * does not come to its end is put back with its fault.
- * @param length as announced, which the parser of HTTP holds the sender to
- * @returns undefined when it did not come to its end
+ * Reads a body to its end, and puts it back for the next reader, which uses `iterator` as all readers here do. If the
+ * body does not end properly, the next reader gets its error.
+ * @param length as announced, which the HTTP parser enforces
+ * @returns undefined when the body did not end properly
  */
 export async function readBody(
   request: IncomingMessage,
@@ -19,7 +19,7 @@ export async function readBody(
 
 async function arrived(request: IncomingMessage): Promise<Buffer | Error> {
   const gone = new Error('the sender has gone')
-  // Nothing more is emitted.
+  // No more events follow.
   if (request.destroyed) return gone
   const { promise, resolve } = Promise.withResolvers<Buffer | Error>()
   const chunks: Buffer[] = []
@@ -30,7 +30,7 @@ async function arrived(request: IncomingMessage): Promise<Buffer | Error> {
   return promise
 }
 
-/** A stream that has ended says that it cannot be read, and readers look elsewhere then. */
+/** An ended stream says that it is not readable, and readers then look elsewhere: so override that. */
 function putBack(request: IncomingMessage, body: Buffer | Error): void {
   Object.defineProperty(request, 'readable', { value: true, configurable: true })
   request.iterator = async function* again() {

@@ -36,7 +36,7 @@ export function plainClientCredentials(
 
       const { clientId } = client
       const iat = clock.seconds()
-      // Dated first: whoever disables the client later reckons with it.
+      // The token is dated before this check: disabling the client later denies tokens of that date.
       await assertStillEnabled(context, clientId)
       const expiresIn = config.accessTokenTtl
       const token = await signedJwt(key, 'at+jwt', {

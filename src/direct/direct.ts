@@ -1,6 +1,6 @@
 /**
- * The hot requests in their plainest form, answered ahead of the engine's stack. Only success is answered here: whatever
- * is not plain, or would be refused, goes to the stack as it came, before anything was changed
+ * The hot requests in their plainest form, answered ahead of the engine's stack. Only success is answered here: any
+ * other request goes to the stack unchanged, before anything was written
  * ([ADR 0026](../../docs/adr/0026-plain-requests-are-answered-ahead-of-the-engine.md)).
  */
 import { randomUUID } from 'node:crypto'
@@ -21,14 +21,14 @@ import { credentialsIn, type Parameters, parametersIn } from './parameters.ts'
 
 const failed = new WeakMap<IncomingMessage, Error>()
 
-/** Has the stack tell what went wrong ahead of it: it would wait for the same a second time. */
+/** Makes the stack report an error that was met here, in place of waiting for the same a second time. */
 export const notAskedTwice: Middleware = (ctx, next) => {
   const met = failed.get(ctx.req)
   if (met) throw met
   return next()
 }
 
-/** A plain request of a client that has authenticated. */
+/** A plain request of an authenticated client. */
 export interface PlainRequest {
   /** Each came once, is not empty, and is visible ASCII. */
   parameters: Parameters
@@ -39,30 +39,28 @@ export interface PlainRequest {
 
 /** Answers one kind of plain request. */
 export interface PlainHandler {
-  /** The parameters that it looks at; a request with another one, but for those that authenticate, is not plain. */
+  /** The parameters that it accepts. Any other, except client credentials, makes a request not plain. */
   parameters: readonly string[]
   /**
-   * Makes the body of the answer (200, JSON). Undefined hands the request over: only while nothing has been changed. An
-   * error is told by the stack.
+   * Makes the body of the answer (200, JSON). Returns undefined to hand the request over, only while nothing was
+   * written. The stack reports errors.
    */
   answer(request: PlainRequest): Promise<object | undefined>
 }
 
-/** Who answers plain requests. */
+/** The handlers of plain requests. */
 export interface PlainHandlers {
   introspection: PlainHandler
   /** By `grant_type`. */
   token: Readonly<Record<string, PlainHandler>>
-  /** By an access token; what it returns is as of `PlainHandler`. */
+  /** By an access token; the result is as in `PlainHandler`. */
   userinfo(token: string): Promise<object | undefined>
 }
 
 type Sender = Presenter & { ip: string }
 type Work = (sender: Sender) => Promise<object | undefined>
 
-/**
- * @returns takes a request, or leaves it alone (false). One that is taken is answered, or handed over as it came.
- */
+/** @returns takes a request, or leaves it alone (false); one that it takes is answered, or handed over unchanged */
 export function createDirect(
   context: IssuerContext,
   { clients, handlers }: { clients: SecretClients; handlers: PlainHandlers },
@@ -90,7 +88,7 @@ export function createDirect(
   ): Promise<object | undefined> {
     const body = await readBody(request, length)
     if (!body) return undefined
-    // What may end in a signature is refused while nobody can know that the key is still good.
+    // Answers may be signed, and stale keys must not sign.
     signing.assertFresh()
     const parameters = parametersIn(body)
     if (!parameters) return undefined
@@ -101,7 +99,7 @@ export function createDirect(
     return caller && handler.answer({ parameters, caller, issuedTo: sender })
   }
 
-  /** What makes the answer; undefined when the head says that a request is not plain. */
+  /** The work that makes the answer; undefined if the headers show that the request is not plain. */
   function workOf(request: IncomingMessage): Work | undefined {
     if (request.url === routes.userinfo) {
       const token = plainBearer(request)
@@ -121,7 +119,7 @@ export function createDirect(
     const sender = { ip, ...present({ userAgent }) }
     const answer = await withOrigin({ requestId: id, ...sender }, () => work(sender))
     if (!answer) return false
-    // Traces read it.
+    // Traces read this header.
     if (currentTracer()) response.setHeader('Request-Id', id)
     send(response, [...(headers.get(request.url ?? '') ?? []), 'Request-Id', id], answer)
     const { method = '', url: path = '' } = request
@@ -134,7 +132,7 @@ export function createDirect(
     if (!work) return false
     void attempt(request, response, work)
       .catch((error: Error) => {
-        // What the engine refuses, it refuses again.
+        // The engine will refuse it again, with its own answer.
         if (!isRefusal(error)) failed.set(request, error)
         return response.headersSent
       })
@@ -143,7 +141,7 @@ export function createDirect(
   }
 }
 
-/** No plain request is as long; the engine takes more. */
+/** Longer than any plain request; the engine accepts more. */
 const mostBytes = 32_768
 
 const authenticating = ['client_id', 'client_secret']
@@ -159,7 +157,7 @@ function known(handler: PlainHandler) {
   }
 }
 
-/** The headers of the stack's answer, as names and values in turn. */
+/** The headers of the stack's answer, as alternating names and values. */
 function headersOf(isHttps: boolean, exposed: string[]): string[] {
   return Object.entries({
     ...securityHeadersOf({ isHttps }),

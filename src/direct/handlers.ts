@@ -11,7 +11,7 @@ import { plainClientCredentials } from './client-credentials.ts'
 import type { PlainHandler, PlainHandlers } from './direct.ts'
 import { plainIntrospection } from './introspection.ts'
 
-/** What answers plain requests, of one issuer and with one set of keys. */
+/** The parts of the plain handlers, for one issuer and one set of keys. */
 export interface PlainParts {
   keys: KeySet
   access: ResourceAccess
@@ -21,13 +21,13 @@ export interface PlainParts {
   userinfo: PlainUserinfo
 }
 
-/** Who answers the plain requests of one issuer. */
+/** The plain handlers of one issuer. */
 export function createPlainHandlers(
   context: IssuerContext,
   { keys, access, structured, tokens, opaque, userinfo }: PlainParts,
 ): PlainHandlers {
   const introspection = plainIntrospection(context, structured, opaque, access)
-  // A signature that another process makes may hang, and is waited for once: not here and then in the stack.
+  // Signing in another process may hang: wait for it once, in the stack, and not here as well.
   if (context.signing.token) return { introspection, userinfo, token: {} }
   return {
     introspection,

@@ -5,11 +5,11 @@ import { introspectionJwt } from '../oidc/structured-endpoints.ts'
 const form = /^application\/x-www-form-urlencoded(?:; ?charset=utf-8)?$/i
 const number = /^\d{1,9}$/
 
-/** What asks for more than the plain thing, or speaks for somebody in another way. */
+/** Headers of requests that are not plain: other encodings, proofs, or other ways to authenticate. */
 const special = [
   'transfer-encoding',
   'content-encoding',
-  // Browser apps, whose origin is the engine's to judge (P-044).
+  // Browser apps: the engine judges their origin (P-044).
   'origin',
   'dpop',
   'oauth-client-attestation',
@@ -18,7 +18,7 @@ const special = [
 
 const bearer = /^Bearer ([\w\-.~+/]+=*)$/i
 
-/** Whether a head asks for nothing but the plain thing. */
+/** Whether the headers and the connection are those of a plain request. */
 function isPlain(request: IncomingMessage): boolean {
   const { headers } = request
   if (special.some((name) => headers[name] !== undefined)) return false
@@ -39,9 +39,9 @@ export function plainBearer(request: IncomingMessage): string | undefined {
 }
 
 /**
- * Whether a request with a form may be plain, as far as its head tells. What is not is the stack's from the start.
+ * The length of the body, if the headers are those of a plain form request; all others go to the stack at once.
  * @param most bytes of a body
- * @returns how long its body is, in bytes; undefined when it is not
+ * @returns bytes; undefined when the request is not plain
  */
 export function plainLength(request: IncomingMessage, most: number): number | undefined {
   const { method, headers } = request

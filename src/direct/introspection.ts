@@ -5,7 +5,7 @@ import { introspectionOf } from '../oidc/structured-endpoints.ts'
 import type { StructuredTokens } from '../oidc/structured-tokens.ts'
 import type { PlainHandler } from './direct.ts'
 
-/** Introspection (RFC 7662) of an access token that is active, by who may know. */
+/** Introspection (RFC 7662) of an active access token, for callers that may introspect it. */
 export function plainIntrospection(
   { issuer }: IssuerContext,
   structured: StructuredTokens,
@@ -16,7 +16,7 @@ export function plainIntrospection(
     parameters: ['token', 'token_type_hint'],
     async answer({ parameters: { token }, caller: { client, metadata } }) {
       if (token === undefined) return undefined
-      // It wants to be asked for in another way.
+      // Such a client must ask for the JWT form.
       if (metadata.introspection_encrypted_response_alg !== undefined) return undefined
       if (!structured.looksLikeOne(token)) return opaque(token, client.clientId)
       const found = await structured.find(token)

@@ -2,20 +2,20 @@ import { parse } from 'node:querystring'
 
 export type Parameters = Readonly<Record<string, string>>
 
-/** The secret of a client, and the way in which it came. */
+/** The secret of a client, and how it was sent. */
 export interface Credentials {
   method: 'client_secret_basic' | 'client_secret_post'
   clientId: string
   secret: string
 }
 
-/** Of RFC 6749 Appendix A: more than this has no parameter that is right. */
+/** RFC 6749 Appendix A: no valid parameter has other characters. */
 const visible = /^[\x20-\x7E]+$/
 const ascii = /^[\x21-\x7E]+$/
 
 /**
- * The parameters of a form, as the engine parses it; undefined unless each came once, with a value, in plain ASCII.
- * Empty pairs count for `limitParameters`, which plain requests do not have.
+ * The parameters of a form, parsed as by the engine. Undefined unless each came once, with a value, in plain ASCII.
+ * Empty pairs are not plain, as `limitParameters` counts them.
  */
 export function parametersIn(body: Buffer): Parameters | undefined {
   const text = body.toString('latin1')
@@ -31,7 +31,7 @@ export function parametersIn(body: Buffer): Parameters | undefined {
 const basic = /^Basic ([A-Za-z\d+/]+={0,2})$/i
 
 /**
- * What authenticates a client, where that is a secret and nothing else (RFC 6749 §2.3.1).
+ * The credentials of a client, if it uses a secret and nothing else (RFC 6749 §2.3.1).
  * @param authorization the header
  */
 export function credentialsIn(
@@ -53,7 +53,7 @@ export function credentialsIn(
   return { method: 'client_secret_basic', clientId, secret: shown }
 }
 
-/** RFC 6749 Appendix B; undefined for what is empty, no such encoding, or not visible ASCII before or after. */
+/** Decodes by RFC 6749 Appendix B; undefined if empty, malformed, or not visible ASCII before or after. */
 function formDecoded(text: string): string | undefined {
   if (!visible.test(text)) return undefined
   if (!/[%+]/.test(text)) return text

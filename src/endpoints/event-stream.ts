@@ -2,23 +2,23 @@ import type { Context } from 'koa'
 import { DomainError } from '../errors.ts'
 import { waits } from '../http/admission.ts'
 
-/** Server-sent events (WHATWG HTML §9.2), as one answer. */
+/** An answer of server-sent events (WHATWG HTML §9.2). */
 export interface EventStream {
-  /** Whether what was sent has left this process. */
+  /** Whether the sent events have left this process. */
   isReady(): boolean
-  /** The answer begins with the first. @param data one line */
+  /** Sends an event; the first one begins the answer. @param data one line */
   send(event: string, id: string, data: string): void
   end(): void
-  /** Calls back when it is over, whoever ended it. */
+  /** Calls back when the stream has ended, whoever ended it. */
   onEnd(ended: () => void): void
 }
 
-/** Seconds after which a reader that lost the connection is to come again, less by chance. */
+/** Milliseconds after which a reader reconnects, plus up to as many at random. */
 const retry = 1000
 
 /**
- * @param until milliseconds after which it ends
- * @param closed called when it is over
+ * @param until milliseconds after which the stream ends
+ * @param closed called when it has ended
  */
 export function sendEvents(
   ctx: Context,
@@ -34,7 +34,7 @@ export function sendEvents(
     clearTimeout(timer)
     for (const ended of ends) ended()
   }
-  // A reader that left while it was still checked: `close` has been, and comes no second time.
+  // If the reader left during the checks, `close` was emitted already and will not come again.
   if (res.closed || res.destroyed) finish()
   else res.once('close', finish)
 
@@ -42,7 +42,7 @@ export function sendEvents(
     ctx.respond = false
     ctx.status = 200
     ctx.set('Content-Type', 'text/event-stream')
-    // Proxies must neither keep it nor wait for more.
+    // Proxies must neither store nor buffer it.
     ctx.set('Cache-Control', 'no-store')
     ctx.set('X-Accel-Buffering', 'no')
     res.flushHeaders()
@@ -65,13 +65,13 @@ export function sendEvents(
   }
 }
 
-/** Places for streams that stay open. */
+/** Limits the open streams of each client. */
 export interface OpenStreams {
-  /** @throws DomainError `too_many_requests` when this one has as many as it may */
+  /** @throws DomainError `too_many_requests` when this client has too many */
   take(whose: string): { leave(): void }
 }
 
-/** @param most of each */
+/** @param most streams of each client */
 export function createOpenStreams(most: number): OpenStreams {
   const open = new Map<string, number>()
   return {

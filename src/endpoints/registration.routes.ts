@@ -21,7 +21,7 @@ export function registrationRoutes(context: IssuerContext): Middleware {
   const router = new Router()
   const at = `${routes.registration}/:id`
 
-  // Apps in browsers register themselves, too; there are no cookies that anything here would look at.
+  // Browser apps register themselves, too; any origin is safe, as cookies are ignored here.
   const openToAll: Middleware = async (ctx, next) => {
     ctx.set('Access-Control-Allow-Origin', '*')
     ctx.set('Access-Control-Expose-Headers', 'WWW-Authenticate, Request-Id, Retry-After')
@@ -36,7 +36,7 @@ export function registrationRoutes(context: IssuerContext): Middleware {
       await next()
     } catch (error) {
       if (isDomainError(error, 'registration_token_invalid')) {
-        // RFC 6750 §3: no error code for whoever sent no token.
+        // RFC 6750 §3: no error code if no token was sent.
         const had = callerOf(ctx).token !== undefined
         ctx.set('WWW-Authenticate', had ? 'Bearer error="invalid_token"' : 'Bearer')
       }
@@ -80,9 +80,9 @@ export function registrationRoutes(context: IssuerContext): Middleware {
 }
 
 /**
- * What a client says of itself.
+ * Reads client metadata.
  * @param limit bytes
- * @throws DomainError `body_too_large`; `client_metadata_invalid` for what is no JSON object
+ * @throws DomainError `body_too_large`; `client_metadata_invalid` for anything but a JSON object
  */
 async function readMetadata(ctx: Context, limit: number): Promise<Record<string, unknown>> {
   const refuse = (came: string) =>
@@ -91,7 +91,7 @@ async function readMetadata(ctx: Context, limit: number): Promise<Record<string,
       detail: { expected: 'a JSON object', received: came },
     })
   if (!ctx.is('application/json')) throw refuse('the content type is another')
-  // Postgres keeps neither U+0000 nor half a surrogate pair in a text.
+  // Replaces what Postgres cannot store in a text: U+0000 and lone surrogates.
   const text = (await readText(ctx, limit)).replaceAll('\\u0000', '\\uFFFD')
   let value: unknown
   try {
@@ -108,7 +108,7 @@ async function readMetadata(ctx: Context, limit: number): Promise<Record<string,
   return value as Record<string, unknown>
 }
 
-/** A token that is not one of ours to look at is as good as a wrong one; none is none (security class C16). */
+/** A malformed Authorization header counts as a wrong token; only a missing one counts as none (security class C16). */
 function callerOf(ctx: Context): Caller {
   const header = ctx.get('authorization')
   const [, token = ''] = /^Bearer +([\w.~+/=-]{1,500})$/i.exec(header) ?? []

@@ -21,7 +21,7 @@ export const revocationsMethods = {
   [revocationsStreamPath]: ['GET'],
 }
 
-/** What discovery says of it. */
+/** The endpoints of the feed in discovery. */
 export function revocationsMetadata(issuer: string): Record<string, string> {
   return {
     revocation_feed_endpoint: issuer + revocationsPath,
@@ -39,16 +39,16 @@ const mostStreams = 100
 const openStreams = createOpenStreams(mostStreams)
 
 const compress = { br: promisify(brotliCompress), gzip: promisify(gzip) }
-/** Quick rather than small: it is made for a second. */
+/** Fast rather than small, as a document is reused for a second only. */
 const options = {
   br: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
   gzip: { level: 5 },
 }
-/** Bytes; what is smaller fits a packet or two. */
+/** Bytes; smaller documents fit a packet or two. */
 const worthCompressing = 1400
 const compressed = new WeakMap<RevocationDocument, Map<string, Promise<Buffer>>>()
 
-/** The bytes of a document in a coding, made once. */
+/** A document in a content coding, compressed once. */
 function coded(document: RevocationDocument, coding: 'br' | 'gzip'): Promise<Buffer> {
   const codings = compressed.get(document) ?? new Map<string, Promise<Buffer>>()
   compressed.set(document, codings)
@@ -72,7 +72,7 @@ function coded(document: RevocationDocument, coding: 'br' | 'gzip'): Promise<Buf
 export function revocationRoutes(parts: ApiParts): Middleware {
   const { context, structured } = parts
   const { tenant, limiter, resources, clients, clock } = context
-  // Those who verify its tokens offline learn here that the tenant was disabled, and its tokens are void.
+  // APIs that verify its tokens offline learn here that the tenant was disabled, so that denial must not lock them out.
   const despite = 'tenant'
   const checkToken = createTokenCheck(parts, {
     endpoint: 'revocations',
@@ -88,7 +88,7 @@ export function revocationRoutes(parts: ApiParts): Middleware {
     throw new DomainError('scope_insufficient', { detail: { expected: revocationsScope } })
   }
 
-  /** The resource server that a caller speaks for. */
+  /** The resource server of an audience, if the caller may introspect for it. */
   async function spokenFor(clientId: string, audience: string): Promise<ResourceServer> {
     const own = await resources.introspectedBy(tenant, clientId)
     const server = own.find(({ identifier }) => identifier === audience)
@@ -112,7 +112,7 @@ export function revocationRoutes(parts: ApiParts): Middleware {
     const isLarge = document.jws.length >= worthCompressing
     const accepted = isLarge && ctx.acceptsEncodings('br', 'gzip', 'identity')
     const coding = accepted === 'br' || accepted === 'gzip' ? accepted : undefined
-    // A strong validator is of the bytes as they are sent (RFC 9110 §8.8.3).
+    // A strong validator belongs to the bytes as sent (RFC 9110 §8.8.3).
     const etag = coding ? document.etag.replace(/"$/, `-${coding}"`) : document.etag
     ctx.set('ETag', etag)
     if (isNamed(ctx.get('if-none-match'), etag)) {
@@ -158,7 +158,7 @@ export function revocationRoutes(parts: ApiParts): Middleware {
       [revocationsStreamPath]: answerStream,
     }[ctx.path]
     if (!answer) return next()
-    // Programs alone come here.
+    // Only programs call these paths.
     ctx.headers.accept = 'application/json'
     try {
       await answer(ctx)

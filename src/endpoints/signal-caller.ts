@@ -3,13 +3,13 @@ import { DomainError } from '../errors.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import type { SignalStream } from '../signals/stream.ts'
 
-/** A request of a receiver whose access token was checked. */
+/** A request of a receiver with a verified access token. */
 export interface SignalCall {
   ctx: Context
   clientId: string
 }
 
-/** A token outlives what a resource server says of its client. @throws DomainError `audience_foreign` */
+/** Checks the receiver again, as its token may be older than a change. @throws DomainError `audience_foreign` */
 export async function assertReceiver(
   { tenant, signals }: IssuerContext,
   clientId: string,
@@ -21,7 +21,7 @@ export async function assertReceiver(
 }
 
 /**
- * The stream of a receiver. Whoever names another one learns nothing of it.
+ * The stream of a receiver; another receiver's stream is answered like a missing one.
  * @throws DomainError `not_found`
  */
 export async function streamOf(

@@ -9,13 +9,13 @@ import type { SignalStream } from '../signals/stream.ts'
 import { createOpenStreams } from './event-stream.ts'
 import { assertReceiver, type SignalCall, streamOf } from './signal-caller.ts'
 
-/** Milliseconds that a poll waits for an event, and between two looks; polls of one client at a node. */
+/** Milliseconds that a poll waits for an event, and between two looks. */
 const longestPoll = 20_000
 const lookEvery = 500
 const openPolls = createOpenStreams(10)
-/** Event tokens of one answer. */
+/** Most event tokens in one answer. */
 const mostAtOnce = 100
-/** Refused event tokens that the log tells of, of all in one request; characters of each description. */
+/** Most refused event tokens of one request that are logged, and characters of each description. */
 const mostTold = 5
 const longestTold = 200
 
@@ -71,7 +71,7 @@ export function createSignalPoll(context: IssuerContext) {
   }
 
   return async (call: SignalCall, id: string) => {
-    // Taken also by a poll that does not wait: the event tokens of its answer are signed first.
+    // Even for a poll that does not wait: signing the event tokens takes time.
     const place = openPolls.take(JSON.stringify([tenant, call.clientId]))
     try {
       return await pollOf(call, id)

@@ -69,7 +69,7 @@ export function signalRoutes(parts: ApiParts): Middleware {
     return { ctx, clientId }
   }
 
-  /** SSF 1.0 §8.1.1; the authorization of pushes is never shown. */
+  /** A stream's configuration (SSF 1.0 §8.1.1), without the authorization of pushes. */
   async function shown(stream: SignalStream) {
     const { delivery } = stream
     const audience = await signals.audienceOf(tenant, stream.clientId)
@@ -98,7 +98,9 @@ export function signalRoutes(parts: ApiParts): Middleware {
   const body = (ctx: Context) => readJson(ctx, config.bodyLimit)
   const idIn = (ctx: Context) => checked(named, readQuery(ctx)).stream_id
 
-  /** What is ours to say may be sent back as it was, and not otherwise (SSF 1.0 §8.1.1.3). */
+  /**
+   * Refuses changed values of transmitter-supplied members, which may only be sent back unchanged (SSF 1.0 §8.1.1.3).
+   */
   function assertOurs(sent: Record<string, unknown>, ours: Record<string, unknown>): void {
     const names = [
       'iss',
@@ -178,7 +180,7 @@ export function signalRoutes(parts: ApiParts): Middleware {
   async function answer(ctx: Context): Promise<void> {
     const { manage, read } = signalScopes
     const [, pollId] = pollPattern.test(ctx.path) ? (/([^/]+)$/.exec(ctx.path) ?? []) : []
-    // Whoever manages streams may read what they are, but no event (CAEP Interop 1.0 §2.7.2).
+    // The manage scope may read configurations, but no events (CAEP Interop 1.0 §2.7.2).
     const accepted =
       pollId !== undefined ? [read] : ctx.method === 'GET' ? [read, manage] : [manage]
     const call = await callerIn(ctx, ...accepted)
@@ -203,7 +205,7 @@ export function signalRoutes(parts: ApiParts): Middleware {
       await next()
       return
     }
-    // Programs alone come here.
+    // Only programs call these paths.
     ctx.headers.accept = 'application/json'
     try {
       await answer(ctx)

@@ -1,4 +1,4 @@
-/** Programs by the mark they leave, the more particular first: nearly all of them claim to be the others, too. */
+/** Browsers by their mark in `User-Agent`, the most specific first: nearly all of them claim to be the others, too. */
 const programs: Array<[RegExp, string]> = [
   [/Edg\//, 'Edge'],
   [/OPR\//, 'Opera'],
@@ -35,13 +35,13 @@ const english: DeviceWords = {
   on: (program, system) => `${program} on ${system}`,
 }
 
-/** A name for a device that its owner recognises, from what its program says of itself; never more than a hint. */
+/** A device name for its owner to recognise, from `User-Agent`. Only a hint: the client chooses that header. */
 export function deviceLabel(userAgent: string | undefined, words: DeviceWords = english): string {
   const known = knownDevice(userAgent, words)
   return known ?? (userAgent?.split(/[\s/]/, 1)[0]?.slice(0, 40) || words.unknown)
 }
 
-/** The same, where its words are ours alone: undefined for a program that we do not know. */
+/** Like `deviceLabel`, but in our own words alone; undefined for an unknown program. */
 export function knownDevice(
   userAgent: string | undefined,
   words: DeviceWords = english,

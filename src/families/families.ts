@@ -28,24 +28,24 @@ import type { ServedTime } from './served-time.ts'
 export interface Families {
   /** A new refresh token of a family; its hash is what `start` and `rotate` take. */
   newToken(familyId: string): string
-  /** A refresh token of a family that lives, consumed or not. */
+  /** Finds a refresh token of a live family, consumed or not. */
   find(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
-  /** The same, with token and family locked until the transaction ends (architecture §6). */
+  /** Like `find`, with token and family locked until the transaction ends (architecture §6). */
   findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
-  /** The family that a token of ours names, whatever became of it. */
+  /** The id of the family that a token of ours carries, whatever became of the family. */
   namedBy(token: string): string | undefined
-  /** The living family that a token of ours names although its row was purged long ago. */
+  /** The live family of a token of ours whose row was purged long ago. */
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
   /**
-   * Starts a family with its first token; the oldest one past the limit ends, when this is committed.
-   * @returns false when its client was disabled meanwhile, and nothing was written
+   * Starts a family with its first token. Past `mostFamilies`, the oldest family ends once this is committed.
+   * @returns false when the client was disabled meanwhile, and nothing was written
    */
   start(family: Family, token: NewToken, about?: Told): Promise<boolean>
-  /** Tells of tokens without a family, by the same rule. */
+  /** Records the events of tokens without a family, under the same condition as `start`. */
   tell(tenant: string, clientId: string | undefined, about: Told): Promise<boolean>
   /**
-   * Replaces a token by its successor: consumed and inserted in one statement, so that a crash leaves both or neither.
-   * @param answer sealed, for the replay window
+   * Consumes a token and inserts its successor in one statement, so that a crash leaves both or neither.
+   * @param answer the sealed answer, for the replay window
    * @returns false when the token was consumed already or the family has ended
    */
   rotate(
@@ -55,23 +55,22 @@ export interface Families {
     answer: string | undefined,
   ): Promise<boolean>
   /**
-   * A token that is kept was used: it expires later. Within the transaction that holds its family.
+   * Extends the life of a token that was used without rotation. Called in the transaction that holds its family.
    * @param expiresAt milliseconds since the epoch
    */
   prolong(tenant: string, hash: string, expiresAt: number): Promise<void>
   /**
-   * Whether a token that was consumed may have its answer again: of its window only the time counts in which it could
-   * have been asked for.
+   * Whether a consumed token may have its answer again. Outages do not count towards the window (ADR 0008).
    * @param window seconds; 0 disables replay
-   * @throws DomainError `overloaded`: it may have been in time when it was sent, as this process stood still;
-   *   `deny_list_stale`: the clock is not known
+   * @throws DomainError `overloaded`: the request may have come in time, but this process stood still;
+   *   `deny_list_stale`: the clock is not verified
    */
   mayReplay(consumed: Consumption, window: number): Promise<boolean>
   /** Counts that a holder of the previous token got its answer again. */
   replayed(tenant: string, familyId: string, hash: string, presenter: Presenter): Promise<void>
   /**
-   * Ends a family whose token was used again: the verdict goes into its time line and the audit. Of many who notice
-   * at the same moment one does; undefined for the others.
+   * Ends a family whose token was reused, with the verdict in its time line and in the audit.
+   * @returns the verdict to one of several concurrent callers; undefined to the others
    */
   endForReuse(
     tenant: string,
@@ -85,15 +84,15 @@ export interface Families {
     reason: FamilyEnd,
     detail?: Record<string, unknown>,
   ): Promise<void>
-  /** Ends the families that live only as long as a session, or those of one client in it. */
+  /** Ends the families bound to a session, or those of one client among them. */
   endWithSession(tenant: string, uid: string, clientId?: string): Promise<void>
-  /** Where accounts' living families come from that do not end with a session: each client and session once. */
+  /** Where live families of accounts come from that outlive their session: each client and session once. */
   outlivingSessions(tenant: string, accountIds: string[]): Promise<FamilyOrigin[]>
   /**
-   * Ends every family that lives and fits, a batch at a time: without a transaction around it, each batch is one of its
-   * own, for as many as a client may have.
-   * @param deniedBy what denies the access tokens of all of them, in place of a denial for each. It is written with every
-   *   batch, as whoever refreshes holds a family until then; none where the caller's own does it
+   * Ends every live family that matches, in batches. Outside a transaction each batch is one of its own, as a client
+   * may have more families than one transaction can end.
+   * @param deniedBy what denies the access tokens of all of them, in place of a denial for each family. Written with
+   *   every batch: until its family ends, a refresh still issues tokens. Empty where the caller denies them itself.
    * @returns whether there were any
    */
   endAll(
@@ -102,26 +101,28 @@ export interface Families {
     reason: FamilyEnd,
     deniedBy?: Denial[],
   ): Promise<boolean>
-  /** Deletes what clients that are disabled ever had, a batch at a time. */
+  /** Deletes all families of clients for which no new ones can start, in batches. */
   forget(tenant: string, clientIds: string[]): Promise<void>
   list(tenant: string, filter: FamilyFilter): Promise<FamilyView[]>
-  /** How many have not ended. */
+  /** Counts the families that have neither ended nor expired. */
   count(tenant: string): Promise<Count>
   /** The time line of a family, the oldest step first. */
   steps(tenant: string, familyId: string): Promise<FamilyStep[]>
   /**
-   * Forgets answers whose window is over, and history that is older than it is kept; ends what a disabled client still
-   * has. @returns how many rows were deleted
+   * Deletes answers whose window is over and history past its retention, and ends what disabled clients still have.
+   * @returns how many rows were deleted or lost their answer
    */
   sweep(): Promise<number>
 }
 
-/** What is told of tokens, in the statement that they begin with. */
+/** What to record in the statement that starts tokens. */
 export interface Told {
   /** When they were allowed, in seconds since the epoch. */
   allowedAt?: number | undefined
   events?: AuditEvent[]
-  /** Whether the statement fails (`isNothingWritten`) where it would write nothing: for a COMMIT that goes with it. */
+  /**
+   * Whether writing nothing is an error (`isNothingWritten`): needed where a COMMIT is sent along with the statement.
+   */
   orFail?: boolean
 }
 
@@ -158,13 +159,13 @@ export function createFamilies(
   const views = createFamilyViews(deps)
   const retention = createFamilyRetention(deps)
 
-  /** One for each, for the resource servers that its tokens can be for, as far as that is known. */
+  /** One denial for each family, limited to the resource servers of its tokens where these are known. */
   async function denialsOf(tenant: string, ids: string[]): Promise<Denial[]> {
     const audiences = await store.audiences(tenant, ids)
     return ids.map((subject) => ({ kind: 'family', subject, audiences: audiences.get(subject) }))
   }
 
-  /** @returns those that lived until now */
+  /** @returns the ids of those that were live */
   async function end(
     tenant: string,
     ids: string[],
@@ -180,7 +181,7 @@ export function createFamilies(
     })
   }
 
-  /** @param mayEnd what is looked at and held in the transaction of each batch */
+  /** @param mayEnd called in the transaction of each batch, where it may lock rows; false skips the batch */
   async function endAll(
     tenant: string,
     which: FamilyOwner,
@@ -199,12 +200,12 @@ export function createFamilies(
   }
 
   /**
-   * Families that start at the same moment do not see each other. Whoever comes so near to the limit looks again after
-   * the commit; the last to commit sees all of them.
+   * Concurrent starts do not see each other's families. A start that comes so near to the limit counts again after its
+   * commit; the last one to commit sees all of them.
    */
   const near = deps.mostFamilies - Math.ceil(deps.mostFamilies / 10)
 
-  /** Ends what an account has at a client past the limit, while the answer to who started one more waits. */
+  /** Ends the families of an account at a client past the limit, before the start that exceeded it is answered. */
   function endBeyond(family: Family): Promise<void> {
     const { tenant } = family
     return database.unit(async (unit) => {
@@ -244,7 +245,7 @@ export function createFamilies(
       if (others < near) return true
       const unit = database.current()
       if (!unit?.isOpen()) await endBeyond(family)
-      // It has started whatever becomes of the others: who starts the next one looks again.
+      // The family has started even if this fails: the next start counts again.
       else {
         unit.afterCommit(() =>
           endBeyond(family).catch((error: Error) =>
@@ -262,11 +263,11 @@ export function createFamilies(
     prolong: store.prolong,
     async mayReplay(consumed, window) {
       if (consumed.answer === undefined) return false
-      // Of a machine that was suspended the clock is behind, and every token in time.
+      // After a suspension the clock is behind, and every token seems in time: throws while the clock is not verified.
       denials.asOf()
       const isInTime = (at: number) => mayReplay(consumed, window, (span) => at - span)
       if (isInTime(clock.now())) return true
-      // It is late, or there was an outage.
+      // Either the request is late, or there was an outage.
       const { back, waitingSince } = await servedTime.look()
       if (mayReplay(consumed, window, back)) return true
       if (waitingSince === undefined || !isInTime(waitingSince)) return false
@@ -317,7 +318,7 @@ export function createFamilies(
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {
-        // Whoever enables it meanwhile has ended these: what it got since is its own.
+        // If the client was enabled meanwhile, these families were ended then, and what it got since must stay.
         await endAll(
           tenant,
           { clientIds: [clientId] },

@@ -2,15 +2,15 @@ import type { Database } from '../storage/database.ts'
 import { inBatches, mySweep, sweepBatch, sweepTable } from '../storage/sweep.ts'
 import { FamiliesTable, RefreshTokensTable } from './family.store.ts'
 
-/** Rows that one statement deletes at most, of those that no other row depends on. */
+/** Most rows that one statement deletes from a table that no other one references. */
 const mostDeleted = 5000
-/** Rows that are looked for at once, to be deleted. */
+/** Most families that are looked up at once for deletion. */
 const mostFound = 10_000
 
-/** What goes of families in the course of time, or with their client. */
+/** Deletion of families and tokens, by age or with their client. */
 export function createFamilyRetention({ database }: { database: Database }) {
   return {
-    /** Disabled clients that still have families: whoever disabled them was stopped half-way. */
+    /** Disabled clients that still have live families: disabling them was interrupted. */
     async disabledOwners(): Promise<Array<{ tenant: string; clientId: string }>> {
       return database.query(
         `select c.tenant_id as tenant, c.client_id as "clientId" from clients c
@@ -32,7 +32,7 @@ export function createFamilyRetention({ database }: { database: Database }) {
 
     /** Deletes families of clients with their tokens, a batch at a time. @returns false when none is left */
     async forgetSome(tenant: string, clientIds: string[]): Promise<boolean> {
-      // Of a hundred thousand many at once, in no order: to find the next few each time takes longer than to delete them.
+      // Looks up many at once, in no order: among 100,000, finding each next batch takes longer than deleting it.
       const found = await database.query<{ id: string }>(
         `select id from families where tenant_id = $1 and client_id = any($2) limit ${mostFound}`,
         [tenant, clientIds],
@@ -52,7 +52,7 @@ export function createFamilyRetention({ database }: { database: Database }) {
       return found.length > 0
     },
 
-    /** Forgets answers that nobody may have again. @param before milliseconds since the epoch */
+    /** Deletes answers whose replay window is over. @param before milliseconds since the epoch */
     forgetAnswers: (before: number) =>
       inBatches(
         database,
@@ -63,7 +63,7 @@ export function createFamilyRetention({ database }: { database: Database }) {
         [new Date(before)],
       ),
 
-    /** Deletes steps and families that have been over for longer than they are kept. */
+    /** Deletes consumed tokens and families that were over by then. @param before milliseconds since the epoch */
     async purge(before: number): Promise<number> {
       const steps = await sweepTable(database, RefreshTokensTable, 'consumed_at < $1', before)
       const families = await sweepTable(

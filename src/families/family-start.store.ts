@@ -5,17 +5,16 @@ import type { Database } from '../storage/database.ts'
 import type { NewToken } from './family.store.ts'
 import type { Family, FamilyEnd } from './family.ts'
 
-/** What comes of a family that starts, or does not. */
+/** The outcome of `start`. */
 export interface Start {
   started: boolean
-  /** The families that its account had at its client before. */
+  /** How many live families its account had at its client before. */
   others: number
 }
 
 /**
- * The client is enabled and stays so until the transaction ends: whoever disables it waits. What was allowed before it
- * was disabled and enabled again is void; a transaction that had to wait for that sees it here, as it holds the row by
- * now.
+ * Selects the client if it is enabled, and keeps it so until the transaction ends: disabling it waits. What was allowed
+ * before the client was disabled and enabled again is void; a transaction that had to wait for its row sees that here.
  */
 const allowed = (client: string, allowedAt: string) => `
   from clients c
@@ -24,8 +23,8 @@ const allowed = (client: string, allowedAt: string) => `
       and d.not_before >= ${allowedAt}) for share of c`
 
 /**
- * One row if `written` has one. If it has none: no row, or the error of `isNothingWritten`, which undoes what went
- * before.
+ * One row if `written` has one. If not: no row or, with `orFail`, the error of `isNothingWritten`, which rolls back
+ * what went before.
  */
 const outcome = (value: string, written: string, orFail: boolean) =>
   orFail
@@ -35,15 +34,15 @@ const outcome = (value: string, written: string, orFail: boolean) =>
 const time = (seconds: number | undefined) =>
   seconds === undefined ? null : new Date(seconds * 1000)
 
-/** How a family starts, and which ones end where there are too many. */
+/** Starts families, and ends those past the limit. */
 export function createFamilyStart({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
 
   return {
     /**
      * @param allowedAt seconds since the epoch
-     * @param events rows of `Audit.rows`, which are written if it starts
-     * @param orFail whether it is an error if it does not
+     * @param events rows of `Audit.rows`, written only if the family starts
+     * @param orFail whether it is an error if the family does not start
      */
     async start(
       family: Family,
@@ -91,7 +90,7 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
       return { started: row !== undefined, others: row?.others ?? 0 }
     },
 
-    /** The same for tokens without a family: whether they may be. */
+    /** The same condition and events for tokens without a family. @returns whether they may be issued */
     async tell(
       tenant: string,
       clientId: string | undefined,
@@ -109,12 +108,14 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Ends the living families of an account at a client past the newest `most`, in one statement; with the resource
-     * servers that their access tokens can be for, where that is known. What is more than a statement writes, and one that
-     * somebody holds, is left to the next start: who starts a family holds its grant and client, and must not wait for another family.
-     * Read by the account first, however few the statistics say that a client has: it may have a million. Whether there
-     * are so many at all is asked first, without sorting them. Each one's token is looked up by its family (`offset 0`
-     * keeps Postgres from turning that round while a table is too new to be known).
+     * Ends the live families of an account at a client past the newest `most`, in one statement. Returns the resource
+     * servers of their access tokens where these are known. Families that somebody holds, and those beyond the rows of
+     * one statement, are left to the next start: who starts a family holds its grant and client, and must not wait for
+     * another family.
+     *
+     * The query reads by account first, whatever the statistics say of the client: it may have a million families. It
+     * counts before it sorts. `offset 0` makes Postgres look up each token by its family, even while it has no
+     * statistics of a new table.
      */
     async endBeyond(
       { tenant, accountId, clientId }: Pick<Family, 'tenant' | 'accountId' | 'clientId'>,

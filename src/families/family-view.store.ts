@@ -31,7 +31,7 @@ export interface FamilyFilter {
   live?: boolean | undefined
   /** Where an earlier page ended. */
   after?: { createdAt: number; id: string } | undefined
-  /** 1000 unless said otherwise. */
+  /** Default 1000. */
   limit?: number | undefined
 }
 

@@ -4,11 +4,11 @@ import { present } from '../present.ts'
 import { alternationSpan, mostInAMinute, unusualIn } from './unusual.ts'
 
 /**
- * Looks for unusual refreshes (unusual.ts says which) in the time lines, in the background, so that a refresh does no
- * work for it. Every process looks; the audit log has each finding once a day per family, however often it was made.
+ * Finds unusual refreshes (unusual.ts says which) in the time lines, in the background, so that a refresh does no work
+ * for it. Several nodes may look: the audit log has each finding once a day per family.
  */
 export interface FamilyWatch {
-  /** Looks at what came since the last time. */
+  /** Looks at the refreshes since the last call. */
   look(): Promise<void>
 }
 

@@ -83,11 +83,11 @@ export interface FamilyOrigin {
   sessionUid?: string
 }
 
-/** Whose families are meant. */
+/** Selects families by owner. */
 export interface FamilyOwner {
   accountIds?: string[] | undefined
   clientIds?: string[] | undefined
-  /** Leaves those that were allowed in this session. */
+  /** Leaves out the families that were allowed in this session. */
   exceptSession?: string | undefined
 }
 
@@ -118,9 +118,9 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * The token and its family stay as they are until the transaction ends; who comes second waits here. With what a
-     * refresh needs besides, in the one statement: who revokes a grant or disables an account ends the family, too, and
-     * so waits for it.
+     * Like `find`, but locks the token and its family until the transaction ends; a second caller waits here. Also
+     * reads the grant and the account: revoking the one or disabling the other ends the family, and so waits for this
+     * lock.
      */
     async findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined> {
       const row = await select<HeldRow>(tenant, hash, held)
@@ -180,7 +180,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       )
     },
 
-    /** Ends families that live; which ones did. */
+    /** Ends the live ones among these families. @returns the ids of those it ended */
     async end(
       tenant: string,
       ids: string[],
@@ -200,7 +200,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
-    /** The resource servers that the access tokens of families can be for; families of which that is not known are left out. */
+    /** The resource servers of the access tokens, by family; without families whose resource servers are not known. */
     async audiences(tenant: string, ids: string[]): Promise<Map<string, string[]>> {
       const rows = await database.query<{ family_id: string; resource: string | string[] }>(
         `select family_id, payload->'resource' as resource from refresh_tokens
@@ -210,7 +210,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return new Map(rows.map(({ family_id, resource }) => [family_id, [resource].flat()]))
     },
 
-    /** The families that end with a session, or with what one client got in it, locked. */
+    /** Locks the families that end with a session, or those of one client among them. @returns their ids */
     async boundToSession(tenant: string, uid: string, clientId?: string): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families
@@ -222,7 +222,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
-    /** Where the living families of accounts come from that do not end with a session. */
+    /** Where live families of accounts come from that outlive their session. */
     async outlivingSessions(tenant: string, accountIds: string[]): Promise<FamilyOrigin[]> {
       const rows = await database.query<{
         account_id: string
@@ -257,7 +257,7 @@ export function createFamilyStore({ database, clock }: { database: Database; clo
       return rows.map(({ id }) => id)
     },
 
-    /** Locks those that have not ended, one after the other, so that two who end some never wait in a circle. */
+    /** Locks those that have not ended in the order of their ids, so that concurrent callers cannot deadlock. */
     async lock(tenant: string, ids: string[]): Promise<string[]> {
       const rows = await database.query<{ id: string }>(
         `select id from families where tenant_id = $1 and id = any($2) and ended_at is null

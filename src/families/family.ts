@@ -38,8 +38,8 @@ export type FamilyEnd =
   | 'grant_revoked'
 
 /**
- * The family that a code or a device code starts. It follows from the handle, so that whoever presents the code a
- * second time names what the first time issued (RFC 6749 §4.1.2), also where no refresh token was.
+ * The id of the family that a code or a device code starts. It derives from the handle: presenting the code a second
+ * time names what the first time issued (RFC 6749 §4.1.2), even without a refresh token.
  */
 export function familyStartedBy(handleHash: string): string {
   return derivedId('family', handleHash)
@@ -49,11 +49,11 @@ export function familyStartedBy(handleHash: string): string {
 export interface StoredRefreshToken {
   familyId: string
   payload: Record<string, unknown>
-  /** How it was used; absent while it lives. */
+  /** How it was consumed; absent while it is live. */
   consumed?: Consumption
-  /** The grant that its family hangs from, while that lives; read only where the family is locked. */
+  /** The grant of its family, unless revoked; read only by `findLocked`. */
   grant?: Grant
-  /** Whose it is, whether it may act or not; likewise. */
+  /** The account of its family, even a disabled one; read only by `findLocked`. */
   account?: Account
 }
 
@@ -61,7 +61,7 @@ export interface StoredRefreshToken {
 export interface Consumption {
   at: number
   by: Presenter
-  /** The sealed answer its holder may have again, while there is one. */
+  /** The sealed answer that its holder may have again; absent once deleted. */
   answer?: string
   successorConsumedAt?: number
   successorExpiresAt?: number
@@ -69,13 +69,13 @@ export interface Consumption {
 
 /** One refresh token in the time line of a family; times in milliseconds since the epoch. */
 export interface FamilyStep {
-  /** A prefix of the token's hash: enough to follow, nothing to present. */
+  /** A prefix of the token's hash: it identifies the token and cannot be presented. */
   token: string
   parent?: string
   issuedAt: number
   expiresAt: number
   consumedAt?: number
-  /** Who was given it. */
+  /** To whom it was issued. */
   issuedTo: Presenter
   replays: number
   replayedAt?: number
@@ -86,7 +86,7 @@ export interface FamilyView extends Family {
   createdAt: number
   /** When a token of it was last issued. */
   lastUsedAt: number
-  /** When its living token expires, should it not be used. */
+  /** When its current token expires if it is not used. */
   idleExpiresAt: number
   device: string
   endedAt?: number

@@ -2,12 +2,12 @@ import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 
 /**
- * Refresh tokens: 256 random bits, as every handle, then the family, then a MAC over both. Only the first part is secret.
- * The rest lets a token be recognised as one of a family long after its row was purged, so that reuse is always caught
- * and tables stay bounded all the same.
+ * Refresh tokens: 256 random bits, as in every handle, then the family id, then a MAC over both. Only the first part is
+ * secret. The rest identifies the family long after the row of the token was purged: reuse is always caught, although
+ * tables stay bounded.
  *
- * `<43 characters><22 characters: family><22 characters: MAC>.e30`, base64url. The ending means nothing (`{}`):
- * keycloak-js takes no token that has no JSON there, as it expects a JWT. Those that were issued without it stay good.
+ * `<43 characters><22 characters: family><22 characters: MAC>.e30`, base64url. The ending (`{}`) means nothing:
+ * keycloak-js expects a JWT and refuses a token without JSON there. Tokens that were issued without it stay valid.
  */
 const [handleLength, familyLength, macLength] = [43, 22, 22]
 const form = new RegExp(`^[\\w-]{${handleLength + familyLength + macLength}}(\\.e30)?$`)

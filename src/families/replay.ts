@@ -5,9 +5,9 @@ import type { TimeBack } from './served-time.ts'
 export interface ReplayableAnswer {
   /** The token response (RFC 6749 §5.1). */
   body: Record<string, unknown>
-  /** What was asked for; only the same question gets the same access token. */
+  /** What the request asked for; only an equal request gets the same access token. */
   asked: { scope?: unknown; resource?: unknown; jkt?: unknown; 'x5t#S256'?: unknown }
-  /** When the access token in it expires, in milliseconds. */
+  /** When the access token in it expires, in milliseconds since the epoch. */
   expiresAt: number
 }
 
@@ -23,7 +23,7 @@ export function openAnswer(presented: string, sealed: string): ReplayableAnswer 
   return JSON.parse(openUnder(presented, info, sealed)) as ReplayableAnswer
 }
 
-/** Seconds that the previous token still counts after its successor was used: two tabs of one browser. */
+/** Seconds that the previous token may be replayed after its successor was used: two tabs of a browser may share it. */
 const tabGrace = 5
 
 /**
@@ -49,8 +49,8 @@ export interface Presenter {
 }
 
 /**
- * Whether a token that came too late looks like the same device racing itself or like somebody else. Either way the
- * family ends; operators want to know what they are looking at.
+ * Whether a reused token looks like the same device racing itself or like somebody else. The family ends either way;
+ * the verdict is for operators.
  * @param elapsed milliseconds since the token was consumed, when that is known
  */
 export function verdictOn(
@@ -66,5 +66,5 @@ export function verdictOn(
   return same && soon ? 'race' : 'attack'
 }
 
-/** Milliseconds after which nobody's retry is on its way any more. */
+/** Milliseconds after which a late token can no longer be a retry. */
 const longestRace = 10 * 60 * 1000

@@ -3,18 +3,18 @@ import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, table } from '../storage/table.ts'
 
-/** The time in which requests could be answered, by any process: replay windows count no other (ADR 0008). */
+/** The time during which any process could answer requests. Replay windows count only that (ADR 0008). */
 export interface ServedTime {
-  /** Notes that this process is there and Postgres takes writes. To be called again and again. */
+  /** Notes that this process runs and Postgres takes writes. Must be called periodically. */
   note(): Promise<void>
-  /** Reads it. */
+  /** Reads the served time up to now. */
   look(): Promise<Look>
-  /** Forgets what no window reaches back to; returns how much. */
+  /** Deletes periods that no window reaches back to. @returns how many */
   sweep(): Promise<number>
 }
 
 export interface Look {
-  /** Tells how long ago something was, outages left out. */
+  /** Converts a span of time into the moment when it began, outages left out. */
   back: TimeBack
   /**
    * Since when what is answered now may have waited, in milliseconds since the epoch: this process stood still, or could
@@ -23,10 +23,7 @@ export interface Look {
   waitingSince?: number | undefined
 }
 
-/**
- * The moment before now up to which there is as much time as this, in milliseconds since the epoch.
- * @param span milliseconds
- */
+/** The moment since which this much time was served, in milliseconds since the epoch. @param span milliseconds */
 export type TimeBack = (span: number) => number
 
 /** Milliseconds since the epoch. */
@@ -40,13 +37,16 @@ export const ServedPeriodsTable = table('served_periods', {
   columns: { id: column.text, since: column.time, until: column.time },
 })
 
-/** Milliseconds without a note that are no outage; more than twice the pause between two notes (upkeep.ts). */
+/** Longest gap between two notes that is no outage, in milliseconds: more than twice their interval (upkeep.ts). */
 const unnoticed = 5000
 
-/** Milliseconds. A window that an outage has interrupted for longer is over. */
+/** Milliseconds that periods are kept. A window that a longer outage interrupts is over. */
 const kept = 24 * 3600 * 1000
 
-/** What no period covers, the latest first; before the first one nothing is known. @param periods in any order, also overlapping */
+/**
+ * The gaps between periods, latest first; time before the first period is no gap.
+ * @param periods in any order, may overlap
+ */
 export function outagesIn(periods: readonly Period[]): Period[] {
   const outages: Period[] = []
   let end = Infinity
@@ -71,17 +71,17 @@ export function timeBack(now: number, outages: readonly Period[]): TimeBack {
   }
 }
 
-/** What is left of a time that nobody noted, where refreshes were answered in it. */
+/** A gap between periods, with the refreshes that were answered in it. */
 interface Answered extends Period {
-  /** The last of those that may belong to what was noted before. */
+  /** The last refresh so near to its start that the earlier period may explain it. */
   last: Date | null
-  /** The first of the others. */
+  /** The first later refresh. */
   first: Date | null
 }
 
 /**
- * Notes may be missing although requests are answered: by a release that makes none, by a process that has not come to
- * it. A refresh shows it: one in the middle, that there was no outage; one near an end, that it was shorter.
+ * Notes may be missing although requests were answered: an older release writes none, and a process may be late with
+ * one. Refreshes show it: one in the middle proves that there was no outage, one near an end that it was shorter.
  */
 function shortened({ since, until, last, first }: Answered): Period[] {
   if (first && first.getTime() < until - unnoticed) return []
@@ -91,9 +91,9 @@ function shortened({ since, until, last, first }: Answered): Period[] {
 
 interface OwnPeriod extends Period {
   id: string
-  /** The end of the one before. */
+  /** The end of the previous period of this process. */
   before?: number | undefined
-  /** Of the clock, when it began. */
+  /** `clock.steps` when it began. */
   steps: number
 }
 
@@ -106,13 +106,13 @@ export function createServedTime({
   monotonic?: () => number
 }): ServedTime {
   let own: OwnPeriod | undefined
-  /** When that began or was noted, by the clock that never jumps. */
+  /** When `own` began or was last noted, by `monotonic`. */
   let seenAt = -Infinity
 
-  /** The period of this process that goes on, or a new one. */
+  /** Extends the period of this process, or begins a new one after a standstill. */
   function current(): OwnPeriod {
     const until = clock.now()
-    // Where the machine was suspended, so was its monotonic clock; the other one jumps when it follows Postgres again.
+    // A suspension also stops the monotonic clock; `clock` jumps when it follows Postgres again.
     const goesOn =
       own !== undefined &&
       monotonic() - seenAt <= unnoticed &&
@@ -122,7 +122,7 @@ export function createServedTime({
     return { id: randomUUID(), since: until, until, before: own?.until, steps }
   }
 
-  /** @returns those of them that were outages */
+  /** Removes or shortens the gaps in which refreshes were answered. */
   async function confirmed(outages: readonly Period[]): Promise<Period[]> {
     if (outages.length === 0) return []
     const answered = await database.query<{ last: Date | null; first: Date | null }>(
@@ -162,7 +162,7 @@ export function createServedTime({
         since: since.getTime(),
         until: until.getTime(),
       }))
-      // Who asks is served.
+      // A process that asks is serving.
       const now = current()
       if (now.id !== own?.id) {
         own = now

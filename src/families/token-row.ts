@@ -16,7 +16,7 @@ export interface TokenRow {
   successor_expires_at: Date | null
 }
 
-/** One whose family is locked: with what a refresh needs besides, so that one statement is enough. */
+/** A token whose family is locked, with the account and grant that a refresh needs, so that one statement is enough. */
 export type HeldRow = TokenRow & AccountRow & (GrantRow | { grant_id: null })
 
 export const held = {
@@ -48,7 +48,6 @@ export function toStored(row: TokenRow): StoredRefreshToken {
   return stored
 }
 
-/** Who, as far as it is known. */
 export function presenter(ip: string | null, userAgent: string | null): Presenter {
   return present({ ip, userAgent })
 }

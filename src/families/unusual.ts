@@ -2,8 +2,8 @@ import { networkOf } from '../attempts/network.ts'
 import type { Presenter } from './replay.ts'
 
 /**
- * What deserves a look among the refreshes of a family. None of it is refused: a client with a fault does the same as a
- * thief, and whoever presents a token twice ends the family anyway.
+ * Unusual refreshes of a family that deserve a look. None is refused: a faulty client does the same as a thief, and
+ * presenting a token twice ends the family anyway.
  *
  * | finding                     | when                                                                               |
  * |-----------------------------|------------------------------------------------------------------------------------|
@@ -11,9 +11,9 @@ import type { Presenter } from './replay.ts'
  * | family.network_changed      | from a network that no step of the time line came from                             |
  * | family.networks_alternated  | back in a network within 10 minutes of leaving it, both of the same version of IP  |
  *
- * An access token lives for minutes, so a client that works refreshes a few times an hour, with several tabs a few
- * times at once; answers that are given again are no rotations. A device with IPv4 and IPv6 goes to and fro between
- * them. Of a client that authenticates the network is that of its servers, which tells nothing of a person.
+ * An access token lives for minutes, so a working client refreshes a few times an hour, with several tabs a few times
+ * at once; replayed answers are no rotations. A device with IPv4 and IPv6 alternates between them. The network of a
+ * client that authenticates is that of its servers, which says nothing about a person.
  */
 export const findings = [
   'family.refreshed_rapidly',
@@ -25,7 +25,7 @@ export type FamilyFinding = (typeof findings)[number]
 
 export interface Finding {
   type: FamilyFinding
-  /** Whose request it was noticed at. */
+  /** Who made the request that showed it. */
   by: Presenter
   detail: Record<string, unknown>
 }
@@ -40,7 +40,7 @@ export interface Issued extends Presenter {
 export interface Recent {
   /** The addresses of all steps before the recent ones, the last one last. */
   known: readonly string[]
-  /** The oldest first; as far back as networks may alternate. */
+  /** Oldest first; reaches back `alternationSpan` before the last look. */
   recent: readonly Issued[]
   /** Whether the client is public: then who refreshes is the device of a person. */
   isPublic: boolean
@@ -51,7 +51,7 @@ const minute = 60_000
 /** Milliseconds. */
 export const alternationSpan = 10 * minute
 
-/** @param since what is not later was looked at before, in milliseconds since the epoch */
+/** @param since milliseconds since the epoch; steps up to then were examined before */
 export function unusualIn({ known, recent, isPublic }: Recent, since: number): Finding[] {
   const rapid = rapidIn(recent, since)
   const moved = isPublic ? [changeIn(known, recent, since), alternationIn(recent, since)] : []

@@ -1,10 +1,10 @@
 import type { DenialKind } from '../denials/denials.ts'
 import type { DenyListEntry } from '../denials/deny-list.ts'
 
-/** Says what the JWT is for, so that nothing else takes it for a token (RFC 8725 §3.11). */
+/** The `typ` that keeps the JWT from being taken for a token (RFC 8725 §3.11). */
 export const revocationsType = 'revocations+jwt'
 
-/** Seconds after which a document proves nothing any more. */
+/** Seconds that a document is valid. */
 export const documentLife = 30
 
 /**
@@ -41,7 +41,7 @@ export function revokedBy(entries: DenyListEntry[]): Revoked {
     ])
     byClaim.set(claim, list)
   }
-  // Defines members whatever they are called; an assignment would not.
+  // `fromEntries` defines members of any name, such as `__proto__`; assignments would not.
   return Object.fromEntries([...byClaim].map(([claim, list]) => [claim, Object.fromEntries(list)]))
 }
 
@@ -52,7 +52,7 @@ export function cursorAt(asOf: number): string {
   return `1-${asOf.toString(36)}`
 }
 
-/** The time that a cursor names; undefined for what is none of ours. */
+/** The time of a cursor, in milliseconds; undefined for anything else. */
 export function timeOfCursor(cursor: string): number | undefined {
   const [, time] = cursorPattern.exec(cursor) ?? []
   return time === undefined ? undefined : Number.parseInt(time, 36)

@@ -16,16 +16,16 @@ import {
 } from './revocation-document.ts'
 
 /**
- * The part of the deny-list that concerns a resource server, as a signed document: what it needs to refuse, offline,
- * tokens that were revoked (docs/revocation-feed.md).
+ * The part of the deny-list that concerns a resource server, as a signed document, by which it can refuse revoked
+ * tokens offline (docs/revocation-feed.md).
  */
 export interface RevocationFeed {
   /**
-   * What was revoked since a cursor; all of it where there is none, or where it is too old or none of ours.
+   * What was revoked since a cursor; everything if the cursor is absent, too old or not ours.
    * @throws DomainError `deny_list_stale`, `signing_keys_stale`
    */
   document(tenant: string, server: ResourceServer, since?: string): Promise<RevocationDocument>
-  /** The next document of a stream: what came to this node after another one. @throws as above */
+  /** The next document of a stream: what reached this node after the one before. @throws as above */
   after(
     tenant: string,
     server: ResourceServer,
@@ -36,16 +36,16 @@ export interface RevocationFeed {
 export interface RevocationDocument {
   /** Compact JWS. */
   jws: string
-  /** Strong; another one for each document. */
+  /** A strong validator, different for each document. */
   etag: string
   cursor: string
-  /** The number of the entry of this node's list up to which it is complete. */
+  /** The number of the last entry of this node's list that it includes. */
   arrived: number
-  /** Entries. */
+  /** Number of entries. */
   size: number
 }
 
-/** Milliseconds that a document serves all who ask for the same. */
+/** Milliseconds that a document is reused for equal requests. */
 const shared = 1000
 
 export function createRevocationFeed(deps: {
@@ -65,7 +65,7 @@ export function createRevocationFeed(deps: {
   ): Promise<RevocationDocument> {
     const cursor = cursorAt(asOf)
     const now = clock.seconds()
-    // Opaque tokens are signed by nobody, and the algorithm that is declared for them may have no key.
+    // The algorithm declared for opaque tokens is unused and may have no key.
     const alg = access_token_format === 'jwt' ? access_token_signing_alg : 'ES256'
     const jws = await signing.sign(tenant, alg, revocationsType, {
       iss: issuerOf(deps.config.issuer, tenant),
@@ -81,7 +81,7 @@ export function createRevocationFeed(deps: {
     return { jws, etag: `"${digest}"`, cursor, arrived, size: entries.length }
   }
 
-  /** Makes each document once for all who ask for it within a second. */
+  /** Makes each document once for all requests within a second. */
   function once(
     tenant: string,
     server: ResourceServer,
@@ -92,7 +92,7 @@ export function createRevocationFeed(deps: {
     for (const [key, { until }] of documents) if (until <= now) documents.delete(key)
     const { access_token_signing_alg: alg, access_token_format: format } = server
     const isSnapshot = since === undefined
-    // A delta costs little, and is not to wait; a snapshot may be large.
+    // A delta is cheap and must not be late; a snapshot may be large.
     const version = isSnapshot ? 0 : denials.arrived()
     const key = JSON.stringify([tenant, server.identifier, alg, format, since, what, version])
     const known = documents.get(key)
@@ -102,7 +102,7 @@ export function createRevocationFeed(deps: {
     documents.set(key, entry)
     made.then(
       () => {
-        // However long it took, whoever came meanwhile has it, too.
+        // Counted from now: those who waited for it have got it, however long it took.
         entry.until = performance.now() + shared
       },
       () => documents.delete(key),
@@ -114,7 +114,7 @@ export function createRevocationFeed(deps: {
     async document(tenant, server, since) {
       const from = since === undefined ? undefined : timeOfCursor(since)
       if (from === undefined) return once(tenant, server, {}, undefined)
-      // Another node may have given the cursor a moment ago: nobody goes back behind it.
+      // Another node may have given out the cursor a moment ago: catch up with it first.
       if (from > denials.asOf()) await denials.refresh()
       const asOf = denials.asOf()
       if (from > asOf + overlap || from < asOf - longestToken * 1000) {

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
 import type { RevocationDocument, RevocationFeed } from './revocation-feed.ts'
 
-/** Those who want documents at once: every node sends what it learns, as soon as it has learned it. */
+/** Streams of documents: every node sends what it learns as soon as it learns it. */
 export interface RevocationStreams {
   /**
    * Sends a document now, one after each revocation that concerns the audience, and one as a sign of life.
@@ -23,12 +23,12 @@ export interface RevocationStreams {
 }
 
 export interface Reader {
-  /** Whether it took what it was sent; who has not gets it together with what comes later. */
+  /** Whether the last document was taken; if not, the next one will also contain the news since. */
   isReady(): boolean
   receive(document: RevocationDocument): void
-  /** Whether it may go on reading; asked whenever something of its tenant was revoked, and with each sign of life. */
+  /** Whether the reader may go on; asked whenever something of its tenant was revoked, and with each heartbeat. */
   mayRead(): Promise<boolean>
-  /** The last call. */
+  /** Called last. */
   end(): void
 }
 
@@ -37,18 +37,18 @@ interface Stream {
   server: ResourceServer
   reader: Reader
   last: RevocationDocument
-  /** By a clock that never jumps. */
+  /** By `performance.now()`. */
   sentAt: number
   isBusy: boolean
   isBehind: boolean
 }
 
-/** Milliseconds between two signs of life, and between two looks who is due. */
+/** Milliseconds between two heartbeats, and between two checks which streams are due. */
 const heartbeatEvery = 10_000
 const lookEvery = 500
-/** Milliseconds between two documents: revocations that come together are told together. */
+/** Milliseconds between two documents: simultaneous revocations are sent together. */
 const pause = 100
-/** Milliseconds after which who takes nothing is sent away. */
+/** Milliseconds after which a reader that takes nothing is dropped. */
 const patience = 30_000
 
 export function createRevocationStreams({
@@ -71,7 +71,7 @@ export function createRevocationStreams({
     if (streams.delete(stream)) stream.reader.end()
   }
 
-  /** @param isDue whether it gets a document even if that is empty */
+  /** @param isDue whether even an empty document is sent */
   async function serve(stream: Stream, isDue: boolean): Promise<void> {
     const { tenant, server, reader, last } = stream
     if (!reader.isReady()) {
@@ -105,7 +105,7 @@ export function createRevocationStreams({
     serve(stream, isDue)
       .catch((error: Error) => {
         stream.isBehind = true
-        // Whoever reads notices by the silence, and nothing is sent that may be wrong.
+        // Nothing is sent that may be wrong; the reader notices the silence.
         if (!isDomainError(error)) log.warn({ err: error }, 'revocations not sent to a stream')
       })
       .finally(() => {
@@ -142,7 +142,7 @@ export function createRevocationStreams({
       const stream = { tenant, server, reader, last, sentAt, isBusy: false, isBehind: true }
       reader.receive(last)
       streams.add(stream)
-      // A snapshot may be a second old.
+      // The document may be a shared one, up to a second old.
       attend(stream)
       return () => void streams.delete(stream)
     },

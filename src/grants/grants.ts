@@ -9,21 +9,21 @@ import { column, nullable, table } from '../storage/table.ts'
 import type { Grant, ListedGrant } from './grant.ts'
 
 export interface Grants {
-  /** A grant that lives, or undefined. */
+  /** A live grant. */
   find(tenant: string, id: string): Promise<Grant | undefined>
   /** Grants that live, at most 1000, the newest first. @param page where an earlier page ended, and how many */
   list(tenant: string, which: GrantFilter, page?: GrantPage): Promise<ListedGrant[]>
-  /** How many live. */
+  /** Counts the live grants. */
   count(tenant: string): Promise<Count>
   /** The clients that an account ever allowed something at one of these resource servers, as far as is kept. */
   clientsFor(tenant: string, accountId: string, audiences: string[]): Promise<string[]>
-  /** An account, active or not, and the grant that lives between it and a client; undefined where there is no account. */
+  /** An account, active or not, and its live grant to a client; undefined where there is no account. */
   withOwner(
     tenant: string,
     accountId: string,
     clientId: string,
   ): Promise<{ account: Account; grant: Grant | undefined } | undefined>
-  /** The id of the grant that lives between an account and a client; locked, for who writes what follows from it. */
+  /** The id of the live grant of an account to a client. @param lock for callers that write what depends on it */
   between(
     tenant: string,
     accountId: string,
@@ -32,20 +32,20 @@ export interface Grants {
   ): Promise<string | undefined>
   /**
    * Stores a grant, new or widened. One that was revoked meanwhile stays revoked.
-   * @throws a unique violation on `uq_grants_live` when another grant lives between the two
+   * @throws a unique violation on `uq_grants_live` when the account has another live grant to the client
    */
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>
-  /** Revokes the grants that live and fit; their ids. */
+  /** Revokes the live grants that match. @returns their ids */
   revoke(
     tenant: string,
     which: { accountIds?: string[]; clientIds?: string[] },
     reason: string,
   ): Promise<string[]>
-  /** Holds what clients were ever allowed until the transaction ends. */
+  /** Locks all grants to clients, live or not, until the transaction ends. */
   lock(tenant: string, clientIds: string[]): Promise<void>
-  /** Deletes what clients that are disabled were ever allowed, a batch at a time; their families are gone by then. */
+  /** Deletes all grants to clients, in batches. The clients are disabled, their families deleted. */
   forget(tenant: string, clientIds: string[]): Promise<void>
-  /** Deletes grants that were revoked longer ago than they are kept; returns how many. */
+  /** Deletes revoked grants past their retention. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -90,7 +90,7 @@ export const GrantsTable = table('grants', {
   },
 })
 
-/** What `save` violates when two consents of one person to one client meet. */
+/** The constraint that `save` violates when a person consents twice at the same moment. */
 export const liveGrantKey = 'uq_grants_live'
 
 /** Milliseconds that a grant is kept after it was revoked; its families go with it. */
@@ -104,7 +104,7 @@ export interface GrantRow {
   granted_at: Date
 }
 
-/** Of `grants g`. */
+/** Columns of `grants g`. */
 export const grantColumns = `g.id as grant_id, g.account_id as grant_account, g.client_id as grant_client,
   g.payload as grant_payload, g.created_at as granted_at`
 
@@ -122,7 +122,7 @@ export function toGrant(tenant: string, row: GrantRow): Grant {
 /** The row of a grant that may be missing. */
 export type JoinedGrant = GrantRow | { grant_id: null }
 
-/** Joins the grant that lives between an account and a client as `g`; each parameter is an expression. */
+/** Joins the live grant of an account to a client as `g`; each parameter is an SQL expression. */
 export const liveGrantOf = (tenant: string, accountId: string, clientId: string) =>
   `left join grants g on g.tenant_id = ${tenant} and g.account_id = ${accountId} and g.client_id = ${clientId}
      and g.revoked_at is null`
@@ -131,7 +131,7 @@ export function joinedGrant(tenant: string, row: JoinedGrant): Grant | undefined
   return row.grant_id === null ? undefined : toGrant(tenant, row)
 }
 
-/** What stands in a grant, in the engine's shape. */
+/** The content of a grant, in the engine's shape. */
 interface Allowed {
   openid?: { scope?: string; claims?: string[] }
   resources?: Record<string, string>

@@ -4,8 +4,8 @@ import { sidOf } from '../sessions/session.ts'
 import { scopeSet } from './scopes.ts'
 
 /**
- * What an access token says beyond RFC 9068 §2.2, in both forms, so that it can be traced to what it hangs from and
- * denied with it. None of these can be presented anywhere.
+ * Claims of an access token beyond RFC 9068 §2.2, in both forms: they say what the token hangs from, so that it can be
+ * traced and denied with that. None of them is a credential.
  */
 export interface TraceClaims {
   tenant_id: string
@@ -60,7 +60,7 @@ export function claimsFor(
   return source.claims
 }
 
-/** Everything that would deny a token. */
+/** The denials that would void a token. */
 export function denialsNaming(token: AdapterPayload): Denial[] {
   const { sid, fid, gid, tenant_id } = (token.extra ?? {}) as Partial<TraceClaims>
   const named: Array<[Denial['kind'], string | undefined]> = [

@@ -1,8 +1,8 @@
 import { type ClientMetadata, clientMetadata } from '../clients/client.ts'
 
 /**
- * The client that the pages of this server themselves are: who opens the account page signs in through the same
- * authorization endpoint as everybody, so that there is one way to sign in (ASVS 6.3.4).
+ * The client id of this server's own pages. The account page signs people in through the same authorization endpoint as
+ * every client, so that there is one way to sign in (ASVS 6.3.4).
  */
 export const accountClientId = 'keyturn-account'
 

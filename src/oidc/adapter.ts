@@ -31,7 +31,7 @@ export function createAdapter(
   structured: StructuredTokens,
   access: ResourceAccess,
 ) {
-  /** Before it is stored: what strangers can have kept is limited. */
+  /** Checks before storing: strangers can have only so much stored (growth.ts). */
   const limited = (model: string, adapter: Adapter): Adapter => ({
     ...adapter,
     async upsert(id, payload, expiresIn) {

@@ -7,7 +7,7 @@ import {
 } from '../clients/client-jose.ts'
 import { ownEncryptionAlg } from './encryption-key.ts'
 
-/** The algorithms of each kind of object; none of them is `none`, and none needs a secret but client assertions. */
+/** The algorithms by kind of object. None of them is `none`; only client assertions may use a shared secret. */
 export const enabledAlgorithms = {
   clientAuthSigningAlgValues: [...assertionAlgs],
   requestObjectSigningAlgValues: [...clientSigningAlgs],

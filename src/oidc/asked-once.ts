@@ -1,24 +1,24 @@
 import { DomainError } from '../errors.ts'
 
-/** Questions to hosts of strangers, who take their time: each is asked once at a time, and few wait for its answer. */
+/** Requests to third-party hosts, which may be slow: each runs once at a time, and few callers wait for its answer. */
 export interface AskedOnce {
   isAsked(name: string): boolean
   /** Whether one more may wait for an answer that is on its way. */
   hasRoom(name: string): boolean
   /**
-   * | the question        | whoever wants to know                                                     |
-   * |---------------------|---------------------------------------------------------------------------|
-   * | nobody asks it      | asks it, however many wait for others: no stranger keeps anybody out      |
-   * | is under way        | waits for the same answer                                                 |
-   * | the same, no room   | is refused                                                                |
+   * | the question is       | the caller                                                                |
+   * |-----------------------|---------------------------------------------------------------------------|
+   * | not being asked       | asks it, however many wait for others: no stranger keeps anybody out      |
+   * | under way             | waits for the same answer                                                 |
+   * | under way, no room    | is refused                                                                |
+   *
    * @throws DomainError `too_many_requests`, or what the question throws
    */
   ask(name: string, question: () => Promise<void>): Promise<void>
 }
 
 /**
- * Callers that wait at a time: for one answer, the one who asked for it included; and, in all, for answers that others
- * asked for.
+ * Most callers that wait at a time: for one answer, including the one who asked; and for all answers, without those.
  */
 const most = { one: 32, all: 64 }
 

@@ -4,7 +4,7 @@ import type { IssuerContext } from './capabilities.ts'
 
 /**
  * The one authentication context that this server names: two factors (OpenID PAPE 1.0 §4). A sign-in with a password
- * alone has none, as it promises nothing beyond what everybody does.
+ * alone has no `acr`, as it promises nothing beyond what everybody does.
  */
 export const multiFactor = 'http://schemas.openid.net/pape/policies/2007/06/multi-factor'
 
@@ -14,10 +14,10 @@ export interface Authentication {
 }
 
 /**
- * What a finished sign-in may say of itself (RFC 8176 §2; OpenID Connect EAP ACR Values 1.0 §3 for `pop`): what was
- * shown, and nothing more. Where a passkey is kept, in hardware (`hwk`) or not (`swk`), nobody has proven; that somebody
- * was there (`user`), its device has signed. One that made sure of its owner is two factors: what they have, and what
- * they know or are.
+ * The `amr` and `acr` of a finished sign-in (RFC 8176 §2; OpenID Connect EAP ACR Values 1.0 §3 for `pop`): what was
+ * proven, and nothing more. Nobody has proven whether a passkey is kept in hardware (`hwk`) or not (`swk`); its device
+ * has signed that somebody was present (`user`). A passkey with user verification is two factors: what a person has,
+ * and what they know or are.
  *
  * | shown                        | `amr`                        | `acr`         |
  * |------------------------------|------------------------------|---------------|
@@ -28,7 +28,7 @@ export interface Authentication {
  * | passkey, owner verified      | `pop`, `user`, `mfa`         | `multiFactor` |
  * | password, code by e-mail     | `pwd`, `otp`                 |               |
  *
- * A mailbox resets the password, too: with a code from it nothing was shown that it does not give alone.
+ * A code by e-mail is no second factor: the mailbox resets the password, too.
  */
 export function authenticationBy(proof: Proof | undefined): Authentication {
   if (proof === undefined) return { amr: ['pwd'] }
@@ -50,7 +50,7 @@ export interface AcrRequest {
   values?: unknown
 }
 
-/** The authentication contexts that would do. */
+/** The `acr` values that a request asks for. */
 export function wishesOf(acr: AcrRequest | null | undefined): unknown[] {
   return [acr?.value, acr?.values].flat().filter((wish) => wish !== undefined)
 }
@@ -65,12 +65,12 @@ const redeemed = new Set([
 
 type Demanding = Pick<IssuerContext, 'tenant' | 'tenants'>
 
-/** Whether everybody who signs in at this tenant shows a second factor, whatever the client. */
+/** Whether this tenant requires a second factor of everybody, whatever the client. */
 export async function tenantNeedsFactor({ tenant, tenants }: Demanding): Promise<boolean> {
   return (await tenants.find(tenant))?.requireMfa === true
 }
 
-/** Whether nobody gets to a client without a second factor: the client says so, or its tenant for all. */
+/** Whether a second factor is required, by the client or by its tenant. */
 export async function needsFactor(
   context: Demanding,
   client: object | undefined,
@@ -85,7 +85,9 @@ export async function needsFactor(
  * | what is redeemed, of a sign-in without a second factor | the client requires one | the tenant does |
  * |---------------------------------------------------------|-------------------------|-----------------|
  * | code, device code, backchannel request                  | refused                 | refused         |
- * | refresh token                                           | refused                 | goes on: whoever requires one of a whole tenant does not mean to sign out every device |
+ * | refresh token                                           | refused                 | accepted        |
+ *
+ * A refresh token is accepted, as requiring a factor of a whole tenant is not meant to sign out every device.
  */
 export async function isTooWeak(
   context: Demanding,

@@ -6,18 +6,18 @@ import Provider, {
 import { redirectUriAllowed } from '../clients/redirect-uri.ts'
 import { scopeSet } from './scopes.ts'
 
-/** What requests asked for, before the engine takes away what it thinks they may not have. */
+/** The scopes of requests as they came, before the engine drops those that it thinks a client may not have. */
 const asked = new WeakMap<object, Set<string>>()
 
-/** The scope that an authorization request came with, in whatever form. */
+/** The scope of an authorization request as it came: in the address, pushed, or in a request object. */
 export function askedScope(ctx: KoaContextWithOIDC): Set<string> {
   return asked.get(ctx) ?? new Set()
 }
 
 /**
- * What this server makes of every authorization request, whether it came in the address, was pushed (RFC 9126) or
- * signed (RFC 9101). The engine asks the client for its response modes when it has read the request, and before it
- * looks at anything else in it: that is the moment.
+ * Applies the rules of this server to every authorization request, whether it came in the address, was pushed (RFC
+ * 9126) or signed (RFC 9101). Hooks into `responseModeAllowed`: the engine calls it when it has read the request, and
+ * before it checks anything else in it.
  */
 export function applyAuthorizationPolicy(provider: Provider): void {
   const { prototype } = provider.Client
@@ -39,7 +39,7 @@ export function applyAuthorizationPolicy(provider: Provider): void {
 }
 
 /**
- * No key has a thumbprint of another form, so that nobody could redeem the code (RFC 9449 §10).
+ * Refuses a `dpop_jkt` that no key can have as its thumbprint: nobody could redeem the code (RFC 9449 §10).
  * @throws errors.InvalidRequest
  */
 function assertThumbprint({ oidc: { params } }: KoaContextWithOIDC): void {

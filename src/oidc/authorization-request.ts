@@ -4,7 +4,7 @@ import type { Account } from '../accounts/account.ts'
 import type { Grant } from '../grants/grant.ts'
 import type { IssuerContext } from './capabilities.ts'
 
-/** A person, and what they have allowed a client: read in one statement, once for an authorization request. */
+/** An account and its grant to a client: read in one statement, once for an authorization request. */
 export interface Person {
   account: Account
   clientId: string
@@ -13,7 +13,7 @@ export interface Person {
 
 const people = new WeakMap<object, Person>()
 
-/** Where the engine asks for a person and then for their grant. */
+/** The routes on which the engine asks for an account and then for its grant. */
 const routes: ReadonlySet<string | undefined> = new Set([
   'authorization',
   'resume',
@@ -28,12 +28,12 @@ export function namedClient(): string | undefined {
   return typeof id === 'string' ? id : undefined
 }
 
-/** For what was read beside something else. */
+/** Keeps a person that another statement has read as well. */
 export function rememberPerson(person: Person): void {
   if (Provider.ctx) people.set(Provider.ctx, person)
 }
 
-/** @returns undefined for what was not read in this request */
+/** @returns undefined if this request has not read that person */
 export function rememberedPerson(accountId: string, clientId: string): Person | undefined {
   const person = Provider.ctx && people.get(Provider.ctx)
   return person?.account.id === accountId && person.clientId === clientId ? person : undefined

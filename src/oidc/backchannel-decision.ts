@@ -30,18 +30,19 @@ export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
   /**
-   * What they have to do before they may allow it: add a second factor, or sign in once more. The latter for `max_age`,
-   * `require_mfa` of client or tenant, or an `acr` that is insisted on, or wished for and theirs to have.
+   * What they have to do before they may allow it: add a second factor, or sign in once more. Signing in once more is
+   * required by `max_age`, by `require_mfa` of client or tenant, and by an `acr` that is essential, or voluntary and
+   * within their reach.
    */
   needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
-  /** Each returns false when it is over meanwhile. */
+  /** Both return false when the request is over meanwhile. */
   allow(ctx: Context, accountId: string, id: string): Promise<boolean>
   deny(ctx: Context, accountId: string, id: string): Promise<boolean>
 }
 
 /**
- * Seconds that a sign-in counts in any case when it was made for the request: a page has to be read, even where
- * `max_age` is 0.
+ * Seconds that a sign-in counts as recent in any case if it was made for the request: reading the page takes time, even
+ * where `max_age` is 0.
  */
 const readingTime = 120
 
@@ -52,14 +53,14 @@ export function createBackchannelDecisions(
   const { tenant, clock, clients, factors } = context
   const requests = createStoredRequests(context)
 
-  /** Those of a client that is disabled or gone are nobody's. */
+  /** The request, if it waits for this account and its client is enabled. */
   async function found(accountId: string, id: string): Promise<AskedPayload | undefined> {
     const request = await requests.find(id)
     if (request.state !== 'waiting' || request.asked.accountId !== accountId) return undefined
     return (await clients.find(tenant, request.asked.clientId)) && request.asked
   }
 
-  /** Whether a sign-in is as strong as the client, or this request of its, insists on. */
+  /** Whether a sign-in is as strong as the client, or this request, requires. */
   async function isStrong(asked: AskedPayload, acr: string | undefined): Promise<boolean> {
     if (acr === multiFactor) return true
     if (wishesForFactor(asked) === 'essential') return false
@@ -148,8 +149,8 @@ function wishesForFactor({ claims }: AskedPayload): 'essential' | 'voluntary' | 
 }
 
 /**
- * Whether a sign-in is recent enough (OpenID Connect Core §3.1.2.1, `max_age`): it was made within that time, or since
- * the request came and just now.
+ * Whether a sign-in is recent enough (OpenID Connect Core §3.1.2.1, `max_age`): made within that time, or made for this
+ * request within `readingTime`.
  * @param loginTs seconds since the epoch, as `now`
  */
 function isFresh({ params, iat }: AskedPayload, loginTs: number | undefined, now: number): boolean {

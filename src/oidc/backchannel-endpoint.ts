@@ -11,10 +11,10 @@ import { pollInterval } from './polling.ts'
  * |--------------------|-----------------------------------------------------------------------------------|
  * | `login_hint`       | the account with that e-mail address or username                                  |
  * | `id_token_hint`    | the subject of an ID token of ours that the client got, expired or not            |
- * | `login_hint_token` | refused: there is nobody whose tokens this server would believe                   |
+ * | `login_hint_token` | refused: no issuer of such tokens is trusted                                      |
  *
- * Who is not known, or disabled, is `unknown_user_id`: the specification has it so, and only clients learn it that are
- * declared for this grant and have authenticated. Each may name so many strangers and no more.
+ * An account that is unknown or disabled is answered `unknown_user_id` (§13). Only authenticated clients of this grant
+ * can learn that from it, and each may name only so many strangers.
  */
 export function backchannelFeature(context: IssuerContext) {
   const { tenant, accounts, attempts, counters } = context
@@ -39,7 +39,7 @@ export function backchannelFeature(context: IssuerContext) {
       )
     },
 
-    /** It is shown to the person, who compares it with what the client shows: one line of text and nothing else. */
+    /** The person compares it with what the client shows, so it is one line of plain text. */
     validateBindingMessage({ oidc }: KoaContextWithOIDC, message?: string): void {
       if (message === undefined) {
         if (oidc.client?.['fapi'] === undefined) return
@@ -54,12 +54,12 @@ export function backchannelFeature(context: IssuerContext) {
       }
     },
 
-    /** What a client says of the circumstances proves nothing, and is not kept. */
+    /** Not kept: what a client says of the circumstances proves nothing. */
     validateRequestContext: () => undefined,
 
     verifyUserCode: () => undefined,
 
-    /** The account page shows it by itself; what is left is to say how often the client may ask (§7.3). */
+    /** Nothing is sent: the account page shows the request. Adds how often the client may ask (§7.3). */
     triggerAuthenticationDevice({ body }: KoaContextWithOIDC): void {
       Object.assign(body as object, { interval: pollInterval })
     },
@@ -73,17 +73,17 @@ const bindingMessage = new RegExp(
   'u',
 )
 
-/** Strangers that a client may name in ten minutes. */
+/** How many unknown people a client may name: 100 in ten minutes. */
 function strangersOf({ clientId }: EngineClient): Budget[] {
   return [{ kind: 'login_hint', subject: clientId, limit: 100, window: 600 }]
 }
 
-/** CIBA §13 has a status of its own for it. */
+/** `access_denied` with the status that CIBA §13 demands. */
 export function denied(description: string): Error {
   return Object.assign(new errors.AccessDenied(description), { status: 403, statusCode: 403 })
 }
 
-/** The account that a hint of the request names, where it is not the account's id: a pairwise subject (Core §8.1). */
+/** The id of the account that a hint names; the `sub` of an ID token may be pairwise (Core §8.1). */
 export async function accountHinted(
   { tenant, subjects }: IssuerContext,
   { oidc }: KoaContextWithOIDC,

@@ -9,24 +9,24 @@ import type { Consent } from './consent.ts'
 import { clockTolerance } from './lifetimes.ts'
 import { createPolling } from './polling.ts'
 
-/** What a client asks of a person behind their back (OpenID CIBA Core §7.1), as it is stored. */
+/** A backchannel authentication request (OpenID CIBA Core §7.1), as it is stored. */
 export type AskedPayload = AdapterPayload & {
   accountId: string
   clientId: string
   iat: number
   exp: number
-  /** What is allowed by allowing it. */
+  /** What the person allows by allowing the request. */
   wanted: Consent
   /** Who sent it. */
   askedFrom: Presenter
-  /** What a client in ping mode is told with. */
+  /** How a client in ping mode is notified. */
   notify?: { token: string; authReqId: string }
 }
 
-/** The same with what its person decided: the members that the engine issues tokens by, or `error`. */
+/** A decided request: with the members by which the engine issues tokens, or with `error`. */
 export type DecidedPayload = AskedPayload & { allowedFrom?: Presenter }
 
-/** A request in one of its states; what vanished has none. */
+/** The state of a request. */
 export type RequestState =
   | { state: 'waiting'; asked: AskedPayload; row: BackchannelRequest }
   | { state: 'decided'; decided: DecidedPayload; decidedAt: number; createdAt: number }
@@ -35,8 +35,8 @@ export type RequestState =
 
 /**
  * Backchannel authentication requests. What was asked and what was decided is short-lived, sealed, and may vanish; then
- * the client starts over. That one waits, for whom, and which decision came first is a row in Postgres, and that it was
- * used a claim: nothing that comes back from a backup of Redis is pending, or allowed, once more.
+ * the client starts over. Postgres holds that a request waits, for whom, which decision came first, and that it was
+ * used: a Redis restored from a backup makes no request pending, or allowed, once more.
  */
 export interface StoredRequests {
   /** @throws `access_denied` when too many wait for this person */
@@ -46,8 +46,8 @@ export interface StoredRequests {
   /** Those that wait for an account, the oldest first. */
   waiting(accountId: string): Promise<Array<{ hash: string; asked: AskedPayload }>>
   /**
-   * Keeps what the person decided, and has the client told.
-   * @returns false when it is over: decided, expired, or who decides was signed out meanwhile
+   * Stores what the person decided, and notifies the client.
+   * @returns false when the request is over: decided, expired, or the person was signed out meanwhile
    */
   decide(hash: string, decided: DecidedPayload): Promise<boolean>
   /** Counts that the client asked while nobody has decided. @returns whether it asked too soon */
@@ -76,7 +76,7 @@ export function createStoredRequests(context: IssuerContext): StoredRequests {
 
   const decisionOf = (hash: string, decision: string) => `${hash}.${decision}`
 
-  /** A client that was disabled meanwhile starts over when it is enabled again. */
+  /** Whether the client was disabled since: once it is enabled again, it has to start over. */
   const isDenied = ({ clientId, createdAt }: BackchannelRequest) =>
     denials.anyDenies(tenant, denialsNaming({ clientId }), Math.floor(createdAt / 1000))
 
@@ -132,7 +132,7 @@ export function createStoredRequests(context: IssuerContext): StoredRequests {
       const row = await backchannelRequests.find(tenant, hash)
       if (!row || isDenied(row)) return false
       const decision = newHandle()
-      // Before anything is locked; it counts when the row names it.
+      // Stored before anything is locked; it counts once the row names it.
       await put(decisionOf(hash, decision), decided)
       const allowed = decided.error === undefined
       const first = await database.transaction(async () => {

@@ -21,14 +21,14 @@ export interface SignedIn {
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here, with all that it takes now: a session may be older than what its tenant requires. */
+  /** Who is signed in here; nobody where the tenant by now requires a second factor that the session lacks. */
   find(ctx: Context): Promise<SignedIn | undefined>
-  /** Whose session it is, even if it takes more by now: for what ends it. */
+  /** Like `find`, even without that factor: for what ends the session. */
   whose(ctx: Context): Promise<SignedIn | undefined>
   /**
-   * Gives the session of this browser another handle, in the transaction of what was changed in it (ASVS 7.2.4).
-   * @returns what hands the new one to the browser; to be called when the transaction has ended
-   * @throws DomainError `session_changed` when it ended meanwhile
+   * Gives the session of this browser another handle, in the transaction of the change that requires it (ASVS 7.2.4).
+   * @returns sets the cookie; to be called when the transaction has ended
+   * @throws DomainError `session_changed` when the session ended meanwhile
    */
   renew(ctx: Context): Promise<() => void>
   /** Ends the session and takes its cookie back. */

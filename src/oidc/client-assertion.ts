@@ -12,11 +12,11 @@ import { longestLife, mostAhead } from './lifetimes.ts'
  * |-------|-----------------------------------------------------------------------------------------------|
  * | `aud` | the issuer alone, as RFC 7523bis wants it: an assertion for another server is none for us       |
  * |       | clients with `client_assertion_audience: token_endpoint`: also what RFC 7523 §3 lets them say  |
- * |       | clients of FAPI 2.0: as a text, not a list; and with an algorithm of that profile               |
+ * |       | clients of FAPI 2.0: as a string, not a list; and with an algorithm of that profile             |
  * | `exp` | at most an hour ahead                                                                         |
  * | `iat` | at most a minute ahead                                                                        |
  *
- * The payload is encoded (RFC 7797 §7), as the engine reads it.
+ * `b64: false` is refused (RFC 7797 §7): the engine reads only an encoded payload.
  */
 export function clientAssertionRules(clock: Clock) {
   return async (
@@ -55,8 +55,8 @@ export function clientAssertionRules(clock: Clock) {
 }
 
 /**
- * The engine knows one secret of a client; while the old and the new one overlap it gets the one that the assertion
- * was made with, else the first.
+ * The engine knows one secret of a client. While an old and a new one overlap, it gets the one that signed the
+ * assertion, else the newest.
  * @param secrets newest first
  */
 export async function secretBehind(

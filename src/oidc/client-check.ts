@@ -7,7 +7,7 @@ import { accountClientId } from './account-client.ts'
 import type { Capabilities } from './capabilities.ts'
 import { mtlsFault } from './mtls.ts'
 
-/** The engine as it judges the clients of a tenant that has keys for these algorithms. */
+/** An engine that validates clients of a tenant, and the algorithms that it has keys for. */
 interface Judge {
   algs: ReadonlySet<SigningAlg>
   /** Throws the engine's error for a client that it refuses. */
@@ -15,18 +15,18 @@ interface Judge {
 }
 
 /**
- * The engine's own judgement of a client, before it is stored: it refuses at every request what it would refuse here.
- * Makes sure that there are keys for the algorithms that the client names.
+ * Has the engine validate a client before it is stored: else it would refuse the client at every request. Makes sure
+ * that there are keys for the algorithms that the client names.
  *
- * An engine costs more than what it judges, so that one judges all clients of a tenant in one transaction: of the keys
- * it looks at their algorithms alone, and those that the transaction has found or made are there until it ends.
+ * Building an engine costs more than validating. One therefore validates all clients of a tenant in one transaction: it
+ * looks only at the algorithms of the keys, and keys that the transaction has found or made exist until it ends.
  * @throws DomainError `client_invalid` with what the engine said
  */
 export function createClientCheck(capabilities: Capabilities) {
   const { signing, database, config, sharedSecrets } = capabilities
   const judges = new WeakMap<Unit, Map<string, Judge>>()
 
-  /** From memory where they are there: an algorithm that once has a key never loses its last one. */
+  /** Uses the keys in memory if they suffice: an algorithm that once has a key never loses its last one. */
   async function keysFor(tenant: string, wanted: SigningAlg[]): Promise<KeySet> {
     const known = signing.known(tenant)
     if (known && hasAll(new Set(known.published.map(({ alg }) => alg)), wanted)) return known
@@ -37,7 +37,8 @@ export function createClientCheck(capabilities: Capabilities) {
   async function judgeFor(tenant: string, wanted: SigningAlg[]): Promise<Judge> {
     const keys = await keysFor(tenant, wanted)
     const encryption = await sharedSecrets.get(tenant, 'encryption')
-    // Most commands judge no client, and the engine is a fifth of the modules that they would load.
+    // Loaded on demand: most commands validate no client, and the engine is a fifth of the modules that they would
+    // load.
     const { createJudge } = await import('./client-judge.ts')
     return {
       algs: new Set(keys.published.map(({ alg }) => alg)),

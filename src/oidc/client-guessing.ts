@@ -28,9 +28,9 @@ function sharesOf(ip: string, clientId: string) {
 }
 
 /**
- * Before anything of a client is looked at. Only failures count, so that a client whose requests are right is never
- * limited; and only where it has failed itself, so that nobody shuts it out from elsewhere, nor a broken neighbour
- * behind the same address.
+ * Called before anything of a client is looked at. Only failures count, so that a client whose requests are right is
+ * never limited. A client is limited only where it has failed itself: neither a stranger elsewhere nor a broken
+ * neighbour behind the same address shuts it out.
  * @throws DomainError `too_many_requests`
  */
 export function assertMayAuthenticate(
@@ -45,8 +45,8 @@ export function assertMayAuthenticate(
 }
 
 /**
- * For when no client has the name. Where a network has nothing left, a further made-up name is refused without being
- * counted or written down. Clients that exist never come here, whatever their neighbours do.
+ * Called for a name that no client has. Where its network has nothing left, a further invented name is refused without
+ * being counted or written down. Clients that exist never come here, whatever their neighbours do.
  * @throws DomainError `too_many_requests`
  */
 export function assertMayBeUnknown(
@@ -57,7 +57,7 @@ export function assertMayBeUnknown(
   limiter.assertLeft(tenant, sharesOf(ctx.ip, '').network)
 }
 
-/** Whether the limits may have a say in a request: the client has failed from there, as far as this process knows. */
+/** Whether the limits may apply to a request: the client has failed from that network, as far as this process knows. */
 export function hasFailedHere(
   { tenant, limiter }: IssuerContext,
   ip: string,
@@ -67,17 +67,17 @@ export function hasFailedHere(
 }
 
 /**
- * Counts failed authentications, for the limits and in the audit, whichever way the client is registered for.
+ * Counts failed authentications, for the limits and in the audit, however the client is registered to authenticate.
  *
- * | who fails                                                    | counts for the limits | is told of              |
+ * | who fails                                                    | counts for the limits | is audited              |
  * |--------------------------------------------------------------|-----------------------|-------------------------|
  * | a name that no client has                                    | yes                   | until a limit is spent  |
  * | a client with a secret that somebody chose                   | yes                   | likewise                |
  * | a client with keys, a certificate, a secret of ours, nothing | no                    | until its own is spent  |
  *
- * Nobody hits upon 256 random bits, a signature or a certificate: a limit would shut the client out of its network by
- * what anybody there sends in its name, and protect nothing. What a check costs is a part of what the request costs,
- * which is bounded as all requests are (http/admission.ts).
+ * Nobody can guess 256 random bits, a signature or a certificate: a limit would protect nothing, and anybody in its
+ * network could shut the client out. The cost of a check is a part of the cost of the request, which is bounded as for
+ * all requests (http/admission.ts).
  */
 export function countFailedAuthentication(context: IssuerContext): Middleware {
   const { tenant, limiter, clientDocuments } = context
@@ -94,7 +94,7 @@ export function countFailedAuthentication(context: IssuerContext): Middleware {
   }
 }
 
-/** What nobody is called is anybody's invention, and is counted together. */
+/** Unknown names are counted together: anybody can invent them. */
 async function audited({ tenant, audit }: IssuerContext, ctx: Context, client: Client | undefined) {
   const clientId = client?.clientId
   const detail = { endpoint: ctx.path }
@@ -108,7 +108,7 @@ function isFailure(body: unknown): boolean {
   )
 }
 
-/** The client that was named; empty when it was not. */
+/** The client id of a request; empty when it names none. */
 function clientIdIn(ctx: Context): string {
   const { oidc } = ctx as KoaContextWithOIDC
   const named = oidc?.client?.clientId ?? oidc?.params?.['client_id']

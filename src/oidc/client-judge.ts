@@ -7,7 +7,7 @@ import type { Capabilities } from './capabilities.ts'
 import { clientRules } from './features.ts'
 import { noCertificates } from './mtls.ts'
 
-/** An engine of a tenant that judges clients. @returns what throws the engine's error for a client that it refuses */
+/** An engine that only validates clients of a tenant. @returns rejects with the engine's error for an invalid client */
 export function createJudge(
   { config, clock, fetch }: Pick<Capabilities, 'config' | 'clock' | 'fetch'>,
   tenant: string,

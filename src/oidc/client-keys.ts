@@ -8,21 +8,21 @@ import { createKnownKeys, type Jwk, type Known } from './known-keys.ts'
 /** Milliseconds. */
 const shortestFresh = 60_000
 const longestFresh = 3_600_000
-/** How long keys count when they are not fresh and nobody answers, and the time between two such questions. */
+/** Milliseconds that stale keys may still be used while the address does not answer, and before it is asked again. */
 const longestStale = 3_600_000
 const pause = { good: 10_000, none: 5000 }
 
 /**
- * Keys that a signature which names none is tried with: each costs, and whoever signs wrongly pays nothing and is not
- * limited (client-guessing.ts). Who has several is to name one (OpenID Connect Core §10.1).
+ * Most keys that are tried for a signature without `kid`. Each try costs, and a wrong signature is not limited
+ * (client-guessing.ts). A client with several keys must name one (OpenID Connect Core §10.1).
  */
 const mostTried = 5
 
-/** The keys of one client, as the engine has them: in an object that it forgets, and makes anew for other metadata. */
+/** The engine's key store of one client; the engine makes a new one when the metadata changes. */
 interface KeyStore extends Iterable<Jwk> {
   readonly client: { clientId: string }
   readonly jwksUri?: string | undefined
-  /** What the engine makes of the answer, in seconds since the epoch by the clock of the process. */
+  /** The expiry that the engine takes from the answer, in seconds since the epoch by the clock of the process. */
   freshUntil?: number
   fresh(): boolean
   refresh(): Promise<void>
@@ -32,28 +32,29 @@ interface KeyStore extends Iterable<Jwk> {
 }
 
 /**
- * Has keys that a client publishes at an address (`jwks_uri`) count for as long as they are there. The engine by itself
- * asks again only when a signature fits none that it knows: a key that was stolen and withdrawn would count for ever.
+ * Uses the keys that a client publishes at `jwks_uri` only for as long as they are there. The engine by itself fetches
+ * them again only when a signature fits none that it knows: a stolen key would count for ever after its withdrawal.
  *
- * | the keys that are known                 | what comes of it                                                   |
- * |-----------------------------------------|--------------------------------------------------------------------|
- * | fresh: a minute to an hour, as told     | they count                                                         |
- * | fresh, without the `kid` that is named  | asked for first, where that was a minute ago                       |
- * | not fresh                               | asked for first                                                    |
- * | the same, and another request asks      | they count; who signs with none of them waits for the answer, too  |
- * | the same, and no more may wait          | they count as if they were fresh                                   |
- * | not fresh, and nobody answers           | they count for an hour; asked for again in 10 s                    |
- * | none, or not fresh for longer           | asked for; others of the client wait, few (asked-once.ts), or 429  |
- * | the same, and nobody answers            | 503, which is nobody's guess; asked for again in 5 s               |
+ * | the known keys                          | what is done                                                         |
+ * |-----------------------------------------|----------------------------------------------------------------------|
+ * | fresh: a minute to an hour, as told     | used                                                                 |
+ * | fresh, without the `kid` that is named  | fetched first, if that was a minute ago                              |
+ * | stale                                   | fetched first                                                        |
+ * | stale, another request fetches          | used; a signature by none of them waits for the answer, too          |
+ * | stale, and no more may wait             | used as if they were fresh                                           |
+ * | stale, and the address does not answer  | used for an hour; fetched again in 10 s                              |
+ * | none, or stale for longer               | fetched; few others of the client wait (asked-once.ts), or 429       |
+ * | the same, and no answer                 | 503, which counts as no guess; fetched again in 5 s                  |
  *
- * An answer is a JWK Set with status 200, be it empty. Any other (404, too) is none: hosts give it while they are mended.
+ * An answer is a JWK Set with status 200, even an empty one. Any other (404, too) is none: hosts give it during
+ * repairs.
  */
 export function followClientKeys(provider: Provider, clock: Clock): void {
   const store = keyStoreOf(provider)
   const { selectForVerify, refresh, add } = store
   const known = createKnownKeys()
   const { isAsked, hasRoom, ask } = createAskedOnce()
-  /** Which of those that are known an object of the engine has. */
+  /** Which version of the known keys a key store of the engine holds. */
   const held = new WeakMap<KeyStore, readonly Jwk[]>()
 
   function knownOf(keys: KeyStore): Known | undefined {
@@ -66,7 +67,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     return found
   }
 
-  /** Whether another request asks, and those that are known count meanwhile. */
+  /** Whether another request fetches the keys, and the known ones may be used meanwhile. */
   const countMeanwhile = (keys: KeyStore) =>
     isAsked(nameOf(keys)) && (knownOf(keys)?.goodUntil ?? 0) > clock.now()
 
@@ -79,7 +80,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     if (!publicKeyFault(key)) add.call(this, key)
   }
 
-  // Without one the engine asks, unless they are fresh, and looks again.
+  // Without a key the engine fetches, unless the keys are fresh, and looks again.
   store.selectForVerify = function (options) {
     if (!this.fresh() && !countMeanwhile(this)) return []
     const found = selectForVerify.call(this, options).slice(0, mostTried)
@@ -95,14 +96,14 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     try {
       await refresh.call(keys)
       const now = clock.now()
-      // The engine knows no clock but that of the process.
+      // The engine computes by the clock of the process; converted to ours.
       const told = now + (keys.freshUntil ?? 0) * 1000 - Date.now()
       const freshUntil = Math.min(Math.max(told, now + shortestFresh), now + longestFresh)
       const goodUntil = freshUntil + longestStale
       put({ keys: [...keys], at: now, freshUntil, goodUntil, downUntil: 0 })
     } catch (error) {
       const now = clock.now()
-      // It may have taken away some before it failed.
+      // The engine may have removed keys before it failed.
       held.delete(keys)
       if (last && last.goodUntil > now) {
         put({ ...last, at: now, freshUntil: now + pause.good })
@@ -124,10 +125,10 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
   }
 }
 
-/** A client that is declared anew, with the same address, has the same keys. */
+/** By id and address: a client that is declared anew with the same address has the same keys. */
 const nameOf = ({ client, jwksUri }: KeyStore) => JSON.stringify([client.clientId, jwksUri])
 
-/** @param left milliseconds until it is asked again */
+/** @param left milliseconds until the next attempt */
 function unavailable(
   { client, jwksUri }: KeyStore,
   left: number,
@@ -139,7 +140,7 @@ function unavailable(
   return new DomainError('client_keys_unavailable', { detail, cause, retryAfter })
 }
 
-/** What all clients have their keys in; the engine shows it with a client alone. */
+/** The prototype of all key stores; the engine exposes it only through a client. */
 function keyStoreOf({ Client }: Provider): KeyStore {
   const metadata = {
     client_id: 'nobody',

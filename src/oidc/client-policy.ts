@@ -13,7 +13,7 @@ import { scopeSet } from './scopes.ts'
 /** Compares secrets by their hashes, and only where the client is registered to send them (P-043). */
 export function authenticateBySecret(provider: Provider, { tenant, clients }: IssuerContext): void {
   provider.Client.prototype.compareClientSecret = async function (this: EngineClient, secret) {
-    // The engine takes the two ways to send a secret for one; registered is the one that counts (P-043).
+    // The engine accepts either way to send a secret; only the registered one counts (P-043).
     const inBody = Provider.ctx?.oidc.params?.['client_secret'] !== undefined
     const client = await clients.find(tenant, this.clientId)
     const fits = client !== undefined && clients.secretFits(client, secret)
@@ -21,13 +21,13 @@ export function authenticateBySecret(provider: Provider, { tenant, clients }: Is
     const refusal = new errors.InvalidClientAuth(
       `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
     )
-    // Whoever has the secret may know; to everybody else the two faults look the same.
+    // Only a caller with the right secret learns the reason; for all others both faults look the same.
     if (fits) refusal.error_description = refusal.error_detail ?? ''
     throw refusal
   }
 }
 
-/** A public client's token that is not bound to a key rotates whatever its policy says (RFC 9700 §4.14.2). */
+/** A token of a public client that is bound to no key always rotates, whatever its policy says (RFC 9700 §4.14.2). */
 export function rotates(config: Config) {
   return ({ oidc: { client, entities } }: KoaContextWithOIDC): boolean => {
     const isBound =
@@ -59,11 +59,10 @@ export function ownTokensOnly(
 }
 
 /**
- * Browser apps call from the origins of their redirect URIs; userinfo may be called by any client's (K-23). An opaque
- * origin (`null`) is nobody's, also where a redirect URI has none (Fetch §3.3.1).
+ * The token endpoint may be called by browser apps from the origins of their redirect URIs; userinfo by those of any
+ * client (K-23). The opaque origin `null` is never allowed, even where a redirect URI has it (Fetch §3.3.1).
  *
- * The token endpoint may be called with the browser's credentials, which keycloak-js insists on: it reads no cookie, so
- * they change nothing there.
+ * The token endpoint allows credentials, as keycloak-js insists on them: it reads no cookie, so they change nothing.
  */
 export function allowsOrigin(
   ctx: KoaContextWithOIDC,
@@ -78,10 +77,10 @@ export function allowsOrigin(
 }
 
 /**
- * The claims of an account, which the engine filters by what was granted: none of a scope that is beyond those of the
- * client, whether they are asked for one by one or were allowed before an operator made them fewer. The ID token of a client with
- * `id_token_scope_claims: false` has only those that were asked for one by one: those of scopes are at userinfo, where
- * OpenID Connect Core §5.4 has them (K-22).
+ * The claims of an account, which the engine filters by what was granted. Without those of scopes that the client is
+ * not registered for, even if they are asked for one by one, or were allowed before an operator took the scope away.
+ * The ID token of a client with `id_token_scope_claims: false` has only claims that were asked for one by one: those of
+ * scopes are at userinfo, as OpenID Connect Core §5.4 has it (K-22).
  */
 export function claimsByUse(
   { oidc }: KoaContextWithOIDC,
@@ -95,7 +94,7 @@ export function claimsByUse(
   }
 }
 
-/** Those that the `scope` that a client is registered with lets it have. */
+/** The claims that the registered `scope` of a client allows. */
 export function claimsWithin<Claims extends { sub: string }>(
   client: EngineClient | undefined,
   claims: Claims,

@@ -27,7 +27,7 @@ const shownClient = (
   receivers: redirectUri === undefined ? [] : [receiverOf(redirectUri)],
 })
 
-/** A client as a consent shows it, where nobody vouches for it. */
+/** The same, if nobody vouches for the client; else undefined. */
 export function unvouched(
   client: Client | undefined,
   redirectUri: string | undefined,
@@ -39,7 +39,7 @@ export function unvouched(
 /** Names in a form what its page showed. */
 export const markOf = (shown: ShownClient) => derivedId(JSON.stringify(shown))
 
-/** Grants keep it beside what the engine knows of. */
+/** Has the engine store `shown` with a grant, beside the members that it knows. */
 export function keepWhatWasShown({ Grant }: Provider): void {
   const { IN_PAYLOAD: known } = Grant as unknown as { IN_PAYLOAD: string[] }
   const members = [...known, 'shown']
@@ -47,8 +47,8 @@ export function keepWhatWasShown({ Grant }: Provider): void {
 }
 
 /**
- * Whether a client has another name than the one by which it was allowed something, or its answer goes where none was
- * allowed to go. Who registered itself, or is a document, says so itself, and may say otherwise at any time.
+ * Whether a client has another name than it had when it was allowed something, or its answer goes where none was
+ * allowed to go. A client that registered itself, or is a document, may change both at any time.
  */
 export function isShownOtherwise({
   oidc: { client, params, entities },
@@ -89,16 +89,16 @@ export async function loadGrant(
   return id === undefined ? undefined : await provider.Grant.find(id)
 }
 
-/** What an event says of a consent, asked for or given. */
+/** The details of a consent in an audit event, whether asked for or given. */
 export function auditedConsent({ openidScopes, resources }: Consent) {
   const scopes = new Set([...openidScopes, ...Object.values(resources).flat()])
   return { scopes: [...scopes].toSorted(), resources: Object.keys(resources) }
 }
 
 /**
- * Remembers what a person allowed, beside what was allowed before.
- * @param shown of a client that nobody vouches for
- * @returns the grant's id; undefined for who was signed out everywhere, disabled or deleted meanwhile
+ * Adds what a person allowed to what they allowed before.
+ * @param shown only for a client that nobody vouches for
+ * @returns the grant's id; undefined if the person was signed out everywhere, disabled or deleted meanwhile
  */
 export async function rememberConsent(
   { tenant, clock, accounts, grants, database, audit, clientDocuments }: IssuerContext,
@@ -139,7 +139,7 @@ export async function rememberConsent(
   })
 }
 
-/** By another name it is another client, of which no address was allowed. */
+/** Under another name it counts as another client, whose receivers must be allowed anew. */
 function besides(before: ShownClient | undefined, now: ShownClient): ShownClient {
   if (!before || before.name !== now.name) return now
   return { ...now, receivers: [...new Set([...before.receivers, ...now.receivers])] }

@@ -4,7 +4,7 @@ import { createHmac, createSecretKey, timingSafeEqual } from 'node:crypto'
 export interface CookieSignatures {
   sign(data: string): string
   verify(data: string, signature: string): boolean
-  /** Of the key that signed: 0, or -1 where none did. */
+  /** The index of the key that signed: 0, or -1 if none did. */
   index(data: string, signature: string): number
 }
 

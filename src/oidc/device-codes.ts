@@ -4,7 +4,7 @@ import type { IssuerContext } from './capabilities.ts'
 import { clockTolerance } from './lifetimes.ts'
 import { createPolling } from './polling.ts'
 
-/** A device code as it is stored: the engine's payload, and when the person decided, in milliseconds. */
+/** A stored device code: the engine's payload, and when the person decided, in milliseconds since the epoch. */
 export type DeviceCodePayload = AdapterPayload & { decidedAt?: number }
 
 /**
@@ -14,10 +14,11 @@ export type DeviceCodePayload = AdapterPayload & { decidedAt?: number }
  * | claim            | made when                            | so that                                          |
  * |------------------|--------------------------------------|--------------------------------------------------|
  * | `UserCode`       | a code is given out                  | no two devices show the same                     |
- * | `DeviceDecision` | a person allows or denies            | one decides, and nothing that comes back changes it |
+ * | `DeviceDecision` | a person allows or denies            | the first decision stands, whatever Redis restores |
  * | `DeviceCode`     | the device gets its tokens, with them | it gets them once                               |
  *
- * The device code is known by its SHA-256, the user code by an HMAC; to be shown to its person again it is sealed.
+ * Stored are the SHA-256 of the device code and an HMAC of the user code. The user code is also sealed, as its person
+ * is shown it again.
  */
 export interface DeviceCodes {
   /** Keeps a new code. @throws errors.TemporarilyUnavailable when its user code is in use */
@@ -27,8 +28,8 @@ export interface DeviceCodes {
   /** One that waits for its person. @returns the hash of the device code */
   waitingFor(userCode: string): Promise<{ hash: string; payload: DeviceCodePayload } | undefined>
   /**
-   * Keeps what the person decided: `accountId` and what comes with it, or `error`.
-   * @returns false when somebody else decided first, or who allows it was signed out meanwhile
+   * Stores what the person decided: `accountId` and what comes with it, or `error`.
+   * @returns false when another decision came first, or the person was signed out meanwhile
    */
   decide(hash: string, payload: AdapterPayload): Promise<boolean>
   /** Counts that the device asked while nobody has decided. @returns whether it asked too soon */
@@ -97,7 +98,7 @@ export function createDeviceCodes(context: IssuerContext): DeviceCodes {
       const decidedAt = clock.now()
       const first = await database.transaction(async () => {
         if (accountId !== undefined) {
-          // In the order in which revocations lock; who revokes later finds the session that this hangs from.
+          // In the order in which revocations lock; a later revocation finds the session.
           if (!(await accounts.holdSignIn(tenant, accountId, decidedAt))) return false
           if (!(await sessions.hold(tenant, sessionUid as string))) return false
         }

@@ -10,7 +10,7 @@ import { createDeviceCodes } from './device-codes.ts'
 import { pollInterval } from './polling.ts'
 import { routes } from './routes.ts'
 
-/** What a person is told at the end: allowed, denied, or that the code was over or decided already. */
+/** The outcome that a person is shown; `over`: the code had expired or was decided already. */
 export type DeviceOutcome = 'allowed' | 'denied' | 'over'
 
 export interface DevicePages {
@@ -26,8 +26,8 @@ interface Decision {
 const decisions = new WeakMap<object, Decision>()
 
 /**
- * Notes what the engine would have written. A fault of ours is no decision of the person's: the engine would end the
- * code with any error it meets, here only a refusal does.
+ * Notes what the engine would have written. Only a refusal ends the code: the engine would end it on any error, but a
+ * fault of ours is no decision of the person's.
  */
 export function recordDecision(hash: string, payload: AdapterPayload): void {
   const { ctx } = Provider
@@ -38,8 +38,8 @@ export function recordDecision(hash: string, payload: AdapterPayload): void {
 }
 
 /**
- * Writes the decision when everything it hangs from is stored: the engine would write it first and the session after,
- * and a device that asks in between would find a session without a person.
+ * Writes the decision once everything it hangs from is stored. The engine would write it before the session: a device
+ * that asks in between would find a session without a person.
  */
 export function settleDecisions(context: IssuerContext, pages: DevicePages): Middleware {
   const codes = createDeviceCodes(context)
@@ -54,16 +54,16 @@ export function settleDecisions(context: IssuerContext, pages: DevicePages): Mid
   }
 }
 
-/** The engine's names for what it would show the form for again. */
+/** The engine's errors after which it would show its form again. */
 const rerendered = new Set(['NotFoundError', 'ExpiredError', 'AlreadyUsedError', 'NoCodeError'])
 
-/** The device flow as the engine is told of it; its form and its confirmation are pages of ours. */
+/** The device flow for the engine; the form and the confirmation are our own pages. */
 export function deviceFlow(pages: DevicePages) {
   return {
-    // The page comes with the decision.
+    // `settleDecisions` renders the page.
     successSource: () => undefined,
     userCodeInputSource(ctx, _form, out, error) {
-      // The engine made a secret for a form of its own and would write the session for it, even one that never was.
+      // The engine made a secret for its own form, and would write a session for it, even a new one.
       Object.assign(ctx.oidc.session ?? {}, { touched: false })
       if (error?.name === 'AbortedError') return
       decisions.delete(ctx)
@@ -74,8 +74,8 @@ export function deviceFlow(pages: DevicePages) {
 }
 
 /**
- * Completes what a device is answered (RFC 8628 §3.2). The engine makes its addresses from the listener that was asked;
- * the person belongs to the issuer's, where no certificate is asked for.
+ * Completes the answer to a device (RFC 8628 §3.2). The engine builds the addresses from the listener that was asked; a
+ * person must go to that of the issuer, where no certificate is asked for.
  */
 export function completeDeviceAnswers(provider: Provider): void {
   provider.on('device_authorization.success', (_ctx, answer) => {

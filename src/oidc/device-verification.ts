@@ -20,7 +20,7 @@ export interface WaitingDevice {
 export interface DeviceVerification {
   /**
    * @param userCode as `userCodeIn` gives it
-   * @param network whose share it is to have the metadata document of the client asked for, where this process has none
+   * @param network whose limit is charged if the metadata document of the client has to be fetched
    * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
    */
   find(userCode: string, network: string): Promise<WaitingDevice | undefined>
@@ -60,7 +60,7 @@ export function createDeviceVerification(
       return payload ? codes.decide(id, { ...payload, error: 'access_denied' }) : false
     },
 
-    // An interaction that has been answered already: resuming it, the engine finds what is still to be done.
+    // Stores an interaction that counts as answered: resuming it, the engine finds what is still to be done.
     async begin(ctx, id) {
       const payload = await codes.find(id)
       if (!payload) return undefined
@@ -73,7 +73,7 @@ export function createDeviceVerification(
         deviceCode: deviceReference(id),
         cid: newHandle(),
       }
-      // The code waits until somebody has decided, so that its page can be sent again and again.
+      // Limited: a code waits until somebody has decided, and its page can be sent again and again.
       await limiter.take(tenant, roomForInteraction(ctx.ip, members))
       const Interaction = provider.Interaction as unknown as new (
         uid: string,

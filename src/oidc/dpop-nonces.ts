@@ -5,10 +5,9 @@ import type { Clock } from '../clock.ts'
 import { mostAhead } from './lifetimes.ts'
 
 /**
- * Whether a proof must have a nonce of ours (RFC 9449 §8), by what is known before it is verified:
- *
- * | client with `require_dpop_nonce`              | always                                                     |
- * | a proof dated more than a minute ahead        | always: it could be kept, and used when its `jti` is gone  |
+ * Whether a proof must have a nonce of ours (RFC 9449 §8), judged before the proof is verified: always for a client
+ * with `require_dpop_nonce`, and for a proof dated more than a minute ahead, which could be kept and used again once
+ * its `jti` is forgotten.
  *
  * At userinfo the client is not known yet; see `assertNonce`.
  */
@@ -21,7 +20,7 @@ export function needsNonce(clock: Clock) {
 }
 
 /**
- * The same for a token of a client at userinfo, when its proof has been verified and the answer has a nonce to take.
+ * The same check at userinfo, after the proof was verified, when the answer can carry a nonce.
  * @throws errors.UseDpopNonce
  */
 export function assertNonce(
@@ -33,7 +32,7 @@ export function assertNonce(
   }
 }
 
-/** What the proof of a request says; nothing for what is no JWT. */
+/** The unverified claims of the proof; none if it is no JWT. */
 function proofOf(ctx: KoaContextWithOIDC): JWTPayload & { nonce?: unknown } {
   try {
     return decodeJwt(ctx.get('DPoP'))

@@ -16,7 +16,7 @@ import { mostAhead } from './lifetimes.ts'
 import { routes } from './routes.ts'
 import { currentTokenRequest } from './token-request.ts'
 
-/** Seconds that a proof is good for, without a nonce of ours. */
+/** Seconds that a proof without a nonce of ours is valid. */
 const mostBehind = 300
 
 /** What a proof must be about. */
@@ -30,10 +30,10 @@ export interface ProvedRequest {
 }
 
 /**
- * Verifies the proof of possession that came with an access token (RFC 9449 §4.3, §7.1); the engine does so at its own
- * endpoints alone. A proof counts once. One of another key takes nothing of the holder's share.
+ * Verifies the proof of possession that came with an access token (RFC 9449 §4.3, §7.1); the engine does so only at its
+ * own endpoints. A proof counts once. A proof by another key is not charged to the limit of the token's holder.
  * @returns whether it proves the key of the token
- * @throws DomainError `too_many_requests`: each is kept for as long as it is good
+ * @throws DomainError `too_many_requests`, as the `jti` of each proof is stored for as long as the proof is valid
  */
 export async function verifyProof(
   {
@@ -74,9 +74,9 @@ export async function verifyProof(
 }
 
 /**
- * Whether the proof that comes with a bound token is of another key. The engine, which has verified the proof, spends
- * its `jti` before it refuses it for that; this tells first, so that whoever has a token without its key takes nothing
- * of the holder's share.
+ * Whether the proof that comes with a bound token is by another key. The engine spends the `jti` of a verified proof
+ * before it compares keys. Checked here first, so that whoever has a token without its key uses up nothing of its
+ * holder's limit.
  */
 export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promise<boolean> {
   const jkt =
@@ -86,9 +86,9 @@ export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promi
 }
 
 /**
- * The engine calls a proof that came before an invalid grant at the token endpoint. Whoever repeats a whole request, as its
- * answer was lost, would give up a grant that is as good as before.
- * @throws errors.InvalidDpopProof (RFC 9449 §5) if a spent `jti` there is that of the proof
+ * Answers a repeated DPoP proof as such. The engine would call it an invalid grant at the token endpoint, and a client
+ * that repeats a whole request, as the answer was lost, would give up a valid grant.
+ * @throws errors.InvalidDpopProof (RFC 9449 §5) if the spent `jti` is that of the proof
  */
 export function assertNoProof(ctx: KoaContextWithOIDC | undefined, jti: string): void {
   const proof = currentTokenRequest() && ctx?.get('dpop')
@@ -97,7 +97,7 @@ export function assertNoProof(ctx: KoaContextWithOIDC | undefined, jti: string):
   }
 }
 
-/** Of what nobody has verified yet, where the `jti` is that of a client assertion. */
+/** The unverified `jti`: the spent one may also be that of a client assertion. */
 function jtiIn(proof: string): string | undefined {
   try {
     return decodeJwt(proof).jti

@@ -3,10 +3,10 @@ import type { Asked } from './left-out-scopes.ts'
 import { scopeSet } from './scopes.ts'
 
 /**
- * What an authorization request, which nothing is wrong with, will lack that its sender seems to count on. Nobody says so
- * later: the answer is a good one without it.
- * @param params of the address: what the engine does not know is kept nowhere else
- * @param client its metadata, where it is known
+ * What the answer to a valid authorization request will lack although the request seems to count on it. Nothing reports
+ * that later.
+ * @param params of the address, as the engine drops parameters that it does not know
+ * @param client its metadata, where the client is known
  * @returns sentences
  */
 export function hintsOf(

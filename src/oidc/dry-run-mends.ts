@@ -5,7 +5,7 @@ import type { Fault } from './dry-run.ts'
 /** An authorization request under examination. */
 export interface Draft {
   params: URLSearchParams
-  /** Demands of the client that were reported, and are no longer made. */
+  /** Metadata that requires something of requests, ignored after its fault was reported. */
   lifted: Set<string>
   client: AdapterPayload | undefined
 }
@@ -34,7 +34,7 @@ const firstAddress: Mend = ({ params, client }) => {
   if (first !== undefined) params.set('redirect_uri', first)
 }
 
-/** What is put in the place of what a check refused; a check that is not here can not be passed by another request. */
+/** How to mend the request after each failed check. Without a mend here, nothing can be put in place of the fault. */
 const mends: Partial<Record<CheckName, Mend>> = {
   parameters_once: ({ params }) => {
     for (const [name, value] of [...params].toReversed()) params.set(name, value)
@@ -75,7 +75,7 @@ const mends: Partial<Record<CheckName, Mend>> = {
   request_form: without('request', 'request_uri', 'registration'),
 }
 
-/** @returns whether anything is another by now */
+/** @returns whether it changed anything */
 export function mendDraft(draft: Draft, fault: Fault): boolean {
   const state = () => `${draft.params.toString()} ${draft.lifted.size}`
   const before = state()

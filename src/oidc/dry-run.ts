@@ -35,15 +35,15 @@ export interface DryRun {
   tenant: string
   clientId: string | undefined
   faults: Fault[]
-  /** Scopes that are no fault and of no use. */
+  /** Scopes that are no fault but have no effect. */
   leftOut: LeftOutScope[]
-  /** What else is no fault and seldom meant, in sentences. */
+  /** Other things that are no fault but seldom meant, in sentences. */
   hints: string[]
-  /** Whether every check was reached: a fault that nothing can be put in the place of hides those behind it. */
+  /** Whether every check was reached: a fault that cannot be mended hides those behind it. */
   complete: boolean
 }
 
-/** Faults in whose place other scopes or resources are put than those that were asked for. */
+/** Faults whose mend replaces the scopes or resources that were asked for. */
 const asksAnew: ReadonlySet<CheckName> = new Set([
   'scope_characters',
   'scope_known',
@@ -54,15 +54,15 @@ const asksAnew: ReadonlySet<CheckName> = new Set([
   'resource_single',
 ])
 
-/** A request has no more parameters than this that can be wrong. */
+/** Bound of the loop: more than a request has parameters that can be wrong. */
 const mostRounds = 30
 
 /**
- * Walks an authorization request through every check of the real engine, as somebody who is not signed in, and changes
- * nothing: it is kept nowhere, counts against no limit, and uses up neither a pushed request nor a `jti`. After each
- * fault something right is put in the place of what was wrong, and the walk begins again; so all faults are found.
- * @param address what a client sends a browser to
- * @param mostParameters that the server takes
+ * Walks an authorization request through every check of the real engine, without a signed-in person and without side
+ * effects: nothing is stored, no limit is charged, no pushed request or `jti` is used up. After each fault the request
+ * is mended and walked again, so that all faults are found.
+ * @param address where a client sends a browser
+ * @param mostParameters most parameters that the server takes
  */
 export async function dryRun(
   capabilities: Capabilities,
@@ -98,7 +98,7 @@ export async function dryRun(
     faults.push({ check: 'authorize_address', error: 'not_found', expected: endpoint, received })
   }
   const draft: Draft = { params, lifted: new Set(), client: undefined }
-  // Whether somebody is signed in is not known; what is left is checked without it.
+  // Whether somebody is signed in is not known, so the rest is checked without `prompt=none`.
   if (params.get('prompt') === 'none') params.delete('prompt')
   const canSignUp = found.signUp.mode === 'open' && capabilities.mail.isOn
   const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)
@@ -111,7 +111,7 @@ export async function dryRun(
     if (fault) faults.push(fault)
     if (fault && !mendDraft(draft, fault)) break
   }
-  // Where none of them exists, that is the fault.
+  // If no scope exists, that is the fault already.
   const leftOut = faults.some(({ check }) => check === 'scope_known')
     ? []
     : leftOutScopes(asked, await capabilities.resources.list(tenant))
@@ -119,7 +119,7 @@ export async function dryRun(
   return { tenant, clientId, faults, leftOut, hints, complete }
 }
 
-/** What no request gets past, so that nothing is walked: an operator's paste must not keep the server busy (C18). */
+/** Refuses what no real request gets past, without a walk: an operator's paste must not keep the server busy (C18). */
 function tooMuchIn(
   { pathname, search }: URL,
   headerLimit: number,
@@ -137,7 +137,7 @@ function tooMuchIn(
   return { check: 'too_many_parameters', error: 'invalid_request', expected, received: `${count}` }
 }
 
-/** The engine over storage that forgets. @returns asks it the draft as it is by then */
+/** An engine over storage that keeps nothing. @returns walks the draft as it is when called */
 async function rehearsal(context: IssuerContext, draft: Draft) {
   const { tenant, issuer, signing, sharedSecrets } = context
   const keys = await signing.open(tenant)
@@ -179,7 +179,7 @@ function forgetful(model: string, context: IssuerContext, draft: Draft): Adapter
   }
 }
 
-/** @returns the fault, if there is one, and what was read until then */
+/** @returns the fault, if there is one, and what the engine had read by then */
 async function ask(
   provider: Provider,
   issuer: string,
@@ -220,7 +220,7 @@ async function ask(
 
 const broken = { check: 'internal', error: 'server_error' } as const
 
-/** What this server found itself while the engine asked it. */
+/** A fault that a callback of this server threw. */
 function ownFault({ code, oauth, detail, message }: DomainError): Fault {
   const { expected, received } = typeof detail === 'object' ? detail : {}
   return {

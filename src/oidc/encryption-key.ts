@@ -12,7 +12,7 @@ export const ownEncryptionAlg = 'ECDH-ES'
  */
 export function encryptionKey(secret: Buffer): JWK {
   const curve = createECDH('prime256v1')
-  // A number above the order of the curve is no key; of 2^32 numbers one is.
+  // A number above the order of the curve is no key: one in 2^32 numbers is.
   for (let attempt = 0; ; attempt++) {
     const d = Buffer.from(hkdfSync('sha256', secret, '', `keyturn encryption ${attempt}`, 32))
     try {

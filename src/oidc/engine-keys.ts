@@ -2,21 +2,21 @@ import { createPublicKey, type KeyObject } from 'node:crypto'
 import { ExternalSigningKey } from 'oidc-provider'
 import type { KeySet, OpenSigningKey } from '../signing/key-set.ts'
 
-/** The engine calls its hook experimental: nothing but this file knows of it. */
+/** The engine's hook is experimental: only this file knows of it. */
 export const externalSigning = { enabled: true, ack: 'experimental-01' }
 
 /**
- * The keys as the engine has to have them: it signs with those that sign, and knows the others only to verify an
- * `id_token_hint`. So it cannot sign with a key that has not been published for long enough, in whatever order. It never
- * has a private key: each signature is asked for, and refused when the key has ended since the engine was built.
+ * The keys for the engine. It signs with the signing ones, and uses the others only to verify an `id_token_hint`: so it
+ * cannot sign with a key that was not published for long enough. It never holds a private key; signing is refused if
+ * the key has ended since the engine was built.
  */
 export function engineKeys({ signing, published }: KeySet): ExternalSigningKey[] {
-  // The first key of an algorithm is chosen before its time, too: it says itself that it does not sign yet.
+  // The first key of an algorithm is chosen even before its time: `sign` itself then refuses.
   const isFirst = ({ alg }: OpenSigningKey) => !signing.some((key) => key.alg === alg)
   return published.map((key) => new EngineKey(key, signing.includes(key) || isFirst(key)))
 }
 
-/** The members of its JWK come from the class, which derives them from this. */
+/** The base class derives the members of the JWK from this one. */
 class EngineKey extends ExternalSigningKey {
   readonly #key: OpenSigningKey
   readonly #isSigning: boolean

@@ -4,15 +4,15 @@ import { errors, type KoaContextWithOIDC } from 'oidc-provider'
 import { cibaGrant, deviceCodeGrant } from '../clients/client.ts'
 import type { EngineError } from './refused-checks.ts'
 
-/** Endpoints of one grant type; at the token endpoint the request names it. */
+/** The grant types of endpoints that serve only one; at the token endpoint the request names it. */
 const grantOf: Partial<Record<string, string>> = {
   device_authorization: deviceCodeGrant,
   backchannel_authentication: cibaGrant,
 }
 
 /**
- * The code that RFC 6749 §5.2 has for a refusal: a client that may not use a grant type is `unauthorized_client`, the
- * engine says `invalid_request` (P-042).
+ * The error code by RFC 6749 §5.2: `unauthorized_client` for a client that may not use a grant type, where the engine
+ * says `invalid_request` (P-042).
  */
 export function answeredCode({ oidc }: KoaContextWithOIDC, error: Error): string {
   const { client, route, params } = (oidc as KoaContextWithOIDC['oidc'] | undefined) ?? {}
@@ -25,15 +25,15 @@ export function answeredCode({ oidc }: KoaContextWithOIDC, error: Error): string
   return isForbidden ? 'unauthorized_client' : error.message
 }
 
-/** What a client left out itself: it may be told, where the engine says `grant request is invalid` of every grant. */
+/** What a client left out may be told; the engine says only `grant request is invalid`. */
 const omissions: ReadonlySet<string | undefined> = new Set([
   'DPoP proof JWT not provided',
   'mutual TLS client certificate not provided',
 ])
 
 /**
- * Why a client was not authenticated, where that tells nothing else: what a request lacks is the same of a client that
- * does not exist, and that a client is public anybody finds out by sending no secret.
+ * Why a client was not authenticated, as far as it reveals nothing: missing credentials look the same for a client that
+ * does not exist, and anybody learns that a client is public by sending no secret.
  */
 function unauthenticated({ oidc, headers }: KoaContextWithOIDC): string | undefined {
   const { client, params } = oidc

@@ -31,13 +31,13 @@ interface FeatureParts {
   pages: FeaturePages
 }
 
-/** What the features let a person see. */
+/** The pages of the features. */
 export interface FeaturePages extends DevicePages {
   logout(ctx: KoaContextWithOIDC, form: { action: string; xsrf: string }): void | Promise<void>
   signedOut(ctx: KoaContextWithOIDC): void | Promise<void>
 }
 
-/** Everything optional that the engine can do, as far as this server does it. */
+/** The optional features of the engine, as far as this server offers them. */
 export function features(
   rules: ReturnType<typeof clientRules>,
   { context, access, basePath, pages }: FeatureParts,
@@ -84,7 +84,7 @@ export function clientRules(
     clientAuthMethods: usableAuthMethods(config),
     enabledJWA: enabledAlgorithms,
     subjectTypes: ['public', 'pairwise'],
-    // Checked by us, when the client is declared (clients/sector-documents.ts).
+    // We check it when the client is declared (clients/sector-documents.ts).
     sectorIdentifierUriValidate: () => false,
     scopes: ['openid', 'offline_access'],
     extraClientMetadata: { properties: [...ownMembers] },
@@ -113,7 +113,7 @@ export function clientRules(
         mask: '****-****',
         deviceInfo: () => ({}),
       },
-      // Push is left out: tokens would be sent, and could not be bound to a key (FAPI-CIBA 5.2.2).
+      // No push: it sends tokens that cannot be bound to a key (FAPI-CIBA 5.2.2).
       ciba: {
         enabled: true,
         deliveryModes: ['poll', 'ping'],

@@ -5,21 +5,22 @@ import { hashOf } from '../secrets/handle.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './routes.ts'
 
-/** What one unit of the limits stands for, in bytes that are kept. */
+/** Bytes stored that one unit of a limit stands for. */
 const unit = 2048
 
 /**
- * Bounds what strangers, and people with an account, can have stored here (security-bar M5, C25): a share is taken first.
+ * Bounds what strangers, and people with an account, can have stored here (security-bar M5, C25): before anything is
+ * stored, it is charged to a limit.
  *
- * | what                    | whose share                                                         |
+ * | what                    | whose limit                                                         |
  * |-------------------------|---------------------------------------------------------------------|
- * | an interaction          | the network's, and the client's of a browser that is signed in      |
+ * | an interaction          | the network's, and that of a signed-in browser at the client        |
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
- * | a code beyond one unit  | the client's of the browser, which is signed in                     |
+ * | a code beyond one unit  | that of the browser, which is signed in, at the client              |
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
- * | a device code           | the same as for a pushed request                                    |
- * | a backchannel request   | the client's, besides what is let in of one person                  |
+ * | a device code           | as for a pushed request                                             |
+ * | a backchannel request   | the client's, besides the limit of requests that wait for a person  |
  *
  * @throws DomainError `too_many_requests`
  */
@@ -34,9 +35,10 @@ export async function takeRoom(
 }
 
 /**
- * Takes the share for the `jti` of a DPoP proof, which is stored before anything else of the request is looked at, even if
- * the request is then refused. For a pushed request it is the pusher's share, of which nothing is taken, but something has
- * to be left, when the client has authenticated; else it is the share of the token or code that the proof comes with.
+ * Charges the `jti` of a DPoP proof to a limit. The engine stores it before it looks at the rest of the request, even
+ * if the request is then refused. At the pushed request endpoint the limit is the pusher's: a client that has
+ * authenticated is not charged, but must have something left. Elsewhere it is that of the token or code that comes with
+ * the proof.
  * @throws DomainError `too_many_requests`
  */
 export async function takeRoomForProof(
@@ -69,7 +71,7 @@ function heldIn(ctx: KoaContextWithOIDC): string | undefined {
   return presented.find((value) => typeof value === 'string')
 }
 
-/** Whose share a pushed request takes. */
+/** Whose limit a pushed request is charged to. */
 function pusherOf({ ip, oidc: { client } }: KoaContextWithOIDC): {
   share: Share
   isPublic: boolean
@@ -79,12 +81,12 @@ function pusherOf({ ip, oidc: { client } }: KoaContextWithOIDC): {
     : { share: { limit: 'push_client', subject: client.clientId }, isPublic: false }
 }
 
-/** What an interaction takes that begins outside the engine, where it knows no request. */
+/** The charge for an interaction that begins outside the engine. */
 export function roomForInteraction(ip: string, payload: object): Share {
   return { limit: 'authorize_network', subject: networkOf(ip), cost: costOf(payload) }
 }
 
-/** A page of one client may send a browser here as often and with as much as it likes: that keeps nobody from another. */
+/** Per client, as the page of one may send a browser here as often as it likes: that must not lock it out of others. */
 function browserShareOf(
   uid: string,
   client: { clientId: string } | undefined,
@@ -102,20 +104,20 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
   const isPublic = client === undefined || client.clientAuthMethod === 'none'
   switch (model) {
     case 'Interaction':
-      // What follows on a step is bounded by the steps.
+      // Not charged: what follows a step is bounded by the steps.
       if (ctx.path !== routes.authorization) return []
       return [
         { limit: 'authorize_network', subject: network, cost },
         ...(session?.accountId === undefined ? [] : [browserShareOf(session.uid, client, cost)]),
       ]
     case 'AuthorizationCode':
-      // An ordinary one takes nothing: whoever is signed in goes from application to application.
+      // An ordinary code is free: who is signed in goes from application to application.
       return session && cost > 1 ? [browserShareOf(session.uid, client, cost - 1)] : []
     case 'PushedAuthorizationRequest':
       if (ctx.path !== routes.pushed_authorization_request) return []
       return [{ ...pusherOf(ctx).share, cost }]
     case 'DeviceCode':
-      // What its person decides is written over it.
+      // Not charged: the decision overwrites the code.
       if (ctx.path !== routes.device_authorization) return []
       return isPublic
         ? [{ limit: 'device_network', subject: network, cost }]

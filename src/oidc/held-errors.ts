@@ -6,7 +6,7 @@ import { isTrustedWithErrors } from '../clients/error-trust.ts'
 import { present } from '../present.ts'
 import type { EngineError } from './refused-checks.ts'
 
-/** An error of an authorization request that must not take a person to the client by itself. */
+/** An error of an authorization request that may reach the client only if the person goes on. */
 export interface HeldError {
   error: string
   description?: string
@@ -18,7 +18,7 @@ export interface HeldError {
  *
  * | the client, the person, the request | the error               |
  * |-------------------------------------|-------------------------|
- * | a client that is trusted with them  | goes there              |
+ * | a client trusted with errors        | goes there              |
  * | somebody is signed in               | goes there              |
  * | `prompt=none`: nobody sees anything | goes there              |
  * | all others                          | is held, and shown here |

@@ -2,12 +2,12 @@ import type { Middleware } from 'koa'
 import type { CookieSignatures } from './cookie-signatures.ts'
 
 /**
- * The session of an issuer below a path: its cookie goes to that path alone, so that every host of the domain can set
- * one of its name. The signature of it goes to the whole host, named `__Host-`, which no other host can set (RFC 6265bis
- * §4.1.3.2): what was planted has none, and signs nobody in; nor does it hide the session, as of several cookies of that
- * name the signed one counts. To whoever else is on the host the signature is of no use.
- * @param name of the cookie; `<name>.sig` is what the rest of the server calls its signature
- * @param hostName what browsers call it
+ * Moves the signature of the session cookie of an issuer below a path to a `__Host-` cookie. The session cookie goes to
+ * that path alone, so any host of the domain can set one of its name. No other host can set a `__Host-` cookie (RFC
+ * 6265bis §4.1.3.2): a planted session has no signature and signs nobody in. Nor does it hide the real one: of several
+ * session cookies, the one with the signature counts. The signature is of no use to others on the host.
+ * @param name of the session cookie; the rest of the server calls its signature `<name>.sig`
+ * @param hostName the name of the signature cookie in browsers
  */
 export function signatureOfHost(
   name: string,

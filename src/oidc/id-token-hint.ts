@@ -2,8 +2,8 @@ import { decodeProtectedHeader } from 'jose'
 import type Provider from 'oidc-provider'
 
 /**
- * Lets ID tokens alone be hints. The engine looks at signature, issuer and audience, which a logout token has as well;
- * what a token is for is in its `typ` (RFC 8725 §3.11, ASVS 9.2.2), which the engine's ID tokens leave out.
+ * Accepts only ID tokens as hints. The engine checks signature, issuer and audience, which a logout token passes as
+ * well. What a token is for is in its `typ` (RFC 8725 §3.11, ASVS 9.2.2), which the engine's ID tokens lack.
  */
 export function onlyIdTokensAreHints({ IdToken, OIDCContext }: Provider): void {
   const { validate } = IdToken
@@ -11,7 +11,7 @@ export function onlyIdTokensAreHints({ IdToken, OIDCContext }: Provider): void {
     assertIdToken(decodeProtectedHeader(token))
     return validate.call(this, token, client)
   }
-  // At the end of a session the engine first looks for a client that is the audience, as which an API is not known.
+  // At log-out the engine first looks for a client by the audience, which an API is not: so check before that.
   const { entity } = OIDCContext.prototype
   OIDCContext.prototype.entity = function (name, value) {
     if (name === 'IdTokenHint') assertIdToken(value.header)

@@ -61,9 +61,9 @@ export function askingPolicy(context: IssuerContext) {
 }
 
 /**
- * Whether an answer could reach another app than the one that was allowed: of a native client, only an https address
- * that it has claimed says who receives it (RFC 8252 §8.6; P-029, K-07). Where nobody vouches for a public client, what it
- * calls itself does not matter.
+ * Whether an answer could reach another app than the one that was allowed. The receiver is certain only at a claimed
+ * https address of a native client (RFC 8252 §8.6; P-029, K-07). The same goes for a public client that nobody vouches
+ * for, whatever it calls itself.
  */
 function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolean {
   const couldBe = client?.['registered_by'] === 'self' && client.clientAuthMethod === 'none'
@@ -73,9 +73,9 @@ function mayBeAnotherApp({ client, params }: KoaContextWithOIDC['oidc']): boolea
 }
 
 /**
- * What becomes of a sign-in without a second factor: one has to be set up where the client or the tenant always requires it; a
- * request that insists on it ends with an error.
- * @param reasons why somebody signs in
+ * What happens to a sign-in without a second factor: the person must set one up where the client or the tenant always
+ * requires it; a request that insists on it ends with an error.
+ * @param reasons why the person has to sign in
  */
 export function demandOf(reasons: readonly string[]): 'set_up' | 'refuse' | undefined {
   if (reasons.includes('require_mfa')) return 'set_up'
@@ -86,8 +86,8 @@ export function demandOf(reasons: readonly string[]): 'set_up' | 'refuse' | unde
 }
 
 /**
- * Whether somebody who signed in without a second factor has one by now, and the client would like it. A wish costs
- * nobody an error (OpenID Connect Core §3.1.2.1): whoever has none, or must not be asked, goes on without.
+ * Whether the client wishes for a second factor that the signed-in person has, but did not use. A wish never causes an
+ * error (OpenID Connect Core §3.1.2.1): who has none, or must not be asked, goes on without.
  */
 async function couldBeStronger(
   { tenant, factors }: IssuerContext,
@@ -114,7 +114,7 @@ export async function claimsRules(
   if (!isStorable(claims)) throw new errors.InvalidRequest(`claims ${storableRule}`)
   for (const [name, wanted] of Object.entries(claims.id_token ?? {})) {
     if (wanted !== null && (typeof wanted !== 'object' || Array.isArray(wanted))) {
-      // Whoever made the address chose the name; a page of ours may be where it would be read.
+      // The sender chose the name, and a page of ours may show the description: the name is only for the log.
       const description = 'each member of claims.id_token must be null or an object'
       throw new errors.InvalidRequest(
         description,

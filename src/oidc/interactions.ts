@@ -23,7 +23,7 @@ export interface Interaction {
   /** Whether the client would like the person to make an account. */
   wantsNew?: true
   clientId: string
-  /** Absent for a device, which gets no redirect but its `userCode`, as it shows it. */
+  /** Absent for a device: no redirect follows, but the device shows its `userCode`. */
   redirectUri?: string
   userCode?: string
   /** Everything that was asked for. */
@@ -32,7 +32,7 @@ export interface Interaction {
   missing: Consent
   loginHint?: string
   accountId?: string
-  /** What becomes of a sign-in with a password alone, when nothing may come of it. */
+  /** What happens to a sign-in with a password alone, where that does not suffice. */
   withoutFactor?: 'set_up' | 'refuse'
 }
 
@@ -50,17 +50,17 @@ export interface Interactions {
    * @throws DomainError `interaction_not_found`
    */
   find(ctx: Context, uid: string): Promise<Interaction>
-  /** Each returns the path where the engine goes on. */
+  /** Like the others below, returns the path where the engine goes on. */
   finishLogin(ctx: Context, login: Login): Promise<string>
   /**
    * @param seen `markOf` what the page showed of a client that nobody vouches for
-   * @returns undefined where it is another by now: nothing is remembered, and the page is to be shown again
+   * @returns undefined where the client has changed since: nothing is stored, and the page must be shown again
    */
   finishConsent(ctx: Context, interaction: Interaction, seen?: string): Promise<string | undefined>
   /** The person said no: the client gets `access_denied` (RFC 6749 §4.1.2.1). */
   deny(ctx: Context, interaction: Interaction): Promise<string>
   abort(ctx: Context): Promise<string>
-  /** The person has no second factor, and the client wants no less: `unmet_authentication_requirements`. */
+  /** The person has no second factor, but the client insists on one: `unmet_authentication_requirements`. */
   refuseWeak(ctx: Context): Promise<string>
 }
 
@@ -69,7 +69,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
   const marks = createSignInMarks(context)
   const { tenant, clientDocuments } = context
 
-  /** Where another step comes before the login, the reasons of that are not looked at yet. */
+  /** Before another step than the login, the engine has not evaluated the reasons of the login yet. */
   async function demand(prompt: { name: string; reasons: string[] }, clientId: string) {
     const demanded = demandOf(prompt.reasons)
     if (demanded !== undefined || !['create', 'select_account'].includes(prompt.name))
@@ -78,7 +78,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
     return (await needsFactor(context, metadata as object | undefined)) ? 'set_up' : undefined
   }
 
-  /** What a request has found: it is looked for once. */
+  /** The engine's interaction of each request, looked up once. */
   const found = new WeakMap<Context, Awaited<ReturnType<Provider['interactionDetails']>>>()
 
   async function details(ctx: Context) {
@@ -89,8 +89,8 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
   }
 
   /**
-   * What the engine's `interactionResult` does, without looking again: what is over meanwhile stays over, as it is
-   * written over alone (adapters/interaction.ts).
+   * The engine's `interactionResult`, without a second look-up: an interaction that ended meanwhile stays ended, as it
+   * is only overwritten (adapters/interaction.ts).
    */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {
     const interaction = await details(ctx)
@@ -127,7 +127,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       const userCode = deviceCode && (await codes.find(hashIn(deviceCode)))?.userCode
       return {
         uid,
-        // To choose another account one signs in with it.
+        // Choosing another account means signing in with it.
         step: prompt.name === 'consent' ? 'consent' : 'login',
         ...(prompt.name === 'create' ? { wantsNew: true as const } : {}),
         clientId,
@@ -154,11 +154,11 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
           ...authentication,
           remember: true,
           verifiedAt,
-          // The browser may go on from here much later; that makes the sign-in no fresher.
+          // The time of the sign-in itself: the browser may go on much later.
           ts: Math.floor(signedInAt / 1000),
         },
         select_account: {},
-        // Whoever has an account after all has done what was asked.
+        // Signing in to an existing account also fulfils `prompt=create`.
         create: {},
       })
     },

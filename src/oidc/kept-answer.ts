@@ -4,8 +4,8 @@ import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 
 /**
- * The answer to a refresh as it is kept for who did not get it, sealed under the token that was presented; undefined
- * where the client's policy has no replay.
+ * The answer to a refresh, sealed under the presented token, for a client that did not receive it; undefined where the
+ * client's policy has no replay.
  */
 export function keptAnswer(
   { config, clock }: Pick<IssuerContext, 'config' | 'clock'>,

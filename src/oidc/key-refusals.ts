@@ -11,7 +11,7 @@ import { currentTokenRequest } from './token-request.ts'
 
 type Mechanism = 'dpop' | 'mtls'
 
-/** The engine's reasons for refusing a token whose key was not proved; it has no other word for them. */
+/** The engine's reasons for refusing a token whose key was not proved. The text is all that identifies them. */
 const reasons: Partial<Record<string, Mechanism>> = {
   'DPoP proof JWT not provided': 'dpop',
   'failed jkt verification': 'dpop',
@@ -39,7 +39,7 @@ export function keyRefusals(
   function mark(ctx: KoaContextWithOIDC, error: EngineError): void {
     const mechanism = reasons[error.error_detail ?? '']
     const { params, entities, client, route } = ctx.oidc
-    // A code, or a client that has nothing yet, is bound to no key.
+    // Other grants present no token that is bound to a key.
     if (!mechanism || (route === 'token' && params?.['grant_type'] !== 'refresh_token')) return
     const isMissing = mechanism === 'dpop' ? !ctx.get('DPoP') : !certificates.of(ctx)
     const token = entities.AccessToken
@@ -67,8 +67,8 @@ export function keyRefusals(
 }
 
 /**
- * The first of a token's grant is told of at once, once a day; further ones are counted, as whoever has a token can send
- * it for as long as it lives.
+ * Audits the first refusal for a grant at once, once a day. Further ones are counted: whoever has a token can send it
+ * for as long as it lives.
  */
 export async function noteKeyRefusal(
   { tenant, audit, counters }: Pick<IssuerContext, 'tenant' | 'audit' | 'counters'>,

@@ -1,27 +1,27 @@
 /** A public key (RFC 7517 §4), as a client publishes it. */
 export type Jwk = Record<string, unknown>
 
-/** What is known of the keys that one client has at one address. Milliseconds since the epoch. */
+/** The known keys of one client at one address. Times in milliseconds since the epoch. */
 export interface Known {
   readonly keys: readonly Jwk[]
-  /** When they were asked for last. */
+  /** When they were last fetched, successfully or not. */
   at: number
   freshUntil: number
-  /** Until then they count when they are not fresh and nobody answers. */
+  /** Until then stale keys may be used while the address does not answer. */
   goodUntil: number
-  /** Until then nobody is asked again: there was no answer, and no keys that are good. */
+  /** Until then the address is not asked again: it did not answer, and there are no usable keys. */
   downUntil: number
-  /** Why there was none. */
+  /** Why it did not answer. */
   why?: string
 }
 
-/** The keys of clients in the memory of this process; those that were used last stay. */
+/** The keys of clients in the memory of this process; the least recently used are dropped first. */
 export interface KnownKeys {
   get(name: string): Known | undefined
   put(name: string, known: Known): void
 }
 
-/** How much of them is kept: clients, and characters of their keys. A client may publish many, and name them at length. */
+/** Bounds: clients, and characters of their keys, as a client may publish many keys or long ones. */
 const most = { clients: 5000, characters: 16_000_000 }
 
 export function createKnownKeys(): KnownKeys {

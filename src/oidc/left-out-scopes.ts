@@ -1,22 +1,22 @@
 import { openidScopes, type ResourceServer } from '../resources/resource-server.ts'
 import { scopeSet } from './scopes.ts'
 
-/** A scope that nothing comes of, and the resource servers that have it: in none of them it is misspelt. */
+/** A scope without effect, and the resource servers that have it; with none it is probably misspelt. */
 export interface LeftOutScope {
   scope: string
   of: string[]
 }
 
-/** What the engine takes an authorization request for: with what was pushed, or what its request object says. */
+/** An authorization request as the engine understood it, with what was pushed or is in its request object. */
 export interface Asked {
-  /** With what the engine takes away from those that may not have it (`offline_access`). */
+  /** Including scopes that the engine removes (`offline_access`). */
   scope?: string | undefined
   resource?: string | string[] | undefined
 }
 
 /**
- * The scopes of an authorization request that its answer will lack: beside one that exists, those that no resource server
- * of the request has are left out (RFC 6749 §3.3). That is no fault, and seldom what is meant.
+ * The scopes of an authorization request that its answer will lack. Scopes that no resource server of the request has
+ * are left out, if another one exists (RFC 6749 §3.3). That is no fault, but seldom intended.
  * @param servers all of the tenant
  */
 export function leftOutScopes(

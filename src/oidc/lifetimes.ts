@@ -9,13 +9,13 @@ export const foreverSeconds = 100 * 365 * 24 * 3600
 /** Seconds that the clock of a client may be ahead (P-053). */
 export const mostAhead = 60
 
-/** Seconds that what a client signs about itself, or asks for, may live: its `jti` is kept that long (P-052). */
+/** Longest life, in seconds, of what a client signs about itself: its `jti` is kept that long (P-052). */
 export const longestLife = 3600
 
-/** The engine accepts an artifact so many seconds past its `exp`, so it is kept that long. */
+/** Seconds past its `exp` that the engine still accepts an artifact, so it is kept that much longer. */
 export const clockTolerance = 15
 
-/** How long everything lives that the engine issues, in seconds. */
+/** The lifetimes of all that the engine issues, in seconds. */
 export function lifetimes({ config, clock }: IssuerContext): NonNullable<Configuration['ttl']> {
   return {
     AccessToken: (_ctx, token) => token.resourceServer?.accessTokenTTL ?? config.accessTokenTtl,

@@ -5,12 +5,12 @@ import { isTrustedWithErrors } from '../clients/error-trust.ts'
 import { routes } from './routes.ts'
 
 /**
- * Answers a log-out where nobody is signed in, when the engine has checked client, hint and address: there is nothing to
- * ask, and nothing is kept. The engine would have a form confirm it, whose token it keeps in a session.
+ * Answers a log-out without a signed-in person, after the engine has checked client, hint and address. There is nothing
+ * to ask and nothing to store; the engine would show a confirmation form, whose token it keeps in a session.
  *
- * Without a page it leads to the address of a client that an operator vouches for, or that shows an ID token of its own
- * (ADR 0013); its person was signed in, and is so no more.
- * @param takeForm takes the engine's form out of an answer, and says whether it was one
+ * Leads directly to the address of a client that an operator vouches for, or that shows its own ID token (ADR 0013):
+ * the person was signed in there, and is no longer.
+ * @param takeForm removes the engine's form from an answer, and says whether it was one
  */
 export function answerLogoutOfNobody(
   issuer: string,

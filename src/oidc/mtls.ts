@@ -8,15 +8,15 @@ import type { Clock } from '../clock.ts'
 import { revocationsPath, revocationsStreamPath } from '../resources/revocations-resource.ts'
 import { routes } from './routes.ts'
 
-/** The certificates that mutual TLS is about (RFC 8705); the engine does not know connections. */
+/** Client certificates for mutual TLS (RFC 8705): the engine knows nothing of connections. */
 export interface ClientCertificates {
-  /** What the caller showed, or a trusted proxy passed on. */
+  /** The certificate that the caller showed, or that a trusted proxy passed on. */
   of(ctx: { req: IncomingMessage }): X509Certificate | undefined
-  /** Whose issues authenticate clients. */
+  /** The authorities whose certificates authenticate clients. */
   authorities(): readonly X509Certificate[]
 }
 
-/** For whoever has no request. */
+/** For use without requests. */
 export const noCertificates: ClientCertificates = { of: () => undefined, authorities: () => [] }
 
 type Mtls = NonNullable<NonNullable<Configuration['features']>['mTLS']>
@@ -27,8 +27,8 @@ function hasMtls({ mtlsPort, mtlsCertificateHeader }: Config): boolean {
 }
 
 /**
- * Which parts of RFC 8705 this installation offers, and what the engine asks of certificates. It asks also where
- * nothing is offered: tokens of before may be bound.
+ * What this installation offers of RFC 8705, and the engine's checks of certificates. These also run where nothing is
+ * offered: earlier tokens may be bound.
  */
 export function mtls(config: Config, clock: Clock, certificates: ClientCertificates) {
   const enabled = hasMtls(config)
@@ -53,7 +53,7 @@ export function mtls(config: Config, clock: Clock, certificates: ClientCertifica
   } satisfies Mtls
 }
 
-/** The ways to authenticate that clients have here. */
+/** The authentication methods that clients can use here. */
 export function usableAuthMethods(config: Config): AuthMethod[] {
   const offered = hasMtls(config)
   return authMethods.filter(
@@ -64,8 +64,8 @@ export function usableAuthMethods(config: Config): AuthMethod[] {
 }
 
 /**
- * What a client wants that this installation cannot do. Where mutual TLS is not offered the engine would ignore such
- * members, and issue tokens that are not bound.
+ * What a client registers that this installation cannot do. Without mutual TLS the engine would ignore such members,
+ * and issue unbound tokens.
  */
 export function mtlsFault(config: Config, client: ClientMetadata): string | undefined {
   const port = 'needs MTLS_PORT or MTLS_CERTIFICATE_HEADER'
@@ -82,11 +82,11 @@ export function mtlsFault(config: Config, client: ClientMetadata): string | unde
 const clientAuthentication = '1.3.6.1.5.5.7.3.2'
 
 /**
- * Whether an authority itself issued a certificate that is good for clients, and both are valid now. There is no chain
- * to build: who issues for clients is named in `MTLS_CA_FILE`, an intermediate one too.
+ * Whether an authority itself issued a certificate that may authenticate clients, and both are valid now. No chain is
+ * built: `MTLS_CA_FILE` must name the direct issuer, even an intermediate one.
  */
 function issued(authority: X509Certificate, certificate: X509Certificate, clock: Clock): boolean {
-  // The usages of RFC 5280 §4.2.1.12; a certificate without any is good for all.
+  // The extended key usages of RFC 5280 §4.2.1.12; a certificate without any may be used for all.
   const usages: readonly string[] | undefined = certificate.keyUsage
   return (
     authority.ca &&
@@ -100,7 +100,7 @@ function issued(authority: X509Certificate, certificate: X509Certificate, clock:
   )
 }
 
-/** Endpoints that programs call directly, by their names in discovery (RFC 8705 §5). */
+/** The discovery names of endpoints that programs call directly (RFC 8705 §5). */
 const direct = new Set([
   'token',
   'userinfo',
@@ -117,10 +117,10 @@ const directRoutes: Array<[string, string]> = [
   ['revocation_feed_stream', revocationsStreamPath],
 ]
 
-/** The addresses, below the issuer, that answer where certificates are asked for. */
+/** The paths below the issuer that are served where certificates are asked for. */
 export const mutualPaths: readonly string[] = directRoutes.map(([, path]) => path)
 
-/** Where clients with a certificate call, for discovery; undefined when it is where all others call. */
+/** The endpoints for clients with a certificate, as in discovery; undefined when they are those of all others. */
 export function endpointAliases(
   { mtlsOrigin }: Config,
   basePath: string,

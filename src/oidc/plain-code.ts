@@ -30,8 +30,8 @@ interface Presented {
 type Code = AdapterPayload & { allowedFrom?: Presenter }
 
 /**
- * Exchanges a code of a client that has authenticated.
- * @returns the answer; undefined when it is the stack's, and nothing was written
+ * Exchanges a code of an authenticated client.
+ * @returns the answer; undefined when the engine must answer, and nothing was written
  */
 export type PlainCode = (
   presented: Presented,
@@ -51,12 +51,12 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
   const redemption = createRedemption('AuthorizationCode', context, config.authorizationCodeTtl)
 
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
-    // What is encrypted is the stack's.
+    // Encrypted ID tokens are left to the engine.
     const isEncrypted = metadata.id_token_encrypted_response_alg !== undefined
     return !bindsTokens(metadata) && !isEncrypted && engine.grantTypeAllowed(grantType)
   }
 
-  /** A code that this client may redeem with this, as far as it tells by itself. */
+  /** Whether the stored code by itself permits this exchange. */
   function fits(code: Code, { redirectUri, verifier }: Presented, clientId: string): boolean {
     const { codeChallenge = '', codeChallengeMethod, iat = Infinity, exp = 0, claims } = code
     const now = clock.seconds()
@@ -67,7 +67,7 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
     return !redemption.isDenied(code, iat)
   }
 
-  /** Claims the code, where all that it hangs from is as it must be. */
+  /** Claims the code if its session, grant and account allow the exchange. */
   async function claimed(id: string, code: Code, { engine }: SecretClient) {
     const { accountId, grantId, expiresWithSession } = code
     const { stands, isFirst, account, grant, session } = await redemption.take(id, code)
@@ -140,7 +140,7 @@ export function plainCode(context: IssuerContext, tokens: PlainTokens): PlainCod
       })
       return true
     })
-    // Its client was disabled, and enabled again, while this waited: the claim is undone, too.
+    // The client was disabled and enabled again while this waited: the claim is rolled back as well.
     await work.catch((error: unknown) => {
       if (!isNothingWritten(error)) throw error
     })

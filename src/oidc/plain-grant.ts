@@ -9,7 +9,7 @@ import type { PlainTarget } from './plain-tokens.ts'
  * What plain redemptions of a code and of a refresh token have in common: when they are plain, and what the answer is.
  */
 
-/** Whether what is stored of something is bound to a key, or to details of an authorization: then it is the stack's. */
+/** Whether a stored payload is bound to a key or to authorization details: then the engine must answer. */
 export function isBound(payload: AdapterPayload): boolean {
   const { jkt, 'x5t#S256': thumbprint, dpopJkt, attestationJkt, rar } = payload as BoundPayload
   return [jkt, thumbprint, dpopJkt, attestationJkt, rar].some((each) => each !== undefined)
@@ -18,8 +18,8 @@ export function isBound(payload: AdapterPayload): boolean {
 type BoundPayload = Record<'jkt' | 'x5t#S256' | 'dpopJkt' | 'attestationJkt' | 'rar', unknown>
 
 /**
- * Grant and account that something hangs from, where both live, belong together, and its sign-in is strong enough.
- * @returns undefined where that is not so
+ * The grant and the account that a payload hangs from.
+ * @returns undefined unless both are live and belong to it, and its sign-in is strong enough
  */
 export async function standingOf(
   context: IssuerContext,
@@ -36,7 +36,7 @@ export async function standingOf(
   return (await isTooWeak(context, client, source)) ? undefined : { account, grant }
 }
 
-/** The answer (RFC 6749 §5.1), its members in the order of the engine; a `scope` names one at the least (§3.3). */
+/** The answer (RFC 6749 §5.1), with its members in the engine's order; no `scope` rather than an empty one (§3.3). */
 export function tokenAnswer(
   { expiresIn, scope }: PlainTarget,
   tokens: { access: string; id?: string | undefined; refresh?: string | false },

@@ -5,15 +5,16 @@ import type { IssuerContext } from './capabilities.ts'
 import type { ResourceAccess } from './resource-access.ts'
 
 /**
- * What introspection says of an opaque access token.
+ * Introspects an opaque access token.
  * @param caller the client that asks
- * @returns undefined when it is the stack's to say
+ * @returns undefined when the engine must answer
  */
 export type PlainOpaque = (token: string, caller: string) => Promise<object | undefined>
 
 /**
- * Introspection (RFC 7662 §2.2) of an opaque access token that is active, of a person or a machine, by who may know. The
- * store is asked for both in one go, then Postgres for the grant of a person. Refresh tokens are the stack's.
+ * Introspection (RFC 7662 §2.2) of an active opaque access token, of a person or a machine, for a caller that may know.
+ * Looks in the short-lived store for both kinds at once, then in Postgres for the grant of a person. Refresh tokens are
+ * left to the engine.
  */
 export function plainOpaque(
   provider: Provider,
@@ -28,7 +29,7 @@ export function plainOpaque(
     return found[0] ?? found[1]
   }
 
-  /** What the client of a token calls the person it is of; undefined when the grant that it hangs from has ended. */
+  /** The `sub` of a token for its client; undefined when its grant has ended. */
   async function subjectOf({ grantId, accountId, clientId }: AccessToken) {
     const grant = await grants.find(tenant, grantId)
     if (grant?.clientId !== clientId || grant?.accountId !== accountId) return undefined

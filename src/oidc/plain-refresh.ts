@@ -15,12 +15,12 @@ import { countIssued } from './token-endpoint.ts'
 
 const grantType = 'refresh_token'
 
-/** Milliseconds. */
+/** Milliseconds that a client is left to the engine after it got other tokens than this can issue. */
 const otherFor = 60_000
 
 /**
- * Refreshes with a token of a client that has authenticated.
- * @returns the answer; undefined when it is the stack's, and nothing was written
+ * Refreshes a token of an authenticated client.
+ * @returns the answer; undefined when the engine must answer, and nothing was written
  */
 export type PlainRefresh = (
   presented: string,
@@ -29,16 +29,17 @@ export type PlainRefresh = (
 ) => Promise<object | undefined>
 
 /**
- * A refresh (RFC 6749 §6) that rotates, for a JWT, by a token that lives and whose family, grant and account do. Two
- * statements, as in the stack: the first locks the family, the last consumes the token, keeps its successor and the
- * sealed answer, and commits. Up to that one nothing is written: whatever is not so is rolled back, and handed over.
- * Should anything end in an error, the stack tells it, as it would tell its own; who comes again, where that was the
- * commit, gets the answer that was kept.
+ * A refresh (RFC 6749 §6) with rotation and a JWT access token, where token, family, grant and account are live. Two
+ * statements, as in the engine's path: the first locks the family; the last consumes the token, stores its successor
+ * and the sealed answer, and commits. Nothing is written before that one: every other case is rolled back and left to
+ * the engine. So is every error; if it was that of the commit, a retry gets the stored answer.
  */
 export function plainRefresh(context: IssuerContext, tokens: PlainTokens): PlainRefresh {
   const { tenant, clock, config, database, families } = context
 
-  /** Clients that get ID tokens or opaque access tokens, and until when that is taken for granted: it costs a look. */
+  /**
+   * Clients whose tokens contain an ID token or an opaque access token, and until when that is assumed without a look.
+   */
   const others = new WeakMap<SecretClient, number>()
 
   function isPlainClient({ metadata, engine }: SecretClient): boolean {
@@ -46,7 +47,7 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
     return refreshPolicy(config, engine).rotates && engine.grantTypeAllowed(grantType)
   }
 
-  /** The token that was presented, where all that it hangs from is as it must be. */
+  /** The presented token with its grant and account, if all of them allow the refresh. */
   async function usable(
     { payload: stored, consumed, grant, account }: StoredRefreshToken,
     { client: { clientId }, engine }: SecretClient,
@@ -76,7 +77,7 @@ export function plainRefresh(context: IssuerContext, tokens: PlainTokens): Plain
 
   return async (presented, caller, issuedTo) => {
     if (!isPlainClient(caller) || (others.get(caller) ?? 0) > clock.now()) return undefined
-    // Of what is none of ours the stack can tell, by a look that locks nothing.
+    // The engine can refuse a foreign token without locking anything.
     if (families.namedBy(presented) === undefined) return undefined
     const { engine, metadata } = caller
     let answer: Record<string, unknown> | undefined

@@ -12,7 +12,7 @@ import { claimsByUse } from './client-policy.ts'
 import type { ResourceAccess } from './resource-access.ts'
 import { scopeSet } from './scopes.ts'
 
-/** What an access token is for: a resource server with JWTs, and the scopes that are left of it. */
+/** The audience of an access token: a resource server with JWTs, and the granted scopes. */
 export interface PlainTarget {
   audience: string
   /** Seconds. */
@@ -24,15 +24,15 @@ export interface PlainTarget {
 /** Tokens that involve a person: access tokens as JWTs (RFC 9068 §2.2) that are bound to no key, and ID tokens. */
 export interface PlainTokens {
   /**
-   * By the rules of the engine, for a request that narrows nothing.
+   * Finds the resource server by the rules of the engine, for a request without parameters that narrow it.
    * @param payload of what is redeemed
-   * @returns what a grant leaves of it; undefined where it is not plain, whatever was granted
+   * @returns applies a grant; undefined if the token is not plain, whatever was granted
    */
   targetOf(
     payload: AdapterPayload,
     client: EngineClient,
   ): Promise<((grant: Grant) => PlainTarget) | undefined>
-  /** Its claims are in the order of the engine. */
+  /** Signs a JWT with its claims in the engine's order. */
   sign(
     target: PlainTarget,
     payload: AdapterPayload,
@@ -49,7 +49,7 @@ export interface PlainTokens {
   ): Promise<string | undefined>
 }
 
-/** The request as the resource rules see it: none that narrows anything. */
+/** A request without parameters, for the resource rules. */
 const request = {
   oidc: { params: {}, route: 'token', entities: {} },
 } as unknown as KoaContextWithOIDC

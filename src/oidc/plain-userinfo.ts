@@ -5,15 +5,12 @@ import { claimsWithin } from './client-policy.ts'
 import { scopeSet } from './scopes.ts'
 import type { SecretClients } from './secret-clients.ts'
 
-/**
- * What userinfo says by an access token (OpenID Connect Core §5.3.2).
- * @returns undefined when it is the stack's to say
- */
+/** Answers userinfo for an access token (OpenID Connect Core §5.3.2). @returns undefined when the engine must answer */
 export type PlainUserinfo = (token: string) => Promise<object | undefined>
 
 /**
- * Userinfo by a token of either form that is bound to no key and asked for no single claims, as JSON. One statement
- * reads the account and its grant, as in the stack.
+ * Userinfo as JSON, by a token of either form that is bound to no key and asked for no single claims. One statement
+ * reads the account and its grant, as in the engine's path.
  */
 export function plainUserinfo(
   provider: Provider,

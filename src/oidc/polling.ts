@@ -2,13 +2,13 @@ import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
 import type { Sealer } from '../secrets/seal.ts'
 import type { IssuerContext } from './capabilities.ts'
 
-/** What clients ask for again and again until a person has decided: device codes (RFC 8628), CIBA requests. */
+/** What clients poll for until a person has decided: device codes (RFC 8628), CIBA requests. */
 export type PolledModel = 'DeviceCode' | 'BackchannelAuthenticationRequest'
 
-/** Seconds between two questions (RFC 8628 §3.2, CIBA §7.3), and what each hasty one adds (RFC 8628 §3.5). */
+/** Seconds between two polls (RFC 8628 §3.2, CIBA §7.3), and those that each early poll adds (RFC 8628 §3.5). */
 export const pollInterval = 5
 const pollPenalty = 5
-/** Milliseconds by which a question may be early: a timer that rounds down, two clocks. */
+/** Milliseconds by which a poll may be early: timers round down, and clocks differ. */
 const pollTolerance = 500
 
 const handleLength = 43
@@ -17,7 +17,7 @@ const purposes = { DeviceCode: 'device-code', BackchannelAuthenticationRequest: 
 const macOf = (model: PolledModel, sealer: Sealer, handle: string) =>
   sealer.mac(purposes[model], handle).slice(0, 22)
 
-/** 256 random bits and a MAC, so that one of ours is told from an invention when it is gone. */
+/** 256 random bits and a MAC, which tells an expired handle of ours from an invented one. */
 export function newPolledHandle(model: PolledModel, sealer: Sealer): string {
   const handle = newHandle()
   return handle + macOf(model, sealer, handle)
@@ -36,9 +36,9 @@ interface Poll {
 }
 
 /**
- * Counts that a client asked while nobody has decided.
- * @param ttl seconds that it has to be remembered
- * @returns whether it asked too soon
+ * Counts polls while nobody has decided.
+ * @param ttl seconds that the count is kept
+ * @returns whether the poll came too soon
  */
 export function createPolling(
   model: PolledModel,

@@ -32,22 +32,22 @@ export interface ApiParts {
 }
 
 export interface ProtectedApi {
-  /** What audit events call it. */
+  /** The name of the API in audit events. */
   endpoint: 'admin' | 'revocations' | 'ssf'
   /** The identifier of the resource that tokens must be for. */
   audience: string
-  /** Of refused tokens from one network. */
+  /** The limit of refused tokens from one network. */
   limit: 'admin_network' | 'feed_network'
-  /** Denials that do not matter there. */
+  /** A kind of denial that is ignored there. */
   despite?: DenialKind
 }
 
-/** `access_token` in the query would be in logs (RFC 6750 §5.3); only the header counts. */
+/** Only the header counts: `access_token` in the query would be in logs (RFC 6750 §5.3). */
 const credentials = /^(Bearer|DPoP) ([\w\-.~+/]+=*)$/i
 
 /**
- * Verifies the access token of a request to an API that this server has itself (RFC 9068 §4, RFC 6750, RFC 9449 §7,
- * RFC 8705 §3). No cookie is ever looked at, so that no other site can make a browser call it.
+ * Verifies the access token of a request to one of this server's own APIs (RFC 9068 §4, RFC 6750, RFC 9449 §7, RFC 8705
+ * §3). Cookies are ignored, so that no other site can make a browser call the API.
  *
  * | check, in this order                         | refused with    |
  * |----------------------------------------------|-----------------|
@@ -58,8 +58,8 @@ const credentials = /^(Bearer|DPoP) ([\w\-.~+/]+=*)$/i
  * | the key that it is bound to is proved         | `token_invalid` |
  * | its person may act                            | `token_invalid` |
  *
- * A refusal counts against the network that it came from (`limit`): a right token is never kept out by others of the
- * same network.
+ * A refusal counts against the network that it came from (`limit`); a valid token is accepted whatever others of that
+ * network do.
  */
 export function createTokenCheck(
   { context, structured, certificates, basePath }: ApiParts,
@@ -119,7 +119,7 @@ export function createTokenCheck(
     }
   }
 
-  /** Whoever has a bound token without its key has it from somebody else. */
+  /** Notes that a bound token came without its key: its sender has it from somebody else. */
   function noteKey(
     mechanism: 'dpop' | 'mtls',
     key: 'missing' | 'other',

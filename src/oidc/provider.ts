@@ -44,14 +44,14 @@ import { leaveOutValuelessResources } from './valueless-resources.ts'
 export interface ProviderParts extends EngineSecrets {
   context: IssuerContext
   keys: KeySet
-  /** Cookies are signed with it. */
+  /** Signs cookies. */
   cookieSecret: Buffer
   structured: StructuredTokens
   access: ResourceAccess
   certificates: ClientCertificates
-  /** Where the engine keeps things; that of this server when absent. */
+  /** The storage of the engine; by default that of this server. */
   adapter?: (model: string) => Adapter
-  /** What the engine lets a person see; made by the pages, which the engine does not know. */
+  /** The pages that the engine has shown; it does not know them itself. */
   pages: FeaturePages
 }
 
@@ -62,7 +62,7 @@ export interface ProviderParts extends EngineSecrets {
 export function createProvider(parts: ProviderParts): Provider {
   const { context } = parts
   const provider = new Provider(context.issuer, configuration(parts))
-  // What the engine reads of a request about its own address was put there by us (http/edge.ts).
+  // The headers from which the engine learns its own address were set by us (http/edge.ts).
   provider.proxy = true
 
   const { tenant, families, sealer, singleUse } = context
@@ -86,7 +86,7 @@ export function createProvider(parts: ProviderParts): Provider {
     if (given[1] !== undefined) this.authorizations ??= Object.create(null)
     return Reflect.apply(authorizationFor, this, given)
   }
-  // A token names its family, so that it is recognised when its row is long gone.
+  // A token names its family, and so is recognised long after its row was purged.
   Object.assign(provider.RefreshToken.prototype, {
     generateTokenId: () => families.newToken(requiredTokenRequest().familyId as string),
   })
@@ -95,10 +95,10 @@ export function createProvider(parts: ProviderParts): Provider {
     Object.assign(provider[model].prototype, { generateTokenId })
   }
   completeDeviceAnswers(provider)
-  // Hashed, as it is a stranger's text of any length; kept for as long as a clock that is ahead lets it be presented, and
-  // a second more, as the engine compares whole seconds: what is good up to one is good until the next.
+  // The `jti` is hashed, as it is a stranger's text of any length. It is kept for as long as a clock that is ahead lets
+  // it be presented, and a second more, as the engine compares whole seconds.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
-    // Refused by the engine next.
+    // The engine then refuses the proof for its key.
     if (await provesOtherKey(Provider.ctx)) return true
     await takeRoomForProof(context, Provider.ctx)
     const key = { tenant, kind: 'jti', key: derivedId(iss, jti) }
@@ -153,7 +153,7 @@ function configuration(parts: ProviderParts): Configuration {
         'login',
         'consent',
         'select_account',
-        // OpenID Connect Initiating User Registration 1.0 §3.1: who is told so may rely on it.
+        // OpenID Connect Initiating User Registration 1.0 §3.1: clients may rely on what is listed.
         ...(context.canSignUp ? ['create'] : []),
       ],
       // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
@@ -178,15 +178,15 @@ function configuration(parts: ProviderParts): Configuration {
       const account = id === undefined ? undefined : await activeAccount(context, ctx, id)
       return account && { accountId: account.id, claims: claimsByUse(ctx, claimsOf(account)) }
     },
-    // The engine has dated the token by now.
+    // Called after the engine has dated the token.
     extraTokenClaims: async (_ctx, token) => {
       if (token.kind === 'ClientCredentials') await assertStillEnabled(context, token.clientId)
       return { ...traceClaims(tenant, token, currentTokenRequest()?.familyId) }
     },
     formats: {
       customizers: {
-        // RFC 9068 §2.2.1: how the person was authenticated, where there is one. What was asked for userinfo goes with
-        // the token, as nothing of it is stored.
+        // RFC 9068 §2.2.1: how the person was authenticated. Claims that were asked of userinfo go into the token, as
+        // nothing of it is stored.
         jwt(ctx, token, jwt) {
           const { authTime, acr, amr } = sourceOf(ctx) ?? {}
           const wanted = Object.keys(claimsFor(ctx, token)?.userinfo ?? {})
@@ -203,7 +203,7 @@ function configuration(parts: ProviderParts): Configuration {
   }
 }
 
-/** An account that may act: as it was read with the family that was presented, or with what it allowed the client. */
+/** An active account: as it was read with the presented family, or with the grant to the client, else looked up. */
 async function activeAccount(context: IssuerContext, ctx: KoaContextWithOIDC, id: string) {
   const presented = currentTokenRequest()?.account
   const person = presented?.id === id ? undefined : await personOf(context, ctx, id)

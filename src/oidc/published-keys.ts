@@ -4,9 +4,9 @@ import { encryptionKey } from './encryption-key.ts'
 import { routes } from './routes.ts'
 
 /**
- * The key set that others verify with, and encrypt to (RFC 7517 §5): ours, not the engine's, which marks keys for
- * itself.
- * @param secret what the encryption key is made from
+ * Publishes the keys that others verify with, and encrypt to (RFC 7517 §5), in place of the engine's set, which carries
+ * marks for the engine itself.
+ * @param secret derives the encryption key
  */
 export function publishedKeys({ published }: KeySet, secret: Buffer): Middleware {
   const { d: _private, ...encryption } = encryptionKey(secret)

@@ -1,11 +1,11 @@
 import type { Middleware } from 'koa'
 
-/** What the engine says of itself in discovery, and this server does not do: people have no user codes (CIBA §4). */
+/** Metadata in which the engine is wrong about this server: people have no user codes (CIBA §4). */
 const corrected = { backchannel_user_code_parameter_supported: false }
 
 /**
- * Clients authenticate there as at the token endpoint. Where nothing is said, it is `client_secret_basic` alone for
- * revocation, and cannot be known for introspection (RFC 8414 §2).
+ * How clients authenticate at revocation and introspection: as at the token endpoint. Without these members,
+ * `client_secret_basic` would be implied for revocation, and nothing for introspection (RFC 8414 §2).
  */
 function authenticationIn(metadata: Record<string, unknown>): Record<string, unknown> {
   const said = ['auth_methods_supported', 'auth_signing_alg_values_supported']
@@ -18,8 +18,9 @@ function authenticationIn(metadata: Record<string, unknown>): Record<string, unk
 }
 
 /**
- * @param paths of the discovery documents
- * @param own what they say beside
+ * Corrects and completes the engine's discovery documents.
+ * @param paths of the documents
+ * @param own members to add
  */
 export function publishedMetadata(
   paths: readonly string[],

@@ -6,33 +6,36 @@ import { denialsNaming, traceClaims } from './access-token.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { invalidGrant, requiredTokenRequest } from './token-request.ts'
 
-/** What of a payload says what it hangs from. */
+/** The members of a payload that say what it hangs from. */
 type Payload = Pick<
   AdapterPayload,
   'accountId' | 'clientId' | 'grantId' | 'sessionUid' | 'expiresWithSession'
 >
 
 /**
- * What the things have in common that are redeemed for tokens once, at the token endpoint. Whoever comes second, at the
- * same moment or later, is refused and ends what the first one got (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
+ * The common part of what is redeemed for tokens once, at the token endpoint. Redeeming it again, at the same moment or
+ * later, is refused, and ends what was issued first (RFC 6749 §4.1.2, RFC 9700 §4.2.4).
  */
 export interface Redemption {
-  /** Whether something was pending when its session, account or client was ended. @param since seconds */
+  /** Whether its session, account or client was ended while it was pending. @param since when it began, in seconds */
   isDenied(payload: Payload, since: number): boolean
   /**
-   * Takes hold of what it hangs from, and claims it, in the transaction that begins with this (architecture §6).
-   * @param verifiedAt when its sign-in was checked, in milliseconds, where its account has to be held
+   * Opens the token transaction, locks what it hangs from, and claims it (architecture §6).
+   * @param verifiedAt when its sign-in was checked, in milliseconds, where its account must be locked
    */
   hold(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
   /** The same in a transaction that is open, outside of the engine. */
   take(id: string, payload: Payload, verifiedAt?: number): Promise<Held>
-  /** It was used before: what was issued ends. */
+  /** Ends what was issued for it, as it was used before. */
   endWhatItIssued(id: string): void
-  /** The engine uses it up. @throws errors.InvalidGrant when somebody else did, at the same moment */
+  /**
+   * Called by the engine.
+   * @throws errors.InvalidGrant when it was used already, or its client was disabled meanwhile
+   */
   consume(): void
 }
 
-/** @param ttl seconds that one lives at the most */
+/** @param ttl longest life, in seconds */
 export function createRedemption(
   kind: string,
   { tenant, families, denials, redemptions, clock }: IssuerContext,
@@ -52,7 +55,7 @@ export function createRedemption(
       accountId: accountId as string,
       clientId: clientId as string,
       grantId: grantId as string,
-      // With offline_access it outlives the session in which it was allowed.
+      // What includes offline_access outlives the session in which it was allowed.
       sessionUid: isBound ? (sessionUid ?? '') : undefined,
       verifiedAt,
     })

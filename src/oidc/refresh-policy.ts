@@ -11,8 +11,8 @@ export interface RefreshPolicy {
 }
 
 /**
- * What the client registered, else what the installation says. A token that is not bound to a key always rotates
- * (RFC 9700 §4.14.2); FAPI 2.0 §5.3.2.1 wants bound ones not to.
+ * The settings of the client, else those of the installation. A token that is bound to no key always rotates (RFC 9700
+ * §4.14.2), whatever `rotates` says; FAPI 2.0 §5.3.2.1 wants no rotation of bound ones.
  */
 export function refreshPolicy(config: Config, client: EngineClient | undefined): RefreshPolicy {
   const own = (member: string) => client?.[member] as number | undefined

@@ -10,7 +10,7 @@ import { type EngineError, refusedCheck } from './refused-checks.ts'
 import { refusedValues, shownClient } from './refused-values.ts'
 import { isRefusedJwt } from './structured-endpoints.ts'
 
-/** The engine's events for a request that it refused; each names the endpoint. */
+/** The engine's events for refused requests; each names the endpoint. */
 const refusalEvents = [
   'authorization.error',
   'pushed_authorization_request.error',
@@ -29,8 +29,8 @@ const refusalEvents = [
 ] as const
 
 /**
- * Logs every refusal with the id that the caller was shown and the check that failed (architecture §11), and keeps it to
- * be explained. What kept an answer from being written is logged as well.
+ * Logs every refusal with the id that the caller was shown and the check that failed (architecture §11), and stores it,
+ * so that it can be explained later. Also logs why an answer could not be written.
  */
 export function logRefusals(
   provider: Provider,
@@ -58,20 +58,20 @@ export function logRefusals(
       }),
     )
   }
-  /** Whoever asks why hears what became of its family. */
+  /** The explanation of a refused refresh includes what happened to the family. */
   function familyOf({ oidc }: KoaContextWithOIDC): { received?: string } {
     const token = oidc.params?.['refresh_token']
     const named = typeof token === 'string' ? families.namedBy(token) : undefined
     return named === undefined ? {} : { received: receivedOf(mask(token), named) }
   }
-  /** A client asks until its person has decided. */
+  /** Not a refusal worth storing: a client polls until its person has decided. */
   const isWaiting = ({ message }: EngineError) =>
     message === 'authorization_pending' || message === 'slow_down'
   const events: EventEmitter = provider
   for (const event of refusalEvents) {
     events.on(event, (ctx: KoaContextWithOIDC, error: EngineError) => {
       if (isRefusedJwt(error)) return
-      // The engine takes what went wrong on the way for a wrong signature; nobody guessed.
+      // The engine takes our own error for a wrong signature; it must not count as guessing.
       if (error.cause instanceof DomainError) {
         ctx.body = null
         reportFault(ctx, error.cause)

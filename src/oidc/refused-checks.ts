@@ -1,6 +1,6 @@
 import type { CheckName } from '../refusals/checks.ts'
 
-/** What the engine throws, as far as we look at it. */
+/** The engine's errors, as far as we look at them. */
 export interface EngineError extends Error {
   error_description?: string
   /** What was expected and what came; never sent. */
@@ -36,7 +36,7 @@ const byCode: Partial<Record<string, CheckName>> = {
   invalid_binding_message: 'ciba_request',
 }
 
-/** Checks by the engine's words, the first that fits; where a code alone does not say which. */
+/** Checks by the engine's wording, where its code alone does not tell; the first match counts. */
 const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/^claims\./, 'claims_parameter'],
   [/^missing required parameter/, 'parameters_present'],
@@ -111,7 +111,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
   [/^interaction session|^session (not found|principal changed)/, 'sign_in_open'],
 ]
 
-/** Codes whose words are looked at first: several checks share them. */
+/** Codes that several checks share: the wording is looked at first. */
 const ambiguous: ReadonlySet<string> = new Set([
   'invalid_request',
   'invalid_grant',
@@ -123,10 +123,7 @@ const ambiguous: ReadonlySet<string> = new Set([
   'insufficient_scope',
 ])
 
-/**
- * Which check of ours the engine means.
- * @param grant the grant type of a token request
- */
+/** The check of ours that an error of the engine stands for. @param grant the grant type of a token request */
 export function refusedCheck(
   error: EngineError,
   route: string | undefined,
@@ -142,7 +139,8 @@ export function refusedCheck(
     code !== 'invalid_request_object'
   )
     return mismatch(code, route, grant)
-  // The engine says no more where it is none of those that were allowed; whether it is there is asked later, and detailed.
+  // A bare error means that the resource was not among the granted ones: others are detailed, as they are looked up
+  // later.
   const isBare = detail === undefined && said === 'resource indicator is missing, or unknown'
   if (isBare && route === 'token') return 'resource_granted'
   if (ambiguous.has(code)) {

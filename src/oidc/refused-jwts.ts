@@ -5,8 +5,8 @@ import { claimedOf } from '../refusals/named-family.ts'
 import type { Values } from './refused-values.ts'
 
 /**
- * What a DPoP proof (RFC 9449 §4.2) had to be about, and what it says: nothing of it is a secret but its signature. Where
- * a clock is wrong its time shows it, beside that of the refusal.
+ * What a DPoP proof (RFC 9449 §4.2) should have said, and what it says. Only its signature is a secret. Its time,
+ * beside that of the refusal, shows a wrong clock.
  */
 export function proofValues(ctx: KoaContextWithOIDC): Values {
   return {
@@ -20,8 +20,8 @@ export function proofValues(ctx: KoaContextWithOIDC): Values {
 }
 
 /**
- * What an access token says, unverified, of what commonly is wrong: an ID token, one for another audience, of another
- * issuer, without a person, expired. What of it is an identifier is none that opens anything.
+ * The unverified contents of an access token that are commonly wrong: an ID token, another audience or issuer, no
+ * person, expired. The identifiers among them open nothing.
  */
 export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
   const token = ctx.get('authorization').split(' ')[1]
@@ -36,7 +36,7 @@ export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
   }
 }
 
-/** What an `id_token_hint` says, unverified, of what commonly is wrong: an access token, one of another issuer or client. */
+/** The unverified contents of an `id_token_hint` that are commonly wrong: an access token, another issuer or client. */
 export function hintValues({ oidc }: KoaContextWithOIDC, hint: unknown): Values {
   return {
     expected: `an ID token of ${oidc.issuer}`,
@@ -47,7 +47,10 @@ export function hintValues({ oidc }: KoaContextWithOIDC, hint: unknown): Values 
   }
 }
 
-/** What a client assertion (RFC 7523 §3) had to be, and what it says beside its `jti`; the reason names what is wrong. */
+/**
+ * What a client assertion (RFC 7523 §3) should have been, and what it says, without its `jti`; the reason names the
+ * fault.
+ */
 export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown): Values {
   const method = oidc.client?.clientAuthMethod ?? 'private_key_jwt or client_secret_jwt'
   return {
@@ -62,7 +65,7 @@ export function assertionValues({ oidc }: KoaContextWithOIDC, assertion: unknown
 
 type Words = (header: Record<string, unknown>, claims: Record<string, unknown>) => string
 
-/** @returns what a JWT says; of what is none how long it is */
+/** @returns the contents of a JWT; for anything else its length */
 function read(jwt: unknown, words: Words): string {
   if (typeof jwt !== 'string') return mask(jwt)
   try {
@@ -72,7 +75,9 @@ function read(jwt: unknown, words: Words): string {
   }
 }
 
-/** Characters of what a JWT says, so that the store keeps all of it; and of one value, so that those behind it are there. */
+/**
+ * Most characters of a JWT's contents, as many as the store keeps, and of one value, so that later values still fit.
+ */
 const mostShown = 900
 const longestValue = 120
 

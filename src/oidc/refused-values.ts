@@ -10,7 +10,7 @@ export interface Values {
   received?: string | undefined
 }
 
-/** A parameter. Those behind it are a part of it where they were joined by what does not part them (`;`): masked. */
+/** A parameter. Others may have been joined to it by a wrong separator (`;`): their values are masked. */
 const text = (value: unknown): string =>
   value === undefined || value === ''
     ? 'nothing'
@@ -19,7 +19,7 @@ const text = (value: unknown): string =>
         (_pair, joined: string) => `=${mask(joined)}`,
       )
 
-/** The resources that somebody allowed what is redeemed. */
+/** The granted resources of what is redeemed. */
 const grantedResource = ({ entities }: KoaContextWithOIDC['oidc']) =>
   (entities.RefreshToken ?? entities.AuthorizationCode ?? entities.DeviceCode)?.resource
 
@@ -32,7 +32,7 @@ type Reader = (
   ctx: KoaContextWithOIDC,
 ) => Values
 
-/** Both values of the checks that have such; the reason says it for all others. */
+/** The expected and received values of the checks that have some; for the others the reason says it all. */
 const readers: Partial<Record<CheckName, Reader>> = {
   client_known: (_oidc, params, ctx) => ({
     expected: 'a client of this tenant that is enabled',
@@ -228,13 +228,13 @@ export function refusedValues(check: CheckName, ctx: KoaContextWithOIDC): Values
   return readers[check]?.(ctx.oidc, paramsOf(ctx), ctx) ?? {}
 }
 
-/** The client that a request names, as it may be shown: one that is not known may be a secret. */
+/** The client id of a request, fit to be shown: an unknown one is masked, as it may be a secret. */
 export function shownClient(ctx: KoaContextWithOIDC): string | undefined {
   if (!ctx.oidc) return undefined
   return ctx.oidc.client?.clientId ?? unknownClient(paramsOf(ctx), ctx)
 }
 
-/** The engine forgets what it can not use; what came is what counts. */
+/** The engine drops parameters that it cannot use; here they are all there. */
 function paramsOf(ctx: KoaContextWithOIDC): Record<string, unknown> {
   const { body, params } = ctx.oidc
   return { ...params, ...ctx.query, ...body }
@@ -255,7 +255,7 @@ function twice(ctx: KoaContextWithOIDC): string[] {
   return Object.keys(all).filter((name) => Array.isArray(all[name]))
 }
 
-/** What stands in the header, as it was encoded; nothing where it is malformed, since all of it may be the secret. */
+/** The credentials as they were encoded; undefined for a malformed header, all of which may be the secret. */
 function basicCredentials(ctx: KoaContextWithOIDC): { id: string; secret: string } | undefined {
   const [scheme, encoded] = ctx.get('authorization').split(' ')
   if (scheme?.toLowerCase() !== 'basic' || encoded === undefined) return undefined
@@ -264,7 +264,7 @@ function basicCredentials(ctx: KoaContextWithOIDC): { id: string; secret: string
   return colon < 0 ? undefined : { id: joined.slice(0, colon), secret: joined.slice(colon + 1) }
 }
 
-/** In which ways a request brought credentials. */
+/** The ways in which a request brought credentials. */
 function methodOf(ctx: KoaContextWithOIDC): string {
   const body = (ctx.oidc.body ?? {}) as Record<string, unknown>
   const ways = [

@@ -3,7 +3,7 @@ import type { KoaContextWithOIDC } from 'oidc-provider'
 import type { IssuerContext } from './capabilities.ts'
 import { routes } from './routes.ts'
 
-/** Notes which clients that registered themselves are used; a token that was issued is not taken back for it. */
+/** Notes when self-registered clients are used. A failure does not take back the token that was issued. */
 export function noteRegisteredUse({
   tenant,
   clients,

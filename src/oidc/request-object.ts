@@ -4,12 +4,12 @@ import type { Clock } from '../clock.ts'
 import { isStorable, storableRule } from '../storable.ts'
 import { longestLife, mostAhead } from './lifetimes.ts'
 
-/** RFC 9101 §10.8 and what clients send that do not know of it; never the type of another kind of JWT. */
+/** The `typ` of RFC 9101 §10.8, and those of clients that do not know it; never that of another kind of JWT. */
 const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
 
 /**
- * What a request object must say (RFC 9101), beyond what the engine checks: signature, algorithm, `iss` is the client,
- * `aud` this issuer, `nbf` and `exp`. What was pushed by us has been checked.
+ * The rules for request objects (RFC 9101) beyond what the engine checks: signature, algorithm, `iss` is the client,
+ * `aud` this issuer, `nbf` and `exp`. One from a pushed request was checked when it was pushed.
  *
  * | claim | rule                                                                    |
  * |-------|-------------------------------------------------------------------------|
@@ -19,10 +19,9 @@ const types = new Set([undefined, 'JWT', 'oauth-authz-req+jwt'])
  * | `iat` | at most a minute ahead                                                  |
  * | `sub` | absent: it could be presented as a client assertion (RFC 9101 §10.8)    |
  *
- * No claim has what Postgres cannot keep, and `resource` has texts (RFC 8707 §2).
+ * No claim may hold what Postgres cannot store, and `resource` must hold strings (RFC 8707 §2).
  *
- * A signed authentication request (CIBA §7.1.1) says `iat`, `nbf` and `jti` as well, and is signed with a key that the
- * client alone has.
+ * A signed authentication request (CIBA §7.1.1) must also have `iat`, `nbf` and `jti`, and an asymmetric signature.
  */
 export function requestObjectRules(clock: Clock) {
   return async (

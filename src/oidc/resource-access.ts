@@ -11,9 +11,9 @@ import { askedScope } from './authorization-policy.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { scopeSet } from './scopes.ts'
 
-/** RFC 8707 as the engine asks for it. */
+/** The engine's callbacks for RFC 8707. */
 export interface ResourceAccess {
-  /** What a request that names no resource is for. */
+  /** The resource server of a request that names no resource. */
   default(): Promise<ResourceServer>
   defaultResource(
     ctx: KoaContextWithOIDC,
@@ -26,8 +26,8 @@ export interface ResourceAccess {
     client: EngineClient,
   ): Promise<EngineResource>
   /**
-   * What a machine gets: the resource server and the scopes, as the engine would give them. Undefined where there is no
-   * such resource server, or it is for who introspects.
+   * The resource server and the scopes that a machine gets, by the rules of the engine. Undefined where there is no
+   * such resource server, or where it is the revocation feed.
    * @throws errors.InvalidTarget, errors.InvalidScope
    */
   forMachine(
@@ -48,14 +48,15 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     return (await resources.default(tenant)) ?? implicitDefault(issuer)
   }
 
-  /** The issuer is one whatever is declared: what was allowed before there was a default is bound to it. */
+  /** The issuer itself is always one: it holds what was allowed before a default was declared. */
   async function find(identifier: string): Promise<ResourceServer | undefined> {
     const fallback = identifier === issuer ? implicitDefault(issuer) : undefined
     return (await resources.find(tenant, identifier)) ?? fallback
   }
 
   /**
-   * What a client gets for the revocation feed: all of it, as itself, where it speaks for a resource server.
+   * The scopes of the revocation feed, which it gives as a whole: to clients acting for themselves that may introspect
+   * for a resource server.
    * @throws errors.InvalidTarget, errors.InvalidScope
    */
   async function scopesOfIntrospecting(
@@ -88,18 +89,18 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     default: defaultServer,
     async defaultResource(ctx, _client, oneOf) {
       const { identifier } = await defaultServer()
-      // A token is for one resource: who names several at the token endpoint is refused, not served in part.
+      // A token is for one resource: a token request that names several is refused, not served in part.
       if (oneOf && Array.isArray(ctx.oidc.params?.['resource'])) return [...oneOf]
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
       const { Grant: grant } = ctx.oidc.entities
-      // Which one was the default is in the grant, which a plain request has yet to read.
+      // The grant tells which one was the default, and a plain request has not read it yet.
       if (!grant) return [...oneOf]
       return oneOf.find((each) => wasDefault(grant, each)) ?? (oneOf[0] as string)
     },
     async getResourceServerInfo(ctx, identifier, client) {
       const { route, entities } = ctx.oidc
       const redeems = route === 'token'
-      // Where it is deleted, userinfo is left of it to those who were allowed that.
+      // Where a resource server was deleted, tokens for userinfo remain to those who were allowed `openid` with it.
       const isLeft = wasDefault(entities.Grant, identifier)
       const server = (await find(identifier)) ?? (isLeft ? implicitDefault(issuer) : undefined)
       if (!server) throw new errors.InvalidTarget(undefined, 'there is no such resource server')
@@ -121,7 +122,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       if (!server || server.forIntrospectionClients) return undefined
       const asked = { grant_type: 'client_credentials', resource, scope }
       const reachable = reachableScopes(asked, server, client)
-      // RFC 6749 §3.3: without one, all that it may have; else in the order in which they were asked for.
+      // RFC 6749 §3.3: without a scope, all that it may have; else in the requested order.
       const wanted = scope === undefined ? reachable : scopeSet(scope)
       const given = [...wanted].filter((name) => reachable.has(name))
       return { server, scope: given.join(' ') || undefined }
@@ -129,7 +130,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     async mayIntrospect(clientId, token) {
       if (token.clientId === clientId) return true
       if (token.kind === 'RefreshToken' || typeof token.aud !== 'string') return false
-      // One that is a document is not there at all before somebody allows it something.
+      // A client that is a document exists only once somebody has allowed it something.
       const asking = await clients.find(tenant, clientId)
       if (!asking || asking.selfRegistered) return false
       const server = await find(token.aud)
@@ -151,10 +152,10 @@ function wasDefault(grant: Grant | undefined, identifier: string): boolean {
  * | with a person      | those in the client's `resources`; all others than the admin API when absent | those in its `scope`; all when absent |
  * | client_credentials | as above, and those one of whose scopes it names      | those in its `scope`; none when absent    |
  *
- * Who registered itself reaches only servers that are marked `open`, whatever the rows say. The revocation feed is for
- * who introspects, as `scopesOfIntrospecting` says.
- * @param redeems what a person allowed: the grant says whether the OpenID scopes are among it, also when another resource
- *   server has become the default since
+ * Self-registered clients reach only servers marked `open`, whatever the rows say. For the revocation feed see
+ * `scopesOfIntrospecting`.
+ * @param redeems whether granted scopes are redeemed: the grant then decides on the OpenID scopes, even if another
+ *   resource server has become the default since
  * @throws errors.InvalidTarget, errors.InvalidScope
  */
 function reachableScopes(
@@ -171,7 +172,7 @@ function reachableScopes(
     throw new errors.InvalidTarget('the resource is not open to clients that registered themselves')
   }
   const alone = asked['grant_type'] === 'client_credentials'
-  // No client that an owner happens to sign in at gets a token of theirs for this by their consent alone.
+  // A client must be named for such a server: the consent of an owner who signs in there must not suffice.
   if (server.namedOnly && !alone && !listed) {
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
@@ -205,8 +206,8 @@ function reachableScopes(
 }
 
 /**
- * A request none of whose scopes exists is refused before anybody signs in for it; beside one that exists, unknown ones
- * are left out (RFC 6749 §3.3, §4.1.2.1). Which of several resources a scope is of is not looked into.
+ * Refuses a request of whose scopes none exists, before anybody signs in for it. Unknown scopes beside known ones are
+ * left out (RFC 6749 §3.3, §4.1.2.1). With several resources, scopes are not matched to them.
  * @throws errors.InvalidScope
  */
 function assertSomethingKnown(
@@ -233,9 +234,9 @@ const startsAuthorization: ReadonlySet<string> = new Set([
  * Completes the scope of a request where the engine would leave it empty or drop a part of it.
  *
  * - client_credentials without `scope` gets every scope it may have (RFC 6749 §3.3: the documented default).
- * - A device authorization request without one asks for what its client registered, or for `openid`; that is how
- *   authorization-policy.ts completes any other.
- * - `offline_access` counts also without `prompt=consent`: consent is asked for it as for any scope (K-06).
+ * - A device authorization request without `scope` gets what its client registered, or `openid`, as
+ *   authorization-policy.ts does for all others.
+ * - `offline_access` also counts without `prompt=consent`: consent is asked for it as for any scope (K-06).
  */
 function completeScope(
   ctx: KoaContextWithOIDC,

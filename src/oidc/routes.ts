@@ -1,4 +1,4 @@
-/** Where the endpoints are, below the issuer. */
+/** The paths of the endpoints below the issuer. */
 export const routes = {
   authorization: '/authorize',
   pushed_authorization_request: '/par',

@@ -12,24 +12,24 @@ export interface SecretClient {
   engine: EngineClient
 }
 
-/** Clients that an operator declared and that authenticate with a secret, without a request of the engine's. */
+/** Clients that an operator declared, authenticated by secret without the engine. */
 export interface SecretClients {
   /**
-   * A client whose secret is right and came the way that it is registered for (P-043). Undefined for every other one:
-   * why, and what follows, is for the engine to say. Nothing is counted.
-   * @param ip where it comes from
+   * Authenticates a client by its secret, sent in the registered way (P-043). Undefined in all other cases: the engine
+   * then says why, and counts the failure.
+   * @param ip where the request comes from
    */
   authenticate(
     credentials: { method: string; clientId: string; secret: string },
     ip: string,
   ): Promise<SecretClient | undefined>
-  /** A client however it authenticates, for what was issued to it; undefined where only the engine may answer. */
+  /** A declared client, however it authenticates; undefined where only the engine may answer. */
   declared(clientId: string): Promise<SecretClient | undefined>
 }
 
 export function createSecretClients(provider: Provider, context: IssuerContext): SecretClients {
   const { tenant, clients, config } = context
-  /** Good for as long as the client is the same object in memory: a change puts another one there. */
+  /** Valid as long as `clients` returns the same object: a change replaces it. */
   const known = new WeakMap<Client, SecretClient>()
 
   async function usable(client: Client): Promise<SecretClient | undefined> {

@@ -4,10 +4,10 @@ import type { IssuerContext } from './capabilities.ts'
 import { cookieNames } from './cookie-names.ts'
 
 /**
- * Marks the browser in which somebody showed what they sign in with, for the rest of that sign-in. The cookies of an
- * interaction do not say that: another host of the domain may have planted them, of one that an attacker began, who
- * waits for a person to sign in there and goes on elsewhere (session fixation, security class C6). Each interaction has
- * a cookie of its own, so that those of several tabs stay apart; no other host can set it.
+ * Marks the browser in which somebody signed in, for the rest of that interaction. The interaction's own cookies do not
+ * prove it: another host of the domain may have planted those of an attacker, who waits for a person to sign in and
+ * goes on elsewhere (session fixation, security class C6). No other host can set these cookies. Each interaction has
+ * its own, so that several tabs do not interfere.
  */
 interface SignInMarks {
   give(ctx: Pick<Context, 'cookies'>, uid: string, accountId: string): void
@@ -20,7 +20,7 @@ export function createSignInMarks({ tenant, issuer, sealer, config }: IssuerCont
   const where = { path: '/', secure: issuer.startsWith('https:') } as const
   const options = { ...where, httpOnly: true, sameSite: 'lax', signed: false } as const
   const nameOf = (uid: string) => `${signingIn}.${uid}`
-  /** The same each time: of two clicks at once, either answer may be the last. */
+  /** Deterministic: of two simultaneous clicks, either answer may come last. */
   const markOf = (uid: string, accountId: string) =>
     sealer.mac('signing-in', JSON.stringify([tenant, uid, accountId]))
 
@@ -29,7 +29,7 @@ export function createSignInMarks({ tenant, issuer, sealer, config }: IssuerCont
       const maxAge = config.interactionTtl * 1000
       ctx.cookies.set(nameOf(uid), markOf(uid, accountId), { ...options, maxAge })
     },
-    // What reads a cookie for Koa keeps an expression for each name for good.
+    // Not by Koa, whose cookie reader caches a regular expression for each name for good.
     isHere: ({ req }, uid, accountId) =>
       (req.headers.cookie ?? '')
         .split(/; */)

@@ -1,6 +1,6 @@
 import type { IssuerContext } from './capabilities.ts'
 
-/** Ends a session as whoever is in it asked for, and says so; one that has ended already is left as it is. */
+/** Ends a session at the request of its person, and audits it; does nothing if it has ended already. */
 export async function signOut(
   { tenant, sessions, database, audit }: IssuerContext,
   { uid, accountId }: { uid: string; accountId?: string | undefined },

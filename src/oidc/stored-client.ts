@@ -6,7 +6,7 @@ type Judged =
   | { metadata: ClientMetadata; faults?: never }
   | { faults: [string, ...string[]]; metadata?: never }
 
-/** A stored client by the rules of today, which may be stricter than those under which it was declared. */
+/** Validates a stored client by the current rules, which may be stricter than those at its declaration. */
 export function judgeStored(config: Config, client: Client): Judged {
   const { data, error } = checkedMetadata(client)
   const faults = error

@@ -17,7 +17,7 @@ export const introspectionJwt = 'application/token-introspection+jwt'
 
 type Introspection = { active: boolean; aud?: unknown } & Record<string, unknown>
 
-/** Requests that the engine refused for nothing but the token being a JWT; the client is authenticated by then. */
+/** Requests that the engine refused only because the token is a JWT; their client is authenticated by then. */
 const refusedJwts = new WeakSet<object>()
 
 /** Whether an error of the engine is one that `structuredEndpoints` answers after all. */
@@ -39,7 +39,7 @@ export function structuredEndpoints(
   const mark = (ctx: KoaContextWithOIDC, error: Error) => {
     if (isRefusedJwt(error)) refusedJwts.add(ctx)
   }
-  /** RFC 7662 §2.2 gives no reason; whoever asks for it has the id of the request. */
+  /** RFC 7662 §2.2 gives no reason in the answer; the id of the request leads to it. */
   function noteInactive(
     ctx: KoaContextWithOIDC,
     about: Pick<Refusal, 'check' | 'reason' | 'expected' | 'received'>,
@@ -81,7 +81,7 @@ export function structuredEndpoints(
     }
   }
 
-  /** A JWT for whoever asks for one (RFC 9701), as the engine gives it for the other kinds of token. */
+  /** A signed answer for callers that ask for one (RFC 9701), as the engine gives it for other tokens. */
   async function inForm(
     ctx: KoaContextWithOIDC,
     client: EngineClient,
@@ -129,7 +129,7 @@ export function structuredEndpoints(
   }
 }
 
-/** What introspection says of a JWT access token that is active (RFC 7662 §2.2, RFC 9449 §6.2, RFC 8705 §3.2). */
+/** The introspection answer for an active JWT access token (RFC 7662 §2.2, RFC 9449 §6.2, RFC 8705 §3.2). */
 export function introspectionOf(issuer: string, found: AdapterPayload): Introspection {
   const { extra, clientId, jkt, 'x5t#S256': thumbprint } = found
   return {

@@ -16,10 +16,10 @@ export interface StructuredTokens {
   looksLikeOne(token: string): boolean
   /**
    * The token as the engine would have stored it; undefined when it is not ours, expired, denied or its grant ended.
-   * @param despite denials that do not matter
+   * @param despite a kind of denial that is ignored
    */
   find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined>
-  /** Why `find` does not find it, for operators. */
+  /** Why `find` returns nothing, for operators. */
   whyNot(token: string): Promise<string>
 }
 
@@ -40,7 +40,7 @@ export function createStructuredTokens(
   const jwks = createLocalJWKSet({ keys: published.map(({ publicJwk }) => publicJwk) })
   const algorithms = [...new Set(published.map(({ alg }) => alg))]
 
-  /** A key set is replaced as a whole when a key ends, and this with it. */
+  /** The cache belongs to this key set: when a key ends, both are replaced. */
   const verified = verifiedByKeySet()
 
   async function claimsOf(token: string): Promise<AccessTokenClaims | undefined> {
@@ -69,7 +69,7 @@ export function createStructuredTokens(
     }
   }
 
-  /** The account that a token with a person in it is about. */
+  /** The account of a token that involves a person. */
   async function accountIn(
     { gid, sub }: AccessTokenClaims,
     client: Client,
@@ -78,7 +78,7 @@ export function createStructuredTokens(
     return metadata && subjects.accountBehind(tenant, metadata, sub as string)
   }
 
-  /** Asks memory alone: whatever ends what a token hangs from is on the deny-list (architecture §4). */
+  /** Reads memory alone: every end of something that a token hangs from is on the deny-list (architecture §4). */
   async function find(token: string, despite?: DenialKind): Promise<AdapterPayload | undefined> {
     const claims = await claimsOf(token)
     const client = claims && (await clients.find(tenant, claims.client_id))
@@ -117,8 +117,8 @@ export function createStructuredTokens(
 }
 
 /**
- * Whether each part is base64url in its one spelling (RFC 7515 §2): decoders overlook padding, white space and bits after
- * the end, so that one token could be shown as many.
+ * Whether each part is base64url in its canonical form (RFC 7515 §2). Decoders ignore padding, white space and trailing
+ * bits, so that one token could otherwise be presented as many.
  */
 function isCanonical(token: string): boolean {
   return token

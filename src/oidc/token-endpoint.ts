@@ -13,9 +13,9 @@ import { beginTokenRequest, type TokenRequest } from './token-request.ts'
 type Body = Record<string, unknown>
 
 /**
- * One unit of work per token request: committed only when the answer is 200, else rolled back, and what a refusal
- * leaves behind is committed on its own (architecture §6). Koa writes the body after the middleware has resolved, so
- * a client never sees an answer that is not stored.
+ * Makes each token request one unit of work. It is committed only if the answer is 200, else rolled back; what a
+ * refusal must leave behind is committed separately (architecture §6). Koa writes the body after the middleware has
+ * resolved, so that a client never sees an answer that is not stored.
  */
 export function tokenTransaction(context: IssuerContext): Middleware {
   return async (ctx, next) => {
@@ -25,7 +25,7 @@ export function tokenTransaction(context: IssuerContext): Middleware {
       await next()
       if (ctx.status !== 200) return false
       const body = ctx.body as Body
-      // The engine says '' where nothing is left of what was allowed; a scope names one at the least (RFC 6749 §3.3).
+      // The engine answers '' when no scope is left; `scope` must name at least one (RFC 6749 §3.3).
       if (body['scope'] === '') delete body['scope']
       if (request.replay) await replay(context, ctx, request)
       else if (request.rotating) unit.commitWith(() => rotate(context, ctx, request))
@@ -39,7 +39,7 @@ export function tokenTransaction(context: IssuerContext): Middleware {
   }
 }
 
-/** What was asked for and by which key, as far as the answer depends on it. */
+/** The parameters and keys that the answer depends on. */
 function askedOf(ctx: Context): ReplayableAnswer['asked'] {
   const { params, entities } = (ctx as KoaContextWithOIDC).oidc
   return {
@@ -51,8 +51,8 @@ function askedOf(ctx: Context): ReplayableAnswer['asked'] {
 }
 
 /**
- * Tells of a grant that was redeemed, and starts its family, where there is one: one statement, the last one. A refresh
- * is in the time line of its family.
+ * Records a redeemed grant and starts its family, if any, in one final statement. A refresh is recorded in the time
+ * line of its family instead.
  */
 async function issue(
   { tenant, families }: IssuerContext,
@@ -73,11 +73,11 @@ async function issue(
     ? await families.start(starting.family, starting.token, about)
     : await families.tell(tenant, client?.clientId, about)
   if (isDone) return true
-  // Who waited while the client was disabled, and enabled again, finds it enabled: what was allowed before is void.
+  // The client was disabled and enabled again while this waited: what was allowed before is void.
   return refuse(ctx)
 }
 
-/** What the audit says of tokens that involve a person, when they begin. */
+/** The audit event of tokens that involve a person, when they are first issued. */
 export function issuedEvent(
   grantType: string,
   {
@@ -97,7 +97,7 @@ export function issuedEvent(
   return { type: 'token.issued' as const, ...whose, detail }
 }
 
-/** The token of a machine is counted and logged, and has no row: there are too many. */
+/** A machine's token is only counted and logged: there are too many for rows. */
 function machineTokenOf(ctx: Context) {
   const { client, entities } = (ctx as KoaContextWithOIDC).oidc
   const { scope, aud } = entities.ClientCredentials ?? {}
@@ -120,7 +120,7 @@ export function tellMachineToken(
   log.info({ request_id: requestId, tenant, client_id: clientId, scope, resource }, 'machine token')
 }
 
-/** A token request that was answered. @param grantType one that got this far is one of a few */
+/** Counts an answered token request. @param grantType one of a few, as it was accepted */
 export function countIssued({ metrics }: IssuerContext, grantType: string): void {
   metrics.count('keyturn_tokens_issued_total', { grant_type: grantType })
 }
@@ -139,7 +139,7 @@ async function rotate(context: IssuerContext, ctx: Context, request: TokenReques
   return refuse(ctx)
 }
 
-/** RFC 6749 §5.2, at the last moment: whatever was made is not stored, and the unit counts as refused. */
+/** Refuses by RFC 6749 §5.2 at the last moment: nothing that was made is stored, and the unit counts as refused. */
 function refuse(ctx: Context): false {
   ctx.status = 400
   ctx.body = { error: 'invalid_grant', error_description: 'grant request is invalid' }
@@ -147,8 +147,9 @@ function refuse(ctx: Context): false {
 }
 
 /**
- * A token that is kept lives on from its last use like one that is replaced, up to its absolute end. Not written for
- * less than a hundredth of its life: a client that refreshes every minute costs no row every minute.
+ * Extends a token without rotation from its use on, like one that is replaced, up to its absolute end. Changes of less
+ * than a hundredth of the idle lifetime are skipped, so that a client that refreshes every minute does not write every
+ * minute.
  */
 async function prolong(
   { tenant, families, config, clock }: IssuerContext,
@@ -161,8 +162,8 @@ async function prolong(
 }
 
 /**
- * Whether the keys that signed an answer are still published: one that was revoked is not, and nobody could verify what
- * it signed. What is opaque names no key, and what is encrypted that of the client.
+ * Whether the keys that signed an answer are still published: nobody could verify the signature of a revoked one.
+ * Opaque and encrypted tokens are not checked.
  */
 function isVerifiable({ tenant, signing }: IssuerContext, { access_token, id_token }: Body) {
   const kids = new Set(signing.known(tenant)?.published.map(({ kid }) => kid))
@@ -172,8 +173,8 @@ function isVerifiable({ tenant, signing }: IssuerContext, { access_token, id_tok
 }
 
 /**
- * The same tokens again, with what is left of their life. Another question gets a new access token with the same
- * successor, and so does a question whose answer has expired meanwhile, or was signed by a key that was revoked.
+ * Answers with the same tokens again, and what is left of their life. A different request gets a new access token with
+ * the same successor; so does one whose answer has expired, or was signed by a revoked key.
  */
 async function replay(context: IssuerContext, ctx: Context, request: TokenRequest) {
   const { tenant, families, clock } = context

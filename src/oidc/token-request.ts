@@ -10,30 +10,30 @@ import { present } from '../present.ts'
 import type { Held } from '../sessions/redemptions.ts'
 import type { Unit } from '../storage/database.ts'
 
-/** What the adapters of one token request tell each other; the engine calls them one by one. */
+/** State that the adapters share within one token request; the engine calls them one by one. */
 export interface TokenRequest {
   unit: Unit
   presenter: Presenter
   /** The browser in which a person allowed what is redeemed; absent where it is the presenter's own device. */
   allowedFrom?: Presenter
-  /** When the code that is redeemed was allowed, in seconds. */
+  /** When the redeemed code was allowed, in seconds. */
   allowedAt?: number
-  /** What is redeemed once, and what it hangs from. */
+  /** What is redeemed, and the rows it hangs from. */
   held?: Held & { id: string }
-  /** The family that is to start, put off until all that is told of it is known. */
+  /** The family to start, deferred until all that is recorded with it is known. */
   starting?: { family: Family; token: NewToken }
   /** The family that the presented code starts, or the presented refresh token belongs to. */
   familyId?: string
   /** The thumbprint of the key that the presented refresh token is bound to. */
   jkt?: string | undefined
-  /** What was read with that family, or is held with what is redeemed. */
+  /** Read with the family, or locked with what is redeemed. */
   grant?: Grant | undefined
   account?: Account | undefined
-  /** The living refresh token that was presented, and when it would expire, in seconds since the epoch. */
+  /** The live refresh token that was presented; times in seconds since the epoch. */
   presented?: { hash: string; startedAt: number; exp: number }
   /** The refresh token that is being replaced. */
   rotating?: { presented: string; successor?: NewToken }
-  /** The previous token came again in time: this is what it was answered the first time. */
+  /** The previous token came again within the window: its first answer. */
   replay?: { hash: string; answer: ReplayableAnswer }
 }
 
@@ -57,17 +57,14 @@ export function currentTokenRequest(): TokenRequest | undefined {
   return Provider.ctx && requests.get(Provider.ctx)
 }
 
-/**
- * The same, for adapters that only make sense within one.
- * @throws Error on another route: the engine has changed
- */
+/** The same, for adapters that are called only there. @throws Error on another route: the engine must have changed */
 export function requiredTokenRequest(): TokenRequest {
   const request = currentTokenRequest()
   if (!request) throw new Error('a grant was redeemed outside the token endpoint')
   return request
 }
 
-/** RFC 6749 §5.2; the reason is for the log alone. */
+/** `invalid_grant` (RFC 6749 §5.2); the reason is only logged. */
 export function invalidGrant(reason: string): Error {
   return new errors.InvalidGrant(reason)
 }

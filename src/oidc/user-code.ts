@@ -4,12 +4,12 @@
  */
 const userCode = /^[BCDFGHJKLMNPQRSTVWXZ]{8}$/
 
-/** Longer than anybody writes a code. */
+/** Longer than any way to write a code. */
 const longestTyped = 64
 
 /**
- * The code in what was typed, whatever its case and however its letters are set apart; undefined when it cannot be one.
- * Only ASCII letters change their case: no other letter becomes one of ours.
+ * The code in typed text, whatever its case and separators; undefined when there is none. Only ASCII letters are
+ * converted, so that no other letter becomes one of ours.
  */
 export function userCodeIn(typed: string): string | undefined {
   if (typed.length > longestTyped) return undefined

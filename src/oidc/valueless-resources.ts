@@ -3,8 +3,8 @@ import type Provider from 'oidc-provider'
 type Params = Record<string, unknown>
 
 /**
- * Leaves out each `resource` that came without a value, as if it had not been sent (RFC 6749 §3.1, §3.2), or that came
- * before. Of parameters that come once the engine does so itself; this one may come several times (RFC 8707 §2).
+ * Drops each `resource` that is empty or repeated (RFC 6749 §3.1, §3.2). The engine does so for parameters that may
+ * come once; this one may come several times (RFC 8707 §2).
  */
 export function leaveOutValuelessResources({ OIDCContext }: Provider): void {
   const kept = new WeakMap<object, Params | undefined>()

@@ -1,16 +1,17 @@
 import { setBounded } from '../bounded-map.ts'
 import type { AccessTokenClaims } from './structured-tokens.ts'
 
-/** Tokens whose signature is known to be right, so that who asks for one again costs no verification. */
+/** A cache of verified tokens, so that asking for one again costs no verification. */
 export interface VerifiedTokens {
-  /** What a token says that has not expired. @param now seconds since the epoch */
+  /** The claims of an unexpired token. @param now seconds since the epoch */
   get(hash: string, now: number): AccessTokenClaims | undefined
   keep(hash: string, claims: AccessTokenClaims): void
 }
 
 /**
- * One bound for all of a process, however many tenants it has: beyond it the token that was verified longest ago is forgotten.
- * @returns opens what one key set has verified, which no other one is told
+ * One bound for the process, however many tenants it has: beyond it, the token that was verified longest ago is
+ * dropped.
+ * @returns makes a separate cache for one key set
  */
 export function createVerifiedTokens(most: number): () => VerifiedTokens {
   const verified = new Map<string, AccessTokenClaims>()

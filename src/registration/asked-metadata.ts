@@ -3,7 +3,7 @@ import { hostnameOf, receiverOf } from '../clients/redirect-uri.ts'
 import { DomainError } from '../errors.ts'
 import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
 
-/** Members with addresses. */
+/** Members that hold addresses. */
 const addresses = [
   'redirect_uris',
   'post_logout_redirect_uris',
@@ -11,17 +11,17 @@ const addresses = [
   ...webUriMembers,
 ] as const
 
-/** What an operator alone may say of a client. The server names clients itself, whatever they ask for. */
+/** Members that only operators may set. A requested `client_id` is ignored, as the server chooses it. */
 export const reserved = Object.keys(clientMetadata.shape).filter(
   (member) => member !== 'client_id' && !registrable.includes(member as Registrable),
 )
 
 const mostRedirectUris = 20
-/** Controls and marks that turn the direction of text or cannot be seen: a name must not look like another. */
+/** Control characters, and invisible or direction-changing ones: a name must not look like another. */
 const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
 
 /**
- * What is to be declared for a client that asks for itself.
+ * The declaration for a client that registers itself.
  *
  * | member                                     | treated                                          |
  * |--------------------------------------------|--------------------------------------------------|
@@ -29,7 +29,7 @@ const unseen = /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/u
  * | one that only operators may set            | refused, unless it asks for the default          |
  * | one that this server does not know         | ignored (RFC 7591 §2)                            |
  *
- * Its values are judged by the policy here and by the rules for all clients where it is declared.
+ * The policy is checked here, the rules for all clients where the declaration is stored.
  * @throws DomainError `client_metadata_invalid`, `redirect_uri_invalid`
  */
 export function askedMetadata(
@@ -62,7 +62,7 @@ export function askedMetadata(
   }
 }
 
-/** Whether it is as if it were absent: null (RFC 7592 §2.2), or what holds without it. */
+/** Whether a value is as good as absent: null (RFC 7592 §2.2), or the default. */
 function isDefault(member: string, value: unknown): boolean {
   const { shape } = clientMetadata
   return value === null || shape[member as keyof typeof shape].safeParse(undefined).data === value
@@ -106,9 +106,9 @@ function policyFaults(members: Record<string, unknown>, policy: RegistrationPoli
   return faults
 }
 
-/** Whether an address is at one of some hosts, or of one of some schemes; `*.` is all below a host. */
+/** Whether an address has one of these hosts or private-use schemes; `*.` matches all hosts below one. */
 export function isAllowed(uri: string, hosts: readonly string[]): boolean {
-  // What has no address is refused for that, with the rule that it breaks.
+  // Not an address: the rules for the member refuse it, with a better message.
   if (!URL.canParse(uri)) return true
   const host = hostnameOf(uri) ?? receiverOf(uri)
   return hosts.some((each) =>

@@ -7,13 +7,13 @@ import { membersIn } from './document.ts'
 import { fetchDocument, invalid, isDown } from './document-fetch.ts'
 import type { Copy } from './documents.store.ts'
 
-/** Documents in the memory of this process. */
+/** Client metadata documents in the memory of this process. */
 export interface DocumentCopies {
   /**
-   * A copy that is fresh, or that is the last one known while the host is down.
-   * @param known what is stored of a client that somebody uses
-   * @param about network: who has an address asked that nobody uses; absent: it is not asked
-   * @returns undefined where it must not be asked
+   * A fresh copy, or the last known one while its host is down.
+   * @param known the stored copy of a client that is in use
+   * @param about network: charged for fetching the document of a client that nobody uses; absent: it is not fetched
+   * @returns undefined where it may not be fetched
    * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
    */
   get(
@@ -23,18 +23,18 @@ export interface DocumentCopies {
   ): Promise<Copy | undefined>
 }
 
-/** How many, each of at most 5 KiB. */
+/** Most copies, each of at most 5 KiB. */
 const mostCopies = 1000
 /**
- * How many documents are fetched at a time: in all, because of clients that nobody uses yet, and of one host, however
- * slow it is. The other connections of this process are for what people have allowed.
+ * Most documents that are fetched at a time: in all, for clients that nobody uses yet, and of one host, however slow.
+ * The rest of the connections are kept for clients that people have allowed something.
  */
 const mostAtOnce = { all: 16, newcomers: 12, host: 3 }
-/** Those who wait for a document that is fetched already: for one, and in all. More would fill this process. */
+/** Most callers that wait for a running fetch: for one document, and in all. */
 const mostWaiting = { one: 32, all: 64 }
-/** Milliseconds for which a host that is down is not asked again while a copy stands in for it. */
+/** Milliseconds that a host that is down is not asked again, if a copy stands in. */
 const pause = 30_000
-/** Milliseconds that a copy stands in while the host is down. */
+/** Most milliseconds that a copy stands in. */
 const longestStale = 24 * 3600 * 1000
 
 export function createDocumentCopies({
@@ -49,7 +49,7 @@ export function createDocumentCopies({
     string,
     { host: string; isKnown: boolean; copy: Promise<Copy>; waiting: number }
   >()
-  /** What became of the last question: when the host was down, or that its answer was refused. */
+  /** The result of the last failed fetch: when the host was down, or an empty object if its answer was refused. */
   const failed = new Map<string, { downAt?: number }>()
 
   async function load(url: string): Promise<Copy> {
@@ -66,7 +66,7 @@ export function createDocumentCopies({
     }
   }
 
-  /** Those who come at once get the same answer; an answer that is refused is not kept (P-086). */
+  /** Concurrent callers share one fetch; a refused document is not kept (P-086). */
   async function ask(url: string, isKnown: boolean, network: string | undefined): Promise<Copy> {
     const pending = loading.get(url)
     if (pending) {
@@ -98,7 +98,7 @@ export function createDocumentCopies({
     )
   }
 
-  /** A host is spared whichever tenant it is asked for; one that has the document pays nothing for it. */
+  /** The host limit counts for all tenants together; a successful fetch is not charged to the host. */
   async function fetched(
     url: string,
     isKnown: boolean,
@@ -133,7 +133,7 @@ export function createDocumentCopies({
         const isOften = isDomainError(error, 'too_many_requests')
         if (isDown(error)) setBounded(failed, url, { downAt: clock.now() }, mostCopies)
         else if (!isOften) setBounded(failed, url, {}, mostCopies)
-        // Whose last answer was refused stays refused, however often it is asked.
+        // If its last answer was refused, no copy stands in, however often it is asked.
         const fault = failed.get(url)
         const wasRefused = fault !== undefined && fault.downAt === undefined
         if (standIn && (isDown(error) || (isOften && !wasRefused))) return standIn

@@ -2,28 +2,28 @@ import { DomainError } from '../errors.ts'
 import { FetchError } from '../outgoing/fault.ts'
 import type { OutgoingFetch } from '../outgoing/fetch.ts'
 
-/** A document as its host gave it. */
+/** A document as fetched. */
 export interface FetchedDocument {
   document: unknown
-  /** Seconds for which it need not be asked for again. */
+  /** Seconds that it is fresh. */
   maxAge: number
 }
 
 /** Bytes (OAuth Client ID Metadata Document §6.6, P-088). */
 const largestDocument = 5120
-/** Milliseconds from the name to the last byte. */
+/** Milliseconds for the whole request, name resolution included. */
 const patience = 3000
-/** Seconds: what a host may ask for, and what holds where it asks for nothing. */
+/** Seconds of freshness: the bounds of what a host may ask for, and the default. */
 const age = { least: 60, usual: 300, most: 86_400 }
 
 const jsonType = /^application\/(?:json|[\w.+-]+\+json)\s*(?:;|$)/i
 
-/** Whether the host may be well again soon; otherwise it has spoken. */
+/** Whether the host may recover soon; other errors are its definite answer. */
 export const isDown = (error: unknown): boolean =>
   error instanceof DomainError && error.code === 'client_document_unavailable'
 
 /**
- * Gets a client metadata document (§4). The address is checked by the caller.
+ * Fetches a client metadata document (§4). The caller has checked the address.
  *
  * | the answer                                             | becomes                       |
  * |--------------------------------------------------------|-------------------------------|
@@ -73,7 +73,7 @@ function faultOf(url: string, error: FetchError): DomainError {
   return invalid(url, `a document of at most ${largestDocument} bytes`, `${code}: ${message}`)
 }
 
-/** RFC 9111 §4.2.1, §5.2.2: what is left of its freshness, within bounds. */
+/** The remaining freshness in seconds, within bounds (RFC 9111 §4.2.1, §5.2.2). */
 function maxAgeOf(headers: Headers): number {
   const control = headers.get('cache-control') ?? ''
   const [, seconds] = /(?:^|[,\s])max-age\s*=\s*"?(\d{1,9})/i.exec(control) ?? []

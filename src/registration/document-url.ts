@@ -2,8 +2,8 @@ import { isClientId } from '../clients/client.ts'
 import { isLoopbackHost } from '../clients/redirect-uri.ts'
 
 /**
- * Whether a `client_id` means to be the address of a metadata document; whether it may is another question. Nothing is
- * looked for under one with U+0000, which Postgres does not take.
+ * Whether a `client_id` has the form of a metadata document's address, allowed or not. One with U+0000 has not:
+ * Postgres does not take it.
  */
 export function namesDocument(clientId: string): boolean {
   return /^https?:/i.test(clientId) && !clientId.includes('\0')
@@ -14,10 +14,10 @@ export function namesDocument(clientId: string): boolean {
  *
  * | rule                                             | because                                                      |
  * |--------------------------------------------------|--------------------------------------------------------------|
- * | https; http on loopback in tests alone           | whoever is on the way would be the client                     |
+ * | https; http on loopback only in tests            | anybody on the network path could pose as the client          |
  * | written as a URL parser would write it           | one document has one name: a path, no dot segments, no        |
  * |                                                  | default port, upper case, backslash, `https:host`             |
- * | no user information, fragment, wildcard          | they name no document                                        |
+ * | no user information, fragment, wildcard          | they are no part of a document's address                      |
  * | no dot at the end of the host                    | it would be another spelling of the same host                 |
  */
 export function documentUrlFault(

@@ -3,17 +3,17 @@ import { isStorable, storableRule } from '../storable.ts'
 import { askedMetadata, refusedMetadata } from './asked-metadata.ts'
 import { type Registrable, type RegistrationPolicy, registrable } from './policy.ts'
 
-/** Nothing that would have the server ask another address before it knows the client. */
+/** Members that are ignored: they would make the server fetch another address before it knows the client. */
 const left: ReadonlySet<Registrable> = new Set(['sector_identifier_uri', 'subject_type'])
 
-/** What a document may say: its host keeps no secret with this server (OAuth Client ID Metadata Document §4.1, P-085). */
+/** Documents may use only methods without a shared secret (OAuth Client ID Metadata Document §4.1, P-085). */
 const authMethods: readonly unknown[] = ['none', 'private_key_jwt']
 
 const secrets = ['client_secret', 'client_secret_expires_at']
 
 /**
- * What a document says that this server looks at; everything else is left out, as it is written for many servers.
- * @throws DomainError `client_metadata_invalid` where it is not of this client, or has what none may have
+ * The members of a document that this server uses. Others are ignored, as a document is written for many servers.
+ * @throws DomainError `client_metadata_invalid` if it is of another client, or has forbidden members
  */
 export function membersIn(document: unknown, clientId: string): Record<string, unknown> {
   if (typeof document !== 'object' || document === null || Array.isArray(document)) {
@@ -40,9 +40,9 @@ export function membersIn(document: unknown, clientId: string): Record<string, u
 }
 
 /**
- * What is declared for a client with such members. What the policy does not have is left out of `grant_types`, `scope`
- * and `response_types`, which name what the client can do anywhere; all else is refused as it is of clients that
- * register.
+ * The declaration of a client with such members. Values of `grant_types`, `scope` and `response_types` that the policy
+ * does not allow are dropped, as they say what the client can do at any server. Everything else is refused as for
+ * clients that register.
  * @throws DomainError `client_metadata_invalid`, `redirect_uri_invalid`
  */
 export function declarationIn(
@@ -63,7 +63,7 @@ export function declarationIn(
   kept['application_type'] ??= livesOnDevice(kept) ? 'native' : policy.defaults['application_type']
   const asked = askedMetadata(kept, policy)
   const isPairwise = asked['subject_type'] === 'pairwise'
-  // It speaks for its own host alone: its redirect URIs may be those of another the next time that it is read.
+  // The sector is its own host: its redirect URIs may be those of another host the next time it is read.
   const ofItself = isPairwise ? { sector_identifier_uri: clientId } : {}
   return { ...asked, ...ofItself, client_id: clientId }
 }
@@ -75,7 +75,10 @@ function narrow(members: Record<string, unknown>, member: string, allowed: reado
   if (known.length > 0) members[member] = known
 }
 
-/** Where nothing says so: a public client that is answered at a port of its moment (K-08, RFC 8252 §7.3). */
+/**
+ * Whether an undeclared `application_type` is native: a public client with an http redirect URI on loopback (K-08, RFC
+ * 8252 §7.3).
+ */
 function livesOnDevice(members: Record<string, unknown>): boolean {
   const uris = members['redirect_uris']
   if (!Array.isArray(uris) || members['token_endpoint_auth_method'] !== 'none') return false

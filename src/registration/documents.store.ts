@@ -19,17 +19,17 @@ export const ClientDocumentsTable = table('client_documents', {
   },
 })
 
-/** What a document says, and for how long; times in milliseconds since the epoch. */
+/** The members of a document and its freshness; times in milliseconds since the epoch. */
 export interface Copy {
   members: Record<string, unknown>
   fetchedAt: number
   freshUntil: number
 }
 
-/** What is stored of a client whose `client_id` is an address. */
+/** The stored document of a client. */
 export interface StoredDocument extends Copy {
   disabled: boolean
-  /** The policy by which its metadata was made of the document. */
+  /** The policy by which its metadata was derived from the document. */
   policy: string
 }
 
@@ -42,10 +42,10 @@ interface Row {
   fresh_until: Date
 }
 
-/** Clients with a document that a person has allowed something; what strangers name is in memory alone. */
+/** Clients with a document that a person has allowed something; others are only in memory. */
 export function createDocumentStore({ database, clock }: { database: Database; clock: Clock }) {
   return {
-    /** `declared`: an operator has declared it so, or otherwise than its document. */
+    /** `declared`: an operator declared the client, or changed it from its document. */
     async load(tenant: string, clientId: string): Promise<StoredDocument | 'declared' | undefined> {
       const [row] = await database.query<Row>(
         `select coalesce(c.metadata = d.metadata, false) as follows, c.disabled_at is not null as disabled,
@@ -89,8 +89,8 @@ export function createDocumentStore({ database, clock }: { database: Database; c
     },
 
     /**
-     * A client becomes what its document says now, unless an operator has declared it otherwise or a later document is
-     * known. @returns whether its metadata is other than before
+     * Updates a client to its document, unless an operator has changed it, or a later document is stored.
+     * @returns whether its metadata changed
      */
     async follow(
       tenant: string,

@@ -29,13 +29,13 @@ import { assertSigned } from './signed-answers.ts'
  */
 export interface ClientDocuments {
   /**
-   * Sees that what is known of a client is what its document says, where its `client_id` names one.
-   * @param about network: whose share it is to have addresses asked that nobody has used yet; absent: they are not
+   * Brings what is known of a client up to date with its document, where its `client_id` names one.
+   * @param about network: charged for fetching documents of clients that nobody has used yet; absent: not fetched
    * @returns whether there may be such a client
    * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
    */
   settle(tenant: string, clientId: string, about: { network: string | undefined }): Promise<boolean>
-  /** An enabled client, also one of a document that was settled before and is not stored. */
+  /** An enabled client, including one whose document was settled before but is not stored. */
   find(tenant: string, clientId: string): Promise<Client | undefined>
   /**
    * Stores a client that a person allows something, in the transaction of this context.
@@ -53,7 +53,7 @@ interface Dependencies extends Pick<Platform, 'database' | 'clock' | 'fetch'> {
   audit: Audit
 }
 
-/** A client as its document and the policy make it. */
+/** A client as derived from its document and the policy. */
 interface Derived {
   metadata: ClientMetadata
   copy: Copy
@@ -91,7 +91,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
     return fresh
   }
 
-  /** Another document, or another policy: what follows from them applies at once. */
+  /** Applies a new document, or a new policy, to the stored client at once. */
   async function follow(tenant: string, clientId: string, { copy, ...made }: Derived) {
     await database.transaction(async () => {
       if (await store.follow(tenant, clientId, copy, made)) {
@@ -117,7 +117,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       if (stored?.disabled || !isTaken(clientId, policy)) return false
       const isSame = stored?.policy === nameOf(policy)
       if (stored && isSame && stored.freshUntil > deps.clock.now()) return true
-      // What is not fresh waits for the next request: nothing is fetched while a connection is held.
+      // In a transaction nothing is fetched, as it holds a connection: the next request refreshes the copy.
       if (database.current()?.isOpen()) return stored !== undefined
       const fault = documentUrlFault(clientId, { allowLoopback: config.allowLoopbackFetch })
       if (fault !== undefined) throw invalid(clientId, `client_id: ${fault}`, clientId)
@@ -134,7 +134,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
     async find(tenant, clientId) {
       const client = await clients.find(tenant, clientId)
       if (client || !namesDocument(clientId)) return client
-      // One that is stored and not found is disabled.
+      // A stored client that `clients` does not find is disabled.
       const stored = await cache.get(key(tenant, clientId), () => store.load(tenant, clientId))
       const made = stored === undefined ? await usable(tenant, clientId) : undefined
       const { metadata } = made ?? {}
@@ -150,7 +150,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
       try {
         await clients.declare(tenant, metadata, ownSector, 'new')
       } catch (error) {
-        // Somebody else allowed it something at the same moment.
+        // Another request stored it at the same moment.
         if (isDomainError(error, 'already_exists')) return
         throw error
       }
@@ -172,7 +172,7 @@ export function createClientDocuments(deps: Dependencies): ClientDocuments {
   }
 }
 
-/** Nobody is asked whether a document belongs to the sector of its own host (`declarationIn`). */
+/** A document is in the sector of its own host (`declarationIn`): nothing to fetch. */
 const ownSector: SectorDocuments = { faultOf: async () => undefined }
 
 const ofNobody = { selfRegistered: true, fromDocument: true } as const
@@ -184,7 +184,7 @@ function isTaken(clientId: string, policy: RegistrationPolicy): boolean {
 
 const nameOf = (policy: RegistrationPolicy) => derivedId(JSON.stringify(policy))
 
-/** A document is refused for what a registration would be refused for. */
+/** Turns the faults that would refuse a registration into a refused document. */
 function asFault(clientId: string, error: unknown): unknown {
   const isMeant =
     isDomainError(error, 'client_metadata_invalid') ||

@@ -9,8 +9,8 @@ const mostBatches = 40
 const mostWithFamilies = 20
 
 /**
- * Deletes clients that were not used for as long as the policy says, with whatever hangs from them; what is left waits
- * for the next round.
+ * Deletes clients that were unused for as long as the policy says, with everything that hangs from them. What is left
+ * is for the next round.
  * @returns how many
  */
 export async function deleteExpiredClients({

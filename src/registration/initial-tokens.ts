@@ -4,24 +4,24 @@ import type { Platform } from '../platform.ts'
 import { hashOf, newHandle } from '../secrets/handle.ts'
 import type { createTokenStore, InitialAccessToken, TokenPlace } from './tokens.store.ts'
 
-/** Tokens that operators hand out, with which clients register themselves (RFC 7591 §3). */
+/** Initial access tokens, which operators hand out for registration (RFC 7591 §3). */
 export interface InitialTokens {
-  /** @param options uses: how many clients may be registered with it; ttl: seconds; without an end when absent */
+  /** @param options uses: most clients that it registers; ttl: seconds, unlimited when absent */
   create(
     tenant: string,
     options: { name?: string | undefined; uses: number; ttl?: number | undefined },
   ): Promise<{ id: string; token: string }>
-  /** Some that are valid, the oldest first. @param page `after`: where the page before ended */
+  /** A page of valid ones, the oldest first. @param page `after`: where the page before ended */
   page(
     tenant: string,
     page: { after?: TokenPlace | undefined; limit: number },
   ): Promise<InitialAccessToken[]>
   find(tenant: string, id: string): Promise<InitialAccessToken | undefined>
-  /** Whether there was one. */
+  /** @returns whether it existed */
   revoke(tenant: string, id: string): Promise<boolean>
 }
 
-/** Clients that one token registers, and seconds that it is valid, at most. */
+/** Most uses of one token, and longest validity in seconds. */
 export const mostUses = 100_000
 export const longestTtl = 31_536_000
 

@@ -10,7 +10,7 @@ import { type RegistrationPolicy, registrationPolicy } from './policy.ts'
 export interface RegistrationPolicies {
   /** `off` where none was declared. Changes made on another node show within a second. */
   of(tenant: string): Promise<RegistrationPolicy>
-  /** As it is stored at this moment, in the transaction of this context. */
+  /** The stored policy, read in the current transaction. */
   read(tenant: string): Promise<RegistrationPolicy>
   declare(tenant: string, policy: RegistrationPolicy): Promise<'created' | 'updated' | 'unchanged'>
 }

@@ -44,7 +44,7 @@ const host = z
       'must be a host in lower case, *.host, or a private-use scheme with its colon (com.example.app:)',
   })
 
-/** What defaults may be given, checked as the members they stand for. */
+/** Defaults for members, validated as those members. */
 const defaults = z
   .partialRecord(z.enum(registrable), z.unknown())
   .superRefine((members, context) => {
@@ -56,7 +56,7 @@ const defaults = z
     }
   })
 
-/** Somebody whose word on clients counts: their keys, or where they are. */
+/** An issuer of software statements that is trusted: its keys, or their address. */
 const statementIssuer = z
   .strictObject({
     issuer: z.string().min(1).max(500),
@@ -70,7 +70,7 @@ const statementIssuer = z
 
 const seconds = (most: number) => z.int().min(1).max(most)
 
-/** Who may register clients in a tenant, and what they may be; an unknown member is refused. */
+/** Who may register clients in a tenant, and what these may be. Unknown members are refused. */
 export const registrationPolicy = z.strictObject({
   /** `token`: with an initial access token (RFC 7591 §3); `open`: anybody, within budgets. */
   mode: z.enum(['off', 'token', 'open']).default('off'),
@@ -84,11 +84,11 @@ export const registrationPolicy = z.strictObject({
     .default(['authorization_code', 'refresh_token']),
   refresh_token_idle_ttl: seconds(63_072_000).optional(),
   refresh_token_absolute_ttl: seconds(157_680_000).optional(),
-  /** Who vouches for clients that register (RFC 7591 §2.3); absent: statements are ignored. */
+  /** The issuers that vouch for clients that register (RFC 7591 §2.3); absent: statements are ignored. */
   software_statements: z
     .strictObject({
       issuers: z.array(statementIssuer).min(1).max(20),
-      /** Whether nobody registers without. */
+      /** Whether clients cannot register without a statement. */
       required: z.boolean().default(false),
     })
     .optional(),
@@ -96,11 +96,11 @@ export const registrationPolicy = z.strictObject({
   client_id_metadata_documents: z.boolean().default(false),
   /** The hosts of such documents; absent for any. */
   client_id_metadata_document_hosts: z.array(host).max(100).optional(),
-  /** For members that a client leaves out. */
+  /** Values for members that a client leaves out. */
   defaults: defaults.default({}),
-  /** Days after its last token, or its registration, that a client is deleted. */
+  /** Days without a token, or since its registration, after which a client is deleted. */
   unused_days: z.int().min(1).max(3650).default(30),
-  /** How many clients may be there that never got a token. */
+  /** Most clients that never got a token. */
   most_unused: z.int().min(1).max(100_000).default(1000),
   most_unused_per_network: z.int().min(1).max(100_000).default(50),
 })

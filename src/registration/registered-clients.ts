@@ -29,10 +29,10 @@ export interface RegisteredClient {
   metadata?: Record<string, unknown>
 }
 
-/** Milliseconds of a day: often enough to know that a client is used. */
+/** Milliseconds of a day. Use is noted once a day. */
 const day = 24 * 3600 * 1000
 
-/** How many clients that nobody has used the policy lets in. */
+/** The limits of a policy for clients that nobody has used. */
 export const roomFor = (policy: RegistrationPolicy, network: string | undefined) => ({
   network,
   unusedDays: policy.unused_days,
@@ -40,20 +40,21 @@ export const roomFor = (policy: RegistrationPolicy, network: string | undefined)
   mostPerNetwork: policy.most_unused_per_network,
 })
 
-/** An operator disabled it, and its address would be a client again. */
+/** Whether an operator disabled a client with a document, which would bring it back once deleted. */
 const isBarred = `exists (select 1 from client_documents d
   join clients c on c.tenant_id = d.tenant_id and c.client_id = d.client_id
   where d.tenant_id = r.tenant_id and d.client_id = r.client_id and c.disabled_at is not null)`
 
-/** Clients that registered themselves, and when they are given up. */
+/** Clients that registered themselves, and their expiry. */
 export function createRegisteredClientStore({
   database,
   clock,
 }: Pick<Platform, 'database' | 'clock'>) {
   const store = {
     /**
-     * Counts and adds in one statement; whoever registers at the same time waits until this transaction ends. One with a
-     * document takes the place of another where there is no room. @returns whose
+     * Counts and adds in one statement; concurrent registrations wait for this transaction. Without room, a client with
+     * a document replaces another one.
+     * @returns the id of the replaced client
      * @throws DomainError `registration_full`
      */
     async add(
@@ -67,7 +68,7 @@ export function createRegisteredClientStore({
         byDocument = false,
       }: {
         network: string | undefined
-        /** Those that have a document, and those that have not, take no room from each other. */
+        /** Clients with and without a document are counted separately. */
         byDocument?: boolean
         unusedDays: number
         most: number
@@ -78,7 +79,7 @@ export function createRegisteredClientStore({
         `keyturn registration ${tenant}`,
       ])
       const now = clock.now()
-      // Not `exists`, for which Postgres would read all documents.
+      // A subquery in place of `exists`, for which Postgres would read all documents.
       const insert = async () =>
         (await database.execute(
           `insert into registered_clients (tenant_id, client_id, network, registered_at, expires_at)
@@ -113,9 +114,10 @@ export function createRegisteredClientStore({
     },
 
     /**
-     * Deletes the oldest client with a document that nobody has used, of this network where that has no room left: one
-     * account alone could fill the tenant with others, and its document brings it back. Neither one that an operator
-     * disabled or declared otherwise, nor one that is getting something at this moment. @returns which
+     * Deletes the oldest unused client with a document; of this network if its share is used up, as one account could
+     * otherwise fill the tenant. Its document brings a deleted client back. Skips clients that an operator disabled or
+     * changed, and those that are getting something at this moment.
+     * @returns the id of the deleted client
      */
     async makeRoom(
       tenant: string,
@@ -141,7 +143,7 @@ export function createRegisteredClientStore({
       return row?.client_id
     },
 
-    /** Once a day; nothing for a client that an operator declared. */
+    /** Notes a use, once a day; no effect on clients that an operator declared. */
     async use(tenant: string, clientId: string, unusedDays: number): Promise<void> {
       const now = clock.now()
       await database.execute(
@@ -152,8 +154,8 @@ export function createRegisteredClientStore({
     },
 
     /**
-     * @returns registeredAt: milliseconds since the epoch; statement: what it is registered with; metadata: as it
-     *   declared it itself
+     * @returns registeredAt: milliseconds since the epoch; statement: its software statement; metadata: as the client
+     *   itself declared it
      */
     async find(tenant: string, clientId: string): Promise<RegisteredClient | undefined> {
       const [row] = await database.query<{
@@ -177,7 +179,7 @@ export function createRegisteredClientStore({
 
     /**
      * Notes what a client has declared now.
-     * @param others members that are an operator's word: what it said of them itself before stays noted
+     * @param others members that belong to the operator: what the client declared for them earlier stays noted
      */
     async keepOwnWord(
       tenant: string,
@@ -195,8 +197,9 @@ export function createRegisteredClientStore({
     },
 
     /**
-     * Deletes clients that are over and never held anything. One with a document that an operator disabled stays: its
-     * document would bring it back. @returns those of one batch
+     * Deletes expired clients that never held anything. Skips a client with a document that an operator disabled, as
+     * its document would bring it back.
+     * @returns those of one batch
      */
     deleteUnused(batch: number): Promise<Array<{ tenant_id: string; client_id: string }>> {
       return database.query(
@@ -212,7 +215,7 @@ export function createRegisteredClientStore({
       )
     },
 
-    /** One that is over: it was used, or the batches of `deleteUnused` did not get to it. What hangs from it has to go, too. */
+    /** An expired client that was used, or that `deleteUnused` did not reach: what hangs from it must be ended, too. */
     async nextExpired(): Promise<{ tenant_id: string; client_id: string } | undefined> {
       const [row] = await database.query<{ tenant_id: string; client_id: string }>(
         `select tenant_id, client_id from registered_clients r where expires_at <= $1 and not ${isBarred}

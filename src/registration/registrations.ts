@@ -37,17 +37,17 @@ export interface Registrations {
   /** @throws DomainError `not_found`, `registration_token_invalid` */
   read(tenant: string, clientId: string, caller: Caller): Promise<Registered>
   /**
-   * Replaces its metadata (RFC 7592 §2.2) and its registration access token. Of those who come at once with one token,
-   * one alone gets through. What an operator said of the client stands.
+   * Replaces the metadata (RFC 7592 §2.2) and the registration access token. Of concurrent requests with one token, one
+   * succeeds. What an operator has set stays.
    * @throws DomainError as `register` does
    */
   replace(tenant: string, clientId: string, body: Body, caller: Caller): Promise<Registered>
   /** Deletes it with everything it ever got. @throws DomainError `not_found`, `registration_token_invalid` */
   delete(tenant: string, clientId: string, caller: Caller): Promise<void>
-  /** Notes that a client got a token, so that it is kept. */
+  /** Notes that a client got a token, which delays its expiry. */
   noteUse(tenant: string, clientId: string): Promise<void>
   initialTokens: InitialTokens
-  /** Deletes clients that were not used for as long as the policy says, and tokens that expired; returns how many. */
+  /** Deletes expired clients and tokens. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -60,22 +60,22 @@ export interface Caller {
   userAgent?: string | undefined
 }
 
-/** The client information response (RFC 7591 §3.2.1) but for addresses; secrets only when they were made now. */
+/** The client information response (RFC 7591 §3.2.1) without addresses; secrets only if generated now. */
 export interface Registered {
   clientId: string
   metadata: Record<string, unknown>
   /** Milliseconds since the epoch. */
   registeredAt: number
   clientSecret?: string
-  /** The one that is valid now. */
+  /** The currently valid one. */
   registrationAccessToken: string
 }
 
-/** Of all that register without a token. */
+/** The limit of all registrations without a token. */
 const ofTenant: Share = { limit: 'registration_tenant', subject: 'all' }
 /**
- * Registrations that may wait for others of their process: they count in one place (`registered.add`). Those with a token
- * wait for each other alone, and not for strangers.
+ * Most registrations that wait in this process: they are counted one at a time (`registered.add`). Those with a token
+ * have a queue of their own, so that strangers do not delay them.
  */
 const mostWaiting = 32
 
@@ -103,7 +103,7 @@ export function createRegistrations(
     return policy
   }
 
-  /** Only what is registered in the end counts for the tenant: others could close it with requests that cost nothing. */
+  /** Only successful registrations are charged to the tenant: else failing requests could close it for others. */
   async function counted<T>(tenant: string, work: () => Promise<T>): Promise<T> {
     await limiter.take(tenant, ofTenant)
     return work().catch(async (error: unknown) => {
@@ -112,7 +112,7 @@ export function createRegistrations(
     })
   }
 
-  /** Where it fails by no fault of the caller's, who is to come again, it costs the network nothing. */
+  /** A failure that is not the caller's fault is not charged to its network. */
   async function fromNetwork<T>(tenant: string, ip: string, work: () => Promise<T>): Promise<T> {
     const share: Share = { limit: 'registration_network', subject: networkOf(ip) }
     await limiter.take(tenant, share)
@@ -124,7 +124,7 @@ export function createRegistrations(
 
   const wrongToken = (detail: string) => new DomainError('registration_token_invalid', { detail })
 
-  /** Everything that is wrong is answered alike, so that nobody learns which clients there are. */
+  /** All faults get the same answer, so that nobody learns which clients exist. */
   async function authorize(tenant: string, clientId: string, token: string | undefined) {
     if (token === undefined) throw wrongToken('there is no token')
     const hash = hashOf(token)
@@ -134,7 +134,7 @@ export function createRegistrations(
     return hash
   }
 
-  /** Metadata is judged by the rules for all clients. */
+  /** Applies the rules for all clients, and answers their faults as registration errors. */
   const declare = (
     tenant: string,
     declaration: Body,
@@ -170,7 +170,7 @@ export function createRegistrations(
     }
   }
 
-  /** What is declared, and who else has a word in it. */
+  /** The declaration, and who vouches for it. */
   async function declarationOf(
     tenant: string,
     clientId: string,
@@ -188,7 +188,7 @@ export function createRegistrations(
     return { declaration: { ...asked, client_id: clientId }, vouched }
   }
 
-  /** A declaration of the client's own within what an operator said of it. @param lock as of `ClientViews.view` */
+  /** The client's declaration with the operator's members restored. @param lock as in `ClientViews.view` */
   async function bounded(tenant: string, clientId: string, declared: Body, lock = false) {
     const view = await clients.views.view(tenant, clientId, clock.now(), lock)
     const own = await registered.find(tenant, clientId)
@@ -263,13 +263,13 @@ export function createRegistrations(
         const documents = await clients.prepare([{ tenant, declaration }])
         const next = newHandle()
         return database.transaction(async () => {
-          // Anew: an operator may have said something meanwhile, and no more until this ends.
+          // Again, with a lock: an operator may have changed the client meanwhile.
           const bound = await bounded(tenant, clientId, made.declaration, true)
           if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
             throw wrongToken('followed by another meanwhile')
           }
           const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
-          // What is refused now is undone with the transaction; before, its members may be of any type.
+          // Checked after `declare`, which validates the types; a refusal rolls the transaction back.
           assertSectorStays(bound.stored, bound.declaration)
           await registered.keepOwnWord(tenant, clientId, made.vouched?.statement, bound.word)
           if (outcome === 'updated') {
@@ -286,7 +286,7 @@ export function createRegistrations(
       await revocations
         .deleteClient(tenant, clientId, { by: 'client', ip, userAgent })
         .catch((error: unknown) => {
-          // Somebody else deleted it meanwhile: it is gone, as was asked for.
+          // Somebody else deleted it meanwhile, so the request is fulfilled.
           if (!isDomainError(error, 'client_not_found')) throw error
         })
     },
@@ -302,16 +302,16 @@ export function createRegistrations(
   }
 }
 
-/** `registration_full` may be a bound of its own network (`roomFor`). */
+/** Whether the caller is at fault. `registration_full` may come from the limit of its own network (`roomFor`). */
 function isOfCaller(error: unknown): boolean {
   if (!isDomainError(error)) return false
   return error.code === 'registration_full' || (error.status < 500 && error.status !== 429)
 }
 
 /**
- * A client that has tokens does not move to the sector of others, whose name of its person the next ones would tell it
- * (OpenID Connect Core §8.1). A document at `sector_identifier_uri` is no way there: it lists the redirect URIs of those
- * who belong there, which anybody can put in place of their own once they have their tokens.
+ * Refuses to move a client that may have tokens to the sector of others: it would learn by which `sub` they know its
+ * people (OpenID Connect Core §8.1). A document at `sector_identifier_uri` does not help: it lists redirect URIs that
+ * anybody can register in place of their own, once they have tokens.
  * @throws DomainError `client_metadata_invalid`
  */
 function assertSectorStays(before: Body, declared: Body): void {
@@ -324,7 +324,7 @@ function assertSectorStays(before: Body, declared: Body): void {
   ])
 }
 
-/** What a client may know of itself: what it may register. */
+/** The members that a client may read of itself: those that it may register. */
 function ownMembers({ metadata }: Client): Record<string, unknown> {
   const stored = metadata as Record<string, unknown>
   const usesCode = (stored['grant_types'] as string[]).includes('authorization_code')

@@ -2,7 +2,7 @@ import type { SigningAlg } from '../signing/signing-key.ts'
 import type { SigningKeys } from '../signing/signing-keys.ts'
 import { refusedMetadata } from './asked-metadata.ts'
 
-/** Which algorithm answers are signed with. */
+/** The members that choose signing algorithms of answers. */
 const signedMembers = [
   'id_token_signed_response_alg',
   'userinfo_signed_response_alg',
@@ -11,7 +11,7 @@ const signedMembers = [
 ]
 
 /**
- * Nobody has this server make signing keys by asking for another algorithm.
+ * Refuses algorithms without a key, so that no client makes this server generate keys.
  * @throws DomainError `client_metadata_invalid`
  */
 export async function assertSigned(

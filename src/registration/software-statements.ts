@@ -5,12 +5,12 @@ import { refusedMetadata } from './asked-metadata.ts'
 import { type RegistrationPolicy, registrable } from './policy.ts'
 import { createStatementKeys } from './statement-keys.ts'
 
-/** What somebody whom the operator trusts says of a client that registers. */
+/** What a trusted issuer says of a client that registers. */
 export interface Vouched {
-  /** As it was presented. */
+  /** As presented. */
   statement: string
   issuer: string
-  /** The members that it has, which go before what the client says of itself (RFC 7591 §2.3). */
+  /** The members in the statement, which override those that the client sends (RFC 7591 §2.3). */
   members: Record<string, unknown>
 }
 
@@ -24,7 +24,7 @@ export interface SoftwareStatements {
    * | none is presented, one was before               | that one, while its issuer is trusted     |
    * | of an issuer that is not trusted                | `software_statement_unapproved`           |
    * | no JWT, another signature, expired, for others  | `software_statement_invalid`              |
-   * @param about presented: as the client sent it; before: that which it is registered with
+   * @param about presented: by the client; before: the statement that it registered with
    * @throws DomainError those two, `client_metadata_invalid` for one that is missing, `issuer_keys_unavailable`
    */
   judge(
@@ -61,7 +61,7 @@ export function createSoftwareStatements(
           },
         })
       }
-      // What was verified when it came stays verified, also when it has expired since.
+      // A statement is verified once: later it may have expired.
       if (statement !== before) {
         const own = source.jwks?.keys ?? (await keys.at(source.jwks_uri as string, read.kid))
         const fault = await foreignJwtFault(statement as string, own, {
@@ -75,7 +75,7 @@ export function createSoftwareStatements(
       const members = registrable.flatMap((member) =>
         Object.hasOwn(read.claims, member) ? [[member, read.claims[member]]] : [],
       )
-      // What Postgres keeps in no JSON value.
+      // Postgres cannot store these in a JSON value.
       if (/\\u(0000|d[89a-f])/i.test(JSON.stringify(members))) throw invalid('U+0000')
       return {
         statement: statement as string,

@@ -4,16 +4,16 @@ import type { Platform } from '../platform.ts'
 
 type Jwk = Record<string, unknown> & { kty: string }
 
-/** Keys of issuers that operators trust, by the address that they publish them at. */
+/** The keys of trusted issuers, by the address where they are published. */
 export interface StatementKeys {
   /**
-   * @param kid asked for again, once a minute at most, when it is not among those that are known
+   * @param kid if it is missing among the known keys, they are fetched again, at most once a minute
    * @throws DomainError `issuer_keys_unavailable`
    */
   at(uri: string, kid: string | undefined): Promise<readonly Jwk[]>
 }
 
-/** Milliseconds: for how long keys are taken as they are, and between two questions whatever is missing. */
+/** Milliseconds that keys are cached, and between two fetches. */
 const kept = 600_000
 const pause = 60_000
 
@@ -21,7 +21,7 @@ export function createStatementKeys({
   clock,
   fetch,
 }: Pick<Platform, 'clock' | 'fetch'>): StatementKeys {
-  /** As many as operators have named. */
+  /** Bounded by the issuers that operators have named. */
   const known = new Map<string, { keys: Promise<Jwk[]>; at: number }>()
 
   async function load(uri: string): Promise<Jwk[]> {

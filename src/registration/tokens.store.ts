@@ -11,9 +11,9 @@ export interface TokenPlace {
   id: string
 }
 
-/** As it is listed; times in milliseconds since the epoch. */
+/** An initial access token as it is listed; times in milliseconds since the epoch. */
 export interface InitialAccessToken {
-  /** Names it without being it. */
+  /** Identifies the token, without being it. */
   id: string
   name?: string
   usesLeft: number
@@ -42,11 +42,11 @@ export const RegistrationTokensTable = table('registration_tokens', {
   },
 })
 
-/** The kinds, as they are stored. */
+/** The stored values of `kind`. */
 const initial = 'InitialAccessToken'
 const management = 'RegistrationAccessToken'
 
-/** The two kinds of tokens of registration, by the hash of their handle (RFC 7591 §3, RFC 7592 §3). */
+/** Initial and registration access tokens, by the hash of their handle (RFC 7591 §3, RFC 7592 §3). */
 export function createTokenStore({ database, clock }: { database: Database; clock: Clock }) {
   const now = () => new Date(clock.now())
   return {
@@ -82,7 +82,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       return rows.length > 0
     },
 
-    /** Takes one use. @returns its id; undefined when nothing is left */
+    /** Takes one use. @returns the id of the token; undefined when no use is left */
     async takeInitial(tenant: string, hash: string): Promise<string | undefined> {
       const [row] = await database.query<{ id: string }>(
         `with taken as (
@@ -97,7 +97,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       return row?.id
     },
 
-    /** Those that are valid, the oldest first. @param id that one alone */
+    /** A page of valid ones, the oldest first. @param id selects a single one */
     async pageInitial(
       tenant: string,
       { after, id: wanted, limit }: { after?: TokenPlace | undefined; id?: string; limit: number },
@@ -139,7 +139,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       )
     },
 
-    /** Whether it is the token of this client, which is enabled. */
+    /** Whether a token manages this client, and the client is enabled. */
     async manages(tenant: string, hash: string, clientId: string): Promise<boolean> {
       const rows = await database.query(
         `select 1 from registration_tokens t
@@ -151,7 +151,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       return rows.length > 0
     },
 
-    /** @returns whether the old one was there: of those who come at once, one alone gets true */
+    /** @returns whether the old one was valid: true for only one of concurrent calls */
     async replaceManagement(
       tenant: string,
       clientId: string,
@@ -166,7 +166,7 @@ export function createTokenStore({ database, clock }: { database: Database; cloc
       return changed === 1
     },
 
-    /** Deletes tokens that have expired; returns how many. */
+    /** Deletes expired tokens. @returns how many */
     sweep: () => sweepTable(database, RegistrationTokensTable, 'expires_at <= $1', clock.now()),
   }
 }

@@ -9,14 +9,14 @@ interface Reach {
   families: 'end' | 'stay'
   /** Consent, with whatever was issued by it. */
   grants: 'end' | 'stay'
-  /** What is written down. */
+  /** The audit event. */
   event: AuditEvent['type']
 }
 
 /**
  * Every revocation, and how far it reaches. Pending codes, paused sign-ins and access tokens end with what they hang
- * from. A disabled tenant is suspended: its issuer is gone, everywhere, and everything is there when it comes back. Of one
- * that is signed out every access token is void; whoever does that signs out its accounts next, one by one.
+ * from. A disabled tenant is suspended: its issuer is unreachable, and everything is there again when it is enabled.
+ * Signing out a tenant voids its access tokens; the caller then signs out its accounts one by one.
  */
 export const reaches = {
   signed_out_everywhere: {
@@ -69,29 +69,29 @@ export interface Actor {
   by: 'owner' | 'operator'
   ip?: string | undefined
   userAgent?: string | undefined
-  /** In which the owner is told; without one, the language of the installation. */
+  /** The language of the mail to the owner; by default that of the installation. */
   language?: MailLanguage | undefined
-  /** Even the last owner of the admin API goes: for whoever is on this machine, where another one can be made. */
+  /** Whether even the last owner of the admin API may go: for the command line, which can make another one. */
   force?: boolean | undefined
 }
 
-/** Who ends a client: also the client itself (RFC 7592 §2.3), or the time that it was not used. */
+/** Who ends a client: also the client itself (RFC 7592 §2.3), or the retention of unused clients. */
 export type ClientActor = Omit<Actor, 'by'> & { by: Actor['by'] | 'client' | 'retention' }
 
-/** Whoever may run commands on this machine. */
+/** Whoever may run commands on this machine; the default actor. */
 export const operator: Actor = { by: 'operator' }
 
 /**
- * Ending things with everything that hangs from them, as `reaches` says. Each is one transaction: in Postgres, with
+ * Ends things with everything that hangs from them, as `reaches` says. Each call is one transaction: in Postgres, with
  * its audit event, before the caller is answered, honoured by every node within a second (architecture §7).
  *
  * A client may have more families than one transaction can end in time. Disabling or deleting it therefore begins with
- * what reaches everybody at once: the client is disabled and all its tokens are denied. From then on nothing starts
- * under it, and its families end batch by batch, with no denial of their own: each batch denies the client anew. Whoever
- * dies in between leaves them to the sweep, and nobody enables it before.
+ * what takes effect everywhere at once: the client is disabled and all its tokens are denied. From then on nothing
+ * starts under it. Its families end in batches, without denials of their own: each batch renews the denial of the
+ * client. If the process dies in between, the sweep ends the rest; enabling the client ends it first.
  *
- * Rows are locked in one order, from left to right, so that nobody waits in a circle (×: changes it; s: holds it as it
- * is, who changes it waits):
+ * Rows are locked in one order, from left to right, so that transactions cannot deadlock (×: changes the row; s: share
+ * lock, changing it waits):
  *
  * | transaction                   | account | sessions | grants | client | families        | denials |
  * |-------------------------------|---------|----------|--------|--------|-----------------|---------|
@@ -116,41 +116,46 @@ export const operator: Actor = { by: 'operator' }
  * | … and what the sweep finds    |         |          |        | s      | ×               | ×       |
  * | tenant signed out, disabled   |         |          |        |        |                 | ×       |
  *
- * The owners of the admin API are held before anything else, where an account goes that may be the last of them.
+ * The owners of the admin API are locked first where an account or client is removed that may be the last of them.
  *
- * Who starts a family holds everything that it hangs from, so that a revocation either comes first, and is seen, or
- * finds the family. Who refreshes holds the family alone, which every revocation ends. Several families are locked in
- * the order of their ids; those past `MAX_FAMILIES` only when nobody holds them.
+ * Who starts a family locks everything that it hangs from, so that a revocation either comes first, and is seen, or
+ * finds the family. A refresh locks only the family, which every revocation ends. Several families are locked in the
+ * order of their ids; those past `MAX_FAMILIES` only if nobody else holds them.
  */
 export interface Revocations {
   logOutEverywhere(account: Pick<Account, 'tenant' | 'id'>, actor?: Actor): Promise<void>
   /** Ends all sessions but one, and all families that were not allowed in that one (ASVS 7.4.3). */
   logOutOthers(account: Account, uid: string, actor?: Actor): Promise<void>
   /**
-   * For a person who changes the password knowing it, in the session that stays. Comes first in the transaction that
-   * replaces it: it holds the account.
-   * @param others whether everything that is not of this session ends
+   * For people who change their own password, in the session that stays. Comes first in the transaction that replaces
+   * the password, as it locks the account.
+   * @param session others: whether everything outside this session ends
    */
   ownPasswordChanged(
     account: Account,
     session: { uid: string; others: boolean },
     actor: Actor,
   ): Promise<void>
-  /** For whoever resets a password, or declares another one. */
+  /** For a password that was reset, or set by an operator. */
   passwordChanged(account: Account, actor?: Actor): Promise<void>
-  /** Whether it was deleted: see `deleteAccounts`. */
+  /** Deletes one, as `deleteAccounts` does. @returns whether it was deleted */
   deleteAccount(account: Account, actor: Actor): Promise<boolean>
   /**
-   * Deletes accounts with all that they have: nobody signs in with their addresses, and their `sub` is never given again.
-   * Their owners are told by mail. In a few statements however many they are, and in one transaction, which it joins.
-   * @returns the ids of those: not the last operator or owner, nor who was deleted before
+   * Deletes accounts with all that they have: nobody can sign in with their addresses, and their `sub` is never used
+   * again. Their owners are told by mail. Takes a few statements, however many accounts there are, in one transaction
+   * or in that of the caller.
+   * @returns the ids of those it deleted: without the last operator or owner, and without those deleted before
    */
   deleteAccounts(tenant: string, ids: string[], actor?: Actor): Promise<ReadonlySet<string>>
-  /** Whether anything changed. @throws DomainError `last_operator`, `last_owner` */
+  /**
+   * @returns whether anything changed
+   * @throws DomainError `last_operator`, `last_owner`
+   */
   setAccountDisabled(account: Account, disabled: boolean, actor?: Actor): Promise<boolean>
   /**
-   * Enabling takes up to two seconds where it was disabled just now: tokens are dated in seconds, and what it gets from
-   * then on is not to be denied with what it had before. Within a transaction nobody waits, and that is denied as long.
+   * Enabling takes up to two seconds if the client was disabled just now: tokens are dated in seconds, and new ones
+   * must not fall under the denial of earlier ones. Within a transaction it does not wait, and new tokens are denied
+   * that long.
    * @returns whether anything changed
    * @throws DomainError `client_not_found`, `last_owner`
    */
@@ -161,18 +166,19 @@ export interface Revocations {
     actor?: Actor,
   ): Promise<boolean>
   /**
-   * Takes up to two seconds: until no node takes the client for an enabled one, and until the next second, as tokens are
-   * dated in seconds. Whoever declares it again under its name gets tokens that are not denied with those before.
+   * Takes up to two seconds: until every node knows that the client is disabled, and the next second has begun, as
+   * tokens are dated in seconds. The denial then does not reach the tokens of a client that is declared again under the
+   * same id.
    * @throws DomainError `client_not_found`, `last_owner`
    */
   deleteClient(tenant: string, clientId: string, actor?: ClientActor): Promise<void>
   /**
-   * The same for many in one transaction, which it joins: for one change among others, of all or nothing. Whoever declares
-   * one again within the next two seconds gets tokens that are denied as long.
-   * @returns the ids of those that are gone, also where somebody else deleted them: all but the last owner
+   * Deletes many clients, all or none, in one transaction or in that of the caller. If one is declared again within two
+   * seconds, its tokens are denied for that long.
+   * @returns the ids of those that are gone, even if somebody else deleted them: without the last owner
    */
   deleteClients(tenant: string, ids: string[], actor?: ClientActor): Promise<ReadonlySet<string>>
-  /** Withdraws what an account allowed a client; whether there was anything. */
+  /** Withdraws what an account allowed a client. @returns whether there was anything */
   revokeGrant(tenant: string, accountId: string, clientId: string, actor?: Actor): Promise<boolean>
   /**
    * Ends one session with what lives only as long as it.
@@ -181,10 +187,10 @@ export interface Revocations {
    */
   endSession(tenant: string, uid: string, actor?: Actor, accountId?: string): Promise<boolean>
   /**
-   * Makes every access token of a tenant void, those of machines too, which may be issued again a second later: within the
-   * same second they are void as well. What brings people new ones is for `logOutEverywhere`.
+   * Voids every access token of a tenant, including those of machines. New ones can be issued at once, but those of the
+   * next two seconds are void as well. Sessions and refresh tokens stay: `logOutEverywhere` ends them.
    */
   signOutTenant(tenant: string, actor?: Actor): Promise<void>
-  /** Enables like `setClientDisabled`. Whether anything changed. */
+  /** Enabling may wait, as in `setClientDisabled`. @returns whether anything changed */
   setTenantDisabled(tenant: string, disabled: boolean, actor?: Actor): Promise<boolean>
 }

@@ -53,7 +53,7 @@ export function createRevocations(
     roles: Roles
     audit: Audit
     mail: Mail
-    /** Of the installation. */
+    /** The default language of mail. */
     language: MailLanguage
   },
 ): Revocations {
@@ -84,7 +84,7 @@ export function createRevocations(
     return audit.record(tenant, ...[events].flat().map(whole))
   }
 
-  /** Only who is in the default tenant has roles. @throws DomainError `last_owner` */
+  /** Roles exist only in the default tenant. @throws DomainError `last_owner` */
   async function assertMayGo(tenant: string, who: Subject, { force }: Pick<Actor, 'force'>) {
     if (tenant === defaultTenant && !force) await roles.assertNotLastOwner(who)
   }
@@ -99,9 +99,9 @@ export function createRevocations(
   }
 
   /**
-   * Waits until what is issued is not denied with what was issued before. Denials only ever reach further: to take one back
-   * would need every node, and every API that keeps a copy, to hear of that before anything is issued. Within a
-   * transaction of somebody else's, locks would be held meanwhile, and with embedded storage the one connection.
+   * Waits until new tokens no longer fall under an earlier denial. Denials only ever grow: to take one back, every
+   * node, and every API with a copy, would have to hear of it before anything is issued. Does not wait within a
+   * transaction of the caller, which would hold its locks and, with embedded storage, the only connection.
    */
   async function untilUndenied(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>) {
     if (database.current()?.isOpen()) return
@@ -124,7 +124,7 @@ export function createRevocations(
       await sessions.endAll(tenant, which.accountIds, kind, which.exceptSession)
     }
     const revoked = reach.grants === 'end' ? await grants.revoke(tenant, which, kind) : []
-    // Every token of a family names its grant: where that is denied, for good, the family need not be.
+    // Every token of a family names its grant: where the grant is denied for good, its families need no denials.
     if (reach.families === 'end')
       await families.endAll(tenant, which, kind, reach.grants === 'end' ? [] : undefined)
     await denials.add(
@@ -134,7 +134,10 @@ export function createRevocations(
     return revoked.length
   }
 
-  /** A batch at a time, each with the denial of the clients: it covers what was refreshed until its family ended. */
+  /**
+   * Ends families in batches. Each batch renews the denial of the clients, which so covers refreshes until their family
+   * ended.
+   */
   const endFamiliesOf = (tenant: string, clientIds: string[], kind: ClientEnd): Promise<boolean> =>
     families.endAll(tenant, { clientIds }, kind, clientIds.map(denialOfClient))
 
@@ -154,7 +157,8 @@ export function createRevocations(
       if (accountIds.length === 0) return new Set()
       if (tenant === defaultTenant) await roles.forget(accountIds)
       await end('account_deleted', tenant, { accountIds })
-      // APIs hear of it by what hangs from the account: its id is for nobody who knows a pairwise subject.
+      // No audiences: APIs learn of it from what hangs from the account. Its id must not reach those who know a
+      // pairwise subject.
       const itself = { kind: 'account', forGood: true, audiences: [] } as const
       const denied = accountIds.map((subject) => ({ ...itself, subject }))
       await denials.add(tenant, denied)
@@ -164,7 +168,7 @@ export function createRevocations(
       const type = reaches.account_deleted.event
       const events = accountIds.map((accountId) => ({ type, accountId }))
       await record(tenant, events, actor)
-      // From where an operator works is nothing for its owner.
+      // The mail does not tell the owner the address of an operator.
       const ip = actor.by === 'owner' ? actor.ip : undefined
       const { language = deps.language } = actor
       const told = { kind: 'account_deleted', language, ip } as const
@@ -186,7 +190,8 @@ export function createRevocations(
 
     ownPasswordChanged: ({ tenant, id: accountId }, { uid, others }, actor) =>
       database.transaction(async () => {
-        // Also where nothing ends: the password and the session, written next, are what others lock behind the account.
+        // Even where nothing ends: the caller next writes the password and the session, which others lock after the
+        // account.
         await accounts.lock(tenant, accountId)
         const rest = { accountIds: [accountId], exceptSession: uid }
         if (others) await end('password_changed', tenant, rest)
@@ -211,7 +216,7 @@ export function createRevocations(
 
     async setClientDisabled(tenant, clientId, disabled, actor = operator) {
       const type = disabled ? reaches.client_disabled.event : 'client.enabled'
-      // What whoever disabled it could not end must not come back with it: nearly all of it in batches, the rest below.
+      // Families that disabling could not end must not revive: most end here in batches, the rest in the transaction.
       const endRest = (deniedBy?: Denial[]) =>
         families.endAll(tenant, { clientIds: [clientId] }, 'client_disabled', deniedBy)
       if (!disabled && (await clients.isDisabled(tenant, clientId))) {
@@ -253,10 +258,10 @@ export function createRevocations(
       database.transaction(async () => {
         const going = await mayGo(tenant, 'clientId', ids)
         await sessions.forget(tenant, going)
-        // Deleted only when their families, which go with them, have ended.
+        // Locked now, in the order of the locks; deleted only when their families have ended.
         await grants.lock(tenant, going)
         const clientIds = await clients.lock(tenant, going)
-        // Written just before the commit, and so past what a node that has not heard of it may still issue.
+        // Written just before the commit, so that `unheardFor` covers what nodes issue until they hear of it.
         await denials.add(tenant, clientIds.map(denialOfClient))
         await endFamiliesOf(tenant, clientIds, 'client_deleted')
         await families.forget(tenant, clientIds)
@@ -303,7 +308,7 @@ export function createRevocations(
       return database.transaction(async () => {
         const changed = await tenants.setDisabled(tenant, disabled)
         const type = disabled ? reaches.tenant_disabled.event : 'tenant.enabled'
-        // Whoever verifies offline is to hear of it; what was issued before is void when the tenant is back, too.
+        // APIs that verify offline must learn of it; and earlier tokens stay void when the tenant is enabled again.
         if (disabled) await denials.add(tenant, [{ ...itself, unheardFor }])
         if (changed) await record(tenant, { type }, actor)
         return changed

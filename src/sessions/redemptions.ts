@@ -12,43 +12,40 @@ import type { SingleUseKey } from '../single-use/single-use.ts'
 
 /** What is redeemed for tokens once: a code, a device code, a backchannel request. */
 export interface Redeemable {
-  /** Its claim, and until when that is kept, in milliseconds since the epoch. */
+  /** Its single-use claim; `until`: when the claim may be forgotten, in milliseconds since the epoch. */
   claim: SingleUseKey
   until: number
   accountId: string
   clientId: string
   grantId: string
-  /** The session that it ends with; absent where it outlives that. */
+  /** The session that it ends with; absent if it outlives its session. */
   sessionUid?: string | undefined
-  /** When its sign-in was checked, in milliseconds, where the account has to be held for that. */
+  /** When its sign-in was checked, in milliseconds; set where the account must be locked. */
   verifiedAt?: number | undefined
 }
 
-/** What it hangs from, as far as that lives: it stays so until the transaction ends, and who ends it waits. */
+/** The live rows that it hangs from, share-locked: ending one of them waits for the transaction. */
 export interface Held {
   /** Whether account and session are there. */
   stands: boolean
-  /** Whose it is, whether they may act or not; locked only where it has to be. */
+  /** Its account, active or not; locked only where `verifiedAt` is given. */
   account?: Account | undefined
   grant?: Grant | undefined
-  /** The session that it ends with, and the grant that its client got there. */
+  /** The session that it ends with, and the grant of its client in it. */
   session?: { uid: string; accountId?: string; grantId?: string; expiresAt: number } | undefined
   /** Whether its client is enabled. */
   hasClient: boolean
-  /**
-   * Whether it is redeemed by this transaction, if that is committed; never where something that it hangs from is
-   * missing.
-   */
+  /** Whether this transaction redeems it, if it commits; false where something that it hangs from is missing. */
   isFirst: boolean
-  /** When it was redeemed, in milliseconds, where that was before this looked. */
+  /** When it was redeemed earlier, in milliseconds. */
   spentAt?: number | undefined
 }
 
-/** The way from what a person allowed to tokens: once. */
+/** The step from what a person allowed to tokens, possible once. */
 export interface Redemptions {
   /**
-   * Claims something within the open transaction, and holds all that it hangs from: one statement, which locks in the
-   * order in which revocations do. Of those who come at the same moment each waits for the one before.
+   * Claims it in the open transaction, and locks all that it hangs from: one statement, in the order in which
+   * revocations lock. Concurrent callers wait for each other.
    */
   hold(what: Redeemable): Promise<Held>
 }
@@ -57,7 +54,7 @@ interface StateRow {
   stands: boolean
   session_account: string | null
   session_grant: string | null
-  /** Of the session; of one that it outlives there is none. */
+  /** Expiry of the session; null without one. */
   until: Date | null
   has_client: boolean
   is_first: boolean
@@ -73,8 +70,8 @@ const ofNoSession = `
   select null as account_id, null::timestamptz as expires_at from account where $3::text is null`
 
 /**
- * Each part reads the one before, and so locks after it; the claim comes last. What a client got in the session is
- * locked as well: this may have waited for the log-out that deletes it, and would still read it.
+ * Each part reads the one before, and so locks after it; the claim comes last. The client's row in the session is
+ * locked as well: the statement may have waited for the log-out that deletes it, and would still read it.
  */
 const holding = (withSession: boolean, withSignIn: boolean) =>
   `with account as materialized (

@@ -6,7 +6,7 @@ import type { Session, SessionClient } from './session.ts'
 const writtenColumns = `tenant_id, uid, handle_hash, account_id, login_at, acr, amr, transient, state, created_at,
   updated_at, expires_at, user_agent, ip, last_ip`
 
-/** Of `written`: $12 are the handles under which the request may have found it. */
+/** For `written`: $12 are the handles under which the request may have found the session. */
 const unlessChanged = `on conflict (tenant_id, uid) do update set handle_hash = excluded.handle_hash,
   account_id = excluded.account_id, login_at = excluded.login_at, acr = excluded.acr, amr = excluded.amr,
   transient = excluded.transient, state = excluded.state, updated_at = excluded.updated_at,
@@ -19,7 +19,7 @@ const wherePartDiffers = `on conflict (tenant_id, session_uid, client_id) do upd
   where (session_clients.grant_id, session_clients.persists_logout)
     is distinct from (excluded.grant_id, session_clients.persists_logout or excluded.persists_logout)`
 
-/** How sessions are written. @param seal makes an envelope of the state of a log-out; within a transaction alone */
+/** Writes sessions. @param seal seals the state of a log-out; called only in a transaction */
 export function createSessionWriter({
   database,
   now,
@@ -29,7 +29,7 @@ export function createSessionWriter({
   now: () => Date
   seal: (tenant: string, uid: string, state: object) => Promise<string>
 }) {
-  /** What is written of a session, in the order of `writtenColumns`. */
+  /** The parameters $1 to $14 of both statements below. */
   async function written(
     tenant: string,
     session: Session,
@@ -59,7 +59,7 @@ export function createSessionWriter({
 
   return {
     /**
-     * Inserts, or updates the row that still has one of the handles this request knows and was not ended: one
+     * Inserts the session, or updates its row if that has not ended and still has a handle that this request knows. One
      * conditional statement decides between requests that write the same session.
      */
     async put(
@@ -77,9 +77,9 @@ export function createSessionWriter({
     },
 
     /**
-     * The same with what clients got in it, in one statement; nothing is written where another request was ahead, or the
-     * sign-in was voided.
-     * @param verifiedAt when the password of a sign-in that this writes was checked, in milliseconds
+     * The same together with what clients got in it, in one statement. Writes nothing if another request came first, or
+     * if the sign-in was voided.
+     * @param verifiedAt when the password of the sign-in was checked, in milliseconds
      */
     async putWhole(
       tenant: string,
@@ -89,7 +89,7 @@ export function createSessionWriter({
       seen: Presenter,
       verifiedAt: number | undefined,
     ): Promise<boolean> {
-      // In one order, so that two of them never wait for each other.
+      // Sorted, so that concurrent writers cannot deadlock.
       const clients = Object.entries(session.clients).toSorted(([a], [b]) => (a < b ? -1 : 1))
       const rows = await database.query(
         `with owner as (

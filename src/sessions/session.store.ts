@@ -45,7 +45,7 @@ export const SessionsTable = table('sessions', {
 
 const purpose = (tenant: string, uid: string) => JSON.stringify(['session-state', tenant, uid])
 
-/** Until 0.1.0: it did not name the tenant. */
+/** The purpose until 0.1.0, which did not name the tenant. */
 const formerly = (_tenant: string, uid: string) => `session-state:${uid}`
 
 export const sealedSessionState: SealedColumn = {
@@ -101,8 +101,8 @@ const toPart = (row: PartRow) => ({
 })
 
 /**
- * Of `session_clients p`, as it ends. What may outlive a session is ended family by family; a client that gets no refresh
- * tokens has none, so that all it has ends with the session.
+ * Columns of `session_clients p` when it ends. What outlives a session is ended family by family. A client that gets no
+ * refresh tokens has no families, so all it has ends with the session.
  */
 const partColumns = `p.client_id, p.sid, p.persists_logout and exists (select from clients c
   where c.tenant_id = p.tenant_id and c.client_id = p.client_id and c.metadata->'grant_types' ? 'refresh_token')
@@ -114,18 +114,18 @@ const columns = `s.uid, s.account_id, s.login_at, s.acr, s.amr, s.transient, s.s
      'sid', c.sid, 'grantId', c.grant_id, 'persistsLogout', c.persists_logout))
    from session_clients c where c.tenant_id = s.tenant_id and c.session_uid = s.uid) as clients`
 
-/** Beside `accounts a`; $3 is now. */
+/** For `sessions s` beside `accounts a`; $3 is now. */
 const lives = 's.ended_at is null and s.expires_at > $3 and a.disabled_at is null'
 
 const inSeconds = (time: Date) => Math.floor(time.getTime() / 1000)
 
-/** Which sessions to show. */
+/** Filters a list of sessions. */
 export interface SessionFilter {
   accountId?: string | undefined
   uid?: string | undefined
   /** The last id of the page before. */
   after?: string | undefined
-  /** Of a page. */
+  /** Size of a page. */
   limit?: number | undefined
 }
 
@@ -171,7 +171,7 @@ export function createSessionStore({
   }
 
   return {
-    /** A session that lives, with its account and the grant that lives between that and a client, if there are some. */
+    /** A live session with its account, and the live grant of that account to a client, if any. */
     async opened(tenant: string, hash: string, clientId: string): Promise<Opened | undefined> {
       const [row] = await database.query<Row & (AccountRow | { id: null }) & JoinedGrant>(
         `select ${columns}, ${accountColumns}, ${grantColumns}
@@ -197,8 +197,8 @@ export function createSessionStore({
     }),
 
     /**
-     * Sessions that live, of those who signed in: the one used last first, at most 1000; or a page of them in the order
-     * of their ids, which stays the same while they are used.
+     * Live sessions with an account: the most recently used first, at most 1000. With `limit`, a page in the order of
+     * their ids, which does not change while sessions are used.
      */
     async list(
       tenant: string,
@@ -245,7 +245,7 @@ export function createSessionStore({
       return rows.length === 0
     },
 
-    /** What was deleted: undefined when another request was first. */
+    /** @returns what was deleted; undefined if another request was first */
     async deleteClient(tenant: string, uid: string, clientId: string) {
       const [row] = await database.query<PartRow>(
         `delete from session_clients p where tenant_id = $1 and session_uid = $2 and client_id = $3
@@ -255,7 +255,7 @@ export function createSessionStore({
       return row && toPart(row)
     },
 
-    /** Deletes what clients got in sessions: what they got in as many as one statement may. */
+    /** Deletes what clients got in sessions, as much as one statement may. */
     forgetSome(tenant: string, clientIds: string[]): Promise<number> {
       return database.execute(
         `delete from session_clients where tenant_id = $1 and client_id = any($2) and session_uid = any(array(
@@ -265,7 +265,7 @@ export function createSessionStore({
       )
     },
 
-    /** Gives a session another handle; whether it lived under the one that is named. */
+    /** Gives a session another handle. @returns whether it was live under the given one */
     async renew(tenant: string, uid: string, handle: string, fresh: string): Promise<boolean> {
       const changed = await database.execute(
         `update sessions set handle_hash = $4
@@ -284,7 +284,10 @@ export function createSessionStore({
       return rows.length > 0
     },
 
-    /** Whose session it was; undefined when it had ended before, or is not that of the account that is named. */
+    /**
+     * Ends a session.
+     * @returns its account; undefined if it had ended before, or belongs to another account than the given one
+     */
     async end(tenant: string, uid: string, reason: SessionEnd, accountId?: string) {
       const [row] = await database.query<{ account_id: string | null }>(
         `update sessions set ended_at = $3, ended_reason = $4, state = null
@@ -295,7 +298,7 @@ export function createSessionStore({
       return row && { accountId: row.account_id ?? undefined }
     },
 
-    /** The sessions of accounts that this ended. */
+    /** Ends the sessions of accounts. @returns the ids of those it ended */
     async endAll(
       tenant: string,
       accountIds: string[],
@@ -316,7 +319,7 @@ export function createSessionStore({
       return rows.map(({ uid }) => uid)
     },
 
-    /** What clients got in the sessions of accounts, those that are over and still kept included. */
+    /** The `sid`s of the accounts' sessions at clients, including ended sessions that are still kept. */
     async sids(tenant: string, accountIds: string[], except?: string): Promise<string[]> {
       const rows = await database.query<{ sid: string }>(
         `select c.sid from sessions s
@@ -327,7 +330,7 @@ export function createSessionStore({
       return rows.map(({ sid }) => sid)
     },
 
-    /** What clients got in these sessions; whose they are, where somebody has signed in. */
+    /** What clients got in these sessions, with the account of each. */
     async parts(tenant: string, uids: string[]) {
       const rows = await database.query<PartRow & { account_id: string }>(
         `select ${partColumns}, s.account_id from session_clients p

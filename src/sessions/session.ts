@@ -28,7 +28,7 @@ export interface SessionClient {
   persistsLogout: boolean
 }
 
-/** A session, whose it is, and what they allow the client that asks. */
+/** A session with its account, and the grant of that account to the requesting client. */
 export interface Opened {
   session: Session
   account: Account | undefined
@@ -44,7 +44,7 @@ export interface ListedSession {
   signedInAt?: number
   lastUsedAt: number
   expiresAt: number
-  /** Nothing of those that an earlier version wrote. */
+  /** Unknown for sessions that an earlier version wrote. */
   signedInFrom: Presenter
   lastUsedFrom: Presenter
 }

@@ -17,24 +17,24 @@ import {
 } from './session.ts'
 
 export interface Sessions {
-  /** A session that lives, whose account may act. */
+  /** A live session whose account is active. */
   byHandle(tenant: string, handleHash: string): Promise<Session | undefined>
-  /** The same, with what an authorization request for a client needs beside it. */
+  /** The same, with the account and grant that an authorization request for a client needs. */
   opened(tenant: string, handleHash: string, clientId: string): Promise<Opened | undefined>
   byUid(tenant: string, uid: string): Promise<Session | undefined>
-  /** Sessions that live, the one used last first; at most 1000. */
+  /** Live sessions, the most recently used first; at most 1000. */
   list(tenant: string, accountId?: string): Promise<ListedSession[]>
-  /** How many live. */
+  /** Counts the live sessions. */
   count(tenant: string): Promise<Count>
-  /** The same, page by page in the order of their ids. */
+  /** Live sessions, page by page in the order of their ids. */
   page(tenant: string, which: SessionFilter & { limit: number }): Promise<ListedSession[]>
   /**
-   * Writes a session under its handle. What clients got is merged row by row, so that requests that overlap lose
+   * Writes a session under its handle. What clients got is merged row by row, so that overlapping requests lose
    * nothing.
-   * @param known hashes of the handles under which this request may have found it
+   * @param known hashes of the handles under which this request may have found the session
    * @param dropped clients that were signed out of it
-   * @param verifiedAt when the password of a sign-in that this writes was checked, in milliseconds
-   * @param seen who uses it, as its owner will read; kept as long as the session, of those alone who signed in
+   * @param verifiedAt when the password of a sign-in was checked, in milliseconds
+   * @param seen who uses the session, shown to its owner; stored with it, only for sessions with an account
    */
   save(
     tenant: string,
@@ -46,28 +46,27 @@ export interface Sessions {
     seen?: Presenter,
   ): Promise<SaveOutcome>
   /**
-   * Gives a session another handle; the one before is worth nothing (ASVS 7.2.4).
-   * @returns false when it has ended, or does not live under this handle
+   * Gives a session another handle; the previous one becomes useless (ASVS 7.2.4).
+   * @returns false when the session has ended, or does not have this handle
    */
   renew(tenant: string, uid: string, handleHash: string, freshHash: string): Promise<boolean>
-  /** Whether a session lives; within a transaction it stays so until that ends, and who ends it waits. */
+  /** Whether a session is live. Share-locks it, so that ending it waits for the transaction. */
   hold(tenant: string, uid: string): Promise<boolean>
   /**
-   * Ends every session of accounts and all that clients got in them, offline access included, also in those that
-   * have ended already. Clients are told of
-   * each, those that hold offline access from an earlier session as well: what they got it in is over, too.
+   * Ends every session of accounts and all that clients got in them, including offline access and sessions that have
+   * ended already. Clients are told of each, even of offline access from earlier sessions.
    * @param except a session that stays, with what clients got in it
    */
   endAll(tenant: string, accountIds: string[], reason: SessionEnd, except?: string): Promise<void>
   /**
-   * Ends it for good, with everything that lives only as long as it; every client in it is told.
-   * @param accountId whose it must be
+   * Ends a session for good, with everything that lives only as long as it; every client in it is told.
+   * @param accountId whose session it must be
    * @returns whether it had not ended before
    */
   end(tenant: string, uid: string, reason: SessionEnd, accountId?: string): Promise<boolean>
-  /** Deletes what clients that are disabled got in any session, a batch at a time. */
+  /** Deletes what clients got in any session, in batches; the clients are disabled. */
   forget(tenant: string, clientIds: string[]): Promise<void>
-  /** Deletes sessions that have been over for longer than they are kept; returns how many. */
+  /** Deletes sessions past their retention. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -103,15 +102,15 @@ export function createSessions(
       ),
 
     async save(tenant, session, handleHash, known, dropped, verifiedAt, seen = {}) {
-      // A state is sealed in a transaction.
+      // A log-out state can be sealed only in a transaction.
       const isWhole =
         dropped.length === 0 &&
         session.state === undefined &&
         (await store.putWhole(tenant, session, handleHash, known, seen, verifiedAt))
       if (isWhole) return 'saved'
-      // Something else came first, or a client is signed out: step by step.
+      // Another request came first, or a client is signed out: write step by step.
       return database.transaction(async () => {
-        // A sign-in that was under way when its account was signed out everywhere ends with the rest.
+        // If the account was signed out everywhere during this sign-in, it ends as well.
         const { accountId } = session
         if (accountId !== undefined && verifiedAt !== undefined) {
           if (!(await accounts.holdSignIn(tenant, accountId, verifiedAt))) return 'ended'
@@ -142,7 +141,7 @@ export function createSessions(
     endAll: (tenant, accountIds, reason, except) =>
       database.transaction(async () => {
         const outliving = await families.outlivingSessions(tenant, accountIds)
-        // Told without a `sid`, a client would end what it has in the session that stays, too.
+        // Not those of the session that stays: told without a `sid`, a client would end what it has there, too.
         const outlived =
           except === undefined
             ? outliving

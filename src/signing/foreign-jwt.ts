@@ -1,6 +1,6 @@
 import { createLocalJWKSet, decodeJwt, decodeProtectedHeader, type JWK, jwtVerify } from 'jose'
 
-/** What somebody else signed, before anybody knows whether they did. */
+/** A JWT of another issuer, not verified yet. */
 export interface ForeignJwt {
   issuer: string | undefined
   alg: string | undefined
@@ -11,7 +11,7 @@ export interface ForeignJwt {
 /** Bytes. */
 const largest = 8192
 
-/** Reads a JWT in the compact form; undefined for what is none. It says nothing of its signature. */
+/** Reads a compact JWT without verifying it; undefined for anything else. */
 export function readForeignJwt(jwt: unknown): ForeignJwt | undefined {
   if (typeof jwt !== 'string' || jwt.length > largest) return undefined
   try {
@@ -24,7 +24,7 @@ export function readForeignJwt(jwt: unknown): ForeignJwt | undefined {
   }
 }
 
-/** Seconds that the clock of an issuer may be away from ours. */
+/** Seconds by which the clock of an issuer may differ from ours. */
 const clockTolerance = 60
 
 /**

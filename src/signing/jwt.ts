@@ -2,8 +2,8 @@ import type { PrivateKey } from './signer.ts'
 import type { SigningKey } from './signing-key.ts'
 
 /**
- * A signed JWT in the compact form (RFC 7515 §7.1).
- * @param typ says what it is for, so that nothing else takes it (RFC 8725 §3.11): `logout+jwt`
+ * Signs a JWT in the compact form (RFC 7515 §7.1).
+ * @param typ the purpose, such as `logout+jwt`, so that it cannot be used for another (RFC 8725 §3.11)
  */
 export async function signedJwt(
   key: SigningKey & PrivateKey,

@@ -4,15 +4,15 @@ import { column, ofTenant, table } from '../storage/table.ts'
 import type { SigningAlg } from './signing-key.ts'
 
 /**
- * Who makes a key: a large RSA key takes seconds of a processor, and of several only one would be kept. A claim is only
- * for economy. What decides is the transaction that inserts the key, also when a claim ran out too early.
+ * Claims to make a key. A large RSA key takes seconds of a processor, and of several only one would be kept. Claims
+ * only save work: the transaction that inserts the key decides, even if a claim ran out too early.
  */
 export interface KeyClaims {
-  /** @returns what `work` returns; undefined when another process is at it, or was until a moment ago */
+  /** @returns the result of `work`; undefined when another process holds the claim, or did until a moment ago */
   whileHeld<T>(tenant: string, alg: SigningAlg, work: () => Promise<T>): Promise<T | undefined>
 }
 
-/** Milliseconds until a process counts as dead that has not said that it is still at work. */
+/** Milliseconds without renewal after which a claim lapses, as its process counts as dead. */
 export const claimLife = 15_000
 const renewEvery = 5000
 
@@ -46,7 +46,7 @@ export function createKeyClaims({
 
   return {
     async whileHeld(tenant, alg, work) {
-      // Others would wait for the row until this transaction ends.
+      // No claim inside a transaction, where others would wait for its row.
       if (database.current()?.isOpen()) return work()
       const holder = newHandle()
       if (!(await take(tenant, alg, holder))) return undefined
@@ -62,7 +62,7 @@ export function createKeyClaims({
         return await work()
       } finally {
         clearInterval(timer)
-        // It ends by itself as well.
+        // If this fails, the claim lapses.
         await database.execute(`delete from signing_key_claims where ${mine}`, claim).catch(ended)
       }
     },

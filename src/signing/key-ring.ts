@@ -15,22 +15,22 @@ import {
 import { nextChange, signingAt, stateOf } from './signing-key.ts'
 
 /**
- * The keys of the tenants that this process serves, in its memory. Changes of rows come by notification and by a poll;
- * what the clock alone changes, changes at its moment, as the set is asked for with the time. Whether a key may sign is
- * asked when it is to sign, of what is known by then: whoever has it may have had it for long.
+ * The keys of the tenants that this process serves, in memory. Row changes arrive by notification and by a poll.
+ * Changes that depend on the clock alone happen on time, as each set is computed for the current time. Whether a key
+ * may sign is checked at each signature, as its holder may have had it for long.
  */
 export interface KeyRing {
-  /** Does not ask the database, except for a tenant that it has not seen before. */
+  /** The current keys. Asks the database only for a tenant that is not in memory. */
   of(tenant: string): Promise<KeySet>
-  /** The same without waiting: absent for a tenant that it has not seen before. */
+  /** The same without waiting; undefined for a tenant that is not in memory. */
   known(tenant: string): KeySet | undefined
-  /** Reads the keys of a tenant again: they were changed here. */
+  /** Reads the keys of a tenant again, after this process changed them. */
   reload(tenant: string): Promise<void>
-  /** Why it cannot know that its keys are still good; absent when it can. */
+  /** Why the keys in memory may be out of date; undefined when they are not. */
   staleness(): string | undefined
   /** @throws DomainError `signing_keys_stale` when there is such a reason */
   assertFresh(): void
-  /** Whether a key that signs is outside of the database. */
+  /** Whether any signing key is outside of the database. */
   needsToken(): boolean
   start(): void
   stop(): void
@@ -58,7 +58,7 @@ export interface KeyRingDependencies extends Pick<Platform, 'clock' | 'log'> {
 export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   const { store, clock, log, signer, notifications, poll } = deps
   const tenants = new Map<string, Known>()
-  /** By the server's clock, by one that never jumps, and how often the former had jumped. */
+  /** Now by Postgres's clock, by a monotonic one, and how often the former has jumped. */
   const moment = () => ({
     at: clock.now(),
     monotonic: performance.now(),
@@ -68,7 +68,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   let loads = 0
   let leave: (() => void) | undefined
 
-  /** @param through the connection that reads them */
+  /** @param through the connection to read with */
   async function load(tenant: string, through?: Notifications): Promise<Known> {
     const order = ++loads
     const rows = await store.list(tenant, through)
@@ -83,7 +83,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       }),
     )
     const known = tenants.get(tenant)
-    // A slower look at what was before must not undo a later one.
+    // A slower, older read must not overwrite a newer one.
     if (known && known.order > order) return known
     const changedAt = Math.max(0, ...rows.map((row) => row.changedAt))
     const fresh = { keys, changedAt, order }
@@ -93,7 +93,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
 
   function staleness(): string | undefined {
     if (!leave) return undefined
-    // What a key may do depends on the time, and the machine may have stood still without hearing of changes.
+    // What a key may do depends on the time, and after a suspension changes may have been missed.
     if (clock.steps !== heard.steps) return 'the clock was set and is not compared yet'
     const age = performance.now() - heard.monotonic
     if (age <= deps.maxStaleness * 1000) return undefined
@@ -120,13 +120,13 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
     return async (data) => {
       assertSigns(tenant, kid)
       const signature = await key.sign(data)
-      // A token may take its time.
+      // A PKCS#11 token may take its time.
       assertSigns(tenant, kid)
       return signature
     }
   }
 
-  /** What the last poll told, and when it was asked. */
+  /** The answer of the last poll, and when it was asked. */
   let latest: { told: string | null; changes: Map<string, number>; asked: typeof heard } = {
     told: null,
     changes: new Map(),
@@ -139,7 +139,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       if ((changes.get(tenant) ?? 0) <= known.changedAt) continue
       await load(tenant, notifications).catch((error: unknown) => {
         if (!isDomainError(error, 'key_encryption_key_invalid')) throw error
-        // This tenant is refused from now on, and no other.
+        // Only this tenant is refused from now on.
         log.error({ err: error, tenant }, 'signing keys cannot be opened')
         tenants.delete(tenant)
       })
@@ -196,7 +196,7 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   }
 }
 
-/** Nothing of it is needed, now and later. */
+/** Whether the key is needed neither now nor later. */
 function isOver(key: StoredSigningKey, now: number): boolean {
   const state = stateOf(key, now)
   return state === 'removed' || state === 'revoked' || key.sealed === ''

@@ -4,11 +4,11 @@ import { inUse, type SigningKey, signingAt, stateOf } from './signing-key.ts'
 
 export interface OpenSigningKey extends SigningKey, PrivateKey {}
 
-/** The keys of a tenant from one moment on until the next: another object whenever something is different. */
+/** The keys of a tenant until something changes; every change makes a new object. */
 export interface KeySet {
   /** One of each algorithm. */
   signing: readonly OpenSigningKey[]
-  /** Those that sign, and those that will or did: in the order in which they came to be. */
+  /** The signing keys with future and former ones, in the order of publication. */
   published: readonly OpenSigningKey[]
 }
 
@@ -20,8 +20,9 @@ export function keySetAt(keys: OpenSigningKey[], now: number): KeySet {
 }
 
 /**
- * Whether a key may sign what was begun with it: one whose successor signs may end it for a minute, and is published for
- * as long as that lives. @param now milliseconds since the epoch
+ * Whether a key may still sign. After its successor has taken over it may for a minute, to finish what was begun; it
+ * stays published for as long as that lives.
+ * @param now milliseconds since the epoch
  */
 export function maySign(key: SigningKey, now: number): boolean {
   const state = stateOf(key, now)

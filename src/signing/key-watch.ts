@@ -1,11 +1,11 @@
 import type { Platform } from '../platform.ts'
 import { type Schedule, successorDueAt } from './schedule.ts'
 
-/** What an operator has to look after, because the schedule could not be kept. */
+/** Deviations from the schedule that an operator must look after. */
 export interface KeyAlarms {
   /** Keys whose successor is not published in time. */
   late: number
-  /** Of those, the keys that sign for longer than they were to. */
+  /** Those among them that have signed for longer than scheduled. */
   overdue: number
 }
 
@@ -18,7 +18,7 @@ interface WithoutEnd {
   activateAt: number
 }
 
-/** Tells of every key once when its alarm begins, and once when it is over. */
+/** Logs each key once when its alarm begins, and once when it is over. */
 export function createKeyWatch({
   schedule,
   log,
@@ -29,7 +29,7 @@ export function createKeyWatch({
   let known = new Map<string, WithoutEnd & { overdue: boolean }>()
 
   return {
-    /** @param keys those that sign and have no successor */
+    /** @param keys active keys without a successor */
     look(keys: WithoutEnd[], now: number): void {
       const before = known
       known = new Map()

@@ -2,7 +2,7 @@ import type { Platform } from '../platform.ts'
 import type { Schedule } from './schedule.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
-/** Says how old keys are and when the next ones take over, whenever the metrics are read. */
+/** Registers metrics on the age of keys and on the next rotations. */
 export function measureKeys({
   database,
   clock,
@@ -13,7 +13,7 @@ export function measureKeys({
   signing: SigningKeys
   schedule: Schedule
 }): void {
-  /** Of those that sign, over all tenants. */
+  /** Per algorithm, over the signing keys of all tenants. */
   async function times() {
     const now = clock.now()
     const rows = await database.query<{ alg: string; since: Date; until: Date }>(

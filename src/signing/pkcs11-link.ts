@@ -3,25 +3,25 @@ import { fileURLToPath } from 'node:url'
 import type { Log } from '../log.ts'
 import type { SigningAlg } from './signing-key.ts'
 
-/** What the process beside this one does with a token. */
+/** The requests to the process that speaks to a token. */
 export type Work =
   | { what: 'login'; module: string; label: string; pin: string }
-  /** Result: the kids of those that are not there. */
+  /** Result: the kids of the missing keys. */
   | { what: 'check'; keys: { tenant: string; kid: string }[] }
   /** Result: the public JWK with its `kid`. */
   | { what: 'generate'; tenant: string; alg: SigningAlg; rsaBits: number }
-  /** `data` is what the mechanism takes; result: the signature. */
+  /** `data`: the input of the mechanism. Result: the signature. */
   | { what: 'sign'; tenant: string; kid: string; alg: SigningAlg; data: Uint8Array }
   | { what: 'destroy'; tenant: string; kid: string }
-  /** Makes sure that the token is there and the login stands. */
+  /** Checks that the token is present and the login is valid. */
   | { what: 'ping' }
-  /** Makes sure that the process can take work at all. */
+  /** Checks that the process answers at all. */
   | { what: 'alive' }
 
 export interface Request {
   id: number
   work: Work
-  /** Milliseconds after which nobody waits for the answer. */
+  /** Milliseconds after which the caller no longer waits. */
   within: number
 }
 
@@ -50,7 +50,7 @@ export class TokenFault extends Error {
   }
 }
 
-/** Sessions of one process: what the token works on at once. */
+/** PKCS#11 sessions of one process: the requests that the token works on at once. */
 export const sessions = 4
 
 /** Milliseconds that the token may take. Making a large RSA key is slow. */
@@ -63,7 +63,7 @@ const bounds: Record<Work['what'], number> = {
   ping: 5000,
   alive: 1000,
 }
-/** Requests that may wait for the token; the next one is refused at once. */
+/** Most requests that may wait for the token; further ones are refused at once. */
 const mostPending = 256
 
 interface Pending {
@@ -72,21 +72,21 @@ interface Pending {
   timer: NodeJS.Timeout
 }
 
-/** One process beside this one, and what it was asked. */
+/** A process that speaks to the token, and the requests sent to it. */
 export interface Link {
   /** Whether it has done anything since its login. */
   hasWorked(): boolean
-  /** @throws TokenFault also when there is no answer in time: nothing else fails by that */
+  /** @throws TokenFault, also when there is no answer in time; other requests go on */
   ask(work: Work): Promise<unknown>
-  /** Lets it finish what it was asked, and ends it then. */
+  /** Lets it finish its requests, and then ends it. */
   retire(): void
-  /** Ends it; whoever waits for it hears why. */
+  /** Ends it; callers that wait get the reason. */
   end(reason: TokenFault): void
-  /** Lets it log out. */
+  /** Lets it log out, and waits for its end. */
   close(): Promise<void>
 }
 
-/** @param env the whole environment of the process @param ended called once, however it came */
+/** @param env the whole environment of the process @param ended called once, whatever ended the process */
 export function openLink(
   { label, env, log }: { label: string; env: NodeJS.ProcessEnv; log: Log },
   ended: (reason: TokenFault) => void,
@@ -97,7 +97,7 @@ export function openLink(
     { execArgv: [], env, serialization: 'advanced', stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
   )
   const pending = new Map<number, Pending>()
-  /** Given up, and not answered: each may have a session for itself. */
+  /** Requests that were given up without an answer: each may occupy a session. */
   const overdue = new Set<number>()
   let ids = 0
   let worked = false
@@ -127,7 +127,10 @@ export function openLink(
 
   const lost = (message: string) => new TokenFault({ message, kind: 'lost' })
 
-  /** One late answer is one late answer. The process is stuck when it takes no work, or has no session left for any. */
+  /**
+   * A late answer alone proves nothing. The process is stuck if it does not answer `alive`, or has no free session
+   * left.
+   */
   function late(id: number, work: Work): void {
     const message = `no answer within ${bounds[work.what]} ms`
     settled(id)?.reject(new TokenFault({ message, kind: 'failed' }))
@@ -186,7 +189,7 @@ export function openLink(
       if (child.exitCode !== null || child.signalCode !== null) return
       const gone = new Promise((resolve) => void child.once('exit', resolve))
       child.ref()
-      // It logs out by ending; SIGKILL follows if the library does not let it.
+      // The process logs out when it exits; SIGKILL follows if the library blocks it.
       if (child.connected) child.disconnect()
       const timer = setTimeout(() => child.kill('SIGKILL'), 1000)
       await gone

@@ -17,7 +17,7 @@ const loggedIn = 3
 /** Fails for good: asking again would not help. */
 class Refusal extends Error {}
 
-/** What says more of the login or of the token than of what was asked: a new login may help. */
+/** Errors of the token or the login rather than of the request: a new login may help. */
 const lost =
   /CKR_(SESSION|DEVICE|TOKEN|CRYPTOKI|USER|GENERAL|HOST|FUNCTION_FAILED|OPERATION|KEY_HANDLE|OBJECT_HANDLE)/
 
@@ -28,12 +28,12 @@ function faultOf(error: Error & { method?: string }): Fault {
 }
 
 process.on('disconnect', () => process.exit())
-// Ctrl-C reaches the whole group; the server lets it go when nothing is left to sign.
+// Ctrl-C reaches the whole process group; the server ends this process when nothing is left to sign.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined)
 
 const answer = (message: Answer) => process.send?.(message)
 
-/** @param until when nobody waits for it any more, by `performance.now()` */
+/** @param until when the caller stops waiting, by `performance.now()` */
 type Perform = (work: Work, until: number) => Promise<unknown>
 
 let perform: Perform | undefined
@@ -46,7 +46,7 @@ process.on('message', ({ id, work, within }: Request) => {
 })
 
 async function take(work: Work, until: number): Promise<unknown> {
-  // That this is answered says that no call blocks this thread.
+  // Answering `alive` shows that no call blocks this thread.
   if (work.what === 'login') perform = await login(work)
   else if (work.what !== 'alive') return perform?.(work, until)
   return undefined
@@ -83,7 +83,7 @@ async function login({ module, label, pin }: Extract<Work, { what: 'login' }>) {
     token.C_Login(free[0] as Buffer, pkcs11.CKU_USER, pin)
   } catch (error) {
     const { message } = error as Error
-    // A token counts wrong PINs and locks itself: this one is not tried again.
+    // A token locks itself after some wrong PINs: never try this one again.
     if (message.includes('_PIN_')) throw new Refusal(`the token refuses PKCS11_PIN: ${message}`)
     throw error
   }
@@ -180,7 +180,7 @@ function performerOf(
         { mechanism: scheme.pair },
         [
           ...(scheme.public.length > 0 ? scheme.public : rsa),
-          // It is published from its row, and ends with the session here.
+          // The public key is published from the database row, and is not kept in the token.
           { type: pkcs11.CKA_TOKEN, value: false },
           { type: pkcs11.CKA_VERIFY, value: true },
         ],
@@ -222,7 +222,7 @@ function performerOf(
         e: text(e.subarray(e.findIndex(Boolean))),
       }
     }
-    // The coordinates are last, in an OCTET STRING or without one.
+    // The coordinates are at the end, with or without an OCTET STRING around them.
     const point = read(pkcs11.CKA_EC_POINT)
     if (alg === 'EdDSA') return { kty: 'OKP', crv: 'Ed25519', x: text(point.subarray(-32)) }
     return {

@@ -6,7 +6,7 @@ import { schemes } from './sealed-signer.ts'
 import type { HeldKey, Signer } from './signer.ts'
 import type { SigningAlg } from './signing-key.ts'
 
-/** What a row of such a key has in place of the sealed key: RFC 7512, without a PIN. */
+/** The prefix of what a row holds in place of the sealed key: a PKCS#11 URI (RFC 7512) without a PIN. */
 const scheme = 'pkcs11:'
 
 /** DigestInfo of SHA-256 in DER, ahead of the digest (RFC 8017 §9.2, note 1). */
@@ -14,7 +14,7 @@ const digestInfo = Buffer.from('3031300d060960864801650304020105000420', 'hex')
 
 const sha256 = (data: Uint8Array) => hash('sha256', data, 'buffer')
 
-/** What the token's mechanism signs: it makes no digests itself, so that little goes to it. */
+/** The input of the token's mechanism. Digests are made here, so that little is sent to the token. */
 const inputs: Record<SigningAlg, (data: Uint8Array) => Uint8Array> = {
   ES256: sha256,
   PS256: sha256,
@@ -41,7 +41,7 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
     })
   }
 
-  /** A library may take a mechanism for something else: better known before anything is signed. */
+  /** Verifies a first signature, as a library may implement another mechanism under the same name. */
   async function assertSigns(tenant: string, alg: SigningAlg, key: JWK & { kid: string }) {
     const data = Buffer.from(key.kid)
     const signature = await sign(tenant, key.kid, alg, data)
@@ -98,7 +98,7 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
       })
     },
     ping() {
-      // However many ask, and however often: a token that hangs is asked once at a time.
+      // One ping at a time, however many callers: the token may hang.
       pinging ??= token.perform<void>({ what: 'ping' }).finally(() => {
         pinging = undefined
       })
@@ -108,7 +108,7 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
   }
 }
 
-/** For the keys of an installation that had a token. */
+/** For keys in a token that is no longer configured. */
 const noToken: Signer = {
   generate: () => Promise.reject(withoutToken('A signing key')),
   open: async (_tenant, { kid }) => ({
@@ -128,9 +128,9 @@ const withoutToken = (kid: string) =>
   })
 
 /**
- * New keys are made where the installation keeps them now; every key signs where it was made, so that a rotation is all
- * that a move takes.
- * @param token absent: keys are sealed
+ * Makes new keys where the installation keeps them now; each key signs where it was made. A rotation is therefore
+ * enough to move.
+ * @param token absent: new keys are sealed in the database
  */
 export function createSigner(sealed: Signer, token: Token | undefined, rsaBits: number): Signer {
   const held = token ? createPkcs11Signer(token, rsaBits) : noToken

@@ -2,11 +2,11 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Link, openLink, TokenFault, type Work } from './pkcs11-link.ts'
 
-/** A PKCS#11 token, in the hands of a process of its own, which is started at the first use and after each failure. */
+/** A PKCS#11 token, used by a process of its own that is started at the first use and after each failure. */
 export interface Token {
   readonly label: string
   /**
-   * Does it, in a new process once more when the token was lost; in a bounded time.
+   * Performs work in bounded time; once more in a new process if the token was lost.
    * @throws DomainError `signing_unavailable`
    */
   perform<Result>(work: Exclude<Work, { what: 'login' | 'alive' }>): Promise<Result>
@@ -17,11 +17,11 @@ export interface TokenOptions {
   module: string
   label: string
   pin: string
-  /** The environment that the library sees, and nothing else of this process's. */
+  /** The whole environment of the process that loads the library. */
   env: Readonly<Record<string, string>>
 }
 
-/** Milliseconds until another process is started after one that has come to nothing; doubles with each in a row. */
+/** Milliseconds before a new process follows one that did no work; doubles with each such process in a row. */
 const pause = { first: 1000, longest: 10_000 }
 
 interface Running {
@@ -31,11 +31,11 @@ interface Running {
 
 export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
   let running: Running | undefined
-  /** Those that were let go, until they are gone. */
+  /** All processes that have not ended, including retired ones. */
   const links = new Set<Link>()
-  /** What ended the last process; until when it stands for the next requests. */
+  /** What ended the last process, and until when it is the answer to new requests. */
   let failed: { fault: DomainError | TokenFault; until: number } | undefined
-  /** Processes in a row that have done nothing. */
+  /** Processes in a row that did no work. */
   let fruitless = 0
 
   const unavailable = (message: string, cause?: unknown) =>
@@ -49,7 +49,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
     const link = openLink({ label: login.label, env, log }, (fault) => {
       links.delete(link)
       if (running?.link === link) running = undefined
-      // What has worked for a while may well work again.
+      // A process that has worked may be replaced at once.
       fruitless = link.hasWorked() ? 0 : fruitless + 1
       const doublings = fruitless - (isIn ? 2 : 1)
       const wait = doublings < 0 ? 0 : Math.min(pause.longest, pause.first * 2 ** doublings)
@@ -64,7 +64,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
           log.info({ label: login.label }, 'logged in to the PKCS#11 token')
         },
         (fault: TokenFault) => {
-          // Neither is asked again: a token that refuses a PIN counts how often.
+          // A refusal is final: a token counts refused PINs.
           if (fault.kind === 'refusal') {
             failed = { fault: unavailable(fault.message), until: Infinity }
           }
@@ -77,7 +77,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
     return self
   }
 
-  /** The start of a process may be tried once more whatever the library says of it. */
+  /** After a failed login, one more process may be tried, whatever the library said. */
   const lostBy = ({ message }: TokenFault) => new TokenFault({ message, kind: 'lost' })
 
   async function attempt(work: Work): Promise<unknown> {

@@ -3,11 +3,11 @@ import type { MadeKey, Signer } from './signer.ts'
 import type { createSigningKeyStore } from './signing-key.store.ts'
 import type { SigningAlg, SigningKey } from './signing-key.ts'
 
-/** Private keys from the moment they are made until they are destroyed; when each signs is for signing-keys.ts. */
+/** Private keys from generation to destruction; when each signs is decided in signing-keys.ts. */
 export interface PrivateKeys {
   /** @throws DomainError `signing_unavailable` */
   generate(tenant: string, alg: SigningAlg): Promise<MadeKey>
-  /** Writes the row of a key that was made. It is sealed here, so that no rotation of the key-encryption key comes between. */
+  /** Inserts the row of a made key. Seals it here, so that no rotation of the key-encryption key comes in between. */
   insert(
     tenant: string,
     made: MadeKey,
@@ -16,8 +16,8 @@ export interface PrivateKeys {
   /** Destroys those of these keys that have no row. Never throws. */
   discardUnkept(tenant: string, made: MadeKey[]): Promise<void>
   /**
-   * Destroys private keys outside of the database that nothing is signed with any more; until then their rows know of
-   * them. Never throws.
+   * Destroys private keys outside of the database that nothing signs with any more. Their rows refer to them until
+   * then. Never throws.
    * @returns how many
    */
   destroyOver(): Promise<number>
@@ -32,7 +32,7 @@ export function createPrivateKeys({
   store: ReturnType<typeof createSigningKeyStore>
   signer: Signer
 }): PrivateKeys {
-  /** Keys of which the log has a warning already: each is tried again with every sweep, a minute apart. */
+  /** Keys that were warned of already: each is tried again with every sweep, a minute apart. */
   const undestroyed = new Set<string>()
 
   async function discard(tenant: string, made: MadeKey[]): Promise<void> {

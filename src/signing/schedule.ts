@@ -8,23 +8,23 @@ export interface Schedule {
 }
 
 /**
- * The longest that a node which hears from Postgres may take to publish a key that is there: it asks twice a second. A
- * key signs so much later, so that every node has published it for the whole of `prepublish`.
+ * Milliseconds within which a node that can reach Postgres publishes a new key: it polls twice a second. A key starts
+ * to sign this much later, so that every node has published it for the whole of `prepublish`.
  */
 const noticedWithin = 1000
 
-/** For requests that were under way when the successor began to sign, and clocks that are apart. */
+/** Milliseconds for requests under way at a rotation, and for clocks that differ. */
 export const grace = 60_000
 
-/** A promoted successor signs on nodes whose clock is behind as well. */
+/** Milliseconds by which a promoted key is dated back, so that it also signs on nodes whose clock is behind. */
 const skew = 5000
 
 /** Seconds: the pause between two fetches of careful verifiers (30 in jose), and clocks that are apart. */
 const pauseAndSkew = 60
 
 /**
- * The shortest KEY_PREPUBLISH with which every verifier has fetched a key before it signs, in seconds. Less is allowed
- * for those who know their verifiers.
+ * The shortest KEY_PREPUBLISH, in seconds, with which every verifier has fetched a key before it signs. Operators who
+ * know their verifiers may set less.
  */
 export function safePrepublish({ jwksMaxAge }: { jwksMaxAge: number }): number {
   return jwksMaxAge + pauseAndSkew
@@ -43,12 +43,12 @@ export function scheduleOf(config: {
   }
 }
 
-/** The times of the first key of an algorithm: no verifier can know another. */
+/** The times of the first key of an algorithm, which may sign at once: no verifier can know another one. */
 export function firstKey(now: number) {
   return { publishAt: now, activateAt: now }
 }
 
-/** The times of a successor, and those that its predecessor gets by it. */
+/** The times of a successor, and those that it gives to its predecessor. */
 export function succession(now: number, { prepublish, retain }: Schedule) {
   const activateAt = now + prepublish + noticedWithin
   return {
@@ -57,7 +57,7 @@ export function succession(now: number, { prepublish, retain }: Schedule) {
   }
 }
 
-/** When a pending key signs that has to stand in for a revoked one: now, however short it has been published. */
+/** When a pending key signs that replaces a revoked one: at once, however short it has been published. */
 export function promotion({ publishAt }: SigningKey, now: number): number {
   return Math.max(publishAt, now - skew)
 }
@@ -70,13 +70,13 @@ export function successorDueAt(
   return activateAt + rotateEvery - prepublish - noticedWithin
 }
 
-/** Milliseconds: what one process makes of keys in an hour is enough for more tenants than it serves. */
+/** Milliseconds. In an hour one process can make keys for more tenants than it serves. */
 const mostSpread = 3_600_000
 
 /**
- * So much earlier than it has to be a successor is made, at most a hundredth of the time between two: the keys of many
- * tenants that were made at the same moment have their successors at different ones.
- * @param kid random enough to choose by
+ * How much earlier than necessary a successor is made, at most a hundredth of the rotation interval. Spreads the
+ * rotations of many tenants whose keys were made at the same moment.
+ * @param kid serves as the random choice
  */
 export function spreadOf({ kid }: Pick<SigningKey, 'kid'>, { rotateEvery }: Schedule): number {
   const share = Buffer.from(kid, 'base64url').readUInt32BE() / 2 ** 32

@@ -14,7 +14,7 @@ import type { SigningAlg } from './signing-key.ts'
 
 const signAsync = promisify(sign)
 
-/** How Node signs what RFC 7518 §3 and RFC 8037 §3.1 call so. */
+/** Node's parameters for the algorithms of RFC 7518 §3 and RFC 8037 §3.1. */
 export const schemes: Record<
   SigningAlg,
   { digest: string | null; options: Omit<SignKeyObjectInput, 'key'> }
@@ -38,7 +38,7 @@ export const sealedSigningKeys: SealedColumn = {
 }
 
 /**
- * Private keys in Postgres, sealed under the key-encryption key; they are in the memory of every node.
+ * Private keys in Postgres, sealed under the key-encryption key; every node holds them in memory.
  * @param rsaBits size of new RSA keys
  */
 export function createSealedSigner(sealer: Seals, rsaBits: number): Signer {
@@ -63,7 +63,7 @@ export function createSealedSigner(sealer: Seals, rsaBits: number): Signer {
       return { sign: signerOf(alg, createPrivateKey({ key: privateJwk, format: 'jwk' })) }
     },
 
-    // There is nothing beside the row.
+    // The row is all there is.
     destroy: async () => undefined,
     check: async () => undefined,
     close: async () => undefined,
@@ -71,8 +71,8 @@ export function createSealedSigner(sealer: Seals, rsaBits: number): Signer {
 }
 
 /**
- * Elliptic curves sign at once, on this thread: the way to another thread and back costs more than the signature, and no
- * password that is being hashed there is ever in front of it. RSA takes ten times as long, and goes there.
+ * Elliptic curves sign synchronously: moving to another thread and back costs more than the signature, and could wait
+ * there for password hashes. RSA takes ten times as long, and uses the other thread.
  */
 function signerOf(alg: SigningAlg, key: KeyObject): (data: Uint8Array) => Promise<Uint8Array> {
   const { digest, options } = schemes[alg]
@@ -81,13 +81,16 @@ function signerOf(alg: SigningAlg, key: KeyObject): (data: Uint8Array) => Promis
   return (data) => signAsync(digest, data, { key, ...options })
 }
 
-/** Of P-256: what ASN.1 has (RFC 3279 §2.2.3) as a JWS has it (RFC 7518 §3.4). Node takes as long for it as to sign. */
+/**
+ * Converts a P-256 signature from ASN.1 (RFC 3279 §2.2.3) to JWS form (RFC 7518 §3.4). Node itself takes as long for
+ * that as for signing.
+ */
 function rawSignature(der: Buffer): Buffer {
   const raw = Buffer.alloc(64)
   let at = 2
   for (const end of [32, 64]) {
     const next = at + 2 + (der[at + 1] as number)
-    // Shorter where it begins with zeros, a zero longer where its first bit is set.
+    // ASN.1 drops leading zeros, and adds one where the first bit is set.
     const number = der.subarray(Math.max(at + 2, next - 32), next)
     number.copy(raw, end - number.length)
     at = next

@@ -6,10 +6,7 @@ import type { SigningAlg } from './signing-key.ts'
  * through it, and the engine gets its keys from it.
  */
 export interface Signer {
-  /**
-   * Makes a key pair; takes as long as it takes, on another thread.
-   * @throws DomainError `signing_unavailable`
-   */
+  /** Makes a key pair, which may take long, on another thread. @throws DomainError `signing_unavailable` */
   generate(tenant: string, alg: SigningAlg): Promise<MadeKey>
   /**
    * Readies a stored key.
@@ -17,19 +14,13 @@ export interface Signer {
    */
   open(tenant: string, key: StoredKey): Promise<PrivateKey>
   /**
-   * Ends what is left of a private key when its row holds it no more; a key that is gone already is fine.
+   * Destroys what exists of a private key outside its row; succeeds if the key is gone already.
    * @throws DomainError `signing_unavailable`
    */
   destroy(key: HeldKey): Promise<void>
-  /**
-   * Makes sure that it can make keys and sign with these.
-   * @throws DomainError `signing_unavailable`
-   */
+  /** Checks that it can make keys, and that these keys are present. @throws DomainError `signing_unavailable` */
   check(keys: HeldKey[]): Promise<void>
-  /**
-   * Makes sure that what has the keys answers; absent when that is this process.
-   * @throws DomainError `signing_unavailable`
-   */
+  /** Checks that the token answers; absent where keys are in this process. @throws DomainError `signing_unavailable` */
   ping?(): Promise<void>
   close(): Promise<void>
 }
@@ -46,18 +37,18 @@ interface NewKey {
   /** The thumbprint of the public key (RFC 7638). */
   kid: string
   alg: SigningAlg
-  /** With `kid`, `alg` and `use`, as it is published. */
+  /** As published, with `kid`, `alg` and `use`. */
   publicJwk: JWK
 }
 
-/** A key that no row has yet. */
+/** A key without a row yet. */
 export interface MadeKey extends NewKey {
   /**
-   * What the signer needs to find the private key again: fit to be stored, in the transaction that asks for it.
+   * @returns what to store in the row, to find the private key again; sealed in the transaction that inserts the row
    * @throws DomainError `key_encryption_key_retired`
    */
   keep(): Promise<string>
-  /** Ends the private key, as no row has it. @throws DomainError `signing_unavailable` */
+  /** Destroys the private key, as no row refers to it. @throws DomainError `signing_unavailable` */
   discard(): Promise<void>
 }
 
@@ -68,11 +59,11 @@ export interface StoredKey extends NewKey {
 
 export interface PrivateKey {
   /**
-   * @param data what a JWS signs (RFC 7515 §5.1, step 8)
-   * @returns the signature as a JWS has it (RFC 7518 §3)
+   * @param data the JWS signing input (RFC 7515 §5.1, step 8)
+   * @returns the signature in JWS form (RFC 7518 §3)
    * @throws DomainError `signing_unavailable`
    */
   sign(data: Uint8Array): Promise<Uint8Array>
-  /** It is outside of the database. */
+  /** Set for a key outside of the database. */
   isHeld?: true
 }

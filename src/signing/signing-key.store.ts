@@ -24,7 +24,7 @@ export const SigningKeysTable = table('signing_keys', {
   },
   references: { tenant: ofTenant },
   index: {
-    // One key of an algorithm has no end: its successor can be made once.
+    // At most one key of an algorithm has no end, so that each gets only one successor.
     last: { columns: ['tenant_id', 'alg'], unique: true, where: 'retire_at is null' },
     changed: ['changed_at'],
   },
@@ -33,18 +33,20 @@ export const SigningKeysTable = table('signing_keys', {
 
 export const signingKeysChannel = 'keyturn_signing_keys'
 
-/** Tenants whose keys changed after `$1`, and when they did last in milliseconds since the epoch: a JSON object. */
+/**
+ * A JSON object: tenants whose keys changed after `$1`, and the last change of each in milliseconds since the epoch.
+ */
 export const changedKeys = `select json_object_agg(tenant_id, round(extract(epoch from at) * 1000))::text from (
   select tenant_id, max(changed_at) as at from signing_keys where changed_at > $1 group by tenant_id) k`
 
 export interface StoredSigningKey extends SigningKey {
   /** The private key as the signer keeps it; empty once it was destroyed. */
   sealed: string
-  /** When the row changed last, in milliseconds: later with each change of a tenant's keys. */
+  /** When the row changed last, in milliseconds; every change of a tenant's keys gets a later time. */
   changedAt: number
 }
 
-/** What anybody may know of it. */
+/** The public part of a stored key. */
 export function described({
   sealed: _sealed,
   changedAt: _changedAt,
@@ -69,19 +71,19 @@ interface Row {
 const columns =
   'kid, alg, public_jwk, private_jwk, publish_at, activate_at, retire_at, remove_at, revoked_at, changed_at'
 
-/** The private key is elsewhere, and the row says where (RFC 7512). */
+/** The private key is in a token, to which the row refers (RFC 7512). */
 const isHeld = "coalesce(private_jwk like 'pkcs11:%', false)"
 
-/** How long `keys list` shows what is over. */
+/** Days that `keys list` shows keys that are over. */
 const keptDays = 90
 
-/** Over `$1`, the tenant, and `$2`, now: nodes' clocks are apart, and a change must never look like the one before. */
+/** A time after every earlier change, even if clocks of nodes differ. `$1` is the tenant, `$2` now. */
 const later = `greatest($2::timestamptz, (select max(changed_at) + interval '1 ms' from signing_keys where tenant_id = $1))`
 
 export function createSigningKeyStore({ database, clock }: { database: Database; clock: Clock }) {
   const time = (at: number) => new Date(at)
 
-  /** @param where SQL over `$1`, now */
+  /** @param where SQL; `$1` is now */
   async function holdings(where: string): Promise<HeldKey[]> {
     const rows = await database.query<{ tenant_id: string; kid: string; private_jwk: string }>(
       `select tenant_id, kid, private_jwk from signing_keys where ${isHeld} and ${where}`,
@@ -91,7 +93,7 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
   }
 
   return {
-    /** @param through the connection that reads it */
+    /** @param through the connection to read with */
     async list(
       tenant: string,
       through: Pick<Database, 'query'> = database,
@@ -103,7 +105,7 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
       return rows.map(toKey)
     },
 
-    /** The keys without an end that were active at a time, of all tenants. */
+    /** Keys without a successor that were active by a time, of all tenants. */
     async withoutEnd(activeSince: number) {
       const rows = await database.query<{
         tenant_id: string
@@ -122,7 +124,10 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
       }))
     },
 
-    /** One node at a time changes the keys of a tenant; held until the transaction ends, which all nodes hear of. */
+    /**
+     * Lets only one node at a time change the keys of a tenant, until the transaction ends; its commit notifies all
+     * nodes.
+     */
     async lock(tenant: string): Promise<void> {
       await database.query(
         `select pg_advisory_xact_lock(hashtextextended($1, 0)), pg_notify($2, '')`,
@@ -147,7 +152,7 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
       )
     },
 
-    /** Changes the times of a key; `null` takes one away. */
+    /** Sets times of a key; `null` removes one. */
     async setTimes(
       tenant: string,
       kid: string,
@@ -189,10 +194,10 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
     held: (): Promise<HeldKey[]> =>
       holdings('revoked_at is null and (retire_at is null or retire_at > $1)'),
 
-    /** Keys outside of the database that are over, as long as they may still be there. */
+    /** Keys outside of the database that are over, but may still exist there. */
     heldInVain: (): Promise<HeldKey[]> => holdings(`remove_at <= $1 limit ${sweepBatch}`),
 
-    /** The private part is nowhere any more. */
+    /** Records that the private key was destroyed. */
     async forget({ tenant, kid, sealed }: HeldKey): Promise<void> {
       await database.execute(
         'update signing_keys set private_jwk = null where tenant_id = $1 and kid = $2 and private_jwk = $3',
@@ -200,7 +205,10 @@ export function createSigningKeyStore({ database, clock }: { database: Database;
       )
     },
 
-    /** Ends a key at once and forgets its private part; one outside of the database is still to be destroyed there. */
+    /**
+     * Revokes a key at once and deletes its sealed private key; one outside of the database must still be destroyed
+     * there.
+     */
     async revoke(tenant: string, kid: string): Promise<void> {
       await database.execute(
         `update signing_keys set revoked_at = $2, retire_at = least(retire_at, $2), remove_at = $2,

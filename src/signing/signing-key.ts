@@ -4,7 +4,7 @@ import type { JWK } from 'jose'
 export const signingAlgs = ['ES256', 'RS256', 'PS256', 'EdDSA'] as const
 export type SigningAlg = (typeof signingAlgs)[number]
 
-/** Those that every tenant has from its start. */
+/** The algorithms that every tenant has keys for from its start. */
 export const requiredAlgs: SigningAlg[] = ['ES256', 'RS256']
 
 /** A signing key; its state is a function of its times and the clock, never a column (architecture §8). */
@@ -14,11 +14,11 @@ export interface SigningKey {
   publicJwk: JWK
   /** Milliseconds since the epoch. */
   publishAt: number
-  /** When it signs. The same as `publishAt`: at once, because there was no other to sign with. */
+  /** When it starts to sign. Equal to `publishAt` where there was no other key to sign with. */
   activateAt: number
-  /** When its successor signs; absent as long as there is none. */
+  /** When its successor starts to sign; absent without a successor. */
   retireAt?: number
-  /** When nothing that it signed can be presented any more. */
+  /** When nothing that it signed is valid any more. */
   removeAt?: number
   revokedAt?: number
 }
@@ -33,7 +33,7 @@ export type SigningKeyState =
 
 /** @param now milliseconds since the epoch */
 export function stateOf(key: SigningKey, now: number): SigningKeyState {
-  // Neither waits for the clock of a node that is behind the one that said so.
+  // Revocation and `atOnce` apply immediately, even on a node whose clock is behind.
   if (key.revokedAt !== undefined) return 'revoked'
   const atOnce = key.activateAt === key.publishAt
   if (key.removeAt !== undefined && key.removeAt <= now) return 'removed'
@@ -58,7 +58,7 @@ export function signingAt<Key extends SigningKey>(keys: readonly Key[], now: num
   return active.filter((key, i) => active.findIndex(({ alg }) => alg === key.alg) === i)
 }
 
-/** When the state of one of them changes next, by the clock alone; `Infinity` for never. */
+/** When the clock alone next changes the state of one of them; `Infinity` for never. */
 export function nextChange(keys: readonly SigningKey[], now: number): number {
   const times = keys.flatMap(({ publishAt, activateAt, retireAt = 0, removeAt = 0 }) => [
     publishAt,

@@ -25,20 +25,20 @@ import { inUse, requiredAlgs, type SigningAlg, type SigningKey, stateOf } from '
 
 export interface SigningKeys {
   /**
-   * Makes sure that there is a key for each algorithm; exactly one, also when several nodes start at once (R-24). The
-   * first keys of a tenant sign at once, as nobody can have fetched its key set; the first of an algorithm that comes
-   * later is published before it signs, like any other.
+   * Makes sure that there is one key for each algorithm, even when several nodes start at once (R-24). The first keys
+   * of a tenant sign at once, as nobody can have fetched its key set. The first key of a later algorithm is published
+   * before it signs, like any other.
    * @returns whether one was created
    */
   ensure(tenant: string, algs: SigningAlg[]): Promise<boolean>
-  /** The keys as they are now, from memory: the same object until something is different. */
+  /** The current keys, from memory: the same object until something changes. */
   current(tenant: string): Promise<KeySet>
-  /** The same without waiting: absent for a tenant that this process has not met. */
+  /** The same without waiting; undefined for a tenant that is not in memory. */
   known(tenant: string): KeySet | undefined
-  /** @throws DomainError `signing_keys_stale` when this process cannot know that its keys are still good */
+  /** @throws DomainError `signing_keys_stale` when the keys in memory may be out of date */
   assertFresh(): void
   /**
-   * A JWT of our own by the active key.
+   * Signs a JWT of our own with the active key.
    * @param typ `logout+jwt` and the like
    * @throws DomainError `signing_keys_stale`, `signing_key_pending`, `signing_key_ended`
    */
@@ -48,11 +48,14 @@ export interface SigningKeys {
     typ: string,
     claims: Record<string, unknown>,
   ): Promise<string>
-  /** Publishes a successor of the active key; while one is pending it does nothing. Absent: the tenant has no such key. */
+  /**
+   * Publishes a successor of the active key, unless one is pending.
+   * @returns undefined if the tenant has no such key
+   */
   rotate(tenant: string, alg: SigningAlg): Promise<Rotation | undefined>
   /** Rotates every key, of any tenant, whose successor is due. @returns how many */
   rotateDue(): Promise<number>
-  /** Looks whether any successor is late. Waits for Postgres alone, however long a rotation takes. */
+  /** Updates `alarms`. Waits only for Postgres, however long a rotation takes. */
   look(): Promise<void>
   /**
    * Makes sure that new keys can be made and that the keys outside of the database are there.
@@ -61,22 +64,22 @@ export interface SigningKeys {
   check(): Promise<void>
   /** What the last look found. */
   alarms(): KeyAlarms
-  /** Why this process cannot know that its keys are still good; absent when it can. */
+  /** Why the keys in memory may be out of date; undefined when they are not. */
   staleness(): string | undefined
   /** The PKCS#11 token, where there is one. */
   token?: SigningToken
-  /** Forgets private keys that are over, and later their rows; returns how many. */
+  /** Deletes private keys that are over, and later their rows. @returns how many */
   sweep(): Promise<number>
   /**
-   * Ends a key at once. When it was to sign, a replacement signs at once: its published successor, or a new key.
+   * Revokes a key at once. If it was active, a replacement signs at once: its published successor, or a new key.
    * @throws DomainError `signing_key_not_found`
    */
   revoke(tenant: string, kid: string): Promise<Revocation>
-  /** Every key that there is a row of, with those that are over. */
+  /** All keys that have rows, including those that are over. */
   list(tenant: string): Promise<SigningKey[]>
-  /** The same as Postgres has them, in the transaction of this context, too. */
+  /** Like `current`, but read from Postgres, in the transaction of this context. */
   open(tenant: string): Promise<KeySet>
-  /** Hears of changes until `stop`. */
+  /** Listens for changes until `stop`. */
   start(): void
   stop(): void
 }
@@ -98,7 +101,7 @@ export interface Revocation {
   /** False when it was over already. */
   changed: boolean
   revoked: SigningKey
-  /** What signs in its place, and whether its verifiers had time to fetch it. */
+  /** The key that replaces it, and whether verifiers had time to fetch it (`promoted`). */
   replacement?: { key: SigningKey; kind: 'promoted' | 'new' }
 }
 
@@ -124,7 +127,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   const claims = createKeyClaims(deps)
   const privateKeys = createPrivateKeys({ ...deps, store })
 
-  /** What changes keys: one node at a time, and this process knows when it is done. */
+  /** Changes keys: one node at a time, after which this process reloads them. */
   async function change<T>(tenant: string, work: () => Promise<T>): Promise<T> {
     const result = await database.transaction(async () => {
       await store.lock(tenant)
@@ -134,7 +137,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return result
   }
 
-  /** The same with keys that were made for it: those that no row has in the end are destroyed. */
+  /** The same with keys that were made for it: those that got no row are destroyed. */
   async function changeWith<T>(
     tenant: string,
     made: MadeKey[],
@@ -155,7 +158,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
   async function ensure(tenant: string, algs: SigningAlg[]): Promise<boolean> {
     let created = false
     for (;;) {
-      // Whatever comes first to a tenant: those that it always has are not to wait for it.
+      // A new tenant gets all its required keys here, whatever caused the call.
       const isNew = (await store.list(tenant)).length === 0
       const wanted = await missing(tenant, isNew ? [...requiredAlgs, ...algs] : algs)
       const [claimed] = wanted
@@ -207,7 +210,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     })
   }
 
-  /** In place of a key that signs no more. @param spare made before a connection was taken */
+  /** Replaces a key that stopped signing. @param spare made before a connection was taken */
   async function replace(
     tenant: string,
     { alg, kid }: SigningKey,
@@ -243,14 +246,14 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       if (state === 'active') {
         return { changed: true, revoked, replacement: await replace(tenant, key, spare) }
       }
-      // Nothing follows the one before any more: it goes on signing until another successor is made.
+      // The predecessor has no successor any more: it goes on signing until another one is made.
       if (state === 'pending' || state === 'unpublished') {
         const before = keys.find((each) => each.alg === key.alg && each.retireAt === key.activateAt)
         if (before) await store.setTimes(tenant, before.kid, { retireAt: null, removeAt: null })
       }
       return { changed: true, revoked }
     })
-    // One that was to be the first of its algorithm.
+    // The revoked key may have been the first of its algorithm.
     if (revocation.changed) await ensure(tenant, [revocation.revoked.alg])
     if (!database.current()?.isOpen()) await privateKeys.destroyOver()
     return revocation
@@ -267,9 +270,9 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     return audit.record(tenant, { type, detail: { kid, alg, ...more } })
   }
 
-  /** The keys whose successor is due, in another order on each node, so that nodes do not follow each other. */
+  /** The keys whose successor is due, in a random order, so that nodes do not follow each other. */
   async function due(now: number): Promise<{ tenant: string; alg: SigningAlg }[]> {
-    // The earliest that one can be due, so that Postgres leaves the rest out.
+    // The earliest time that one can be due, by which Postgres leaves out the rest.
     const soonest = successorDueAt({ activateAt: 0 }, schedule) - spreadUpTo(schedule)
     const keys = await store.withoutEnd(now - soonest)
     const isDue = (key: (typeof keys)[number]) =>
@@ -285,7 +288,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     async sign(tenant, alg, typ, payload) {
       ring.assertFresh()
       const { signing, published } = await ring.of(tenant)
-      // The first of its algorithm refuses until its time.
+      // The first key of an algorithm refuses before its time.
       const key = [...signing, ...published].find((each) => each.alg === alg)
       if (!key) throw new Error(`tenant ${tenant} has no key for ${alg}`)
       return signedJwt(key, typ, payload)
@@ -296,7 +299,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       const candidates = await due(now)
       let count = 0
       for (const { tenant, alg } of candidates) {
-        // One that cannot be followed must not keep the others from it.
+        // A failure must not keep the other keys from being rotated.
         const rotation = await claims
           .whileHeld(tenant, alg, () => rotate(tenant, alg))
           .catch((error: Error) => {

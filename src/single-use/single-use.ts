@@ -8,15 +8,15 @@ import { column, ofTenant, table } from '../storage/table.ts'
  */
 export interface SingleUse {
   /**
-   * Claims a key. Within a transaction the claim is undone with it, unless `always`.
-   * @param expiresAt milliseconds since the epoch; as long as the thing itself could be presented
-   * @param always whether it stays spent when the request is refused
-   * @returns true for the first caller alone; a second one waits for the first one's transaction
+   * Claims a key. The claim is rolled back with the surrounding transaction, unless `always`.
+   * @param expiresAt milliseconds since the epoch; at least as long as the thing could be presented
+   * @param always whether the claim stays when the request is refused
+   * @returns true only for the first caller; a second one waits for the first one's transaction
    */
   spend(key: SingleUseKey, expiresAt: number, always?: boolean): Promise<boolean>
   /** When it was spent, in milliseconds, or undefined. */
   spentAt(key: SingleUseKey): Promise<number | undefined>
-  /** Removes claims on things that have expired, a batch at a time; returns how many. */
+  /** Deletes claims that have expired, in batches. @returns how many */
   sweep(): Promise<number>
 }
 

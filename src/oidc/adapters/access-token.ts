@@ -24,23 +24,24 @@ export function accessTokenAdapter(
   const base = shortLivedAdapter(model, context)
 
   async function findOpaque(id: string): Promise<AdapterPayload | undefined> {
-    // The engine looks for any token among these, too. One that is in Postgres is revoked while the store is away.
+    // The engine looks up any token among these, too. Refresh tokens are in Postgres, and must be revocable while Redis
+    // is down.
     if (looksLikeRefreshToken(id)) return undefined
     const token = await base.find(id)
     if (!token) return undefined
-    // Introspecting it, the engine fails over a client that is gone or broken: that must not harm who asks.
+    // At introspection the engine would fail over a missing or broken client, to the harm of the caller.
     if (!(await clients.metadata(tenant, token.clientId ?? ''))) return undefined
     const named = denialsNaming({ ...token, jti: hashOf(id) })
     if (denials.anyDenies(tenant, named, token.iat ?? 0)) return undefined
-    // Introspecting it, the engine says its own `sid`, which it leaves empty, in place of the one the token carries.
+    // At introspection the engine would answer its own `sid`, which it leaves empty, in place of the token's.
     const { sid } = (token.extra ?? {}) as Partial<TraceClaims>
     return sid === undefined ? token : { ...token, sid }
   }
 
   /**
-   * Userinfo belongs to the default resource server, and to what was that when it was allowed `openid`, which no other
-   * one has: a token of another one is none there (ASVS 9.2.3).
-   * @throws errors.InvalidToken, in the engine's words, which come too late: it looks for `openid` first
+   * Restricts userinfo to tokens of the default resource server, or of the one that was default when it was allowed
+   * `openid`, which no other has (ASVS 9.2.3).
+   * @throws errors.InvalidToken, with the engine's own text: the engine would check `openid` first
    */
   async function forUserinfo(token: AdapterPayload): Promise<AdapterPayload> {
     const hasOpenid = scopeSet(token.scope).has('openid')
@@ -59,20 +60,20 @@ export function accessTokenAdapter(
       const token = await (structured.looksLikeOne(id) ? structured.find(id) : findOpaque(id))
       return token && Provider.ctx?.oidc.route === 'userinfo' ? forUserinfo(token) : token
     },
-    // Redis may come back as it was before (architecture §4): what was revoked stays so by the deny-list.
+    // Redis may be restored to an earlier state (architecture §4): the deny-list keeps the token revoked.
     async destroy(id) {
-      // Nobody can verify one offline.
+      // No audience: an opaque token is never verified offline.
       await denials.add(tenant, [{ kind: 'jti', subject: hashOf(id), audiences: [] }])
       await base.destroy(id)
     },
-    // Redis is not spoken to while rows are locked, and a token whose grant was rolled back is never stored.
+    // Stored after the commit: no Redis call while rows are locked, and no token whose grant was rolled back.
     async upsert(id, token, expiresIn) {
       const claims = claimsFor(Provider.ctx, token)
       const payload = claims ? { ...token, claims } : token
       const request = currentTokenRequest()
-      // A machine's token hangs from nothing that was committed: without it there is no answer.
+      // Outside a transaction, such as for a machine: without the stored token there is no answer.
       if (!request?.unit.isOpen()) return base.upsert(id, payload, expiresIn)
-      // The grant is committed: a store that is away costs an early refresh, never the answer (architecture §4).
+      // The grant is committed: an unreachable store costs an early refresh, never the answer (architecture §4).
       request.unit.afterCommit(() =>
         base
           .upsert(id, payload, expiresIn)

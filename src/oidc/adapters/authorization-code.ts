@@ -13,8 +13,8 @@ interface StoredCode extends AdapterPayload {
 }
 
 /**
- * Authorization codes: one claim inside the token transaction makes them single-use. Whoever comes second, at the
- * same moment or later, is refused, and ends what the first one got if they could have got it (ADR 0034).
+ * Authorization codes: one claim inside the token transaction makes them single-use. A second redemption, at the same
+ * moment or later, is refused. It ends what the first one got, if its sender could have got that (ADR 0034).
  */
 export function authorizationCodeAdapter(context: IssuerContext): Adapter {
   const { clock, config } = context
@@ -25,7 +25,8 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
 
   return {
     ...base,
-    // The browser stands for the device: the token endpoint sees the server of a confidential client.
+    // Records the browser, which stands for the device: at the token endpoint, a confidential client shows only its
+    // server.
     upsert(id, payload, expiresIn) {
       const { ctx } = Provider
       const stored: StoredCode = { ...payload, ...(ctx ? { allowedFrom: presenterOf(ctx) } : {}) }
@@ -39,13 +40,13 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
       if (!code || redemption.isDenied(code, code.iat ?? 0)) return undefined
       if (code.allowedFrom) request.allowedFrom = code.allowedFrom
       request.allowedAt = code.iat ?? 0
-      // Refused by the engine next.
+      // The engine then refuses it.
       if (code.clientId !== Provider.ctx?.oidc.client?.clientId) return code
-      // Who signs out meanwhile waits until the tokens are there to be ended (architecture §6).
+      // Locks: a sign-out that comes meanwhile waits until the tokens are there to be ended (architecture §6).
       const { stands, spentAt } = await redemption.hold(id, code)
       if (!stands) return undefined
       if (spentAt === undefined) return code
-      // As if it were unused, and current: every other check comes before `consume`.
+      // Looks unused and current, so that every other check comes before `consume`.
       return { ...code, exp: clock.seconds() + 60 }
     },
     consume: async () => redemption.consume(),

@@ -8,7 +8,7 @@ import { createRedemption } from '../redemption.ts'
 import { invalidGrant, presenterOf, requiredTokenRequest } from '../token-request.ts'
 import { inert } from './inert.ts'
 
-/** Not asked for by `claims`: they are about the ID token itself. */
+/** Claims about the ID token itself, which need no consent. */
 const unasked = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
 
 /**
@@ -60,7 +60,7 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
   }
 
   return {
-    // Not `findByUserCode`: our own pages look for it (backchannel-decision.ts).
+    // No `findByUserCode`: our own pages look requests up (backchannel-decision.ts).
     ...inert,
     async find(id) {
       return Provider.ctx?.oidc.route === 'token' ? present(id) : undefined
@@ -89,7 +89,7 @@ function askedPayload(
   )
   return {
     ...(payload as AskedPayload),
-    // The engine makes `prompt=login` of `max_age=0`.
+    // The engine turns `max_age=0` into `prompt=login`.
     params: { binding_message, max_age: oidc.prompts.has('login') ? '0' : max_age },
     wanted: {
       openidScopes: [...oidc.requestParamOIDCScopes],

@@ -13,12 +13,12 @@ import { judgeStored } from '../stored-client.ts'
 import { inert } from './inert.ts'
 
 /**
- * The engine insists on a secret for clients that authenticate with one, and compares it in clear. It gets this one,
- * which nobody knows; the comparison with what is stored is `compareClientSecret` in provider.ts.
+ * A random stand-in: the engine insists on a secret for clients that authenticate with one. The comparison with the
+ * stored hash is `compareClientSecret` (client-policy.ts).
  */
 const nobodysSecret = randomBytes(32).toString('base64url')
 
-/** Members that the engine keeps for us without a meaning of their own. */
+/** Members that the engine stores for us, without a meaning to itself. */
 export const ownMembers = [
   'fapi',
   'errors_need_sign_in',
@@ -39,9 +39,9 @@ export const ownMembers = [
 ] as const
 
 /**
- * Metadata as the engine wants it. It knows no scope but those of OpenID, so that what a client may ask for goes by
- * another name; resource-access.ts enforces it.
- * @param secret only for a client whose way to authenticate needs it plain
+ * Metadata in the engine's form. The engine knows only OpenID scopes, so the client's `scope` becomes
+ * `registered_scope`, which resource-access.ts enforces.
+ * @param secret only for a client whose authentication method needs it in clear
  */
 export function engineMetadata(
   { scope, ...metadata }: ClientMetadata,
@@ -53,7 +53,7 @@ export function engineMetadata(
     ...(metadata.fapi ? fapiForced : {}),
     ...present({ registered_scope: scope }),
     response_types: usesCode ? ['code'] : [],
-    // The engine wants https even on loopback, and never calls: that is done by the outbox (backchannel/pings.ts).
+    // The engine insists on https even on loopback, and never calls it: the outbox does (backchannel/pings.ts).
     ...(metadata.backchannel_client_notification_endpoint === undefined
       ? {}
       : { backchannel_client_notification_endpoint: 'https://client.invalid' }),
@@ -61,7 +61,7 @@ export function engineMetadata(
   }
 }
 
-/** Clients: read-only for the engine. One that is broken in storage is refused alone, with its fault in the log. */
+/** Clients, read-only for the engine. One whose stored metadata is invalid is refused, and its faults are logged. */
 export function clientAdapter(context: IssuerContext): Adapter {
   const { config, tenant, issuer, clients, clientDocuments, log } = context
   const own = accountClient(issuer)
@@ -99,7 +99,7 @@ export function clientAdapter(context: IssuerContext): Adapter {
   }
 }
 
-/** Where requests begin that a client nobody has used yet may make; to all others it is unknown. */
+/** The paths where a client that nobody has used yet may begin; elsewhere it is unknown. */
 const beginnings: ReadonlySet<string> = new Set([
   routes.authorization,
   routes.pushed_authorization_request,
@@ -108,7 +108,7 @@ const beginnings: ReadonlySet<string> = new Set([
 
 function networkThatAsks(ctx: typeof Provider.ctx): string | undefined {
   if (!ctx) return undefined
-  // A device asks for its tokens before a person has decided, and for longer than a copy is fresh.
+  // A device polls before a person has decided, and for longer than a copy of the document is fresh.
   const waits = ctx.oidc?.params?.['grant_type'] === deviceCodeGrant
   const begins = beginnings.has(ctx.path) || ctx.path.startsWith(`${routes.authorization}/`)
   return begins || waits ? networkOf(ctx.ip ?? '') : undefined

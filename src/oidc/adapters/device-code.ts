@@ -58,7 +58,7 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
   }
 
   return {
-    // Not `findByUserCode`: our own pages look for it (device-verification.ts).
+    // No `findByUserCode`: our own pages look codes up (device-verification.ts).
     ...inert,
     async find(id) {
       if (Provider.ctx?.oidc.route === 'token') return present(id)

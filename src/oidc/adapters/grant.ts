@@ -13,7 +13,7 @@ export function grantAdapter({ tenant, grants, clock }: IssuerContext): Adapter 
     ...inert,
     async find(id) {
       const request = currentTokenRequest()
-      // In a token request, the one that is held: who revokes it waits.
+      // In a token request, the locked one: revoking it waits.
       const known = request?.grant?.id === id ? request.grant : rememberedGrant(id)
       const grant = known ?? (await grants.find(tenant, id))
       if (!grant) return undefined

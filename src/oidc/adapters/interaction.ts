@@ -9,11 +9,11 @@ import type { IssuerContext } from '../capabilities.ts'
 import { createSignInMarks } from '../sign-in-marks.ts'
 import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 
-/** The routes on which an authorization goes on; the engine reads its interaction there once, and then destroys it. */
+/** The routes that resume an authorization: the engine reads its interaction once, and then destroys it. */
 const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_resume'])
 
 /**
- * Interactions: an authorization that waits for a person. Nobody uses one up; it is there, or not.
+ * Interactions: authorizations that wait for a person. They exist or not; none is marked as used.
  *
  * | what is done with one                                    | in the store                                        |
  * |----------------------------------------------------------|-----------------------------------------------------|
@@ -30,7 +30,7 @@ export function interactionAdapter(context: IssuerContext): Adapter {
   const stored = storedPayloads('Interaction', context)
   const marks = createSignInMarks(context)
 
-  /** What each request has taken. */
+  /** The interaction that each request has taken. */
   const taken = new WeakMap<object, string>()
 
   return {
@@ -45,7 +45,7 @@ export function interactionAdapter(context: IssuerContext): Adapter {
       if (accountId !== undefined && !marks.isHere(ctx, id, accountId)) return undefined
       if (payload) await assertStillAllowed(ctx.oidc.provider, payload)
       const waits = payload && waitsForSignOut(payload, ctx.oidc.session)
-      // What began in that session the engine puts back itself.
+      // An interaction that began in that session the engine puts back itself.
       if (waits && payload.session?.uid === undefined) {
         const left = (payload.exp ?? 0) - Math.floor(context.clock.now() / 1000)
         await stored.put(id, payload, Math.max(1, left))
@@ -66,13 +66,15 @@ export function interactionAdapter(context: IssuerContext): Adapter {
   }
 }
 
-/** Who signed in in this interaction; a later one knows of it, too, and is of the session that came of it. */
+/**
+ * Who signed in in this interaction. A later one also carries the login, but belongs to the session that came of it.
+ */
 function signedInBy({ result, lastSubmission: before }: AdapterPayload): string | undefined {
   return isDeepStrictEqual(result?.login, before?.login) ? undefined : result?.login?.accountId
 }
 
 /**
- * The engine checks what a request asks for when it comes, not when it goes on; a change of its client applies at once.
+ * Repeats checks that the engine makes only when a request comes, so that a change of the client applies at once.
  * @throws InvalidRedirectUri, UnauthorizedClient
  */
 async function assertStillAllowed(provider: Provider, { params }: AdapterPayload): Promise<void> {
@@ -89,7 +91,7 @@ async function assertStillAllowed(provider: Provider, { params }: AdapterPayload
   }
 }
 
-/** The engine signs out first whoever else is signed in, and comes back for the interaction. */
+/** Whether the engine first signs out another person, and then comes back for the interaction. */
 const waitsForSignOut = (
   { result }: AdapterPayload,
   session: { accountId?: string | undefined } | undefined,

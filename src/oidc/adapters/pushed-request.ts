@@ -13,7 +13,7 @@ export function pushedRequestAdapter(context: IssuerContext): Adapter {
   const { tenant, singleUse, clock, config } = context
   const base = shortLivedAdapter('PushedAuthorizationRequest', context)
   const spentKey = (id: string) => ({ tenant, kind: 'PushedAuthorizationRequest', key: hashIn(id) })
-  /** Longer than anybody can still be signing in with it, in milliseconds since the epoch. */
+  /** Milliseconds since the epoch, past the end of any sign-in with this request. */
   const claimedUntil = () => clock.now() + (config.interactionTtl + 120) * 1000
 
   return {

@@ -11,7 +11,7 @@ import { inert } from './inert.ts'
 
 /**
  * Refresh tokens live in families. The engine calls `find`, then `consume` of the old token, then `upsert` of its
- * successor, or of the first one of a family; the last two are put off until the answer is known and become one
+ * successor, or of the first token of a family. The last two are deferred until the answer is known, and become one
  * statement with it (token-endpoint.ts), so that nothing can come between them.
  *
  * | the presented token              | the engine sees      | what comes of it                            |
@@ -40,7 +40,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     unit.onRefusal(() => families.endForReuse(tenant, familyId, { presenter, consumed }))
   }
 
-  /** A token whose row is gone can only have been used; its family is still told. */
+  /** A token whose row was purged must have been used: its family ends all the same. */
   async function refuseForgotten(id: string, request: TokenRequest): Promise<undefined> {
     const family = await families.findForgotten(tenant, id)
     const isCallers = family?.clientId === Provider.ctx?.oidc.client?.clientId
@@ -49,7 +49,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
   }
 
   async function present(id: string, request: TokenRequest): Promise<AdapterPayload | undefined> {
-    // Without a MAC of ours there is no row, as a rule; where there is one, it decides (ADR 0009).
+    // A token without our MAC usually has no row; if it has one, the row decides (ADR 0009).
     const isOurs = families.namedBy(id) !== undefined
     if (!isOurs && !(await families.find(tenant, hashOf(id)))) return undefined
     await request.unit.open()
@@ -66,15 +66,15 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       return restored(id, stored)
     }
 
-    // Who waited for its use has not read its successor, which is new.
+    // A request that waited for the lock has not read the successor: it was issued just now.
     const { answer, successorExpiresAt = Infinity } = consumed
     if (answer !== undefined && (await families.mayReplay(consumed, policy().replayWindow))) {
       request.replay = { hash: hashOf(id), answer: openAnswer(id, answer) }
       const { consumed: _consumed, ...live } = stored
-      // Its own end may have come since: what it is answered with lives as long as its successor.
+      // The old token may have expired since: it is accepted for as long as its successor lives.
       return { ...restored(id, live), exp: successorExpiresAt / 1000 }
     }
-    // Registered here and not where the engine notices: it looks at the expiry first.
+    // Registered here, as the engine checks the expiry before it notices the reuse.
     if (stored.payload['clientId'] === Provider.ctx?.oidc.client?.clientId) {
       endForReuse(request, stored.familyId, consumed)
     }
@@ -107,7 +107,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
     async find(id) {
       const request = currentTokenRequest()
       if (request) return present(id, request)
-      // The engine looks for any token among these, too.
+      // The engine looks up any kind of token here.
       if (!looksLikeRefreshToken(id)) return undefined
       const stored = await families.find(tenant, hashOf(id))
       return stored && restored(id, stored)
@@ -128,7 +128,7 @@ export function refreshTokenAdapter(context: IssuerContext): Adapter {
       if (request.rotating) request.rotating.successor = token
       else start(payload, token)
     },
-    // On the token endpoint the engine destroys a token that was used before; `find` has seen to that already.
+    // At the token endpoint the engine destroys a reused token; `find` has dealt with that already.
     async destroy(id) {
       if (currentTokenRequest()) return
       const stored = await families.find(tenant, hashOf(id))

@@ -15,7 +15,7 @@ type Authorizations = NonNullable<AdapterPayload['authorizations']>
 interface EngineSession {
   /** The handle before `resetIdentifier()`. */
   oldId?: string
-  /** Set, it keeps the engine from writing the session once more in the same request. */
+  /** If set, the engine does not write the session again in this request. */
   destroyed?: boolean
 }
 
@@ -62,7 +62,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       state: payload.state,
       clients: Object.fromEntries(
         Object.entries(payload.authorizations ?? {})
-          // Our own pages are no party to the session, and no client in storage.
+          // Our own pages are not stored as a client of the session.
           .filter(([clientId]) => clientId !== accountClientId)
           .map(([clientId, got]) => [
             clientId,
@@ -78,7 +78,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     }
   }
 
-  /** The session of what is redeemed, as far as the engine looks at it there: whose it is, and for which grant. */
+  /** The locked session of what is redeemed, with the members that the engine reads there. */
   function heldSession(uid: string): AdapterPayload | undefined {
     const session = currentTokenRequest()?.held?.session
     const clientId = Provider.ctx?.oidc.client?.clientId
@@ -118,7 +118,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       return session && toPayload(session)
     },
     async upsert(id, payload, expiresIn = 0) {
-      // A log-out, or a cookie whose session is gone, would leave a row for each request of anybody (security class C25).
+      // Storing it would leave a row for each anonymous request, by a log-out or a stale cookie (security class C25).
       if (payload.accountId === undefined) return withholdCookie(id)
       const session = fromPayload(payload, expiresIn)
       const { authorizations } = payload
@@ -155,20 +155,20 @@ export function sessionAdapter(context: IssuerContext): Adapter {
 }
 
 /**
- * The engine checks where a log-out leads when it is asked for, not when it is confirmed; a change of its client applies
- * at once. Where the address is not the client's any more, the log-out ends here.
+ * Repeats the check of the log-out address at confirmation, as the engine checks it only at the start: a change of the
+ * client applies at once. If the address is no longer the client's, the log-out ends here.
  */
 async function forgetRemovedAddress(state: Record<string, unknown>): Promise<void> {
   const oidc = Provider.ctx?.oidc
   const { clientId, postLogoutRedirectUri: uri } = state
   if (oidc?.route !== 'end_session_confirm') return
-  // Where an authorization goes on that first signs out somebody else, it is an address of ours.
+  // An authorization that first signs out another person continues at an address of ours.
   if (typeof uri !== 'string' || uri.startsWith(`${oidc.issuer}/`)) return
   const client = await oidc.provider.Client.find(String(clientId))
   if (!client?.postLogoutRedirectUriAllowed(uri)) delete state['postLogoutRedirectUri']
 }
 
-/** The handle was not stored: the browser keeps the one that it has, which another request may have set. */
+/** The new handle was not stored: the browser keeps its cookie, which another request may have set. */
 function withholdCookie(handle: string): void {
   const { ctx } = Provider
   const cookies = ctx?.res.getHeader('set-cookie')

@@ -5,18 +5,18 @@ import { clockTolerance } from '../lifetimes.ts'
 import { invalidGrant } from '../token-request.ts'
 import { inert } from './inert.ts'
 
-/** Marks an id that is the hash of a handle: for records that were found by another member. */
+/** Marks an id that is the hash of a handle, for records that were found without the handle. */
 export const byHash = 'sha256:'
 
-/** The hash of a handle, which may be given by its hash. */
+/** The hash of a handle, or the hash that is given in its place. */
 export function hashIn(id: string): string {
   return id.startsWith(byHash) ? id.slice(byHash.length) : hashOf(id)
 }
 
-/** Those that are not used up, so that nobody needs to ask Postgres (architecture §4, introspection). */
+/** Models that are never used up, so that Postgres need not be asked (architecture §4, introspection). */
 const reusable: ReadonlySet<string> = new Set(['AccessToken', 'ClientCredentials', 'Interaction'])
 
-/** The payloads of a model in the short-lived store, without their handles, and with them as they come back. */
+/** The payloads of a model in the short-lived store: written without their handles, returned with them. */
 export function storedPayloads(model: string, { tenant, shortLived }: IssuerContext) {
   const keyOf = (id: string) => ({ tenant, model, id: hashIn(id) })
   const bare = ({ jti: _jti, consumed: _consumed, ...payload }: AdapterPayload, id: string) =>
@@ -36,8 +36,8 @@ export function storedPayloads(model: string, { tenant, shortLived }: IssuerCont
 }
 
 /**
- * Codes, interactions, opaque access tokens and the like: the payload is short-lived and may vanish;
- * that it was used is a row in Postgres (architecture §4). Neither holds the handle.
+ * Codes, interactions, opaque access tokens and the like. The payload is short-lived and may vanish; its use is
+ * recorded in Postgres (architecture §4). Neither holds the handle.
  */
 export function shortLivedAdapter(model: string, context: IssuerContext): Adapter {
   const { tenant, singleUse } = context
@@ -58,7 +58,7 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
     find: async (id) => (id.startsWith(byHash) ? undefined : load(id)),
     async consume(id) {
       const stored = await load(id)
-      // A claim that ends before the artifact would let it be used again, should it come back from a backup.
+      // The claim must outlive the artifact, which would otherwise be usable again after a restore from a backup.
       if (!stored?.exp) throw invalidGrant(`${model} vanished`)
       const first = await singleUse.spend(spentKey(id), (stored.exp + clockTolerance) * 1000)
       if (!first) throw invalidGrant(`${model} already used`)
@@ -67,8 +67,8 @@ export function shortLivedAdapter(model: string, context: IssuerContext): Adapte
   }
 }
 
-// The engine's interactions carry their own handle in the address to return to, the session's as `cookie`, and that of
-// a pushed request.
+// Handles inside payloads are removed: the interaction's own in `returnTo`, the session's in `cookie`, and that of a
+// pushed request.
 const ownHandle = '{id}'
 
 function stripped(payload: AdapterPayload, id: string): AdapterPayload {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { boot, booted, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -9,13 +9,8 @@ import { arrive, expectFormAgain, headingOf, textOf, type Visit } from './story.
 const chosen = 'a password of my own choosing'
 
 onAnyStorage('people: one-time passwords', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let people = 0
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
 
   /** Somebody new, and their one-time password. */
   async function newcomer(): Promise<{ username: string; password: string }> {

@@ -13,19 +13,12 @@ type Counts = ReturnType<TestServer['core']['counters']['read']>
 
 onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  // For a server that goes on, no clock goes back.
+  after(backToPresent)
+  const server = booted(kind, {}, furnish)
   let counted: Counts
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
   beforeEach(() => {
     counted = { ...server.core.counters.read() }
-  })
-  // For a server that goes on, no clock goes back.
-  after(async () => {
-    backToPresent()
-    await server?.stop()
   })
 
   /** By how much a counter rose in this test. */

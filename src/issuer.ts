@@ -249,7 +249,7 @@ export function createIssuer(
     recoveryCookie: { name: cookies.recovery, path: `${basePath}/password`, secure: isHttps },
     pageContext,
     clientName,
-    clientLogo: createClientLogos(context),
+    showLogo: createClientLogos(context),
   }
   const api = { context, structured, certificates, basePath }
 

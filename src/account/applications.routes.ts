@@ -1,7 +1,6 @@
 import type Router from '@koa/router'
 import type { AuditEvent } from '../audit/audit.ts'
 import { checkedMetadata, logoOf } from '../clients/client.ts'
-import { DomainError } from '../errors.ts'
 import { findings } from '../families/unusual.ts'
 import type { ListedGrant } from '../grants/grant.ts'
 import { describeGrant } from '../interaction/access.ts'
@@ -96,11 +95,7 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
     const owner = await desk.owner(ctx, 'applications')
     if (!owner) return
     const { clientId } = await ownGrant(ctx.params['id'] as string, owner.account.id)
-    const { logo } = await clientOf(clientId)
-    const image = logo === undefined ? undefined : await parts.clientLogo(logo)
-    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
-    ctx.type = image.type
-    ctx.body = image.body
+    await parts.showLogo(ctx, (await clientOf(clientId)).logo)
   })
 
   router.post('/account/applications/:id/end', async (ctx) => {

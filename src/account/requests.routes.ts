@@ -2,7 +2,6 @@ import type Router from '@koa/router'
 import type { Context } from 'koa'
 import type { Account } from '../accounts/account.ts'
 import type { ClientMetadata } from '../clients/client.ts'
-import { DomainError } from '../errors.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { describeAccess } from '../interaction/access.ts'
@@ -47,7 +46,7 @@ export function requestRoutes(
   parts: PageParts,
   signIn: (ctx: Context, id: string, onceMore: boolean) => string,
 ) {
-  const { tenant, config, csrf, session, clients, decisions, pageContext, clientLogo } = parts
+  const { tenant, config, csrf, session, clients, decisions, pageContext, showLogo } = parts
   const formOf = (uid: string, id: string) => `request ${uid} ${id}`
 
   async function clientOf({ clientId }: WaitingRequest): Promise<ClientMetadata> {
@@ -122,11 +121,7 @@ export function requestRoutes(
   router.get('/account/requests/:id/logo', async (ctx) => {
     const found = await session.find(ctx)
     const request = found && (await decisions.find(found.account.id, ctx.params['id'] as string))
-    const uri = request && (await clientOf(request)).logo_uri
-    const image = uri === undefined ? undefined : await clientLogo(uri)
-    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
-    ctx.type = image.type
-    ctx.body = image.body
+    await showLogo(ctx, request && (await clientOf(request)).logo_uri)
   })
 
   /** What waits for somebody, for the account page. */

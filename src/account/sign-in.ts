@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { addresses } from '../interaction/pages/account-layout.ts'
 import { accountClient } from '../oidc/account-client.ts'
 import { routes } from '../oidc/routes.ts'
 import { present } from '../present.ts'
@@ -6,16 +7,7 @@ import { newHandle } from '../secrets/handle.ts'
 import { requestIdPattern } from './requests.routes.ts'
 
 /** The pages that a sign-in may lead back to, by their names in `state`: nothing else that stands there leads anywhere. */
-const pages = {
-  profile: '/account/profile',
-  password: '/account/password',
-  factors: '/account/factors',
-  sessions: '/account/sessions',
-  applications: '/account/applications',
-  history: '/account/history',
-  data: '/account/data',
-  email: '/account/email',
-} as const
+const pages = { ...addresses, email: '/account/email' } as const
 export type AccountPage = keyof typeof pages
 
 /** Where to go after it: a page, or a backchannel request to answer. */

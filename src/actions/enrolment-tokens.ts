@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { identifierKey } from '../accounts/account.ts'
-import { domainOf } from '../mail/address.ts'
 import type { Platform } from '../platform.ts'
 import { present } from '../present.ts'
 import { hashOf } from '../secrets/handle.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
+import { domainOf } from '../tenants/tenant.ts'
 
 /**
  * Links to people who have no account yet: who has one reads the mail of an address, and may make an account of it, once

@@ -1,4 +1,5 @@
 import { type Image, rasterOf } from '../../config/image.ts'
+import { DomainError } from '../errors.ts'
 import type { IssuerContext } from '../oidc/capabilities.ts'
 import { createCache } from '../storage/cache.ts'
 import type { PageParts } from './parts.ts'
@@ -12,9 +13,8 @@ const kept = { maxAge: 600, maxSize: 100 }
  * The pictures that clients name in `logo_uri`. This server gets them itself and shows its own copy: the policy of the
  * pages stays `img-src 'self'`, the client's host learns neither who looks nor when, and cannot show one person another
  * picture. Bytes that can only be a picture are shown; SVG is a document and is not.
- * @returns the picture behind an address, or nothing when it cannot be had
  */
-export function createClientLogos(context: IssuerContext): PageParts['clientLogo'] {
+export function createClientLogos(context: IssuerContext): PageParts['showLogo'] {
   const { fetch, log } = context
   const cache = createCache<Image | undefined>(context, kept)
 
@@ -32,5 +32,10 @@ export function createClientLogos(context: IssuerContext): PageParts['clientLogo
     return undefined
   }
 
-  return (uri) => cache.get(uri, () => load(uri))
+  return async (ctx, uri) => {
+    const image = uri === undefined ? undefined : await cache.get(uri, () => load(uri))
+    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
+    ctx.type = image.type
+    ctx.body = image.body
+  }
 }

@@ -41,11 +41,7 @@ export function consentRoutes(router: Router, parts: PageParts) {
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
     const client = await parts.clientDocuments.find(parts.tenant, clientId)
-    const uri = client && logoOf(client)
-    const image = uri === undefined ? undefined : await parts.clientLogo(uri)
-    if (!image) throw new DomainError('not_found', { detail: 'the client has no logo to show' })
-    ctx.type = image.type
-    ctx.body = image.body
+    await parts.showLogo(ctx, client && logoOf(client))
   })
 
   router.post('/interaction/:uid/abort', async (ctx) => {

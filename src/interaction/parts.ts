@@ -1,5 +1,4 @@
 import type { Context } from 'koa'
-import type { Image } from '../../config/image.ts'
 import type { Csrf } from '../http/csrf.ts'
 import type { BackchannelDecisions } from '../oidc/backchannel-decision.ts'
 import type { BrowserSession } from '../oidc/browser-session.ts'
@@ -34,6 +33,6 @@ export interface PageParts extends IssuerContext {
   clientCookie: Omit<PageCookie, 'path'>
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
-  /** @returns nothing when the picture cannot be had */
-  clientLogo(uri: string): Promise<Image | undefined>
+  /** Answers with the picture behind an address. @throws DomainError `not_found` when it cannot be had */
+  showLogo(ctx: Context, uri: string | undefined): Promise<void>
 }

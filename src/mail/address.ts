@@ -1,16 +1,12 @@
 import { hasUnseen } from '../accounts/account.ts'
 import { DomainError } from '../errors.ts'
-import { domainKey } from '../tenants/tenant.ts'
+import { domainOf } from '../tenants/tenant.ts'
 
 /** RFC 5321 §4.1.2, as far as it matters to us: one address, nothing that begins another header or recipient. */
 const plainAddress = /^[^\s@<>(),;:\\"\p{Cc}]{1,64}@[^\s@<>(),;\\"\p{Cc}]{1,255}$/u
 
 export const isMailAddress = (text: string): boolean =>
   text.length <= 254 && plainAddress.test(text)
-
-/** The domain of an address, as domains are compared; empty when it is none. */
-export const domainOf = (email: string): string =>
-  domainKey(email.slice(email.lastIndexOf('@') + 1))
 
 /**
  * The address that somebody typed, in the one spelling to which mail goes and that is stored: what is proven is what

@@ -29,7 +29,11 @@ export interface SignUp {
 export const noSignUp: SignUp = { mode: 'closed', domains: [] }
 
 /** The form in which domains are compared: lower case, A-labels (RFC 5890); empty for what is none. */
-export const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
+const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
+
+/** The domain of an address, as domains are compared; empty when it is none. */
+export const domainOf = (email: string): string =>
+  domainKey(email.slice(email.lastIndexOf('@') + 1))
 
 /** What holds for everybody in a tenant. */
 export interface TenantPolicy {

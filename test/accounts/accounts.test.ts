@@ -9,10 +9,10 @@ import { DomainError } from '../../src/errors.ts'
 import { createLog } from '../../src/log.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+import { openedNodes, refusalOf } from '../support/cores.ts'
 
 onAnyStorage('accounts', (kind) => {
-  let nodes: Nodes
+  const nodes = openedNodes(kind)
   let accounts: Accounts
   const lines: string[] = []
   let hashes = 0
@@ -42,11 +42,9 @@ onAnyStorage('accounts', (kind) => {
       secondStepOf: async () => secondStep?.(),
     })
   before(async () => {
-    nodes = await openNodes(kind)
     accounts = await over(1024)
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
   })
-  after(() => nodes?.close())
 
   it('starts among any number of accounts: no statement of a start reads them all', async () => {
     const { database } = nodes.a

@@ -1,20 +1,18 @@
 import { expect } from 'chai'
 import { ask, bootstrap, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { post } from '../support/protocol.ts'
 import { remember } from '../support/witness.ts'
 
 describe('clients through the admin API', () => {
-  let server: TestServer
+  const server = booted(anyStorage)
   let token: string
   const clients = '/tenants/default/clients'
 
   before(async () => {
-    server = await boot(anyStorage)
     token = await tokenOf(server, await bootstrap(server))
   })
-  after(() => server?.stop())
 
   const wanted = {
     client_name: 'Web shop',

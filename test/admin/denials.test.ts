@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl, post } from '../support/protocol.ts'
@@ -17,19 +17,16 @@ interface Denial {
 }
 
 describe('denials, over the admin API', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   let owner: string
   const other = 'acme'
 
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     await server.core.tenants.declare({ id: other, name: 'Acme' })
     await server.core.signing.ensure(other, ['ES256', 'RS256'])
     await furnish(server, other)
     owner = await tokenOf(server, await bootstrap(server))
   })
-  after(() => server?.stop())
 
   const get = (path: string, token = owner) => ask(server, 'GET', `/denials${path}`, { token })
   const idOf = (page: Page) => page.headers.get('request-id') as string

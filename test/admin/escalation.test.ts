@@ -6,14 +6,14 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
 import type { StoryClient } from '../support/protocol.ts'
 
 /** Nobody becomes more than they are through the admin API (security class C21). */
 describe('a role in the admin API', () => {
-  let server: TestServer
+  const server = booted(anyStorage)
   let first: StoryClient
   let owner: string
   let operator: string
@@ -22,7 +22,6 @@ describe('a role in the admin API', () => {
   let protectedOnes: AdminObjects
 
   before(async () => {
-    server = await boot(anyStorage)
     first = await bootstrap(server)
     owner = await tokenOf(server, first)
     operator = await tokenOf(server, await machineWith(server, 'operator'))
@@ -35,7 +34,6 @@ describe('a role in the admin API', () => {
     await core.roles.grant({ clientId }, 'owner', everywhere)
     await core.roles.grant({ accountId }, 'owner', everywhere)
   })
-  after(() => server?.stop())
 
   function expectCode(page: Page, status: number, code: string): void {
     expect(page.json(), page.body).to.include({ status, code })

@@ -5,10 +5,8 @@ import { routes } from '../../src/admin/routes.ts'
 import { adminRoles, permissions, scopeOf } from '../../src/roles/role.ts'
 import { ask, machineWith, tokenOf } from '../support/admin.ts'
 import { type AdminObjects, addressOf, bodies, objectsIn } from '../support/admin-objects.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { furnish, machine } from '../support/fixtures.ts'
-import { type Mailbox, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail } from '../support/mailbox.ts'
 import { post, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
@@ -50,15 +48,12 @@ function outcomeOf({ refused, role, reach }: Caller, route: Route, tenant: strin
 }
 
 describe('the admin API, by caller, route and object', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  after(backToPresent)
+  const { server } = bootedWithMail({}, furnish)
   let owner: string
   const objects: Record<string, AdminObjects> = {}
 
   before(async () => {
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     const { core } = server
     for (const id of [own, foreign]) {
       await core.tenants.declare({ id, name: id })
@@ -67,11 +62,6 @@ describe('the admin API, by caller, route and object', () => {
       objects[id] = await objectsIn(core, id)
     }
     owner = await tokenOf(server, await machineWith(server, 'owner'))
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   /** The end of a request that changes nothing: who is let in is told that there is no such parameter. */

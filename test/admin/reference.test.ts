@@ -5,15 +5,11 @@ import { complaintsOf } from '../people/site.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
 import { ask } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 
 describe('the reference of the admin API', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage)
 
   it('is a page with every route, schema and error of the document, and links that lead somewhere', async () => {
     const page = await ask(server, 'GET', '/')

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
 import { selfDeclared } from '../support/registering.ts'
@@ -10,15 +10,13 @@ import { remember } from '../support/witness.ts'
 type Json = Record<string, unknown>
 
 describe('registration and invitations, over the admin API', () => {
-  let server: TestServer
+  const server = booted('embedded')
   let token: string
   const base = '/tenants/default'
 
   before(async () => {
-    server = await boot('embedded')
     token = await tokenOf(server, await bootstrap(server))
   })
-  after(() => server?.stop())
 
   const send = (method: string, path: string, asking: Asking = {}) =>
     ask(server, method, `${base}${path}`, { token, ...asking })

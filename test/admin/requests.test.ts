@@ -1,14 +1,14 @@
 import { expect } from 'chai'
 import { type Asking, ask, bootstrap, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
 
 /** What every request to the admin API is held to, whichever route it is for. */
 describe('a request to the admin API', () => {
-  let server: TestServer
+  const server = booted(anyStorage)
   let token: string
   const clients = '/tenants/default/clients'
   const accounts = '/tenants/default/accounts/'
@@ -21,11 +21,9 @@ describe('a request to the admin API', () => {
   const machine = (id: string) => ({ client_id: id, grant_types: ['client_credentials'] })
 
   before(async () => {
-    server = await boot(anyStorage)
     token = await tokenOf(server, await bootstrap(server))
     await server.core.tenants.declare({ id: 'lists', name: 'Lists' })
   })
-  after(() => server?.stop())
 
   const send = (method: string, path: string, asking: Asking = {}) =>
     ask(server, method, path, { token, ...asking })

@@ -1,17 +1,14 @@
 import { expect } from 'chai'
 import { sealedMembers } from '../../src/audit/chain.ts'
 import type { AuditVerification } from '../../src/audit/verify.ts'
-import type { Core } from '../../src/core.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { freshStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { openedCore } from '../support/cores.ts'
 
 const tenant = 'default'
 
 onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
-  let core: Core
+  const core = openedCore(kind)
   before(async () => {
-    core = await openNode(await freshStorage(kind))
     await core.firstStart()
     for (let i = 1; i <= 6; i++) {
       await core.audit.record(tenant, {
@@ -27,7 +24,6 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
       await core.audit.sealEvents()
     }
   })
-  after(() => core?.close())
 
   const verify = (from?: { position: number; seal: string }) => core.audit.verify(tenant, from)
   const at = async (position: number) => {

@@ -1,16 +1,10 @@
 import { expect } from 'chai'
 import { doctorStorage } from '../../src/cli/doctor-storage.ts'
-import type { Core } from '../../src/core.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { freshStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { openedCore } from '../support/cores.ts'
 
 describe('doctor, of stored clients', () => {
-  let core: Core
-  before(async () => {
-    core = await openNode(await freshStorage(anyStorage))
-  })
-  after(() => core?.close())
+  const core = openedCore(anyStorage)
 
   const found = async () =>
     (await doctorStorage.execute(core, {})).find(({ name }) => name === 'clients')

@@ -3,7 +3,7 @@ import { familiesList } from '../../src/cli/families-list.ts'
 import { familiesRevoke } from '../../src/cli/families-revoke.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { someFamily } from '../support/people.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
@@ -11,12 +11,7 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('families list, show, revoke', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   it('show the time line of a device and end it', async () => {
     const first = await tokensFor(server, web, { scope: 'openid offline_access' })

@@ -4,7 +4,7 @@ import { invitationsCreate, invitationsList, invitationsRevoke } from '../../src
 import { isDomainError } from '../../src/errors.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { nextMail, writtenMail } from '../support/mailbox.ts'
@@ -15,20 +15,15 @@ import { remember } from '../support/witness.ts'
 const password = 'a raven and a writing desk 7'
 
 describe('invitations: operators ask people to make an account (C8)', () => {
-  let server: TestServer
+  after(backToPresent)
+  const server = booted('embedded', {}, furnish)
   before(async () => {
     remember(password)
-    server = await boot('embedded')
-    await furnish(server)
     await server.core.tenants.declareSignUp(tenant, { mode: 'invitation', domains: [] })
   })
   let email = ''
   beforeEach(() => {
     email = `${randomUUID()}@example.com`
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
   })
 
   const newAgent = () => createUserAgent({ origin: server.issuer })

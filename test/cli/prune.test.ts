@@ -8,7 +8,7 @@ import { UsageError } from '../../src/cli/command.ts'
 import { withOrigin } from '../../src/origin.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted, type TestServer } from '../support/boot.ts'
 import { someFamily, someSession } from '../support/people.ts'
 import { introspect, post, tokensIn } from '../support/protocol.ts'
 import { countingTrips } from '../support/trips.ts'
@@ -40,7 +40,7 @@ const faultOf = (work: Promise<unknown>) =>
   )
 
 describe('apply --prune', () => {
-  let server: TestServer
+  const server = booted(anyStorage)
   let operatorEmail: string
   const secret = 'only-for-this-test-0001'
   const machine = (id: string) => ({
@@ -80,7 +80,6 @@ describe('apply --prune', () => {
 
   before(async () => {
     remember(secret)
-    server = await boot(anyStorage)
     const { accounts } = server.core
     const [first] = await accounts.lists.operators('default')
     operatorEmail = first?.email ?? ''
@@ -88,7 +87,6 @@ describe('apply --prune', () => {
     await run(server, kept)
     await run(server, extra)
   })
-  after(() => server?.stop())
 
   const goes = [
     ['default', 'resource_server', 'urn:goes'],

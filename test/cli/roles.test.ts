@@ -4,22 +4,18 @@ import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
 import { clientsDelete, clientsDisable, clientsEnable } from '../../src/cli/clients-disable.ts'
 import { UsageError } from '../../src/cli/command.ts'
 import { rolesGrant, rolesList, rolesRevoke } from '../../src/cli/roles.ts'
-import type { Core } from '../../src/core.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { freshStorage } from '../support/boot.ts'
-import { openNode, refusalOf } from '../support/cores.ts'
+import { openedCore, refusalOf } from '../support/cores.ts'
 
 const io = { env: {}, stdin: async () => '', out: () => undefined, err: () => undefined }
 
 describe('roles on the command line', () => {
-  let core: Core
+  const core = openedCore(anyStorage)
   before(async () => {
-    core = await openNode(await freshStorage(anyStorage))
     await core.firstStart()
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     await core.accounts.create('default', { email: 'carol@example.com' })
   })
-  after(() => core?.close())
 
   it('begin with a bootstrap that works once, and says what works then (C30)', async () => {
     const made = await adminBootstrap.execute(core, {})

@@ -5,14 +5,10 @@ import type { Client } from '../../src/clients/client.ts'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+import { type Nodes, openedNodes, refusalOf } from '../support/cores.ts'
 
 onAnyStorage('clients', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   let clients = 0
   const confidential = (members: object = {}) => ({

@@ -3,7 +3,7 @@ import type { Budget } from '../../src/attempts/attempts.ts'
 import { networkOf } from '../../src/attempts/network.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { openedNodes } from '../support/cores.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 const budget = (subject: string, limit: number): Budget => ({
@@ -14,11 +14,7 @@ const budget = (subject: string, limit: number): Budget => ({
 })
 
 onEachStorage('attempts (C9, C26)', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
   afterEach(backToPresent)
 
   const takes = async (count: number, budgets: Budget[]) => {

@@ -3,15 +3,11 @@ import { expect } from 'chai'
 import type { Denial } from '../../src/denials/denials.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { openedNodes } from '../support/cores.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 onEachStorage('denials', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const seconds = () => Math.floor(Date.now() / 1000)
   const family = (subject: string): Denial => ({ kind: 'family', subject })

@@ -4,15 +4,11 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { errorOf, openedNodes, raceOver } from '../support/cores.ts'
 import { someAccount, someClient, someGrant } from '../support/people.ts'
 
 onEachStorage('grants', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const save = (grant: { id: string; accountId: string; clientId: string }, node = nodes.a) =>
     node.grants.save({

@@ -3,7 +3,7 @@ import { createLimiter } from '../../src/limits/limiter.ts'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes, refusalOf } from '../support/cores.ts'
+import { openedNodes, refusalOf } from '../support/cores.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
@@ -13,11 +13,7 @@ const { most, window } = limits.client_pair
 const share = (subject: string, cost = 1) => ({ limit: 'client_pair', subject, cost }) as const
 
 onEachStorage('limiter', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind, { RATE_LIMITS: 'on' })
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind, { RATE_LIMITS: 'on' })
   beforeEach(() => travel(0))
   afterEach(backToPresent)
 
@@ -83,13 +79,9 @@ onEachStorage('limiter', (kind) => {
 
 const onServices = servicesFound() ? describe : describe.skip
 onServices('limiter without Redis', () => {
-  let nodes: Nodes
+  const nodes = openedNodes('services', { RATE_LIMITS: 'on' })
   const redis = () => (services() as Services).redis
-  before(async () => {
-    nodes = await openNodes('services', { RATE_LIMITS: 'on' })
-  })
   afterEach(() => redis().start())
-  after(() => nodes?.close())
 
   it('counts in the process while Redis is away: refuses there, and nobody wrongly (R-03)', async () => {
     await redis().stop('SIGKILL')

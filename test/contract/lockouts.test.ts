@@ -4,7 +4,7 @@ import { derivedId } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
 import { itOnAny } from '../support/any-storage.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { errorOf, openedNodes, raceOver } from '../support/cores.ts'
 import { someAccount } from '../support/people.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
@@ -14,11 +14,7 @@ const right = async () => true
 
 onEachStorage('lockouts (C9, C20, C26)', (kind) => {
   const test = itOnAny(kind)
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
   afterEach(backToPresent)
 
   const someone = async (): Promise<{ accountId: string }> => ({

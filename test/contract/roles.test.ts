@@ -3,15 +3,11 @@ import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
 import { type Assignment, everywhere, type Subject } from '../../src/roles/role.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { openedNodes, raceOver } from '../support/cores.ts'
 import { someClient } from '../support/people.ts'
 
 onEachStorage('roles', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const codeOf = (work: Promise<unknown>) =>
     work.then(

@@ -1,14 +1,10 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { openedNodes, raceOver } from '../support/cores.ts'
 
 onEachStorage('single use', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const soon = () => Date.now() + 60_000
   const claim = (key: string) => ({ tenant: defaultTenant, kind: 'AuthorizationCode', key })

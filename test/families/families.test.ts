@@ -5,15 +5,11 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { errorOf, type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { errorOf, openedNodes, raceOver } from '../support/cores.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 
 onEachStorage('refresh-token families', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const find = (token: string) => nodes.b.families.find(defaultTenant, token)
   const rotate = (parent: string, successor: string) =>

@@ -4,17 +4,13 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { openedNodes } from '../support/cores.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
 
 onEachStorage('families that nobody used in time', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind, { MAX_FAMILIES: '2' })
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind, { MAX_FAMILIES: '2' })
   afterEach(backToPresent)
 
   const isThere = async ({ id }: Family) =>

@@ -9,7 +9,7 @@ import {
   sendEvents,
 } from '../../src/endpoints/event-stream.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, ordersApi } from '../support/fixtures.ts'
 import { feedToken, openStream } from '../support/revocations.ts'
@@ -49,12 +49,7 @@ describe('places for streams', () => {
   })
 
   describe('of one client at one node', () => {
-    let server: TestServer
-    before(async () => {
-      server = await boot(anyStorage)
-      await furnish(server)
-    })
-    after(() => server?.stop())
+    const server = booted(anyStorage, {}, furnish)
 
     it('are a hundred: the next is told to come again, until one left', async () => {
       const token = await feedToken(server, ordersApi)

@@ -8,7 +8,7 @@ import {
 } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -41,16 +41,13 @@ const introspectionJwt = 'application/token-introspection+jwt'
 const pure = { nonce: undefined }
 
 onAnyStorage('what a request may ask of a person, and an API of a token', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish, furnishOpaque)
   let agent: UserAgent
   const credentials = { username: alice.email, password: alice.password }
   const bob = { email: 'bob@example.com', password: 'can we fix it? yes we can 7' }
   const app = { ...spa, client_id: 'app', application_type: 'native' }
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
     await server.core.accounts.declare(defaultTenant, bob)
     await server.core.clients.declare(defaultTenant, {
       ...app,
@@ -64,7 +61,6 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
   beforeEach(() => {
     agent = createUserAgent()
   })
-  after(() => server?.stop())
 
   const ask = (fields: Fields, client: StoryClient = web) =>
     agent.get(authorizeUrl(server, client, fields))

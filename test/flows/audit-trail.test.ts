@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { StoredEvent } from '../../src/audit/event.ts'
 import { withOrigin } from '../../src/origin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, furnish, machine, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -19,15 +19,12 @@ import { remember } from '../support/witness.ts'
 const tenant = 'default'
 
 describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   let accountId: string
   let seen = 0
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     accountId = (await server.core.accounts.byIdentifier(tenant, alice.email))?.id as string
   })
-  after(() => server?.stop())
 
   /** Without mail, which is sent by the way, whenever its turn comes. */
   const all = async () => {

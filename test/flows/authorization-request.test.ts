@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -21,14 +21,9 @@ function answerOf(location: URL | undefined): URLSearchParams {
 }
 
 onAnyStorage('authorization requests', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await signIn(server, web, {}, agent)
-  })
-  after(() => server?.stop())
+  before(() => signIn(server, web, {}, agent))
 
   const ask = (fields: Fields) => agent.get(authorizeUrl(server, web, fields))
 

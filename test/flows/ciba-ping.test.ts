@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { boot, booted, type TestServer } from '../support/boot.ts'
 import { answerRequest, askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish } from '../support/fixtures.ts'
@@ -14,7 +14,7 @@ import { dump, remember, secretsIn } from '../support/witness.ts'
 const client_notification_token = 'the-notification-token-of-a-request'
 
 onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind) => {
-  let server: TestServer
+  const server = booted(kind, { ALLOW_LOOPBACK_FETCH: 'on' }, furnish)
   let receiver: PingReceiver
   let agent: UserAgent
   /** Events of the stories before. */
@@ -22,8 +22,6 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
   const teller = { ...bank, client_id: 'teller', backchannel_token_delivery_mode: 'ping' }
 
   before(async () => {
-    server = await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' })
-    await furnish(server)
     remember(teller.client_secret, client_notification_token)
     agent = createUserAgent()
   })
@@ -40,7 +38,6 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     await server.core.database.execute('delete from backchannel_requests', [])
     await server.core.database.execute('delete from outbox', [])
   })
-  after(() => server?.stop())
 
   const start = () => startRequest(server, { client_notification_token }, teller)
   /** Time goes on meanwhile, eight times as fast: what was not delivered is tried again after a pause. */

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   type Acknowledgement,
   answerRequest,
@@ -25,11 +25,10 @@ const offline = { scope: 'openid offline_access' }
 
 const suite = servicesFound() ? describe : describe.skip
 suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASVS 7.4.2)', () => {
-  let server: TestServer
+  after(backToPresent)
+  const server = booted('services', {}, furnish)
   let account: Account
   before(async () => {
-    server = await boot('services')
-    await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)
     account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
@@ -39,10 +38,6 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     travel(5)
     await server.core.database.execute('delete from backchannel_requests', [])
     await server.core.database.execute('delete from denials', [])
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
   })
 
   const { client_id } = bank

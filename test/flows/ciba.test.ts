@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import {
   answerRequest,
   askForResult,
@@ -33,10 +33,8 @@ import { remember } from '../support/witness.ts'
 
 onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)
   })
@@ -47,7 +45,6 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       await server.core.database.execute(`delete from ${table}`, [])
     }
   })
-  after(() => server?.stop())
 
   const active = async (token: string | undefined) =>
     (await introspect(server, bank, token))['active']

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { answerRequest, askForResult, bank, startRequest } from '../support/ciba.ts'
 import { api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import {
@@ -17,12 +17,7 @@ import {
 } from '../support/protocol.ts'
 
 describe('a client that was deleted and is declared again', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   const form = { grant_type: 'client_credentials', resource: api }
   const tokenOf = async () => tokensIn(await post(server, '/token', machine, form)).access_token

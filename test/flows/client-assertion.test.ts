@@ -5,7 +5,7 @@ import { ClientSecretJwt, PrivateKeyJwt } from 'openid-client'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, callback, furnish, machine, web } from '../support/fixtures.ts'
 import { expectRefusal, type Fields, post } from '../support/protocol.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
@@ -28,7 +28,7 @@ interface Signing {
 }
 
 onAnyStorage('client assertions', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const keys = new Map<string, CryptoKeyPair>()
   const signer = { ...web, client_id: 'signer', token_endpoint_auth_method: 'private_key_jwt' }
   const service = {
@@ -40,8 +40,6 @@ onAnyStorage('client assertions', (kind) => {
   const hmac = { ...machine, client_id: 'hmac', client_secret: secret }
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     for (const alg of ['ES256', 'PS256', 'EdDSA']) {
       keys.set(alg, await generateKeyPair(alg, { extractable: true }))
     }
@@ -60,7 +58,6 @@ onAnyStorage('client assertions', (kind) => {
     await declare({ ...hmac, token_endpoint_auth_method: 'client_secret_jwt' })
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const declare = ({ client_secret, ...client }: Record<string, unknown>) =>
     server.core.clients.declare(defaultTenant, {

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, callback, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import {
   expectRefusal,
@@ -40,10 +40,8 @@ const clients = {
 }
 
 onAnyStorage('client credentials', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.resources.declare(defaultTenant, {
       identifier: mail,
       scopes: ['mail:send', 'mail:read'],
@@ -52,7 +50,6 @@ onAnyStorage('client credentials', (kind) => {
     for (const client of Object.values(clients))
       await server.core.clients.declare(defaultTenant, client)
   })
-  after(() => server?.stop())
 
   const ask = (client: { client_id: string }, fields: Fields) =>
     post(server, '/token', client, { grant_type: 'client_credentials', ...fields })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { api, furnish, furnishOpaque, opaque, ordersApi, spa, web } from '../support/fixtures.ts'
 import {
   codeFor,
@@ -20,14 +20,8 @@ const inactive = { active: false }
 
 onEachStorage('authorization codes', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  const server = booted(kind, {}, furnish, furnishOpaque)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
   afterEach(backToPresent)
 
   it('live 60 seconds (ASVS 10.4.3)', async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -18,13 +18,8 @@ import { createUserAgent } from '../support/user-agent.ts'
 const credentials = { username: alice.email, password: alice.password }
 
 onAnyStorage('consent', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
 
   const ask = async (fields: Fields, client: { client_id: string } = web, browser = agent) =>
     browser.follow(await browser.get(authorizeUrl(server, client, fields)))

@@ -7,7 +7,7 @@ import {
   randomDPoPKeyPair,
 } from 'openid-client'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { allowDevice, enterCode, outcomeOf } from '../support/devices.ts'
 import { callback, furnish, tv } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
@@ -15,11 +15,9 @@ import { createRelyingParty, type RelyingParty } from '../support/relying-party.
 import { createUserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('openid-client as a device (K-44)', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const parties: Record<string, RelyingParty> = {}
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     const clientSecret = 'the-secret-of-the-example-kiosk'
     const kiosk = { ...tv, client_id: 'kiosk', token_endpoint_auth_method: 'client_secret_basic' }
     await server.core.clients.declare('default', { ...kiosk, client_secret: clientSecret })
@@ -28,7 +26,6 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
       parties[options.clientId] = await createRelyingParty({ ...base, ...options })
     }
   })
-  after(() => server?.stop())
 
   const partyOf = (clientId: string) => parties[clientId] as RelyingParty
   /** So that nobody waits: a device that asks too soon is told so. */

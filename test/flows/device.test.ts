@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
 import { api, furnish, furnishOpaque, machine, opaque, tv, web } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
@@ -27,17 +27,9 @@ const kiosk = {
 
 onEachStorage('device authorization (RFC 8628)', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-    await server.core.clients.declare('default', kiosk)
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-  })
+  after(backToPresent)
+  const server = booted(kind, {}, furnish, furnishOpaque)
+  before(() => server.core.clients.declare('default', kiosk))
 
   const inactive = { active: false }
   const active = async (token: string | undefined) =>

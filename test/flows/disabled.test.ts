@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted, type TestServer } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -34,13 +34,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 const inactive = { active: false }
 
 onAnyStorage('what was disabled or is broken', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish, furnishOpaque)
   afterEach(backToPresent)
 
   it('a disabled account: session, code, refresh, userinfo and introspection are dead (ASVS 7.4.2)', async () => {

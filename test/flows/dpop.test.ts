@@ -4,7 +4,7 @@ import { calculateJwkThumbprint, exportJWK, generateKeyPair, type JWK, SignJWT }
 import { getDPoPHandle, randomDPoPKeyPair } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { alice, api, callback, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
@@ -26,15 +26,13 @@ type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
 onEachStorage('DPoP', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let pair: KeyPair
   let jwk: JWK
   const nonced = { ...machine, client_id: 'nonced', require_dpop_nonce: true }
   const now = () => Math.floor(Date.now() / 1000)
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.clients.declare(defaultTenant, nonced)
     await server.core.clients.declare(defaultTenant, {
       ...web,
@@ -46,7 +44,6 @@ onEachStorage('DPoP', (kind) => {
     jwk = await exportJWK(pair.publicKey)
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   /** A proof for the token endpoint that is right but for what `claims` and `header` change. */
   function proof(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}) {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { callback, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
@@ -33,18 +33,15 @@ const app = {
 const tooMuch = { scope: 'openid "all"' }
 
 describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   let agent: UserAgent
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     await server.core.clients.declare(defaultTenant, stranger)
     await server.core.clients.declare(defaultTenant, app)
   })
   beforeEach(() => {
     agent = createUserAgent()
   })
-  after(() => server?.stop())
 
   const ask = (fields: Fields, client: { client_id: string } = stranger) =>
     agent.get(authorizeUrl(server, client, fields))

@@ -5,7 +5,7 @@ import { getDPoPHandle, modifyAssertion, PrivateKeyJwt, randomDPoPKeyPair } from
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { authorizeUrl, expectRefusal, post } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
@@ -18,7 +18,7 @@ const callback = 'http://127.0.0.1:9/callback'
 const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
 onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
-  let server: TestServer
+  const server = booted(kind, { AUTHORIZATION_CODE_TTL: '300' }, furnish)
   let pair: KeyPair
   let rsa: KeyPair
   let party: RelyingParty
@@ -27,8 +27,6 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
   const now = () => Math.floor(Date.now() / 1000)
 
   before(async () => {
-    server = await boot(kind, { AUTHORIZATION_CODE_TTL: '300' })
-    await furnish(server)
     pair = await generateKeyPair('ES256', { extractable: true })
     rsa = await generateKeyPair('RS256', { extractable: true })
     bank = {
@@ -55,7 +53,6 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     })
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const refusalOf = (work: Promise<unknown>) =>
     work.then(

@@ -4,14 +4,13 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { ask as askAdmin, bootstrap, tokenOf } from '../support/admin.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { type TestServer } from '../support/boot.ts'
 import { askForResult, askPerson, bank, startRequest } from '../support/ciba.ts'
 import { askFor, enterCode, startDevice } from '../support/devices.ts'
 import { prover } from '../support/dpop.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import {
   authorizeUrl,
   codeFor,
@@ -42,16 +41,13 @@ const lenient = { ...signer, client_id: 'lenient', client_assertion_audience: 't
 
 /** Two tenants with the same clients, keys of clients, and people: what tells them apart is the tenant alone. */
 describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
-  let server: TestServer
+  const { server, mailbox } = bootedWithMail()
   let acme: TestServer
-  let mailbox: Mailbox
   let key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
   let adminToken: string
   const { send } = registrar(() => server)
 
   before(async () => {
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     acme = { ...server, issuer: `${server.issuer}/t/acme` }
     const { core } = server
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
@@ -69,10 +65,6 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       await core.tenants.declareSignUp(tenant, { mode: 'invitation', domains: [] })
     }
     adminToken = await tokenOf(server, await bootstrap(server))
-  })
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   const now = () => Math.floor(Date.now() / 1000)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   api,
   furnish,
@@ -22,14 +22,8 @@ import { createUserAgent } from '../support/user-agent.ts'
 const inactive = { active: false }
 
 onAnyStorage('introspection', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish, furnishOpaque)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
 
   const kinds = [
     { form: 'a JWT', resource: api, scope: 'openid orders:read email' },

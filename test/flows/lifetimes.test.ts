@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, furnishOpaque, opaque, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -26,13 +26,7 @@ const settings = {
 const offline = { scope: 'openid offline_access' }
 
 onAnyStorage('lifetimes', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind, settings)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, settings, furnish, furnishOpaque)
   afterEach(backToPresent)
 
   const silently = authorizeSilently

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
 import { forgeries } from '../support/forgeries.ts'
 import {
@@ -23,17 +23,12 @@ const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] 
 const bound = { scope: 'openid orders:read', resource: api }
 
 onAnyStorage('log-out', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let agent: UserAgent
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await server.core.clients.declare(defaultTenant, brief)
-  })
+  before(() => server.core.clients.declare(defaultTenant, brief))
   beforeEach(() => {
     agent = createUserAgent()
   })
-  after(() => server?.stop())
   afterEach(backToPresent)
 
   const logout = (fields: Fields = {}, browser = agent) =>

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { cibaGrant, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { encode, post, refresh, tokensFor } from '../support/protocol.ts'
@@ -13,12 +13,7 @@ const origin = new URL(callback).origin
 const evil = 'https://evil.example'
 
 onAnyStorage('metadata, keys and CORS', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
     exchange({ method, url: new URL(server.issuer + path), headers })

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { isDomainError } from '../../src/errors.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, machine, spa } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { authorizeUrl, expectErrorPage, expectRefusal, post } from '../support/protocol.ts'
@@ -10,12 +10,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 const bound = { tls_client_certificate_bound_access_tokens: true }
 
 onAnyStorage('an installation without mutual TLS (P-055)', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   it('does not say that it has it', async () => {
     const url = new URL(`${server.issuer}/.well-known/openid-configuration`)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -26,13 +26,8 @@ const old = {
 const withoutChallenge = { code_challenge: undefined, code_challenge_method: undefined }
 
 onAnyStorage('PKCE', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await server.core.clients.declare(defaultTenant, old)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
+  before(() => server.core.clients.declare(defaultTenant, old))
 
   const ask = (client: { client_id: string }, fields: Fields) =>
     createUserAgent().get(authorizeUrl(server, client, fields))

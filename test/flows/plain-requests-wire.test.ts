@@ -5,7 +5,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { limits } from '../../src/limits/limits.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, furnish, machine, ordersApi, spa } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -14,17 +14,14 @@ import { stackLookUps } from '../support/stack.ts'
 import { remember } from '../support/witness.ts'
 
 describe('plain requests on the wire', () => {
-  let server: TestServer
+  const server = booted(anyStorage, { RATE_LIMITS: 'on' }, furnish)
   let token: string
   const body = () => encode({ token })
   const asking = { grant_type: 'client_credentials', resource: api }
   before(async () => {
-    server = await boot(anyStorage, { RATE_LIMITS: 'on' })
-    await furnish(server)
     token = tokensIn(await post(server, '/token', machine, asking)).access_token
     await introspect(server, ordersApi, token)
   })
-  after(() => server?.stop())
 
   function head(length: number, more = ''): string {
     return [

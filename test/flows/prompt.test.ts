@@ -3,7 +3,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { requiredAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -24,17 +24,12 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 const bob = { email: 'bob@example.com', password: 'can we fix it? yes we can 7' }
 
 onAnyStorage('prompt and max_age', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let agent: UserAgent
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await server.core.accounts.declare(defaultTenant, bob)
-  })
+  before(() => server.core.accounts.declare(defaultTenant, bob))
   beforeEach(() => {
     agent = createUserAgent()
   })
-  after(() => server?.stop())
   afterEach(backToPresent)
 
   const ask = (fields: Fields, browser = agent) => browser.get(authorizeUrl(server, web, fields))

@@ -3,7 +3,7 @@ import { exportJWK, generateKeyPair } from 'jose'
 import { getDPoPHandle, PrivateKeyJwt, randomDPoPKeyPair } from 'openid-client'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { hostileRedirects, registered } from '../support/hostile-redirects.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -25,13 +25,11 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('pushed authorization requests', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const credentials = { username: alice.email, password: alice.password }
   const strict = { ...web, client_id: 'strict', require_pushed_authorization_requests: true }
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.clients.declare(defaultTenant, strict)
     await server.core.clients.declare(defaultTenant, {
       ...web,
@@ -40,7 +38,6 @@ onAnyStorage('pushed authorization requests', (kind) => {
     })
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   /** Pushes a request that is right but for what `fields` change. */
   function push(client: StoryClient, fields: Fields = {}) {

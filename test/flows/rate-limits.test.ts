@@ -5,7 +5,7 @@ import { registrationPolicy } from '../../src/registration/policy.ts'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { ask as askAdmin, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { askPerson, bank } from '../support/ciba.ts'
 import { enterCode, startDevice } from '../support/devices.ts'
 import { prover } from '../support/dpop.ts'
@@ -39,15 +39,14 @@ const withClients = [
 ]
 
 describe('rate limits', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage, {
+  const server = booted(
+    anyStorage,
+    {
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8',
-    })
-    await furnish(server)
-  })
-  after(() => server?.stop())
+    },
+    furnish,
+  )
   // Buckets fill while one looks: time stands still.
   beforeEach(() => travel(0))
   afterEach(backToPresent)

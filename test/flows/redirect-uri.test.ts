@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { isDomainError } from '../../src/errors.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import {
   hostileLoopbackRedirects,
@@ -29,14 +29,12 @@ const privateUse = 'com.example.app:/callback'
 const credentials = { username: alice.email, password: alice.password }
 
 onAnyStorage('redirect URIs', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
   const ask = (client: { client_id: string }, redirect_uri: string | string[] | undefined) =>
     agent.get(authorizeUrl(server, client, { redirect_uri }))
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.clients.declare(defaultTenant, { ...app, redirect_uris: [registered] })
     await server.core.clients.declare(defaultTenant, {
       ...native6,
@@ -47,7 +45,6 @@ onAnyStorage('redirect URIs', (kind) => {
       redirect_uris: ['http://127.0.0.1/native', privateUse],
     })
   })
-  after(() => server?.stop())
 
   it(`are compared exactly: ${hostileRedirects.length} that resemble one (P-001, C1, ASVS 10.4.1)`, async () => {
     expect(hostileRedirects.length).to.be.at.least(150)

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
@@ -17,14 +17,9 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 onAnyStorage('refresh tokens by policy of the client', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const offline = { scope: 'openid offline_access' }
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
   afterEach(() => backToPresent())
-  after(() => server?.stop())
 
   async function redeemBound(client: StoryClient, proof: string) {
     const code = await codeFor(server, client, offline)

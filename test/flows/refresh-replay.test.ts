@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeProtectedHeader, exportJWK, generateKeyPair } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { itOnAny, onAnyStorage } from '../support/any-storage.ts'
-import { boot, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
+import { boot, booted, bootOn, onEachStorage, type TestServer } from '../support/boot.ts'
 import { api, furnish, spa, web } from '../support/fixtures.ts'
 import { expectRefusal, introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -13,19 +13,12 @@ type Counts = ReturnType<TestServer['core']['counters']['read']>
 
 onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  // For a server that goes on, no clock goes back.
+  after(backToPresent)
+  const server = booted(kind, {}, furnish)
   let counted: Counts
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
   beforeEach(() => {
     counted = { ...server.core.counters.read() }
-  })
-  // For a server that goes on, no clock goes back.
-  after(async () => {
-    backToPresent()
-    await server?.stop()
   })
 
   /** By how much a counter rose in this test. */
@@ -285,12 +278,7 @@ onAnyStorage('a refresh whose answer was lost in an outage (R-07)', (kind) => {
 })
 
 onAnyStorage('refresh without a replay window, of two families at most', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind, { REFRESH_REPLAY_WINDOW: '0', MAX_FAMILIES: '2' })
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, { REFRESH_REPLAY_WINDOW: '0', MAX_FAMILIES: '2' }, furnish)
 
   it('refuses the previous token at once and ends the family', async () => {
     const first = await tokensFor(server, web, offline)

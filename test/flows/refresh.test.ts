@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
 import {
   expectRefusal,
@@ -21,15 +21,12 @@ const inactive = { active: false }
 
 onEachStorage('refresh tokens', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  // What comes within the replay window is a story of its own.
+  const server = booted(kind, { REFRESH_REPLAY_WINDOW: '0' }, furnish)
   const agent = createUserAgent()
-  before(async () => {
-    // What comes within the replay window is a story of its own.
-    server = await boot(kind, { REFRESH_REPLAY_WINDOW: '0' })
-    await furnish(server)
-    await server.core.resources.declare(defaultTenant, { identifier: mail, scopes: ['mail:send'] })
-  })
-  after(() => server?.stop())
+  before(() =>
+    server.core.resources.declare(defaultTenant, { identifier: mail, scopes: ['mail:send'] }),
+  )
 
   const turn = async (client: StoryClient, tokens: Tokens, fields = {}) =>
     tokensIn(await refresh(server, client, tokens, fields))

@@ -7,7 +7,7 @@ import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { arriveSignedIn } from '../people/story.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, freshStorage, type TestServer } from '../support/boot.ts'
+import { booted, freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, callback, furnish, web } from '../support/fixtures.ts'
@@ -24,14 +24,9 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
 describe('clients that register themselves, and operators', () => {
-  let server: TestServer
+  const server = booted('services', {}, furnish)
   const { send, register, declare } = registrar(() => server)
-  before(async () => {
-    server = await boot('services')
-    await furnish(server)
-    await declare({ mode: 'open' })
-  })
-  after(() => server?.stop())
+  before(() => declare({ mode: 'open' }))
 
   it('are allowed something under the name that the page showed: a page from before another shows it anew', async () => {
     const client = informationIn(await register(metadata))

@@ -8,7 +8,7 @@ import {
 import { type Client, deviceCodeGrant } from '../../src/clients/client.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { api, callback, furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -30,16 +30,11 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
 describe('clients that register themselves', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
 
   const { send, register, declare } = registrar(() => server)
 
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
   beforeEach(() => declare({ mode: 'open' }))
-  after(() => server?.stop())
 
   it('cannot where registration is off, and discovery does not say that they could (RFC 8414 §2)', async () => {
     const advertised = async () => {

@@ -16,7 +16,7 @@ import type { IssuerContext } from '../../src/oidc/capabilities.ts'
 import { logRefusals } from '../../src/oidc/refusals.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { errorOf, silentLog } from '../support/cores.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
@@ -45,7 +45,7 @@ interface Making {
 }
 
 onAnyStorage('request objects', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let pair: KeyPair
   const credentials = { username: alice.email, password: alice.password }
   const signer = { ...web, client_id: 'signer' }
@@ -53,8 +53,6 @@ onAnyStorage('request objects', (kind) => {
   const now = () => Math.floor(Date.now() / 1000)
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     pair = await generateKeyPair('ES256', { extractable: true })
     const jwks = { keys: [await exportJWK(pair.publicKey)] }
     await server.core.clients.declare(defaultTenant, { ...signer, jwks })
@@ -66,7 +64,6 @@ onAnyStorage('request objects', (kind) => {
     })
     await server.core.clients.declare(defaultTenant, { ...spa, jwks })
   })
-  after(() => server?.stop())
 
   /** A request object of a client that is right but for what `claims` change. */
   function made(

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { prover } from '../support/dpop.ts'
 import { eventually } from '../support/eventually.ts'
 import {
@@ -32,12 +32,9 @@ const hiddenElsewhere = { ...hidden, client_id: 'elsewhere', redirect_uris: [oth
 const mailApi = { ...ordersApi, client_id: 'mail-api', client_secret: 'the-secret-of-the-mail-api' }
 
 describe('the revocation feed', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish, furnishOpaque)
   let token: string
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-    await furnishOpaque(server)
     await server.core.clients.declare(defaultTenant, mailApi)
     await server.core.resources.declare(defaultTenant, {
       identifier: mail,
@@ -47,7 +44,6 @@ describe('the revocation feed', () => {
     })
     token = await feedToken(server, ordersApi)
   })
-  after(() => server?.stop())
 
   const machineToken = async () =>
     tokensIn(

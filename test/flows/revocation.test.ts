@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import {
   api,
   furnish,
@@ -30,14 +30,8 @@ const inactive = { active: false }
 
 onEachStorage('revocation', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  const server = booted(kind, {}, furnish, furnishOpaque)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
 
   const revoke = (client: StoryClient, token: string | undefined, fields = {}) =>
     post(server, '/revoke', client, { token, ...fields })

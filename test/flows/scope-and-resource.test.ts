@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted, type TestServer } from '../support/boot.ts'
 import { allowDevice, askFor, startDevice } from '../support/devices.ts'
 import { alice, api, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -38,11 +38,9 @@ const pure = { ...spa, client_id: 'pure', scope: 'orders:read' }
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
 
 onAnyStorage('scope and resource', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.resources.declare(defaultTenant, {
       identifier: mail,
       scopes: ['mail:send'],
@@ -51,7 +49,6 @@ onAnyStorage('scope and resource', (kind) => {
     for (const client of [limited, pure, brief])
       await server.core.clients.declare(defaultTenant, client)
   })
-  after(() => server?.stop())
 
   const ask = (client: { client_id: string }, fields: Fields) =>
     agent.get(authorizeUrl(server, client, fields))

@@ -9,7 +9,7 @@ import {
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { activeKeys } from '../support/active-keys.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { createRelyingParty, type RelyingParty } from '../support/relying-party.ts'
@@ -18,14 +18,9 @@ import { createUserAgent } from '../support/user-agent.ts'
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
 onAnyStorage('signed and encrypted answers', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const credentials = { username: alice.email, password: alice.password }
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await activeKeys(server.core, ['PS256', 'EdDSA'])
-  })
-  after(() => server?.stop())
+  before(() => activeKeys(server.core, ['PS256', 'EdDSA']))
 
   async function partyOf(members: Record<string, unknown>): Promise<RelyingParty> {
     await server.core.clients.declare(defaultTenant, { ...web, ...members })

@@ -3,7 +3,7 @@ import { expect } from 'chai'
 import { SignJWT } from 'jose'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { startDocumentHost } from '../support/document-host.ts'
 import { furnish } from '../support/fixtures.ts'
 import { expectError, informationIn, registrar, selfDeclared } from '../support/registering.ts'
@@ -17,21 +17,14 @@ function keyPair(kid: string) {
 }
 
 describe('software statements (RFC 7591 §2.3)', () => {
-  let server: TestServer
+  after(backToPresent)
+  const server = booted(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' }, furnish)
   const { send, register, declare } = registrar(() => server)
   const own = keyPair('one')
   const jwks = { keys: [own.jwk] } as { keys: Array<{ kty: string }> }
   const issuers = [{ issuer: trusted, jwks }]
 
-  before(async () => {
-    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
-    await furnish(server)
-  })
   beforeEach(() => declare({ mode: 'open', software_statements: { issuers } }))
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-  })
 
   function sign(
     claims: object,

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import {
@@ -17,16 +17,11 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 const credentials = { username: alice.email, password: alice.password }
 
 onAnyStorage('sessions', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let agent: UserAgent
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
   beforeEach(() => {
     agent = createUserAgent()
   })
-  after(() => server?.stop())
 
   const asksPassword = (page: Page) => page.root.querySelector('input[name=password]') !== null
   const start = async (browser = agent, client: { client_id: string } = web) =>

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
@@ -27,14 +27,11 @@ const odd = { ...machine, client_id: 'odd: 100%+', client_secret: 'with: all+the
 const ask = { grant_type: 'client_credentials', resource: api }
 
 onAnyStorage('token requests', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     for (const client of [poster, odd]) await server.core.clients.declare(defaultTenant, client)
   })
-  after(() => server?.stop())
 
   const send = (body: string, headers: Record<string, string> = {}, method = 'POST', query = '') =>
     exchange({

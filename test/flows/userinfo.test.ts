@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   alice,
   api,
@@ -28,15 +28,9 @@ import {
 import { createUserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('access tokens and userinfo', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish, furnishOpaque)
   const agent = createUserAgent()
   const all = { scope: 'openid profile email' }
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-    await furnishOpaque(server)
-  })
-  after(() => server?.stop())
 
   function expectInvalidToken(page: Page) {
     expect(page.status, page.body).to.equal(401)

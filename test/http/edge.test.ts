@@ -5,24 +5,22 @@ import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { certificateOf, createEdge, pathOf } from '../../src/http/edge.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { selfSigned } from '../support/certificates.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 
 const evil = 'attacker.example'
 for (const trustProxy of ['', '127.0.0.1/32']) {
   describe(`http/edge, ${trustProxy ? 'behind a trusted proxy' : 'without a proxy'} (C17, C29, ASVS 4.1.3)`, () => {
-    let server: TestServer
+    const server = booted(anyStorage, {
+      ISSUER: 'https://auth.example.com/base',
+      HOST: '127.0.0.1',
+      TRUST_PROXY: trustProxy,
+    })
     let at: URL
     before(async () => {
-      server = await boot(anyStorage, {
-        ISSUER: 'https://auth.example.com/base',
-        HOST: '127.0.0.1',
-        TRUST_PROXY: trustProxy,
-      })
       at = new URL(`http://localhost:${server.core.config.port}`)
     })
-    after(() => server?.stop())
 
     const ask = (target: string, headers: Record<string, string>): Promise<Page> =>
       exchange({

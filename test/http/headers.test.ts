@@ -2,7 +2,7 @@ import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { arrive } from '../people/story.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { authorizeUrl, signIn } from '../support/protocol.ts'
@@ -118,17 +118,15 @@ async function rawly(port: number, bytes: string): Promise<{ status: number; hea
 
 for (const https of [false, true]) {
   describe(`http/headers of an ${https ? 'https' : 'http'} issuer`, () => {
-    let server: TestServer
+    const server = booted(
+      'embedded',
+      https ? { ISSUER: 'https://auth.example.com', HOST: '127.0.0.1' } : {},
+    )
     let at: string
     before(async () => {
-      server = await boot(
-        'embedded',
-        https ? { ISSUER: 'https://auth.example.com', HOST: '127.0.0.1' } : {},
-      )
       at = `http://localhost:${server.core.config.port}`
       await furnish(server)
     })
-    after(() => server?.stop())
 
     for (const accept of ['text/html', 'application/json']) {
       for (const { method = 'GET', path, status, headers, body, cacheable } of probes) {

@@ -6,7 +6,7 @@ import { publishedKeys } from '../../src/oidc/published-keys.ts'
 import { publishedMetadata } from '../../src/oidc/published-metadata.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { bareEngine } from '../support/bare-engine.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 
 const discovery = ['openid-configuration', 'oauth-authorization-server']
@@ -25,12 +25,8 @@ function addressesOf(tenant: string): { address: string; own: string }[] {
 }
 
 onAnyStorage('the key set and discovery', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
-  })
-  after(() => server?.stop())
+  const server = booted(kind)
+  before(() => server.core.tenants.declare({ id: 'acme', name: 'Acme' }))
 
   const ask = (address: string, headers: Record<string, string> = {}, method = 'GET') =>
     exchange({ method, url: new URL(server.issuer + address), headers })

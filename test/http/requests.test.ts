@@ -4,7 +4,7 @@ import { text as textOf } from 'node:stream/consumers'
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { bank } from '../support/ciba.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, spa, web } from '../support/fixtures.ts'
@@ -12,12 +12,7 @@ import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, expectRefusal } from '../support/protocol.ts'
 
 describe('http: requests that are too much or not right', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   const send = (
     method: string,
@@ -182,12 +177,7 @@ describe('http: requests that are too much or not right', () => {
 })
 
 describe('http: what may be kept', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage, { JWKS_MAX_AGE: '120' })
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, { JWKS_MAX_AGE: '120' }, furnish)
 
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
     exchange({ method, url: new URL(server.issuer + path), headers })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { openAccount } from '../support/ciba.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -8,12 +8,7 @@ import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 describe('other spellings of an address (C29)', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   for (const path of ['/token/', '/TOKEN', '/Token', '/token//']) {
     it(`POST ${path} is not the token endpoint`, async () => {

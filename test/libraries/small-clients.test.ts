@@ -2,22 +2,16 @@ import { generateCodeVerifier, OAuth2Client } from '@badgateway/oauth2-client'
 import { expect } from 'chai'
 import { AuthorizationCode, ClientCredentials } from 'simple-oauth2'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { challengeOf, verifier } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { declareAsDocumented } from './guide.ts'
 
 describe('small OAuth clients of Node', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   const app = 'http://127.0.0.1:9'
   const credentials = { username: alice.email, password: alice.password }
-
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
 
   const callback = `${app}/callback`
   const declare = (library: string) =>

@@ -2,19 +2,18 @@ import { expect } from 'chai'
 import type { Attempt, Message } from '../../src/outbox/message.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
+import { errorOf, openedNodes } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 onAnyStorage('the outbox', (kind) => {
-  let nodes: Nodes
+  const nodes = openedNodes(kind)
   const arrived: Array<{ node: 'a' | 'b'; message: Message }> = []
   const settled: Array<[string, object]> = []
   let answer: (message: Message) => Promise<Attempt>
   let settle: (outcome: object) => Promise<unknown>
 
   before(async () => {
-    nodes = await openNodes(kind)
     for (const name of ['a', 'b'] as const) {
       for (const each of ['test', 'other']) {
         nodes[name].outbox.deliverWith(each, {
@@ -43,7 +42,6 @@ onAnyStorage('the outbox', (kind) => {
     backToPresent()
     await Promise.all([nodes.a.outbox.stop(), nodes.b.outbox.stop()])
   })
-  after(() => nodes?.close())
 
   const add = (count: number, destination = 'one.example') =>
     nodes.a.outbox.add(

@@ -3,22 +3,18 @@ import type { Page as Tab } from 'playwright-core'
 import { messagesOf } from '../../src/interaction/pages/messages.ts'
 import { faultsOf, keyboardFaults, narrowFaults } from '../support/accessibility.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { everyPage } from '../support/every-page.ts'
 
 /** Every page there is, also those that no story comes by; test/interaction holds that none is left out. */
 describe('people: every page, as whoever sees little, presses keys or has a narrow screen gets it (WCAG 2.2 AA)', () => {
-  let server: TestServer
   const open = inChromium()
+  const server = booted(anyStorage)
   let tab: Tab
 
   before(async () => {
-    server = await boot(anyStorage)
     tab = await open()
-  })
-  after(async () => {
-    await server?.stop()
   })
 
   for (const language of ['en', 'de'] as const) {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { api, furnish, web } from '../support/fixtures.ts'
 import { tokensFor } from '../support/protocol.ts'
@@ -21,15 +21,8 @@ const sections = [
 ]
 
 describe('people: the account pages in Chromium, without scripts', () => {
-  let server: TestServer
   const open = inChromium()
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(async () => {
-    await server?.stop()
-  })
+  const server = booted(anyStorage, {}, furnish)
 
   const widthOf = (tab: Tab) => tab.locator('html').evaluate((page) => page.scrollWidth)
 

@@ -6,11 +6,10 @@ import { newTotpSecret } from '../../src/factors/totp.ts'
 import { waitingForRows } from '../outages/load.ts'
 import { ask, machineWith, tokenOf } from '../support/admin.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import { codeFor, introspect, redeem, refresh, tokensFor } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -22,22 +21,14 @@ const path = '/account/data'
 const offline = { scope: 'openid profile offline_access' }
 
 describe('people: download and delete', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     await server.core.clients.declare('default', {
       ...web,
       backchannel_logout_uri: 'http://localhost:9/logout',
     })
   })
   afterEach(() => backToPresent())
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
-  })
 
   async function remove(person: Person, agent: UserAgent, address = person.email) {
     const page = await open(server, path, person, agent)

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -9,13 +9,8 @@ import { accountOf, open, signedIn, somebody } from './account.story.ts'
 import { expectFault, expectFormAgain, textOf } from './story.ts'
 
 describe('people: profile and history', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
+  const server = booted(anyStorage, {}, furnish)
   afterEach(() => backToPresent())
-  after(() => server?.stop())
 
   const eventsOn = (page: Page) =>
     page.root.querySelectorAll('#history > li').map((item) => ({

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 import { waitingForRows } from '../outages/load.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
@@ -18,14 +18,11 @@ const chosen = 'painting the roses red 7'
 const path = '/account/password'
 
 describe('people: changing the password', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   before(async () => {
     remember(alice.password, chosen)
-    server = await boot(anyStorage)
-    await furnish(server)
   })
   afterEach(() => backToPresent())
-  after(() => server?.stop())
 
   async function change(
     agent: UserAgent,

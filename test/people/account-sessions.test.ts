@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { introspect, refresh, tokensFor } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -8,12 +8,7 @@ import { accountOf, browsers, open, press, signedIn, somebody } from './account.
 import { expectFault, headingOf, textOf } from './story.ts'
 
 describe('people: devices and sessions (ASVS 7.5.2)', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   it('leads to sign-in and back, and to no address that somebody made up', async () => {
     const person = await somebody(server)

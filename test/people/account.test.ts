@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { codeFor, tokensFor } from '../support/protocol.ts'
@@ -9,12 +9,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { arrive, credentials, expectFault, headingOf, textOf } from './story.ts'
 
 onAnyStorage('people: the account page and signing out', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   const open = async (agent: UserAgent): Promise<Page> =>
     agent.follow(await agent.get(`${server.issuer}/account`))

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { askForResult, bank, startRequest } from '../support/ciba.ts'
 import { alice, api, furnish } from '../support/fixtures.ts'
@@ -10,17 +10,12 @@ import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
 describe('people: answering a request in Chromium (CIBA)', () => {
-  let server: TestServer
   const open = inChromium()
+  const server = booted(anyStorage, {}, furnish)
 
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)
-  })
-  after(async () => {
-    await server?.stop()
   })
 
   for (const { width, button, javaScriptEnabled } of [

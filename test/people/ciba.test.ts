@@ -5,7 +5,7 @@ import { decodeJwt } from 'jose'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { idsOf } from '../support/audit.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   answerRequest,
   askForResult,
@@ -28,10 +28,8 @@ const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on
 const message = 'Überweisung 12,50 € — W4SCT'
 
 describe('people: answering a request of an application that is elsewhere (CIBA)', () => {
-  let server: TestServer
+  const server = booted(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' }, furnish)
   before(async () => {
-    server = await boot(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' })
-    await furnish(server)
     remember(bank.client_secret, bob.password)
     await server.core.clients.declare('default', { ...bank, client_uri: 'https://bank.example/' })
     await server.core.accounts.declare('default', bob)
@@ -40,7 +38,6 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     backToPresent()
     await server.core.database.execute('delete from backchannel_requests', [])
   })
-  after(() => server?.stop())
 
   const scope = 'openid email offline_access orders:read'
   const asked = { scope, resource: api, binding_message: message }

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { expectReturned, signIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -25,14 +25,11 @@ const remote = {
 }
 
 onAnyStorage('people: consent', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.clients.declare('default', native)
     await server.core.clients.declare('default', remote)
   })
-  after(() => server?.stop())
 
   it('names client, person, scopes in words, resource, duration and redirect host (ASVS 10.7.2, P-089)', async () => {
     const { page } = await arriveSignedIn(server, remote, {

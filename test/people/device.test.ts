@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import {
   allowDevice,
   askFor,
@@ -21,14 +21,11 @@ import { credentials, expectFormAgain, headingOf, textOf } from './story.ts'
 const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom 7' }
 
 onAnyStorage('people: connecting a device', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     remember(bob.password)
     await server.core.accounts.declare('default', bob)
   })
-  after(() => server?.stop())
 
   const formOf = (page: Page) => page.root.querySelector('form')?.id
 

@@ -1,10 +1,8 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, type Mail, nextMail } from '../support/mailbox.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -12,25 +10,15 @@ import { accountOf, open, type Person, signedIn, somebody } from './account.stor
 import { expectFault, headingOf, textOf } from './story.ts'
 
 describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3.7)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  after(backToPresent)
+  const { server, mailbox } = bootedWithMail({}, furnish)
   let person: Person
   let agent: UserAgent
   let fresh = 0
-  before(async () => {
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
-  })
   beforeEach(async () => {
     person = await somebody(server)
     agent = await signedIn(server, person)
     mailbox.mails.length = 0
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   const newAddress = () => `new${fresh++}@example.net`

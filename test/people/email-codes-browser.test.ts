@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { writtenMail } from '../support/mailbox.ts'
@@ -12,16 +12,12 @@ import { complaintsOf } from './site.ts'
 const password = 'a second step in a browser'
 
 describe('people: codes by e-mail in Chromium', () => {
-  let server: TestServer
   const open = inChromium()
+  const server = booted('embedded')
 
   before(async () => {
     remember(password)
-    server = await boot('embedded')
     await server.core.tenants.setPolicy(tenant, { emailCodes: true })
-  })
-  after(async () => {
-    await server?.stop()
   })
 
   /** The code of a mail that is none of those before. */

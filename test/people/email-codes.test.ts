@@ -5,12 +5,10 @@ import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { allSent, type Mailbox, openMailbox } from '../support/mailbox.ts'
+import { allSent, bootedWithMail } from '../support/mailbox.ts'
 import { expectReturned, redeem, tokensIn } from '../support/protocol.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -28,21 +26,13 @@ interface Person {
 }
 
 describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  const { server, mailbox } = bootedWithMail({ RATE_LIMITS: 'on' }, furnish)
   before(async () => {
     remember(password)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url, RATE_LIMITS: 'on' })
-    await furnish(server)
     await server.core.clients.declare(tenant, { ...spa, require_mfa: true })
   })
   beforeEach(() => policy({ emailCodes: true, requireMfa: false }))
   afterEach(backToPresent)
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
-  })
 
   const policy = (wanted: { emailCodes?: boolean; requireMfa?: boolean }) =>
     server.core.tenants.setPolicy(tenant, wanted)

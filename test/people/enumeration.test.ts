@@ -5,12 +5,10 @@ import type { Purpose } from '../../src/actions/action-tokens.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { errorOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
@@ -53,18 +51,8 @@ function expectAlike(answers: Record<string, object>): void {
 }
 
 describe('people: nobody learns whether an address has an account (C10, ASVS 6.3.8)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
-  before(async () => {
-    remember(password)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
-  })
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
-  })
+  const { server, mailbox } = bootedWithMail({}, furnish)
+  before(() => remember(password))
 
   const create = async (kind: string): Promise<Account> => {
     const { account } = await server.core.accounts.create(tenant, {

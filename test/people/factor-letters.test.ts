@@ -2,25 +2,14 @@ import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
 import { remember } from '../support/witness.ts'
 
 const by = { by: 'owner', ip: '192.0.2.7' } as const
 
 describe('people: whoever has second factors is told what becomes of them (ASVS 6.3.7)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
-  before(async () => {
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-  })
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
-  })
+  const { server, mailbox } = bootedWithMail()
 
   const mailTo = (to: string, subject: RegExp) =>
     nextMail(

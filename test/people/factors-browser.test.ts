@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { eventually } from '../support/eventually.ts'
 import { codeOf, somebody } from '../support/second-factor.ts'
@@ -9,15 +9,8 @@ import { remember } from '../support/witness.ts'
 import { complaintsOf } from './site.ts'
 
 describe('people: second factors in Chromium', () => {
-  let server: TestServer
   const open = inChromium()
-
-  before(async () => {
-    server = await boot(anyStorage)
-  })
-  after(async () => {
-    await server?.stop()
-  })
+  const server = booted(anyStorage)
 
   for (const { width, javaScriptEnabled, locale } of [
     { width: 360, javaScriptEnabled: true, locale: 'de' },

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { type Page } from '../support/http-exchange.ts'
 import { refresh, tokensFor } from '../support/protocol.ts'
@@ -22,13 +22,8 @@ interface Person {
 }
 
 describe('people: their second factors', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
+  const server = booted(anyStorage, {}, furnish)
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   /** The list, after whatever sign-in it takes. */
   async function openList(person: Person, agent: UserAgent = createUserAgent()) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { allowDevice, startDevice } from '../support/devices.ts'
 import { furnish } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
@@ -16,14 +16,9 @@ const wrongCode = (i: number) =>
 
 /** Of the counting itself, that each storage does it: test/contract/attempts.test.ts. */
 onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind, { TRUST_PROXY: '127.0.0.0/8' })
-    await furnish(server)
-  })
+  const server = booted(kind, { TRUST_PROXY: '127.0.0.0/8' }, furnish)
   beforeEach(() => server.core.database.execute('delete from attempts'))
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   /** Enters codes from an address, on one page and all at once. */
   async function tryFrom(address: string, codes: string[], agent = createUserAgent()) {

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
 import { expectNoEnglish } from '../support/german.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -11,12 +11,7 @@ import { arrive, credentials, headingOf } from './story.ts'
 const de = { ui_locales: 'fr-CH de-AT en' }
 
 onAnyStorage('people: who asks for German gets German', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   function expectGerman(page: Page, heading: string): void {
     expect(page.root.querySelector('html')?.getAttribute('lang'), page.body).to.equal('de')
@@ -149,11 +144,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
 })
 
 describe('people: DEFAULT_LANGUAGE', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage, { DEFAULT_LANGUAGE: 'de' })
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, { DEFAULT_LANGUAGE: 'de' })
 
   it('is spoken to whoever asks for nothing, or for a language that there is not', async () => {
     for (const accepted of [undefined, 'fr', 'tlh, *;q=0.1']) {

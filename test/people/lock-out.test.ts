@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { accountsReset, accountsUnlock } from '../../src/cli/accounts-change.ts'
 import { accountsList } from '../../src/cli/accounts-list.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -17,17 +17,18 @@ const forgotten = 'not the right password'
 const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
 describe('people: locked out for wrong passwords (C9, C10)', () => {
-  let server: TestServer
+  const server = booted(
+    anyStorage,
+    {
+      RATE_LIMITS: 'on',
+      TRUST_PROXY: '127.0.0.0/8',
+    },
+    furnish,
+  )
   let people = 0
   before(async () => {
     remember(password)
-    server = await boot(anyStorage, {
-      RATE_LIMITS: 'on',
-      TRUST_PROXY: '127.0.0.0/8',
-    })
-    await furnish(server)
   })
-  after(() => server?.stop())
 
   async function someone(members: { username?: string; password?: string } = { password }) {
     const email = `queen${people++}@example.com`

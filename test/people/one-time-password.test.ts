@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -9,13 +9,8 @@ import { arrive, expectFormAgain, headingOf, textOf, type Visit } from './story.
 const chosen = 'a password of my own choosing'
 
 onAnyStorage('people: one-time passwords', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let people = 0
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
 
   /** Somebody new, and their one-time password. */
   async function newcomer(): Promise<{ username: string; password: string }> {
@@ -133,14 +128,8 @@ onAnyStorage('people: one-time passwords', (kind) => {
 })
 
 describe('people: the first operator', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage, { OPERATOR_EMAIL: 'root@example.com' })
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-  })
+  after(backToPresent)
+  const server = booted(anyStorage, { OPERATOR_EMAIL: 'root@example.com' })
 
   it('signs in to the account page with a one-time password until it expires (ASVS 6.4.1, C30)', async () => {
     const [operator] = await server.core.accounts.lists.operators('default')

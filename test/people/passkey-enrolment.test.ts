@@ -18,7 +18,7 @@ import {
   showPasskey,
   verified,
 } from '../support/authenticator.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { somebody } from '../support/second-factor.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -31,12 +31,8 @@ type Person = Awaited<ReturnType<typeof somebody>>
 type Owner = Awaited<ReturnType<typeof passkeyOwner>>
 
 describe('people: making a passkey', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-  })
+  const server = booted(anyStorage)
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const originOf = () => new URL(server.issuer).origin
   const listOf = (id: string) => server.core.factors.list(tenant, id)

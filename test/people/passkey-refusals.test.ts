@@ -12,7 +12,7 @@ import {
   showPasskey,
   verified,
 } from '../support/authenticator.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted, type TestServer } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -22,20 +22,17 @@ import { arrive, expectFault, expectFormAgain } from './story.ts'
 const tenant = 'default'
 
 describe('people: a passkey', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   let acme: TestServer
   /** Somebody whose passkey nothing changes. */
   let carol: Owner
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
     acme = { ...server, issuer: `${server.issuer}/t/acme` }
     carol = await passkeyOwner(server.core)
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const story = passkeyStory(() => server)
   const { originOf, sendAlone, answer, atFactor } = story

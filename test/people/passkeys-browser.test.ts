@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import type { Page as Tab } from 'playwright-core'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { somebody } from '../support/second-factor.ts'
 import { expectToFit, press, pressAndLeave, typeInto } from '../support/tab.ts'
@@ -12,15 +12,8 @@ import { complaintsOf } from './site.ts'
 const tenant = 'default'
 
 describe('people: passkeys in Chromium', () => {
-  let server: TestServer
   const open = inChromium()
-
-  before(async () => {
-    server = await boot(anyStorage)
-  })
-  after(async () => {
-    await server?.stop()
-  })
+  const server = booted(anyStorage)
 
   async function givePassword(tab: Tab, person: { username: string; password: string }) {
     await typeInto(tab, '#username', person.username)

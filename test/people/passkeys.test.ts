@@ -14,7 +14,7 @@ import {
   showPasskey,
   verified,
 } from '../support/authenticator.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { codeOf, factorOwner, somebody } from '../support/second-factor.ts'
@@ -25,12 +25,7 @@ import { arrive, expectFormAgain, textOf } from './story.ts'
 const tenant = 'default'
 
 describe('people: signing in with a passkey', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   const story = passkeyStory(() => server)
   const { sendAlone, answer, atFactor, expectNobody, expectRefused } = story

@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose'
 import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { askForResult, bank, startRequest } from '../support/ciba.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
@@ -21,16 +21,13 @@ const formOf = (page: Page) => page.root.querySelector('form')?.id
 type Person = Pick<Owner, 'username' | 'password'> & Partial<Owner>
 
 describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.3, 6.3.4)', () => {
-  let server: TestServer
+  const server = booted('embedded', {}, furnish)
   before(async () => {
-    server = await boot('embedded')
-    await furnish(server)
     remember(bank.client_secret)
     await server.core.clients.declare(tenant, bank)
   })
   beforeEach(() => require(true))
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const require = (requireMfa: boolean) => server.core.tenants.setPolicy(tenant, { requireMfa })
 

@@ -3,7 +3,7 @@ import { decodeJwt } from 'jose'
 import { accountsRemoveFactors, accountsReset } from '../../src/cli/accounts-change.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { askForResult, bank, outcomeOf, startRequest } from '../support/ciba.ts'
 import { askFor, enterCode, finishSteps, startDevice } from '../support/devices.ts'
 import { furnish, tv, web } from '../support/fixtures.ts'
@@ -20,17 +20,14 @@ const formOf = (page: Page) => page.root.querySelector('form')?.id
 type Person = Pick<Owner, 'username' | 'password'> & Partial<Owner>
 
 describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     remember(bank.client_secret)
   })
   afterEach(async () => {
     backToPresent()
     await declare(true)
   })
-  after(() => server?.stop())
 
   async function declare(require_mfa: boolean): Promise<void> {
     for (const client of [web, tv, bank]) {

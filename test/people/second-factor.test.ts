@@ -4,7 +4,7 @@ import type { Account } from '../../src/accounts/account.ts'
 import { newTotpSecret } from '../../src/factors/totp.ts'
 import { multiFactor } from '../../src/oidc/authentication-context.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { expectReturned, redeem, tokensIn } from '../support/protocol.ts'
@@ -18,13 +18,8 @@ const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttrib
 const formOf = (page: Page) => page.root.querySelector('form')?.id
 
 describe('people: signing in with a second factor', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
+  const server = booted(anyStorage, {}, furnish)
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const credentialsOf = ({ username, password }: { username: string; password: string }) => ({
     fields: { username, password },

@@ -2,7 +2,7 @@ import { hash as argon2 } from '@node-rs/argon2'
 import { expect } from 'chai'
 import { accountsRemoveFactors } from '../../src/cli/accounts-change.ts'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -19,17 +19,14 @@ const long = 'rather more words than before'
 const visitor = { ip: '192.0.2.1' }
 
 describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 §3.1.1.2, ASVS 6.2.1)', () => {
-  let server: TestServer
+  const server = booted('embedded', {}, furnish)
   before(async () => {
     remember(short, long)
-    server = await boot('embedded')
-    await furnish(server)
   })
   afterEach(async () => {
     backToPresent()
     await server.core.tenants.setPolicy(tenant, { requireMfa: false })
   })
-  after(() => server?.stop())
 
   type Person = Omit<Owner, 'secret' | 'recoveryCodes'> & { secret?: string }
 

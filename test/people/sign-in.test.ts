@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { boot, booted, type TestServer } from '../support/boot.ts'
 import { finishSteps } from '../support/devices.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
@@ -9,10 +9,8 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { arrive, arriveSignedIn, credentials, expectFormAgain, textOf } from './story.ts'
 
 onAnyStorage('people: signing in', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     await server.core.accounts.create('default', { email: 'nobody@example.com' })
     const { account } = await server.core.accounts.create('default', {
       email: 'gone@example.com',
@@ -20,7 +18,6 @@ onAnyStorage('people: signing in', (kind) => {
     })
     await server.core.accounts.setDisabled(account, true)
   })
-  after(() => server?.stop())
 
   it('shows which application one continues to, and fills in login_hint (K-09)', async () => {
     const { page } = await arrive(server, web, { login_hint: 'hinted@example.com' })

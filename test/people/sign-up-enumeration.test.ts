@@ -3,11 +3,9 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { createCsrf } from '../../src/http/csrf.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -28,22 +26,14 @@ function seen({ status, headers, body }: Page): string {
 }
 
 describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  after(backToPresent)
+  const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     remember(password)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     const { tenants } = server.core
     await tenants.declareSignUp(defaultTenant, { mode: 'open', domains: ['example.com'] })
     await tenants.declare({ id: 'acme', name: 'Acme' })
     await tenants.declareSignUp('acme', { mode: 'open', domains: [] })
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   const newAgent = () => createUserAgent({ origin: server.issuer })

@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts'
 import { exportedFrom } from '../support/exported.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
@@ -33,19 +33,11 @@ const allAnswered = ({ core }: TestServer) =>
   })
 
 describe('people: who may sign up, by tenant', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     remember(password)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
-  })
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
   })
   afterEach(() => set('closed'))
 

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'chai'
 import { defaultTenant as tenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { refusalOf } from '../support/cores.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, nextMail } from '../support/mailbox.ts'
 import { codeOf } from '../support/second-factor.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
@@ -15,19 +13,11 @@ import { arrive, headingOf, textOf } from './story.ts'
 const short = 'kQ7vw3Zp'
 
 describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 6.3.3)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     remember(short)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: [] })
     await require(true)
-  })
-  after(async () => {
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   const newAgent = () => createUserAgent({ origin: server.issuer })

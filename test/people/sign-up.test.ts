@@ -3,12 +3,10 @@ import { expect } from 'chai'
 import type { Account } from '../../src/accounts/account.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
-import { type Mail, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
+import { bootedWithMail, type Mail, nextMail } from '../support/mailbox.ts'
 import { authorizeUrl, redeem, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
@@ -18,23 +16,15 @@ import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story
 const password = 'a raven and a writing desk 7'
 
 describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User Registration)', () => {
-  let server: TestServer
-  let mailbox: Mailbox
+  after(backToPresent)
+  const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     remember(password)
-    mailbox = await openMailbox()
-    server = await boot(anyStorage, { SMTP_URL: mailbox.url })
-    await furnish(server)
     await server.core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
   })
   let email = ''
   beforeEach(() => {
     email = `${randomUUID()}@example.com`
-  })
-  after(async () => {
-    backToPresent()
-    await server?.stop()
-    await mailbox?.stop()
   })
 
   const newAgent = () => createUserAgent({ origin: server.issuer })

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { forgetShortLived } from '../support/forget.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
@@ -17,12 +17,7 @@ async function expectNobody(server: TestServer, agent: UserAgent): Promise<void>
 }
 
 describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   /** A request as a browser would send it, with a body of choice. */
   async function raw(
@@ -196,12 +191,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
 })
 
 describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(anyStorage, {}, furnish)
 
   /** An interaction that an attacker began, whose cookies another host of the domain gave to a victim, too. */
   async function plant(agent = createUserAgent()) {

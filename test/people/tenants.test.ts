@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { boot, booted, type TestServer } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
 import { exchange } from '../support/http-exchange.ts'
 import {
@@ -29,16 +29,14 @@ async function metadataAt(address: string): Promise<Record<string, unknown>> {
 }
 
 onAnyStorage('people: tenants', (kind) => {
-  let server: TestServer
+  const server = booted(kind)
   let acme: TestServer
   before(async () => {
-    server = await boot(kind)
     acme = below(server, '/t/acme')
     await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
   })
-  after(() => server?.stop())
 
   it('has metadata of its own under every form of its address (RFC 8414 §3.1, OIDC Discovery §4)', async () => {
     for (const address of [

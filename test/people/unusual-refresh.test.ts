@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { accountsShow } from '../../src/cli/accounts-show.ts'
 import { familiesShow } from '../../src/cli/families-show.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, callback, furnish, spa, web } from '../support/fixtures.ts'
 import {
   codeFor,
@@ -20,15 +20,10 @@ import { textOf } from './story.ts'
 import { signInAgain, traveller } from './unusual.story.ts'
 
 onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind, { TRUST_PROXY: '127.0.0.1/32' })
-    await furnish(server)
-  })
+  const server = booted(kind, { TRUST_PROXY: '127.0.0.1/32' }, furnish)
   /** In the middle of a day, so that what is noted by the day is one day's. */
   beforeEach(() => travel(129_600 - (Math.floor(Date.now() / 1000) % 86_400)))
   afterEach(() => backToPresent())
-  after(() => server?.stop())
 
   const offline = { scope: 'openid offline_access' }
   const ask = async (client: StoryClient, at: string, fields: Fields) =>

@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish } from '../support/fixtures.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { accountOf, somebody } from './account.story.ts'
@@ -9,13 +9,8 @@ import { marksIn, signInAgain, traveller } from './unusual.story.ts'
 const day = 24 * 3600
 
 describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)', () => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(anyStorage, { TRUST_PROXY: '127.0.0.1/32' })
-    await furnish(server)
-  })
+  const server = booted(anyStorage, { TRUST_PROXY: '127.0.0.1/32' }, furnish)
   afterEach(() => backToPresent())
-  after(() => server?.stop())
 
   const placesOf = async (accountId: string) =>
     (await server.core.places.list('default', accountId)).map(({ place, visits }) => [

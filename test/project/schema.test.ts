@@ -1,23 +1,18 @@
 import { expect } from 'chai'
 import { type DataSource, MigrationExecutor } from 'typeorm'
 import { RdbmsSchemaBuilder } from 'typeorm/schema-builder/RdbmsSchemaBuilder.js'
-import type { Core } from '../../src/core.ts'
 import { migrate } from '../../src/storage/migrate.ts'
 import { isForeignKeyViolation } from '../../src/storage/violations.ts'
 import { noSignUp } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
-import { errorOf, openNode } from '../support/cores.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, openedCore } from '../support/cores.ts'
 
 /** Without what Postgres writes its own way: letters of keywords, brackets, quotes. */
 const plain = (definition: string) => definition.toLowerCase().replaceAll(/[()"]/g, '')
 
 onEachStorage('schema', (kind) => {
-  let core: Core
-  before(async () => {
-    core = await openNode(await freshStorage(kind))
-  })
-  after(() => core?.close())
+  const core = openedCore(kind)
 
   /** It looks at all tables at once over one connection, which the driver has take one statement after the other. */
   function inTurn(dataSource: DataSource): DataSource {

@@ -1,5 +1,5 @@
 import { expect } from 'chai'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { alice, callback, furnish, web } from '../support/fixtures.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
@@ -7,12 +7,7 @@ import { dump, remember, secretsIn, secretsKnown } from '../support/witness.ts'
 
 // Every server of this suite is searched when it stops; this one shows that the search finds what it looks for.
 onEachStorage('a dump of both stores and the log at trace level (architecture §5, C19)', (kind) => {
-  let server: TestServer
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
-  after(() => server?.stop())
+  const server = booted(kind, {}, furnish)
 
   it('contain nothing that can be presented, with a story in every state', async () => {
     const before = secretsKnown()

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { explain } from '../../src/cli/explain.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, furnish, web } from '../support/fixtures.ts'
 import {
   authorizeUrl,
@@ -14,17 +14,14 @@ import {
 import { createUserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('explain --authorize', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     const fapi = { ...web, client_id: 'pushes', require_pushed_authorization_requests: true }
     await server.core.clients.declare('default', fapi)
     const tenant = { id: 'acme', name: 'Acme' }
     await server.core.tenants.declare(tenant)
     await furnish(server, tenant.id)
   })
-  after(() => server?.stop())
 
   async function rehearse(address: URL | string) {
     const result = await explain.execute(server.core, { authorize: String(address) })

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import type { CheckName } from '../../src/refusals/checks.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa, tv, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { exchange } from '../support/http-exchange.ts'
@@ -33,20 +33,17 @@ const signs = { ...web, client_id: 'signs', require_signed_request_object: true 
 type Case = [what: string, ask: () => Promise<Page>, check: CheckName, said?: RegExp]
 
 onAnyStorage('explain', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   let agent: UserAgent
   const stranger = createUserAgent()
 
   before(async () => {
-    server = await boot(kind)
-    await furnish(server)
     for (const client of [strict, pushes, signs])
       await server.core.clients.declare('default', client)
     agent = createUserAgent()
     await signIn(server, web, {}, agent)
   })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const ask = (fields: Fields, client = web, by = agent) =>
     by.get(authorizeUrl(server, client, fields))

@@ -1,20 +1,15 @@
 import { expect } from 'chai'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, machine, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, encode, type Fields, post } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 describe('explain: what strangers send on purpose', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
-  after(() => server?.stop())
 
   const ask = (fields: Fields) => agent.get(authorizeUrl(server, web, fields))
   const why = async (page: Page) =>

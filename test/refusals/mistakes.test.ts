@@ -4,7 +4,7 @@ import { decodeJwt, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, callback, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import {
@@ -24,14 +24,9 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 describe('explain leads to the mistake in one step', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
 
-  before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
-  })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const token = (fields: Fields, client: StoryClient | undefined, headers = {}) =>
     post(server, '/token', client, fields, headers)

@@ -3,28 +3,25 @@ import { expect } from 'chai'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { anyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { api, callback, furnish, machine, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { codeFor, post, tokensIn, verifier } from '../support/protocol.ts'
 
 describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
-  let server: TestServer
+  const server = booted(anyStorage, {}, furnish)
   let pair: Awaited<ReturnType<typeof generateKeyPair>>
   let jwk: JWK
   const nonced = { ...machine, client_id: 'nonced', require_dpop_nonce: true }
   const now = () => Math.floor(Date.now() / 1000)
 
   before(async () => {
-    server = await boot(anyStorage)
-    await furnish(server)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
     await server.core.clients.declare('default', nonced)
     pair = await generateKeyPair('ES256', { extractable: true })
     jwk = await exportJWK(pair.publicKey)
   })
-  after(() => server?.stop())
 
   function proof(claims: object = {}, header: object = {}) {
     const usual = { htm: 'POST', htu: `${server.issuer}/token`, jti: randomUUID(), iat: now() }

@@ -4,7 +4,7 @@ import { type Explanation, explain } from '../../src/cli/explain.ts'
 import { createLog } from '../../src/log.ts'
 import { tellTallies } from '../../src/tallies.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { boot, type TestServer } from '../support/boot.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl, introspect, post, type StoryClient, tokensFor } from '../support/protocol.ts'
@@ -12,14 +12,9 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 onAnyStorage('refusals', (kind) => {
-  let server: TestServer
+  const server = booted(kind, {}, furnish)
   const agent = createUserAgent()
-  before(async () => {
-    server = await boot(kind)
-    await furnish(server)
-  })
   afterEach(backToPresent)
-  after(() => server?.stop())
 
   const ask = (clientId: string) => agent.get(authorizeUrl(server, { client_id: clientId }))
   const why = async (page: Page) =>

@@ -2,14 +2,10 @@ import { expect } from 'chai'
 import { implicitDefault } from '../../src/resources/resource-server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { type Nodes, openNodes, raceOver, refusalOf } from '../support/cores.ts'
+import { openedNodes, raceOver, refusalOf } from '../support/cores.ts'
 
 onAnyStorage('resource servers', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   const declare = (declaration: unknown, tenant = defaultTenant) =>
     nodes.a.resources.declare(tenant, declaration)

@@ -4,16 +4,11 @@ import type { Core } from '../../src/core.ts'
 import { createDenials, type DenialKind } from '../../src/denials/denials.ts'
 import { createPoll } from '../../src/storage/poll.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { freshStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { openedCore } from '../support/cores.ts'
 
 describe('a deny-list that is read page by page', () => {
-  let core: Core
-  before(async () => {
-    core = await openNode(await freshStorage('embedded'))
-    await core.tenants.create({ id: 'acme', name: 'Acme' })
-  })
-  after(() => core?.close())
+  const core = openedCore('embedded')
+  before(() => core.tenants.create({ id: 'acme', name: 'Acme' }))
 
   type Key = [tenant: string, kind: DenialKind, subject: string]
 

@@ -4,12 +4,12 @@ import { unheardFor } from '../../src/denials/denials.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { sweepBatch } from '../../src/storage/sweep.ts'
 import { itOnAny } from '../support/any-storage.ts'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { booted, onEachStorage } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 
 onEachStorage('revocation of more than one statement may change', (kind) => {
   const test = itOnAny(kind)
-  let server: TestServer
+  const server = booted(kind)
   let core: Core
   /** Of each test its own, whose name all that is its begins with. */
   let clientId: string
@@ -19,7 +19,6 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
   const many = 2 * sweepBatch + 200
 
   before(async () => {
-    server = await boot(kind)
     core = server.core
     await furnish(server)
   })
@@ -29,7 +28,6 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     await core.clients.declare('default', { ...web, client_id: clientId })
     await fill()
   })
-  after(() => server?.stop())
 
   /** As many people as `many` have one family each at the client, with three tokens. */
   async function fill() {

@@ -1,14 +1,10 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { openedNodes } from '../support/cores.ts'
 
 onAnyStorage('shared secrets', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
 
   it('are the same for all that ask at once, on two nodes', async () => {
     const secrets = await Promise.all(

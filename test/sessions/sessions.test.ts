@@ -4,21 +4,19 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { type Session, sidOf } from '../../src/sessions/session.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes, raceOver } from '../support/cores.ts'
+import { openedNodes, raceOver } from '../support/cores.ts'
 import { someAccount, someClient, someFamily, someSession } from '../support/people.ts'
 
 onEachStorage('sessions', (kind) => {
-  let nodes: Nodes
+  const nodes = openedNodes(kind)
   let accountId: string
   let app: string
   let shop: string
   before(async () => {
-    nodes = await openNodes(kind)
     accountId = await someAccount(nodes.a)
     app = await someClient(nodes.a)
     shop = await someClient(nodes.a)
   })
-  after(() => nodes?.close())
 
   const byHandle = (handle: string) => nodes.b.sessions.byHandle(defaultTenant, handle)
   const save = (

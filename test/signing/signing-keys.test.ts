@@ -4,18 +4,14 @@ import type { OpenSigningKey } from '../../src/signing/key-set.ts'
 import { type SigningAlg, signingAlgs } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
-import { errorOf, type Nodes, openNodes } from '../support/cores.ts'
+import { errorOf, openedNodes } from '../support/cores.ts'
 import { privateJwkOf, signsWell } from '../support/private-key.ts'
 
 const privateMembers = ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']
 
 onAnyStorage('signing keys', (kind) => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-    await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes(kind)
+  before(() => nodes.a.tenants.declare({ id: 'other', name: 'Other' }))
 
   it('are made once per algorithm, also by many at once on two nodes (R-24)', async () => {
     await Promise.all(

@@ -1,16 +1,10 @@
 import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
-import type { Core } from '../../src/core.ts'
 import { createCache } from '../../src/storage/cache.ts'
-import { freshStorage } from '../support/boot.ts'
-import { errorOf, openNode } from '../support/cores.ts'
+import { errorOf, openedCore } from '../support/cores.ts'
 
 describe('cache', () => {
-  let core: Core
-  before(async () => {
-    core = await openNode(await freshStorage('embedded'))
-  })
-  after(() => core?.close())
+  const core = openedCore('embedded')
 
   const open = (maxSize = 10, maxAge = 60) => createCache<number>(core, { maxAge, maxSize })
 

@@ -1,19 +1,15 @@
 import { expect } from 'chai'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { openedNodes } from '../support/cores.ts'
 import { eventually, lastInVain } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const suite = servicesFound() ? describe : describe.skip
 suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes('services')
-    await furnish({ core: nodes.a })
-  })
-  after(() => nodes?.close())
+  const nodes = openedNodes('services')
+  before(() => furnish({ core: nodes.a }))
 
   const seenBy = (node: 'a' | 'b') => nodes[node].clients.find(defaultTenant, machine.client_id)
   const setDisabled = (disabled: boolean) =>

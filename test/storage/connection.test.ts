@@ -1,7 +1,6 @@
 import { expect } from 'chai'
-import type { Core } from '../../src/core.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
-import { errorOf, openNode } from '../support/cores.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, openedCore } from '../support/cores.ts'
 
 interface Asked {
   text: string
@@ -9,11 +8,7 @@ interface Asked {
 }
 
 onEachStorage('a connection that failed within a transaction', (kind) => {
-  let core: Core
-  before(async () => {
-    core = await openNode({ ...(await freshStorage(kind)), DATABASE_POOL_SIZE: '1' })
-  })
-  after(() => core?.close())
+  const core = openedCore(kind, { DATABASE_POOL_SIZE: '1' })
 
   it('leaves nothing open for whoever comes next', async () => {
     const { database } = core

@@ -1,17 +1,12 @@
 import { expect } from 'chai'
-import type { Core } from '../../src/core.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { mySweep } from '../../src/storage/sweep.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
-import { openNode } from '../support/cores.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { openedCore } from '../support/cores.ts'
 
 onEachStorage('retention', (kind) => {
   // No server: it sweeps by itself.
-  let core: Core
-  before(async () => {
-    core = await openNode(await freshStorage(kind))
-  })
-  after(() => core?.close())
+  const core = openedCore(kind)
 
   it('finds what is over by an index, however large a table is (C25, R-19)', async () => {
     const { database } = core

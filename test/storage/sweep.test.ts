@@ -2,15 +2,12 @@ import { expect } from 'chai'
 import { SingleUseTable } from '../../src/single-use/single-use.ts'
 import { sweepBatch, sweepLock, sweepTable } from '../../src/storage/sweep.ts'
 import { onEachStorage } from '../support/boot.ts'
-import { type Nodes, openNodes } from '../support/cores.ts'
+import { type Nodes, openedNodes } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
 onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
   const rows = 5 * sweepBatch
-  let nodes: Nodes
-  before(async () => {
-    nodes = await openNodes(kind)
-  })
+  const nodes = openedNodes(kind)
   beforeEach(async () => {
     await nodes.a.database.execute(
       `insert into single_use (tenant_id, kind, key, spent_at, expires_at)
@@ -18,7 +15,6 @@ onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
        on conflict do nothing`,
     )
   })
-  after(() => nodes?.close())
 
   const sweep = ({ database }: Nodes['a']) =>
     sweepTable(database, SingleUseTable, 'expires_at < $1', Date.now())

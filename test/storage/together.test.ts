@@ -1,20 +1,17 @@
 import { expect } from 'chai'
-import type { Core } from '../../src/core.ts'
 import type { Database } from '../../src/storage/database.ts'
-import { freshStorage, onEachStorage } from '../support/boot.ts'
-import { errorOf, openNode } from '../support/cores.ts'
+import { onEachStorage } from '../support/boot.ts'
+import { errorOf, openedCore } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
 onEachStorage('statements of one transaction that go together', (kind) => {
-  let core: Core
+  const core = openedCore(kind, { DATABASE_POOL_SIZE: '1' })
   let database: Database
   before(async () => {
-    core = await openNode({ ...(await freshStorage(kind)), DATABASE_POOL_SIZE: '1' })
     database = core.database
     await database.query('create table notes (id text primary key)')
   })
   beforeEach(() => database.query('delete from notes'))
-  after(() => core?.close())
 
   const note = (id: string) => database.execute('insert into notes values ($1)', [id])
   const notes = async () =>

@@ -155,6 +155,24 @@ export async function boot(
 }
 
 /**
+ * The server of a suite, from before its tests until after them; its members are there by then.
+ * @param prepare what is done once it runs, one after the other
+ */
+export function booted(
+  kind: StorageKind,
+  settings: Record<string, string> = {},
+  ...prepare: Array<(server: TestServer) => Promise<unknown>>
+): TestServer {
+  const server: Partial<TestServer> = {}
+  before(async () => {
+    Object.assign(server, await boot(kind, settings))
+    for (const step of prepare) await step(server as TestServer)
+  })
+  after(() => server.stop?.())
+  return server as TestServer
+}
+
+/**
  * The same on a storage that there is already.
  * @param env as `freshStorage` or an earlier `TestServer` has it
  * @param port which an earlier one had, for browsers that were there

@@ -50,6 +50,24 @@ export async function openNodes(
   }
 }
 
+/** The nodes of a suite, from before its tests until after them; they are there by then. */
+export function openedNodes(kind: StorageKind, settings: Record<string, string> = {}): Nodes {
+  const nodes: Partial<Nodes> = {}
+  before(async () => void Object.assign(nodes, await openNodes(kind, settings)))
+  after(() => nodes.close?.())
+  return nodes as Nodes
+}
+
+/** The same of one node. */
+export function openedCore(kind: StorageKind, settings: Record<string, string> = {}): Core {
+  const core: Partial<Core> = {}
+  before(async () => {
+    Object.assign(core, await openNode({ ...(await freshStorage(kind)), ...settings }))
+  })
+  after(() => core.close?.())
+  return core as Core
+}
+
 /** The refusal that some work ends with. */
 export async function refusalOf(
   work: Promise<unknown>,

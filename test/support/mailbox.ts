@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { SMTPServer } from 'smtp-server'
 import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import type { TestServer } from './boot.ts'
+import { anyStorage } from './any-storage.ts'
+import { boot, type TestServer } from './boot.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
 import { remember } from './witness.ts'
@@ -132,6 +133,25 @@ export async function openMailbox(
     refuseWith: (...codes) => void refusals.push(...codes),
     stop: () => new Promise((resolve) => smtp.close(() => resolve())),
   }
+}
+
+/** The server of a suite (`booted`), and where its mail arrives. */
+export function bootedWithMail(
+  settings: Record<string, string> = {},
+  ...prepare: Array<(server: TestServer) => Promise<unknown>>
+): { server: TestServer; mailbox: Mailbox } {
+  const server = {} as TestServer
+  const mailbox = {} as Mailbox
+  before(async () => {
+    Object.assign(mailbox, await openMailbox())
+    Object.assign(server, await boot(anyStorage, { SMTP_URL: mailbox.url, ...settings }))
+    for (const step of prepare) await step(server)
+  })
+  after(async () => {
+    await server.stop?.()
+    await mailbox.stop?.()
+  })
+  return { server, mailbox }
 }
 
 /** What embedded mode wrote to its folder. */

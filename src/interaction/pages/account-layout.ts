@@ -3,7 +3,7 @@ import { ownAddress, type PageContent, type PageContext, page } from './layout.t
 import { csrfField } from './parts.ts'
 
 /** The sections of the account pages, in the order of their navigation: one is a line here, and its name in `sections`. */
-const addresses = {
+export const addresses = {
   overview: '/account',
   profile: '/account/profile',
   password: '/account/password',

@@ -1,5 +1,6 @@
 import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
 import { alert, cancelForm, csrfField, name, showPassword } from './parts.ts'
 import { type PasskeyView, passkeyForm } from './passkey.ts'
 
@@ -11,14 +12,7 @@ export type LoginView = {
   ours?: true
   /** What was typed before, or the request's `login_hint`. */
   username?: string
-  error?:
-    | 'invalid'
-    | 'missing'
-    | 'busy'
-    | 'too_many'
-    | 'one_time_expired'
-    | 'second_factor'
-    | 'passkey'
+  error?: keyof Messages['login']['errors']
   cancel?: { action: string }
   /** Only where a reset can be mailed. */
   forgot?: { href: string }

@@ -1,16 +1,9 @@
 import { type Html, html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
+import type { Messages } from './messages.ts'
 import { alert, cancelForm, csrfField, hiddenFields, name, showPassword } from './parts.ts'
 
-export type PasswordFault =
-  | 'too_short'
-  | 'mismatch'
-  | 'same'
-  | 'too_long'
-  | 'compromised'
-  | 'expected'
-  | 'missing'
-  | 'busy'
+export type PasswordFault = keyof Messages['password']['errors']
 
 export type PasswordView = {
   action: string

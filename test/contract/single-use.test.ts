@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openNodes, raceOver } from '../support/cores.ts'
 
-onEachStorage('single use', (kind) => {
+onAnyStorage('single use', (kind) => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes(kind)

@@ -1,11 +1,12 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { boot, onEachStorage, type TestServer } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { boot, type TestServer } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('authorization code with PKCE', (kind) => {
+onAnyStorage('authorization code with PKCE', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)

@@ -170,7 +170,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
         clocks.set(seconds)
         await core.denials.refresh()
         const answer = await fetch(`http://localhost:${PORT}/readyz`)
-        expect((await answer.json()) as object)
+        expect(await answer.json())
           .to.have.property('clock')
           .that.matches(clock)
         expect(answer.status).to.equal(status)

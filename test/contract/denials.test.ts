@@ -2,11 +2,11 @@ import { install } from '@sinonjs/fake-timers'
 import { expect } from 'chai'
 import type { Denial } from '../../src/denials/denials.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { openedNodes } from '../support/cores.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-onEachStorage('denials', (kind) => {
+onAnyStorage('denials', (kind) => {
   const nodes = openedNodes(kind)
 
   const seconds = () => Math.floor(Date.now() / 1000)

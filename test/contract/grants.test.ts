@@ -3,11 +3,11 @@ import { liveGrantKey } from '../../src/grants/grants.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, openedNodes, raceOver } from '../support/cores.ts'
 import { someAccount, someClient, someGrant } from '../support/people.ts'
 
-onEachStorage('grants', (kind) => {
+onAnyStorage('grants', (kind) => {
   const nodes = openedNodes(kind)
 
   const save = (grant: { id: string; accountId: string; clientId: string }, node = nodes.a) =>

@@ -2,11 +2,11 @@ import { expect } from 'chai'
 import { adminBootstrap } from '../../src/cli/admin-bootstrap.ts'
 import { type Assignment, everywhere, type Subject } from '../../src/roles/role.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { openedNodes, raceOver } from '../support/cores.ts'
 import { someClient } from '../support/people.ts'
 
-onEachStorage('roles', (kind) => {
+onAnyStorage('roles', (kind) => {
   const nodes = openedNodes(kind)
 
   const codeOf = (work: Promise<unknown>) =>

@@ -1,9 +1,9 @@
 import { expect } from 'chai'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { openedNodes, raceOver } from '../support/cores.ts'
 
-onEachStorage('single use', (kind) => {
+onAnyStorage('single use', (kind) => {
   const nodes = openedNodes(kind)
 
   const soon = () => Date.now() + 60_000

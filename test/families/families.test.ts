@@ -4,11 +4,11 @@ import { familyStartedBy } from '../../src/families/family.ts'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, openedNodes, raceOver } from '../support/cores.ts'
 import { someFamily, tokenOf } from '../support/people.ts'
 
-onEachStorage('refresh-token families', (kind) => {
+onAnyStorage('refresh-token families', (kind) => {
   const nodes = openedNodes(kind)
 
   const find = (token: string) => nodes.b.families.find(defaultTenant, token)

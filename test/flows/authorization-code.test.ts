@@ -1,11 +1,12 @@
 import { expect } from 'chai'
 import { decodeJwt, decodeProtectedHeader } from 'jose'
-import { booted, onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { booted } from '../support/boot.ts'
 import { alice, api, callback, furnish, spa, web } from '../support/fixtures.ts'
 import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onEachStorage('authorization code with PKCE', (kind) => {
+onAnyStorage('authorization code with PKCE', (kind) => {
   const server = booted(kind, {}, furnish)
 
   it('completes with openid-client as a confidential client (K-40, P-056, P-057)', async () => {

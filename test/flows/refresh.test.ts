@@ -1,8 +1,8 @@
 import { expect } from 'chai'
 import { decodeJwt } from 'jose'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { itOnAny } from '../support/any-storage.ts'
-import { booted, onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { booted } from '../support/boot.ts'
 import { api, furnish, ordersApi, spa, web } from '../support/fixtures.ts'
 import {
   expectRefusal,
@@ -19,8 +19,7 @@ const mail = 'https://mail.example.com'
 const offline = { scope: 'openid email offline_access' }
 const inactive = { active: false }
 
-onEachStorage('refresh tokens', (kind) => {
-  const test = itOnAny(kind)
+onAnyStorage('refresh tokens', (kind) => {
   // What comes within the replay window is a story of its own.
   const server = booted(kind, { REFRESH_REPLAY_WINDOW: '0' }, furnish)
   const agent = createUserAgent()
@@ -77,7 +76,7 @@ onEachStorage('refresh tokens', (kind) => {
     await turn(web, kept)
   })
 
-  test('narrow the scope of the access token alone, and never widen (P-047)', async () => {
+  it('narrow the scope of the access token alone, and never widen (P-047)', async () => {
     const asked = { scope: 'openid orders:read orders:write offline_access', resource: api }
     const tokens = await tokensFor(server, web, asked, agent)
     const narrow = await turn(web, tokens, { scope: 'orders:read' })
@@ -94,7 +93,7 @@ onEachStorage('refresh tokens', (kind) => {
     await turn(web, whole)
   })
 
-  test('narrow the resource and never widen it (P-046, P-028)', async () => {
+  it('narrow the resource and never widen it (P-046, P-028)', async () => {
     const both = { scope: 'openid orders:read mail:send offline_access', resource: [api, mail] }
     let tokens = await tokensFor(server, web, both, agent)
     for (const resource of [mail, api, mail]) {
@@ -116,7 +115,7 @@ onEachStorage('refresh tokens', (kind) => {
     expect(decodeJwt(next.access_token).aud).to.equal(api)
   })
 
-  test('bring an ID token with the same iss, sub, aud and auth_time (P-058, K-26)', async () => {
+  it('bring an ID token with the same iss, sub, aud and auth_time (P-058, K-26)', async () => {
     const tokens = await tokensFor(server, web, offline, agent)
     const first = decodeJwt(tokens.id_token ?? '')
     const again = decodeJwt((await turn(web, tokens)).id_token ?? '')
@@ -151,7 +150,7 @@ onEachStorage('refresh tokens', (kind) => {
     await turn(spa, stays)
   })
 
-  test('of a client without openid live by their own lifetimes (architecture §6)', async () => {
+  it('of a client without openid live by their own lifetimes (architecture §6)', async () => {
     const browser = createUserAgent()
     const asked = { scope: 'orders:read', resource: api, nonce: undefined }
     const tokens = await tokensFor(server, web, asked, browser)

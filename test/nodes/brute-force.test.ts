@@ -6,7 +6,7 @@ import { forgetShortLived } from '../support/forget.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { type AnyNode, startHere, startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type AnyNode, type NodePair, startHere, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const guesses = 200
@@ -48,12 +48,12 @@ function budgetIn(seconds: number): number {
 const suite = servicesFound() ? describe : describe.skip
 suite('brute force over two nodes (C9, C20)', function () {
   this.timeout(180_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   const running: AnyNode[] = []
 
   before(async () => {
     // The strongest attacker: a proxy vouches for a new network with each guess, and there is room for all to wait.
-    nodes = await startTwoNodes({
+    nodes = await startNodeBeside({
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8,::1/128',
       HASH_QUEUE: '1000',
@@ -110,6 +110,9 @@ suite('brute force over two nodes (C9, C20)', function () {
     expect(await guess(half, [again, nodes.b], wrong, half)).to.deep.equal({ 403: half })
     const right = await guess(browsers, [again, nodes.b], alice.password, guesses)
     const seconds = (Date.now() - began) / 1000
+    const account = await nodes.core.accounts.byIdentifier(tenant, alice.email)
+    const [state] = await nodes.core.lockouts.list(tenant, [account?.id ?? ''])
+    expect(state?.failures).to.be.at.most(budgetIn(seconds))
 
     await Promise.all([again.stop(), nodes.b.stop()])
     const counts = [nodes.a, again, nodes.b].map(countedBy)
@@ -119,8 +122,5 @@ suite('brute force over two nodes (C9, C20)', function () {
     expect(total('account_locked')).to.equal(total('guess_checked') - strangers.free + 1)
     // Unless a pause ended just then, which takes longer than this on any machine that is not overloaded.
     if (budgetIn(seconds) === strangers.free) expect(right).to.deep.equal({ 403: browsers })
-    const account = await nodes.core.accounts.byIdentifier(tenant, alice.email)
-    const [state] = await nodes.core.lockouts.list(tenant, [account?.id ?? ''])
-    expect(state?.failures).to.be.at.most(budgetIn(seconds))
   })
 })

@@ -4,9 +4,8 @@ import { eventually } from '../support/eventually.ts'
 import { alice, furnish } from '../support/fixtures.ts'
 import { endLeases } from '../support/leases.ts'
 import { allSent, type Mailbox, nextMail, openMailbox } from '../support/mailbox.ts'
-import type { NodeProcess } from '../support/node-process.ts'
 import { servicesFound } from '../support/root-hooks.ts'
-import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
+import { type AnyNode, type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
@@ -15,13 +14,13 @@ const fresh = 'a raven and a writing desk 7'
 const suite = servicesFound() ? describe : describe.skip
 suite('mail on two nodes (C8, R-25)', function () {
   this.timeout(90_000)
-  let nodes: TwoNodes
+  let nodes: NodePair
   let mailbox: Mailbox
 
   before(async () => {
     remember(fresh)
     mailbox = await openMailbox()
-    nodes = await startTwoNodes({ SMTP_URL: mailbox.url })
+    nodes = await startNodeBeside({ SMTP_URL: mailbox.url })
     await furnish(nodes)
   })
   after(async () => {
@@ -29,7 +28,7 @@ suite('mail on two nodes (C8, R-25)', function () {
     await mailbox?.stop()
   })
 
-  async function ask(node: NodeProcess): Promise<void> {
+  async function ask(node: Pick<AnyNode, 'url'>): Promise<void> {
     const agent = createUserAgent()
     const form = await agent.get(nodes.on(node, '/password/forgot'))
     expect((await agent.submit(form, { fields: { username: alice.email } })).status).to.equal(303)
@@ -86,14 +85,13 @@ suite('mail on two nodes (C8, R-25)', function () {
     const [attempts, links, mails] = [mailbox.attempts, mailbox.links, mailbox.mails]
     for (const earlier of [attempts, links, mails]) earlier.length = 0
     mailbox.refuseWith(451, 0)
-    await nodes.b.stop('SIGKILL')
+    await nodes.core.outbox.stop()
     await ask(nodes.a)
     await eventually('two attempts', () => attempts.length === 2)
     await nodes.a.stop('SIGKILL')
     nodes.core.outbox.start()
     await endLeases(nodes.core, 'mail')
     const [mail] = await eventually('the mail', () => mails.length > 0 && mails)
-    await nodes.core.outbox.stop()
     expect(new Set(attempts).size).to.equal(1)
     expect(attempts).to.have.length(3)
     expect(new Set(links)).to.deep.equal(new Set([mail?.link]))

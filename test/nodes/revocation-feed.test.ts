@@ -5,7 +5,7 @@ import { serverAt } from '../outages/load.ts'
 import type { TestServer } from '../support/boot.ts'
 import { eventually } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, spa, web } from '../support/fixtures.ts'
-import { startNode } from '../support/node-process.ts'
+import { freePort } from '../support/free-port.ts'
 import { authorizeUrl, post, redeem, type StoryClient, tokensIn } from '../support/protocol.ts'
 import {
   denies,
@@ -16,7 +16,7 @@ import {
   revocations,
 } from '../support/revocations.ts'
 import { services, servicesFound } from '../support/root-hooks.ts'
-import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
+import { type NodePair, startHere, startNodeBeside } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const suspended = 'suspended'
@@ -187,7 +187,7 @@ suite('revocation on one node, told by the feed of another', function () {
     await post(serverAt(nodes.a.url), '/revoke', machine, { token: held.token })
     await services()?.redis.flush()
     // What node a has in its memory, a node that starts now has from Postgres.
-    const fresh = await startNode({ env: nodes.env })
+    const fresh = await startHere({ ...nodes.env, PORT: String(await freePort()) })
     const after = await fetch(
       `${fresh.url}/revocations?audience=${encodeURIComponent(api)}&since=${before.cursor}`,
       { headers: { authorization: `Bearer ${access}` } },

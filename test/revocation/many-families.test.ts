@@ -3,12 +3,11 @@ import type { Core } from '../../src/core.ts'
 import { unheardFor } from '../../src/denials/denials.ts'
 import { sweepExpired } from '../../src/retention.ts'
 import { sweepBatch } from '../../src/storage/sweep.ts'
-import { itOnAny } from '../support/any-storage.ts'
-import { booted, onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
+import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 
-onEachStorage('revocation of more than one statement may change', (kind) => {
-  const test = itOnAny(kind)
+onAnyStorage('revocation of more than one statement may change', (kind) => {
   const server = booted(kind)
   let core: Core
   /** Of each test its own, whose name all that is its begins with. */
@@ -102,7 +101,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(await count('denials', reachesBeyond(unheardFor))).to.equal(1)
   })
 
-  test('a client with many families is deleted, and leaves nothing', async () => {
+  it('a client with many families is deleted, and leaves nothing', async () => {
     await core.revocations.deleteClient('default', clientId)
     expect(await count('clients', `client_id = '${clientId}'`)).to.equal(0)
     for (const [table, id] of [
@@ -117,7 +116,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     ).to.equal(1)
   })
 
-  test('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
+  it('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
     await core.database.execute(
       `update clients set disabled_at = now() where client_id = '${clientId}'`,
     )
@@ -130,7 +129,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
     expect(await living(), 'batches behind it').to.be.within(1, many - 1)
   })
 
-  test('what a client gets once it is enabled is not denied with what was left of it', async () => {
+  it('what a client gets once it is enabled is not denied with what was left of it', async () => {
     const revive = await failOn(`${clientId}f999`)
     await core.revocations.setClientDisabled('default', clientId, true).catch(() => {})
     await revive()
@@ -148,7 +147,7 @@ onEachStorage('revocation of more than one statement may change', (kind) => {
       core.revocations.setClientDisabled('default', clientId, true),
   }
   for (const [what, finish] of Object.entries(finishers)) {
-    test(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
+    it(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
       const revive = await failOn(`${clientId}f999`)
       const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
         () => false,

@@ -3,11 +3,11 @@ import { expect } from 'chai'
 import { newHandle } from '../../src/secrets/handle.ts'
 import { type Session, sidOf } from '../../src/sessions/session.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { openedNodes, raceOver } from '../support/cores.ts'
 import { someAccount, someClient, someFamily, someSession } from '../support/people.ts'
 
-onEachStorage('sessions', (kind) => {
+onAnyStorage('sessions', (kind) => {
   const nodes = openedNodes(kind)
   let accountId: string
   let app: string

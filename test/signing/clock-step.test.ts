@@ -4,10 +4,12 @@ import { loadConfig } from '../../config/load.ts'
 import { createClock, createProcessClock, shiftProcessTime } from '../../src/clock.ts'
 import { type Core, openCore } from '../../src/core.ts'
 import { createLog } from '../../src/log.ts'
+import { startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { eventually, lastInVain } from '../support/eventually.ts'
+import { freePort } from '../support/free-port.ts'
 
 const running = { now: () => Date.now(), monotonic: () => performance.now() }
 const still = { now: () => 1e12, monotonic: () => 0 }
@@ -145,7 +147,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
     }
   })
 
-  it('is told of as soon as it is compared, if it is wrong by more than a minute', async () => {
+  it('is told of as soon as it is compared, and the node not ready, if it is wrong by more than a minute', async () => {
     const clocks = machine()
     const lines: string[] = []
     const destination = new Writable({
@@ -154,15 +156,30 @@ describe('a clock that is set while the server runs (R-08)', () => {
         done()
       },
     })
-    const config = loadConfig(await freshStorage('embedded'))
+    const PORT = String(await freePort())
+    const config = loadConfig({ ...(await freshStorage('embedded')), PORT })
     const log = createLog({ level: 'error', destination })
     const core = await openCore(config, log, { schema: 'migrate', clock: createClock(clocks) })
+    await core.firstStart()
+    const server = await startServer(core)
     try {
-      await core.denials.start()
-      clocks.set(3600)
-      await core.denials.refresh()
-      expect(lines.join('')).to.contain('the clocks of this machine and of Postgres are apart')
+      for (const [seconds, status, clock, told] of [
+        [-30, 200, /^ok$/, 0],
+        [-60, 503, /^(89|90|91) s off$/, 1],
+      ] as const) {
+        clocks.set(seconds)
+        await core.denials.refresh()
+        const answer = await fetch(`http://localhost:${PORT}/readyz`)
+        expect(await answer.json())
+          .to.have.property('clock')
+          .that.matches(clock)
+        expect(answer.status).to.equal(status)
+        expect(
+          lines.join('').match(/of this machine and of Postgres are apart/g) ?? [],
+        ).to.have.length(told)
+      }
     } finally {
+      await server.stop()
       await core.close()
     }
   })

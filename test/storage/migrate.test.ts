@@ -5,6 +5,7 @@ import { openDatabase } from '../../src/storage/database.ts'
 import { migrate, migrationState } from '../../src/storage/migrate.ts'
 import { entities } from '../../src/tables.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
+import { itOnAny } from '../support/any-storage.ts'
 import { boot, bootOn, emptyStorage, freshStorage, onEachStorage } from '../support/boot.ts'
 import { runHere } from '../support/command-here.ts'
 import { errorOf, openNode, refusalOf } from '../support/cores.ts'
@@ -31,6 +32,7 @@ async function pretendNewer(env: Record<string, string>, needs: string[] = []): 
 }
 
 onEachStorage('migrations', (kind) => {
+  const test = itOnAny(kind)
   it('refuse a schema that only a newer version can work with, under every policy', async () => {
     const env = await freshStorage(kind)
     await pretendNewer(env, ['Future9999999999999'])
@@ -61,7 +63,7 @@ onEachStorage('migrations', (kind) => {
     expect(await runHere(['migrate', '--check'], env)).to.deep.include({ code: 0 })
   })
 
-  it('refuse a schema that two versions have changed each without the other', async () => {
+  test('refuse a schema that two versions have changed each without the other', async () => {
     const env = await freshStorage(kind)
     await pretendNewer(env)
     const core = await openNode(env)
@@ -71,7 +73,7 @@ onEachStorage('migrations', (kind) => {
     expect(refusal.message).to.contain('lacks OwnWord1760000000037')
   })
 
-  it('change nothing the second time', async () => {
+  test('change nothing the second time', async () => {
     const core = await openNode(await freshStorage(kind))
     const { dataSource } = core.database
     expect(await migrate(dataSource)).to.deep.equal([])

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { SingleUseTable } from '../../src/single-use/single-use.ts'
 import { sweepBatch, sweepLock, sweepTable } from '../../src/storage/sweep.ts'
-import { onEachStorage } from '../support/boot.ts'
+import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openedNodes } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
-onEachStorage('sweeping what is over (C25, R-19)', (kind) => {
+onAnyStorage('sweeping what is over (C25, R-19)', (kind) => {
   const rows = 5 * sweepBatch
   const nodes = openedNodes(kind)
   beforeEach(async () => {

@@ -34,8 +34,8 @@ export const mark = '\u001e'
  */
 export const roomy = ['--min-semi-space-size=32', '--max-semi-space-size=64']
 
-/** Files of one process: what they leave on the disk goes with it. */
-const most = 30
+/** Files of one process: what they leave in memory and on the disk, some 20 MB each, goes with it. */
+const most = 45
 
 interface Running {
   child: ChildProcess

@@ -16,7 +16,7 @@ export type AnyNode = Pick<NodeProcess, 'url' | 'stdout' | 'stderr' | 'stop'>
 export interface NodePair {
   issuer: string
   a: NodeProcess
-  b: Pick<NodeProcess, 'url' | 'stdout' | 'stderr'>
+  b: AnyNode
   env: Record<string, string>
   /** The same storage, opened in this process. */
   core: Core

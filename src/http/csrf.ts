@@ -49,13 +49,14 @@ export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string 
 /**
  * The form must come from the issuer's origin, or from loopback when the issuer is there too. A page with
  * `Referrer-Policy: no-referrer` posts with `Origin: null` (Fetch §3.2), then the browser's own word counts. Clients
- * that send neither header are no browsers that another site could abuse; the token decides for them.
+ * that send neither header are no browsers that another site could abuse; the token decides for them. `none` is what no
+ * site can have a browser say (Fetch Metadata §2.4), but Safari 16.4 to 17 says it of every page without a referrer.
  */
 function fromOurPage(ctx: Context, origin: string, hostname: string): boolean {
   const site = ctx.get('sec-fetch-site')
-  if (site && site !== 'same-origin') return false
+  if (!['', 'none', 'same-origin'].includes(site)) return false
   const came = ctx.get('origin')
   if (came === '' || came === origin) return true
-  if (came === 'null') return site === 'same-origin'
+  if (came === 'null') return site !== ''
   return isThisMachine(hostname) && isThisMachine(URL.parse(came)?.hostname ?? '')
 }

@@ -16,15 +16,15 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
 /**
  * Changing the password (ASVS 6.2.2, 6.2.3):
  *
- * | event, the first that applies                      | next                                                              |
- * |----------------------------------------------------|-------------------------------------------------------------------|
- * | nobody is signed in, or not within five minutes    | sign-in, then the form                                            |
- * | a field is missing, the new ones differ            | the form, with the reason; no try is taken                        |
- * | rate limit, overload                               | the form, with the reason; no try is taken                        |
- * | the current one is wrong, or the account is locked | the form, with the reason; a try is taken                         |
- * | the new one is refused by the policy               | the form, with the reason                                         |
- * | the current one was replaced meanwhile             | the form, as if it were wrong                                     |
- * | accepted                                           | changed; other sessions end if wanted; this one gets a new handle |
+ * | event, the first that applies                      | next                                              |
+ * |----------------------------------------------------|---------------------------------------------------|
+ * | nobody is signed in, or not within five minutes    | sign-in, then the form                            |
+ * | a field is missing, the new ones differ            | the form, with the reason; no try is taken        |
+ * | rate limit, overload                               | the form, with the reason; no try is taken        |
+ * | the current one is wrong, or the account is locked | the form, with the reason; a try is taken         |
+ * | the new one is refused by the policy               | the form, with the reason                         |
+ * | the current one was replaced meanwhile             | the form, as if it were wrong                     |
+ * | accepted                                           | changed; other sessions end if wanted; new handle |
  */
 export function passwordRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts

@@ -15,14 +15,14 @@ import type { Actor, FactorTrail } from './trail.ts'
  * also reset the password: together they are one factor (NIST SP 800-63B-4 §3.1.3.1). Such a sign-in has neither `mfa`
  * nor an `acr`, satisfies no requirement of a second factor, and permits no shorter password.
  *
- * | state | event                                                       | next                                                 |
- * |-------|-------------------------------------------------------------|------------------------------------------------------|
- * | off   | offered by the tenant, address verified, mailed code shown  | on                                                   |
- * | on    | a sign-in, without another second factor                    | a code is required                                   |
- * | on    | a sign-in, with another one                                 | that one is required; mailed codes do not replace it |
- * | on    | the tenant stops offering them                              | on: no account suddenly needs less                   |
- * | on    | the address is changed, with all that a sign-in requires    | on, for the new address                              |
- * | on    | turned off by its owner, or by an operator with all factors | off                                                  |
+ * | state | event                                                       | next                                    |
+ * |-------|-------------------------------------------------------------|-----------------------------------------|
+ * | off   | offered by the tenant, address verified, mailed code shown  | on                                      |
+ * | on    | a sign-in, without another second factor                    | a code is required                      |
+ * | on    | a sign-in, with another one                                 | that one is required, not a mailed code |
+ * | on    | the tenant stops offering them                              | on: no account suddenly needs less      |
+ * | on    | the address is changed, with all that a sign-in requires    | on, for the new address                 |
+ * | on    | turned off by its owner, or by an operator with all factors | off                                     |
  */
 export interface MailedCodes {
   /** Since when, in milliseconds; undefined when off. */

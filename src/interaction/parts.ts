@@ -8,7 +8,7 @@ import type { DeviceVerification } from '../oidc/device-verification.ts'
 import type { Interactions } from '../oidc/interactions.ts'
 import type { PageContext } from './pages/layout.ts'
 
-/** A cookie of a page; `path` is where the browser sends it back to. */
+/** A cookie of a page; `path` is where browsers send it. */
 export interface PageCookie {
   name: string
   path: string
@@ -24,16 +24,16 @@ export interface PageParts extends IssuerContext {
   session: BrowserSession
   devices: DeviceVerification
   decisions: BackchannelDecisions
-  /** Says which accounts this browser belongs to somebody of (known-browser.ts). */
+  /** Which accounts this browser is known to (known-browser.ts). */
   knownCookie: PageCookie
-  /** What forms are bound to where nobody has signed in: of a sign-up, a device, a forgotten password. */
+  /** What forms are bound to when nobody is signed in: sign-up, device, forgotten password. */
   signUpCookie: PageCookie
   deviceCookie: PageCookie
   recoveryCookie: PageCookie
-  /** Names the client of an interaction, at its address alone. */
+  /** Identifies the client of an interaction, at its path alone. */
   clientCookie: Omit<PageCookie, 'path'>
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
-  /** @returns nothing when the picture cannot be had */
+  /** @returns undefined when the image cannot be fetched */
   clientLogo(uri: string): Promise<Image | undefined>
 }

@@ -15,7 +15,7 @@ export function certificateFault(pem: string): string | undefined {
   try {
     if (certificatesIn(pem).length > 0) return undefined
   } catch {
-    // Handled as the fault below.
+    // Reported by the message below.
   }
   return 'expected certificates in PEM, got something else'
 }

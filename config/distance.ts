@@ -10,7 +10,8 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
 }
 
 /**
- * The number of inserted, deleted or replaced characters between two names (Levenshtein); stops counting beyond two.
+ * The number of inserted, deleted or replaced characters between two names (Levenshtein); Infinity if their lengths
+ * differ by more than two.
  */
 export function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2) return Infinity

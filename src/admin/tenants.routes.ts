@@ -103,7 +103,7 @@ export const tenantRoutes: Route[] = [
     current: load,
     async handle(call) {
       const { core, tenant: id, caller, body } = call
-      // Subjects with roles in other tenants sign in here, so this needs a role with global reach.
+      // All subjects with roles, in whatever tenant, sign in here; so this needs a role with global reach.
       if (id === defaultTenant && (body.require_mfa ?? body.email_codes) !== undefined) {
         assertPermitted(caller, 'tenants:write', everywhere)
       }

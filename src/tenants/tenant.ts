@@ -11,7 +11,7 @@ export interface Tenant extends TenantPolicy {
 
 const signUpModes = ['closed', 'open', 'invitation'] as const
 
-/** Who may come to have an account, besides those that operators create. */
+/** Who may create an account, apart from operators. */
 export interface SignUp {
   /**
    * | mode       | people sign up by themselves | operators invite |

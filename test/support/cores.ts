@@ -24,7 +24,7 @@ export async function openNode(
   return core
 }
 
-/** Nodes on one fresh storage: two where the storage can have two, else the same one twice. */
+/** Two nodes on one fresh storage; the same one twice where the storage allows only one. */
 export interface Nodes {
   a: Core
   b: Core
@@ -50,7 +50,7 @@ export async function openNodes(
   }
 }
 
-/** The refusal that some work ends with. */
+/** The error that some work throws. */
 export async function refusalOf(
   work: Promise<unknown>,
   code?: DomainErrorCode,
@@ -70,7 +70,7 @@ export async function errorOf(work: Promise<unknown>): Promise<Error> {
   return outcome
 }
 
-/** How often work on either node, all at once, gave each answer. */
+/** Runs work on both nodes concurrently and counts the answers. */
 export async function raceOver(
   { a, b }: Pick<Nodes, 'a' | 'b'>,
   count: number,

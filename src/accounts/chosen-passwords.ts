@@ -73,8 +73,9 @@ export function createChosenPasswords({
       ),
 
     /**
-     * Replaces the password only if it is still the old one. @returns whether it was @throws DomainError
-     * `password_policy`
+     * Replaces the password only if it is still the old one.
+     * @returns whether it was
+     * @throws DomainError `password_policy`
      */
     replace: (tenant: string, id: string, old: string, chosen: Chosen) =>
       write(tenant, id, chosen, () => store.replacePassword(tenant, id, old, chosen)),

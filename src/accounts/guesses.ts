@@ -55,8 +55,8 @@ export function createGuesses({
   const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
 
   /**
-   * The steps of `authenticate` up to the hash. @param beside the query that follows a right password
-   * (`Lockouts.guess`)
+   * The steps of `authenticate` up to the hash.
+   * @param beside the query that follows a right password (`Lockouts.guess`)
    */
   async function guess(
     tenant: string,

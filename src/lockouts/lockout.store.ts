@@ -127,8 +127,9 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
     },
 
     /**
-     * Resets the counts of an account. @returns the number of wrong guesses in a row @param least resets only if
-     * strangers had at least so many
+     * Resets the counts of an account.
+     * @returns the number of wrong guesses in a row
+     * @param least resets only if strangers had at least so many
      */
     async clear(tenant: string, accountId: string, least = 0): Promise<number> {
       const rows = await database.query<{ failures: number }>(

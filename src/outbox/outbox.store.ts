@@ -39,8 +39,8 @@ export const OutboxTable = table('outbox', {
 export const channel = 'keyturn_outbox'
 
 /**
- * SQL: the destinations with pending messages, each found by one index lookup (loose index scan). @param which
- * condition on the messages
+ * SQL: the destinations with pending messages, each found by one index lookup (loose index scan).
+ * @param which condition on the messages
  */
 function queues(which = 'true'): string {
   const next = (where: string) =>
@@ -201,8 +201,8 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Settles a message as delivered, even if its lease is over: it did arrive. @returns false when it was settled
-     * already
+     * Settles a message as delivered, even if its lease is over: it did arrive.
+     * @returns false when it was settled already
      */
     async delivered({ tenant, id }: Message, forget = false): Promise<boolean> {
       if (forget) {
@@ -221,8 +221,9 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Records a failed attempt. @returns false when a later attempt has begun @param pause milliseconds; undefined to
-     * give up
+     * Records a failed attempt.
+     * @returns false when a later attempt has begun
+     * @param pause milliseconds; undefined to give up
      */
     async missed(
       { tenant, id, attempts }: Taken,

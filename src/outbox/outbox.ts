@@ -40,8 +40,8 @@ export interface Outbox {
     each: { member: string; values: string[] },
   ): Promise<void>
   /**
-   * Deletes messages that are neither delivered nor in progress. @param about payload members that these messages share
-   * and no others have
+   * Deletes messages that are neither delivered nor in progress.
+   * @param about payload members that these messages share and no others have
    */
   recall(tenant: string, kind: string, about: Record<string, unknown>): Promise<void>
   /** Registers the deliverer of a kind; before `start`. */
@@ -49,8 +49,9 @@ export interface Outbox {
   /** Newest first, at most 1000. */
   list(tenant: string, kind: string, filter: MessageFilter): Promise<MessageView[]>
   /**
-   * Restarts messages that were given up. @returns how many @param which one message by its id, or those whose payloads
-   * have these members
+   * Restarts messages that were given up.
+   * @returns how many
+   * @param which one message by its id, or those whose payloads have these members
    */
   retry(
     tenant: string,

@@ -43,8 +43,8 @@ export interface ResourceServers {
   /** Resource servers as operators see them. */
   page: ReturnType<typeof createResourceServerStore>['page']
   /**
-   * Deletes it. No new tokens are issued for it; existing ones stay valid until they expire. @returns whether it
-   * existed
+   * Deletes it. No new tokens are issued for it; existing ones stay valid until they expire.
+   * @returns whether it existed
    */
   delete(tenant: string, identifier: string): Promise<boolean>
 }

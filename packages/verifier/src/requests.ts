@@ -101,8 +101,8 @@ function reasonIn(body: Uint8Array): string {
 }
 
 /**
- * When to renew a token: shortly before it expires; in seconds since the epoch. @param lifetime `expires_in`, in
- * seconds
+ * When to renew a token: shortly before it expires; in seconds since the epoch.
+ * @param lifetime `expires_in`, in seconds
  */
 export function renewalOf(lifetime: unknown): number {
   return now() + (typeof lifetime === 'number' && lifetime > 0 ? lifetime * 0.9 : 60)

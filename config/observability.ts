@@ -1,7 +1,7 @@
 import type { Setting } from './setting.ts'
 import { host, integer } from './values.ts'
 
-/** Logs and metrics: a part of the table in config.ts. */
+/** Metrics: a part of the table in config.ts. */
 export const observability = {
   metricsPort: {
     env: 'METRICS_PORT',

@@ -28,8 +28,8 @@ const atOnce = 4
 
 /**
  * `accounts sign-out-all`: `{ accounts: [{ id, email }], failed: [{ id, email, error }] }`, of accounts that had
- * sessions or grants. For when it is unknown who holds what: after a restore, a consumed refresh token works again
- * (R-17).
+ * sessions or grants. For when it is unknown who holds what: after a restore, a refresh token consumed since the backup
+ * works again (R-17).
  */
 export const accountsSignOutAll: Command<z.infer<typeof input>, Output> = {
   input,

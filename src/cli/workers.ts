@@ -78,9 +78,12 @@ export async function superviseWorkers(
     pauses.add(timer)
   }
 
-  /** @param place from 1 on
-   * @param young how many in a row died before they were sound
-   * @param refused hears that there is no process for it */
+  /**
+   * Starts a worker.
+   * @param place from 1 on
+   * @param young how many before it in a row died young
+   * @param refused called when no process can be started
+   */
   function start(
     place: number,
     young: number,

@@ -2,7 +2,8 @@ import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { Figures } from './registry.ts'
 
 /**
- * Better aggregations for the library's own metrics: the worst value instead of the average, the first instead of none.
+ * Better aggregations for the library's own metrics: the worst value instead of the average; the lowest (earliest
+ * start) where it would omit the metric.
  */
 const better: Readonly<Record<string, string>> = { average: 'max', omit: 'min' }
 

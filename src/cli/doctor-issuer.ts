@@ -39,6 +39,7 @@ async function checkDiscovery(issuer: string): Promise<Check> {
   let response: Response
   try {
     // The operator's own URL, so it may be anywhere.
+    // oxlint-disable-next-line no-restricted-globals
     response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) })
   } catch (error) {
     const { cause, message } = error as Error & { cause?: { code?: string } }

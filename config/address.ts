@@ -11,7 +11,7 @@ import {
   origin,
 } from './values.ts'
 
-/** Where the server is found, by whom, and what it knows of the connection. */
+/** Addresses, proxies and TLS: a part of the table in config.ts. */
 export const address = {
   port: {
     env: 'PORT',
@@ -104,7 +104,7 @@ export const address = {
 
 type Env = keyof typeof address
 
-/** What settings of this table have to do with each other and with the files they name. */
+/** Checks these settings against each other and against the files that they name. */
 export function addressFaults(
   given: Partial<Record<Env, unknown>>,
   readFile: (path: string) => string,

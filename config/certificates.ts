@@ -4,25 +4,25 @@ const block = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 /**
  * The certificates in a PEM text, in order.
- * @throws Error when one of them is none
+ * @throws Error when one of them is invalid
  */
 export function certificatesIn(pem: string): X509Certificate[] {
   return (pem.match(block) ?? []).map((text) => new X509Certificate(text))
 }
 
-/** What is wrong with a PEM text that should hold certificates. */
+/** The fault in a PEM text of certificates; undefined when there is none. */
 export function certificateFault(pem: string): string | undefined {
   try {
     if (certificatesIn(pem).length > 0) return undefined
   } catch {
-    // The same fault.
+    // Reported by the message below.
   }
   return 'expected certificates in PEM, got something else'
 }
 
 /**
- * What is wrong with a PEM text that should hold the private key of the first of some certificates; which one is not
- * asked when these are unknown.
+ * The fault in a PEM text that should hold the private key of the first certificate; without certificates only the key
+ * itself is checked.
  */
 export function keyFault(pem: string, certificates: string | undefined): string | undefined {
   let key: KeyObject

@@ -1,12 +1,12 @@
-/** Colours as `#rrggbb`, and whether one can be read on another (WCAG 2.2). */
+/** Colours as `#rrggbb`, and whether one is readable on another (WCAG 2.2). */
 
-/** What text stands on, in each scheme; the style sheet has the same (`src/assets/keyturn.theme.css`). */
+/** The backgrounds of text in each scheme; the style sheet has the same (`src/assets/keyturn.theme.css`). */
 export const grounds = {
   light: ['#ffffff', '#f3f5f4', '#f5f8f7'],
   dark: ['#151d1c', '#0d1312', '#1b2524'],
 } as const
 
-/** Contrast that text needs at least (WCAG 2.2, 1.4.3). */
+/** Minimum contrast of text (WCAG 2.2, 1.4.3). */
 export const legible = 4.5
 
 /** Contrast ratio, from 1 to 21. */
@@ -15,7 +15,7 @@ export function contrast(one: string, other: string): number {
   return (brighter + 0.05) / (darker + 0.05)
 }
 
-/** The least contrast with what text stands on in a scheme. */
+/** The lowest contrast with the backgrounds of a scheme. */
 export function contrastIn(scheme: keyof typeof grounds, colour: string): number {
   return Math.min(...grounds[scheme].map((ground) => contrast(colour, ground)))
 }
@@ -31,7 +31,7 @@ export function mixed(colour: string, other: string, share: number): string {
   return `#${mix.join('')}`
 }
 
-/** The same colour, lighter as far as the dark scheme needs it. */
+/** The same colour, lightened as far as the dark scheme requires. */
 export function lightened(colour: string): string {
   const steps = Array.from({ length: 21 }, (_, i) => mixed(colour, '#ffffff', i / 20))
   return steps.find((step) => contrastIn('dark', step) >= legible) ?? '#ffffff'

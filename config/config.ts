@@ -28,8 +28,8 @@ import {
 export type { RedisTarget } from './values.ts'
 
 /**
- * Every setting once. The type of the configuration, its validation (`load.ts`) and the reference (`reference.md`) all
- * come from this table. A setting that follows from others stands after them.
+ * The only list of settings. The type of the configuration, its validation (`load.ts`) and the reference
+ * (`reference.md`) derive from this table. A setting whose default depends on others must come after them.
  */
 const table = {
   ...address,
@@ -324,11 +324,11 @@ export type Config = {
           ? never
           : undefined)
 } & {
-  /** What of the environment the PKCS#11 library sees. */
+  /** The environment variables that the PKCS#11 library gets. */
   readonly pkcs11Variables: Readonly<Record<string, string>>
-  /** Variables of OpenTelemetry that are set and have no effect, by name. */
+  /** Names of OpenTelemetry variables that are set but have no effect. */
   readonly otelWithoutEffect: readonly string[]
-  /** Variables that are nearly called as a setting that is not set, with its name. */
+  /** Variables whose names are probably misspelt settings, with the setting's name. */
   readonly misspelt: readonly string[]
 }
 

@@ -1,7 +1,7 @@
-/** Characters of a name of which two may differ, and not one. */
+/** From this length on two characters of a name may differ, below it one. */
 const long = 10
 
-/** The first of some names that another one may be a typo of. */
+/** The first known name that another one may be a typo of. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   for (const each of known) {
     if (distance(name, each) <= (each.length < long ? 1 : 2)) return each
@@ -9,7 +9,10 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return undefined
 }
 
-/** How many characters are put in, left out or replaced between two names, or more than two (Levenshtein). */
+/**
+ * The number of inserted, deleted or replaced characters between two names (Levenshtein); Infinity if their lengths
+ * differ by more than two.
+ */
 export function distance(a: string, b: string): number {
   if (Math.abs(a.length - b.length) > 2) return Infinity
   let row = Array.from({ length: b.length + 1 }, (_, at) => at)

@@ -1,6 +1,6 @@
 import { flag, integer, seconds } from './values.ts'
 
-/** What one process takes of requests: a part of the table in config.ts. */
+/** Limits on requests per process: a part of the table in config.ts. */
 export const limits = {
   bodyLimit: {
     env: 'BODY_LIMIT',

@@ -9,7 +9,7 @@ import { libraryEnvironment, pkcs11Faults } from './pkcs11.ts'
 import { contentOf, Fault, type Setting } from './setting.ts'
 import { otelWithoutEffect, tracingFaults } from './tracing.ts'
 
-/** All that is wrong with the configuration; `message` has one line per fault. */
+/** All faults of the configuration; `message` has one line for each. */
 export class ConfigError extends DomainError {
   override readonly name = 'ConfigError'
   readonly faults: readonly string[]
@@ -21,8 +21,8 @@ export class ConfigError extends DomainError {
 }
 
 /**
- * Reads the configuration from the environment; nothing else reads it. An empty variable counts as absent, and white
- * space around a value is dropped. A secret may be in a file instead, which `<NAME>_FILE` names.
+ * Reads the configuration from the environment, which nothing else reads. An empty variable counts as absent, and
+ * surrounding white space is trimmed. A secret may be in a file instead, named by `<NAME>_FILE`.
  * @returns deeply frozen
  * @throws ConfigError with every fault, never with the value of a secret
  */
@@ -59,7 +59,7 @@ export function loadConfig(
   }) as Config
 }
 
-/** The same URL, without credentials and query: fit to be shown. */
+/** The URL without credentials and query, to be displayed. */
 export function maskUrl(url: string): string {
   return url.replace(/\/\/[^/\s]*@/, '//***@').replace(/\?.*$/s, '?***')
 }
@@ -82,7 +82,7 @@ function defaultOf(setting: Setting, earlier: Record<string, unknown>): string |
   return typeof setting.default === 'object' ? setting.default.from(earlier) : setting.default
 }
 
-/** What the schema library says by itself is less than what was expected. */
+/** Suppresses the schema library's messages, which say less than ours. */
 const inOurWords = { error: () => '' }
 
 function parse({ env: name, schema, secret }: Setting, given: string): unknown {
@@ -103,7 +103,7 @@ function faultOfOrder(
   return [`${settings[lower].env}: expected at most ${settings[upper].env} (${high}), got ${low}`]
 }
 
-/** Embedded Postgres lives in one process. */
+/** Embedded Postgres allows only one process. */
 function faultsOfWorkers(values: Partial<Record<ConfigKey, unknown>>): string[] {
   const { workers } = values
   const embedded = 'databaseUrl' in values && values.databaseUrl === undefined

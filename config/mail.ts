@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Earlier } from './setting.ts'
 import { email, isEncodedUrl, seconds } from './values.ts'
 
-/** Output: the URL as it was given; nothing but where, by which protocol, and as whom. */
+/** An SMTP URL: only protocol, credentials and server. Output: as given. */
 const smtpUrl = z
   .string()
   .refine((given) => {

@@ -2,8 +2,8 @@ import { type ConfigKey, settings } from './config.ts'
 import { nearest } from './distance.ts'
 
 /**
- * Variables whose names are nearly that of a setting which is not set: a typo would be as if nothing had been said. Short
- * names are near to too much that others mean (`HOME`, `HOST`).
+ * Variables whose names are close to that of a setting which is not set: a typo would otherwise be ignored silently.
+ * Short names are skipped, as many other variables are close to them (`HOME`, `HOST`).
  * @returns `<variable> (<setting>?)`
  */
 export function misspelt(env: NodeJS.ProcessEnv): string[] {
@@ -23,5 +23,5 @@ export function misspelt(env: NodeJS.ProcessEnv): string[] {
     .toSorted()
 }
 
-/** Characters of a name that may differ in one. */
+/** Least length of a name that is checked for a typo. */
 const shortest = 6

@@ -1,7 +1,7 @@
 import type { Setting } from './setting.ts'
 import { host, integer } from './values.ts'
 
-/** What the server tells of itself: a part of the table in config.ts. */
+/** Metrics: a part of the table in config.ts. */
 export const observability = {
   metricsPort: {
     env: 'METRICS_PORT',
@@ -20,7 +20,7 @@ export const observability = {
   },
 } as const satisfies Record<string, Setting>
 
-/** The port is one of its own: nothing of it is to be found at a public address. */
+/** The metrics port must differ from the public ones: metrics must not be reachable at a public address. */
 export function observabilityFaults(given: {
   port?: unknown
   mtlsPort?: unknown

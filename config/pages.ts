@@ -4,13 +4,13 @@ import { contrastIn, legible } from './colour.ts'
 import { type Image, imageOf } from './image.ts'
 import { oneOf, text } from './values.ts'
 
-/** The languages that the pages speak. */
+/** The languages of the pages. */
 export const languages = ['en', 'de'] as const
 
-/** Bytes of a logo, which every visitor loads. */
+/** Most bytes of a logo, which every visitor loads. */
 const largestLogo = 262_144
 
-/** A path. Output: the picture in the file. */
+/** A path. Output: the image in the file. */
 const logo = z
   .string()
   .transform((path, context): Image => {
@@ -29,7 +29,7 @@ const logo = z
   })
   .describe(`a file of at most ${largestLogo} bytes that is SVG, PNG, JPEG, GIF or WebP`)
 
-/** A colour that text can have on the pages of a scheme. Output: in small letters. */
+/** A colour readable as text in a scheme. Output: in lower case. */
 function accent(scheme: 'light' | 'dark') {
   return z
     .string()

@@ -26,10 +26,10 @@ export const pkcs11 = {
 
 type Member = keyof typeof pkcs11
 
-/** All of them, or none. */
+/** Either all of these settings or none must be set. */
 export function pkcs11Faults(given: Partial<Record<Member, unknown>>): string[] {
   const members = Object.keys(pkcs11) as Member[]
-  // One that was given and refused is a fault already.
+  // A refused value is reported already.
   const absent = members.filter((key) => key in given && given[key] === undefined)
   if (absent.length === members.length) return []
   const others = (key: Member) => members.filter((each) => each !== key && !absent.includes(each))
@@ -65,7 +65,7 @@ const seenByLibraries = [
   'P11_KIT_STRICT',
 ]
 
-/** What of the environment a PKCS#11 library sees. @param names beside the usual ones */
+/** The environment variables for a PKCS#11 library. @param names in addition to the usual ones */
 export function libraryEnvironment(
   names: readonly string[],
   env: NodeJS.ProcessEnv,

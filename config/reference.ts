@@ -1,7 +1,7 @@
 import { settings } from './config.ts'
 import type { Setting } from './setting.ts'
 
-/** The reference of all settings in Markdown, from the table: one section per group. */
+/** The reference of all settings as Markdown, generated from the table: one section per group. */
 export function configReference(): string {
   const groups = Map.groupBy(Object.values(settings), ({ group }) => group)
   const sections = [...groups].map(([group, members]) =>
@@ -24,7 +24,7 @@ Settings are environment variables. An empty one counts as absent, and white spa
 are reported at once, at start. A setting marked *secret* may be in a file instead, named by the same variable with
 \`_FILE\` at its end; giving both is a fault.`
 
-/** The same settings in short: one table, one sentence each. */
+/** A short overview: one table, one sentence per setting. */
 function settingsTable(): string {
   return [
     '| Setting | Default | Meaning |',
@@ -38,8 +38,8 @@ function settingsTable(): string {
 const markers = { start: '<!-- settings -->', end: '<!-- /settings -->' }
 
 /**
- * A document with the table between its markers renewed.
- * @throws Error when it does not have each marker once, in order
+ * Replaces the table between a document's markers.
+ * @throws Error unless it has each marker once, in order
  */
 export function withSettingsTable(document: string): string {
   const [before, table, after, ...rest] = document.split(/<!-- \/?settings -->/)

@@ -5,9 +5,9 @@ export interface Setting {
   env: string
   group: string
   schema: z.ZodType<unknown, string>
-  /** As one would write it in the environment; absent means that the setting may be left out. */
+  /** As written in the environment; undefined means that the setting is optional without default. */
   default?: string | DerivedDefault
-  /** Whether it may be absent although it has a default, which then followed from nothing. */
+  /** Whether it may stay unset although it has a derived default, when that default is undefined. */
   optional?: true
   unit?: 'seconds' | 'bytes' | 'KiB'
   secret?: true
@@ -17,7 +17,7 @@ export interface Setting {
 interface DerivedDefault {
   /** For the reference. */
   text: string
-  /** @param earlier values of settings above; one that was refused is absent */
+  /** @param earlier values of the settings above; a refused one is undefined */
   from(earlier: Earlier): string | undefined
 }
 
@@ -32,7 +32,7 @@ export interface Earlier {
   otelResourceAttributes?: Readonly<Record<string, string>>
 }
 
-/** One thing that is wrong with the configuration, on its way to the list of all. */
+/** One fault of the configuration; all are collected. */
 export class Fault extends Error {}
 
 /** Reads a file that a variable names. @throws Fault when it cannot be read or is empty */

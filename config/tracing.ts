@@ -8,7 +8,7 @@ const collector = z
   .refine((url) => URL.canParse(url))
   .describe('an http:// or https:// URL without a query')
 
-/** Output: texts by name, percent-decoded, as OpenTelemetry writes lists. */
+/** Name-value pairs as OpenTelemetry writes them. Output: by name, percent-decoded. */
 const pairs = z
   .string()
   .transform((list) => list.split(',').filter((pair) => pair.trim() !== ''))
@@ -30,7 +30,7 @@ const pairs = z
 
 const serviceName = text(200)
 
-/** What stands in for OTEL_SERVICE_NAME is judged where it was set. */
+/** Values that replace OTEL_SERVICE_NAME are checked where they were set. */
 const attributes = pairs
   .refine(({ 'service.name': name = '' }) => serviceName.safeParse(name).success, {
     error: `service.name: expected ${serviceName.description}`,
@@ -154,11 +154,11 @@ export const tracing = {
   },
 } satisfies Record<string, Setting>
 
-/** What the library for OpenTelemetry reads by itself. */
+/** The variables that the OpenTelemetry library reads by itself. */
 const byTheLibrary =
   /^OTEL_EXPORTER_OTLP_(TRACES_)?(TIMEOUT|COMPRESSION|CERTIFICATE|CLIENT_CERTIFICATE|CLIENT_KEY)$/
 
-/** What each of them takes, with what it is by its last word. */
+/** The values that each accepts, selected by the last word of its name. */
 const library: [
   RegExp,
   expected: string,
@@ -181,7 +181,7 @@ function isReadable(path: string, readFile: (path: string) => string): boolean {
   }
 }
 
-/** The library says nothing of a value that it does not understand, and goes on without. */
+/** The library silently ignores values that it does not understand, so they are checked here. */
 export function tracingFaults(
   env: NodeJS.ProcessEnv,
   readFile: (path: string) => string,
@@ -196,7 +196,7 @@ export function tracingFaults(
   })
 }
 
-/** The variables of OpenTelemetry that are set and have no effect here, by name. */
+/** Names of OpenTelemetry variables that are set but have no effect. */
 export function otelWithoutEffect(env: NodeJS.ProcessEnv): string[] {
   const known = new Set(Object.values(tracing).flatMap(({ env: name }) => [name, `${name}_FILE`]))
   return Object.keys(env)

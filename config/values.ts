@@ -3,8 +3,8 @@ import { resolve } from 'node:path'
 import { z } from 'zod'
 
 /**
- * The kinds of values that settings have: each reads the text of an environment variable. The description says what is
- * expected, in fault messages as well as in the reference.
+ * Kinds of setting values: each parses the text of an environment variable. The description says what is expected, both
+ * in fault messages and in the reference.
  */
 
 /** A whole number within bounds, both included. */
@@ -93,7 +93,7 @@ export const keys256 = z
   .pipe(z.array(key256))
   .describe('a list of keys, each base64 of exactly 32 bytes, separated by commas or white space')
 
-/** Whether an URL's hostname can only be this machine (RFC 6761 §6.3, RFC 5735 §3, RFC 4291 §2.5.3). */
+/** Whether a URL's hostname is always this machine (RFC 6761 §6.3, RFC 5735 §3, RFC 4291 §2.5.3). */
 export function isLoopbackHost(hostname: string): boolean {
   if (hostname === 'localhost' || hostname.endsWith('.localhost')) return true
   return hostname === '[::1]' || (hostname.startsWith('127.') && isIP(hostname) === 4)
@@ -154,10 +154,10 @@ export function isEncoded(given: string): boolean {
   }
 }
 
-/** The same of an URL ahead of its query: clients decode names and passwords in it. */
+/** The same for a URL without its query: clients decode user names and passwords in it. */
 export const isEncodedUrl = (url: string): boolean => isEncoded(url.replace(/\?.*$/s, ''))
 
-/** Output: the URL, whose `sslmode` is `verify-full` where the driver takes it for that and warns that it will not for ever. */
+/** Output: the URL, with `sslmode=verify-full` in place of modes that the driver treats as that but warns about. */
 export const postgresUrl = z
   .string()
   .regex(/^postgres(ql)?:\/\//)
@@ -267,7 +267,7 @@ function parseNode(node: string, defaultPort: number): RedisNode | undefined {
   return { host: address.replace(/[[\]]/g, ''), port: number }
 }
 
-/** Percent-decoding as in URLs: what is no escape stands for itself. */
+/** Decodes percent-encoding; an invalid escape is kept as it is. */
 function decode(escaped: string): string {
   return escaped.replace(/(%[\da-f]{2})+/gi, (bytes) =>
     Buffer.from(bytes.replaceAll('%', ''), 'hex').toString(),

@@ -1,4 +1,7 @@
-/** Writes the reference of all settings beside this file, and the README's table. Run it after a change of the table. */
+/**
+ * Writes the reference of all settings (reference.md) and the table in the README. Run it after a change of the
+ * settings.
+ */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { configReference, withSettingsTable } from './reference.ts'
 

@@ -8,11 +8,11 @@ import { compiledHere } from './support/node-process.ts'
 import { summaryOf } from './support/summary.ts'
 
 /**
- * Runs tests. With files, or with anything that mocha takes, it is mocha; without, every file there is runs in lanes,
- * two more than there are cores, since tests wait for browsers and clocks: each takes the next file when it is done with
- * one, the longest first, and has a Postgres and a Redis of its own that begin with copies of the same storage. What goes
- * by real time comes last, with a core for each, and waits much: meanwhile a lane that stands back from it does the last
- * few of the others. The last line is "N passed, N failed".
+ * Runs tests. With files or options of mocha, it is mocha. Without, it runs every test file in lanes: two more than
+ * there are cores, since tests wait for browsers and clocks. Each lane has its own Postgres and Redis, copied from a
+ * shared template, and takes the next file when it is done with one, longest first. Tests of real-time behaviour come
+ * last, one lane per core; they mostly wait, so a lane of lower priority runs the last few other files beside them. The
+ * last line is "N passed, N failed".
  *
  *     node test/run.ts [--forbid-only]
  *     node test/run.ts <arguments of mocha>
@@ -21,11 +21,11 @@ const cores = availableParallelism()
 const goesByTime =
   /^test[\\/](outages|contract[\\/]redis|verifier[\\/]revocation|storage[\\/]changes|flows[\\/](revoked-m|key-r)|signing[\\/](clock|rotation)|nodes[\\/](revocation-matrix|skewed|two-nodes|workers))/
 
-/** Those that the summary of a run has at its top; one of them at the end would keep a lane for itself. */
+/** The longest files, as the summary of a run lists them at its top. Started last, one would occupy a lane alone. */
 const longest =
   /^test[\\/](faults|growth|bench|examples|libraries|http[\\/]hostile|secrets[\\/]key-rotation|cli[\\/](embedded|declarative)|revocation|people[\\/](hostile|keyboard|walk|access)|flows[\\/](back|device|revoked)|nodes[\\/]key|outages[\\/]postgres|nodes[\\/](workers|revocation))/
 
-/** Files that are done beside what goes by real time, in about the same time. */
+/** Number of files that run beside the real-time tests, in about the same time. */
 const beside = 32
 
 const longestFirst = (files: string[]): string[] => [
@@ -53,7 +53,11 @@ async function runAll(): Promise<boolean> {
   const lanes = Array.from({ length: cores + 2 }, () => createLane(given, templates))
   const outcomes: Outcome[] = []
 
-  /** @param spare files that are left in the queue @returns the seconds that each lane was busy */
+  /**
+   * Runs the queue in these lanes.
+   * @param spare files to leave in the queue
+   * @returns the seconds that each lane was busy
+   */
   async function takeTurns(some: Lane[], queue: string[], spare = 0): Promise<number[]> {
     const began = performance.now()
     return Promise.all(

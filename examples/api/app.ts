@@ -9,12 +9,12 @@ import { apiVerifier } from './verifier.ts'
 /**
  * A protected API (resource server).
  *
- * | route                    | scope           | the token is checked      | a revoked one is refused |
- * |--------------------------|-----------------|---------------------------|--------------------------|
- * | GET /orders              | `orders:read`   | offline, the feed tells   | within half a second     |
- * | POST /orders             | `orders:write`  | offline, the feed tells   | within half a second     |
- * | POST /orders/{id}/refund | `orders:refund` | by introspection          | at once                  |
- * | GET /report              | `orders:report` | offline                   | when it expires          |
+ * | route                    | scope           | token check        | a revoked token is refused |
+ * |--------------------------|-----------------|--------------------|----------------------------|
+ * | GET /orders              | `orders:read`   | offline, with feed | within half a second       |
+ * | POST /orders             | `orders:write`  | offline, with feed | within half a second       |
+ * | POST /orders/{id}/refund | `orders:refund` | introspection      | at once                    |
+ * | GET /report              | `orders:report` | offline            | when it expires            |
  */
 export function createApp(settings: Settings, verifier = apiVerifier(settings)): Koa {
   const orders = createOrders()
@@ -39,7 +39,7 @@ export function createApp(settings: Settings, verifier = apiVerifier(settings)):
     },
   )
 
-  // Money moves here: a token that was revoked a second ago must not do it.
+  // A refund moves money: even a token revoked a second ago must not allow it.
   router.post(
     '/orders/:id/refund',
     protectKoa(verifier, { scopes: ['orders:refund'], check: 'introspect' }),
@@ -71,8 +71,8 @@ export function createApp(settings: Settings, verifier = apiVerifier(settings)):
 }
 
 /**
- * CORS for the pages that may call. No cookie counts here, so that no credentials are allowed: the token is in a
- * header, which another site's page does not have.
+ * CORS for the pages that may call. The token is in a header, which other sites' pages do not have; this API uses no
+ * cookies, so CORS credentials stay off.
  */
 function allowPages(origins: string[]): Middleware {
   return async (ctx, next) => {
@@ -81,7 +81,7 @@ function allowPages(origins: string[]): Middleware {
     const origin = ctx.get('Origin')
     if (origins.includes(origin)) {
       ctx.set('Access-Control-Allow-Origin', origin)
-      // The page can then tell an expired token from a missing scope.
+      // Lets the page tell an expired token from a missing scope.
       ctx.set('Access-Control-Expose-Headers', 'WWW-Authenticate')
     }
     if (ctx.method !== 'OPTIONS' || ctx.get('Access-Control-Request-Method') === '') return next()

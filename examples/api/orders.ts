@@ -1,17 +1,17 @@
-/** An order, as this API shows it. */
+/** An order in this API's answers. */
 export interface Order {
   id: number
   item: string
   state: 'placed' | 'refunded'
 }
 
-/** Orders in memory: what an API has in a database. */
+/** Orders in memory; a real API has a database. */
 export function createOrders() {
   const orders: (Order & { owner: string })[] = []
   const show = ({ id, item, state }: Order): Order => ({ id, item, state })
 
   return {
-    /** A scope says what a client may do; *whose* orders it may do it with is for this API to know. */
+    /** A scope says what a client may do. *Whose* orders it may do it with is for the API to check. */
     of: (owner: string): Order[] => orders.filter((order) => order.owner === owner).map(show),
     place(owner: string, item: string): Order {
       const order = { id: orders.length + 1, item, state: 'placed' as const, owner }

@@ -1,14 +1,14 @@
-/** Settings of this API. They come from the environment, so that no secret stands in the program. */
+/** Settings of this API, from the environment: no secret is in the source. */
 export interface Settings {
   port: number
-  /** The authorization server whose tokens count, to the letter. */
+  /** The issuer identifier of the authorization server, exactly as in `iss`. */
   issuer: string
-  /** This API as an audience: its `identifier` there. Not its address. */
+  /** The audience: this API's `identifier` at the issuer, not its URL. */
   audience: string
-  /** Who this API is when it introspects. */
+  /** The client that this API is for introspection. */
   clientId: string
   clientSecret: string
-  /** Origins whose pages may call from a browser (CORS), to the letter. */
+  /** Origins whose pages may call (CORS), exactly as browsers send them. */
   allowedOrigins: string[]
 }
 

@@ -29,8 +29,8 @@ export function createApp(settings: Settings): Koa {
 }
 
 /**
- * The page has an access token in its memory, so that no script but ours may ever run there, and ours may talk to nobody
- * but its own server and the API.
+ * The page keeps an access token in memory. So the policy allows only our own scripts, and lets them connect only to
+ * this server and the API.
  */
 function headers({ apiUrl }: Settings): Middleware {
   const policy = [

@@ -17,10 +17,10 @@ import {
 } from 'openid-client'
 import type { Settings } from './settings.ts'
 
-/** Not `offline_access`: what the page gets ends when the person signs out. */
+/** No `offline_access`: the tokens end when the user signs out. */
 const scope = 'openid profile email orders:read orders:write orders:refund'
 
-/** What is kept between leaving for the authorization server and coming back. */
+/** Kept from the redirect to the authorization server until the callback. */
 export interface SignIn {
   state: string
   nonce: string
@@ -31,11 +31,11 @@ export interface SignIn {
 export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settings) {
   let known: Promise<Configuration> | undefined
 
-  /** Discovery happens at the first use, so that the two may start in any order; a failure is tried again. */
+  /** Discovery runs on first use, so that app and issuer may start in any order; a failure is retried. */
   function config(): Promise<Configuration> {
     known ??= discovery(issuer, clientId, {}, ClientSecretBasic(clientSecret), {
       execute: [
-        // The signature of ID tokens is checked as well.
+        // Verifies the signature of ID tokens, too.
         enableNonRepudiationChecks,
         // Plain http is for this machine alone; every other issuer is https.
         ...(issuer.protocol === 'http:' ? [allowInsecureRequests] : []),
@@ -65,7 +65,7 @@ export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settin
       return { url, signIn }
     },
 
-    /** @param url where the browser came back, with the answer in its query */
+    /** @param url the callback URL, with the authorization response in its query */
     async finish(url: URL, { state, nonce, codeVerifier }: SignIn) {
       // Checks state and iss (RFC 9207), then the ID token: signature, iss, aud, exp, nonce.
       return authorizationCodeGrant(await config(), url, {
@@ -76,13 +76,13 @@ export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settin
       })
     },
 
-    /** @returns undefined when the authorization server says that it is over */
+    /** @returns undefined when the refresh token is no longer valid */
     async refresh(refreshToken: string) {
       const ask = async () => refreshTokenGrant(await config(), refreshToken)
       return ask()
         .catch((error: unknown) => {
           if (error instanceof ResponseBodyError) throw error
-          // The answer was lost, and the token may be used up. For half a minute the same question gets the same answer.
+          // The answer was lost, and the token may be used up. For half a minute the same request gets the same answer.
           return ask()
         })
         .catch((error: unknown) => {
@@ -92,12 +92,12 @@ export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settin
         })
     },
 
-    /** Ends the family of a refresh token, with every access token of it. */
+    /** Revokes a refresh token, with its family and all access tokens of it. */
     async revoke(refreshToken: string) {
       await tokenRevocation(await config(), refreshToken, { token_type_hint: 'refresh_token' })
     },
 
-    /** Where to send the browser to sign out there, too. */
+    /** The URL at which the browser signs out at the authorization server, too. */
     async signOut(idToken: string) {
       return buildEndSessionUrl(await config(), {
         id_token_hint: idToken,

@@ -3,38 +3,38 @@ import type { Context } from 'koa'
 
 interface CookieOptions {
   key: Buffer
-  /** Whether the app is on https. */
+  /** Whether the app is served over https. */
   secure: boolean
   sameSite: 'strict' | 'lax'
-  /** Seconds after which the content counts no more, whatever the browser does. */
+  /** Seconds after which the content expires, whatever the browser does. */
   lifetime: number
 }
 
 /**
- * A cookie whose content only this server can read and make (A256GCM). It is state that needs no database: any number of
- * processes with the same key can answer the next request.
- * @typeParam T its members are JSON
+ * A cookie with encrypted content (A256GCM) that only this server can read and write. No database is needed: any
+ * process with the same key can answer the next request.
+ * @typeParam T has only JSON members
  */
 export function sealedCookie<T extends object>(name: string, options: CookieOptions) {
   const { key, secure, sameSite, lifetime } = options
-  // With this prefix browsers take the cookie only over https, from this very host, for all of it.
+  // With this prefix browsers accept the cookie only over https, from this exact host, for all paths.
   const fullName = secure ? `__Host-${name}` : name
   const attributes = { httpOnly: true, secure, sameSite, path: '/', overwrite: true } as const
 
   function write(ctx: Context, value: string | null): void {
-    // TLS may end at a proxy: what counts is the address that browsers use.
+    // TLS may end at a proxy: what counts is the URL that browsers use.
     ctx.cookies.secure = secure
     ctx.cookies.set(fullName, value, attributes)
   }
 
   return {
-    /** @returns undefined when there is none, or none that is ours and still counts */
+    /** @returns undefined when there is none, or it is forged or expired */
     async read(ctx: Context): Promise<T | undefined> {
       const value = ctx.cookies.get(fullName)
       if (value === undefined) return undefined
       try {
         const { payload } = await jwtDecrypt<{ content: T }>(value, key, {
-          // The name is part of it, so that one cookie cannot be passed off as another.
+          // Bound to the name, so that one cookie cannot be passed off as another.
           audience: fullName,
           keyManagementAlgorithms: ['dir'],
           contentEncryptionAlgorithms: ['A256GCM'],

@@ -1,12 +1,12 @@
-/** Settings of the token handler. They come from the environment, so that no secret stands in the program. */
+/** Settings of the token handler, from the environment: no secret is in the source. */
 export interface Settings {
   port: number
-  /** Where browsers reach this app. Addresses are made from this, never from the Host of a request. */
+  /** The public URL of this app. URLs are built from it, never from the Host header. */
   baseUrl: URL
   issuer: URL
   clientId: string
   clientSecret: string
-  /** Seals the cookies: 32 bytes. */
+  /** Encrypts the cookies: 32 bytes. */
   cookieKey: Buffer
   apiUrl: URL
 }

@@ -7,37 +7,36 @@ import { createClient, type SignIn } from './client.ts'
 import { sealedCookie } from './cookies.ts'
 import type { Settings } from './settings.ts'
 
-/** What stays with the browser, sealed: the page cannot read it, and neither can anybody who copies the cookie. */
+/** The content of the encrypted cookie: neither the page nor anyone who copies the cookie can read it. */
 interface Held {
   refreshToken: string
-  /** Verified when it came. For the page, and for signing out, as `id_token_hint`. */
+  /** Verified when it was received. For the page, and as `id_token_hint` to sign out. */
   idToken: string
 }
 
 /**
- * The token handler (backend for frontend): it holds the refresh token, and gives the page access tokens.
+ * The token handler (backend for frontend): keeps the refresh token and gives access tokens to the page.
  *
- * | route              | called by        | does                                                   |
- * |--------------------|------------------|--------------------------------------------------------|
- * | GET /bff/sign-in   | a link           | leads to the authorization server                      |
- * | GET /bff/callback  | the way back     | redeems the code, sets the cookie                      |
- * | POST /bff/token    | the page, often  | refreshes; the access token for the page's memory      |
- * | POST /bff/revoke   | the page         | ends the family                                        |
- * | POST /bff/sign-out | the page         | ends the family, says where to sign out of everything  |
+ * | route              | called by         | does                                               |
+ * |--------------------|-------------------|----------------------------------------------------|
+ * | GET /bff/sign-in   | a link            | redirects to the authorization server              |
+ * | GET /bff/callback  | the redirect back | redeems the code, sets the cookie                  |
+ * | POST /bff/token    | the page, often   | refreshes; returns an access token for its memory  |
+ * | POST /bff/revoke   | the page          | revokes the tokens                                 |
+ * | POST /bff/sign-out | the page          | revokes them; returns where to sign out everywhere |
  */
 export function tokenHandler(settings: Settings): Router {
   const { baseUrl, cookieKey: key } = settings
   const secure = baseUrl.protocol === 'https:'
   const client = createClient(settings)
-  // Strict: only requests from our own pages have it, and those are the only ones that need it.
+  // Strict: only requests from our own pages carry it, and only those need it.
   const held = sealedCookie<Held>('browser-app', {
     key,
     secure,
     sameSite: 'strict',
     lifetime: 30 * 86_400,
   })
-  // Lax, as the way back from the authorization server begins at another site. A name for each, as tabs may be at it at
-  // the same time.
+  // Lax, since the redirect back comes from another site. One cookie per sign-in, as several tabs may sign in at once.
   const signInCookie = (state: string) =>
     sealedCookie<SignIn>(`browser-app-${state.replaceAll(/[^\w-]/g, '').slice(0, 12)}`, {
       key,
@@ -67,7 +66,8 @@ export function tokenHandler(settings: Settings): Router {
     const signIn = await cookie.read(ctx)
     cookie.clear(ctx)
     try {
-      // The answer counts only in the browser that asked: else somebody could be signed in as somebody else.
+      // The response counts only in the browser that began the sign-in: otherwise an attacker could sign the victim in
+      // as somebody else (login CSRF).
       if (!signIn) throw new Error('not begun in this browser, or too long ago')
       const tokens = await client.finish(new URL(ctx.url, baseUrl), signIn)
       await hold(ctx, tokens)
@@ -89,18 +89,18 @@ export function tokenHandler(settings: Settings): Router {
       ctx.body = { error: before ? 'ended' : 'signed_out' }
       return
     }
-    // OpenID Connect Core §12.2: a refresh never brings another person.
+    // OpenID Connect Core §12.2: a refresh must not change the `sub`.
     if (tokens.id_token && decodeJwt(tokens.id_token).sub !== decodeJwt(before.idToken).sub) {
       throw new Error('the refresh brought another person')
     }
-    // Two tabs may be here with the same refresh token: the authorization server gives both the same answer, so that it
-    // does not matter whose cookie is written last.
+    // Two tabs may refresh with the same token: the authorization server gives both the same answer, so it does not
+    // matter whose cookie is written last.
     const { refreshToken, idToken } = await hold(ctx, tokens, before)
     ctx.body = {
       access_token: tokens.access_token,
       expires_in: tokens.expires_in,
       claims: decodeJwt(idToken),
-      // For the page to show that it changed, as `families show` names it. It opens nothing.
+      // Lets the page show that it changed; the same name as in `families show`. It grants nothing.
       refresh_token_name: nameOf(refreshToken),
     }
   })
@@ -114,7 +114,7 @@ export function tokenHandler(settings: Settings): Router {
   router.post('/sign-out', own, async (ctx) => {
     const session = await held.read(ctx)
     held.clear(ctx)
-    // The tokens end here, also if the person does not go on to sign out there.
+    // The tokens end here, even if the user does not go on to sign out at the authorization server.
     if (session) await client.revoke(session.refreshToken)
     ctx.body = { location: session ? (await client.signOut(session.idToken)).href : '/' }
   })
@@ -123,9 +123,9 @@ export function tokenHandler(settings: Settings): Router {
 }
 
 /**
- * Against requests that another site makes in a person's name (CSRF). The cookie is Strict, but every host of our domain
- * counts as the same site. So the request must come from our very origin, which browsers say and pages cannot change,
- * and have a header that no form can send and that no other origin may send without being allowed (CORS).
+ * Against cross-site request forgery. The cookie is Strict, but all hosts of our domain count as the same site. So the
+ * request must come from our exact origin, which browsers report and pages cannot forge. It must also have a custom
+ * header, which no form can send, and which other origins may send only if CORS allows it.
  */
 function onlyOwnPage(baseUrl: URL): Middleware {
   return (ctx, next) => {

@@ -7,10 +7,10 @@ interface ApplyFile {
   clients: { client_id: string; jwks?: { keys: JWK[] } }[]
 }
 
-/** The demo's apply file as JSON, with the ports that were chosen and with the machine's public key. */
+/** The demo's apply file as JSON, with the chosen ports and the machine's public key. */
 export async function declaration({ ports }: Places, machine: JWK): Promise<string> {
   const text = await readFile(new URL('../demo.yaml', import.meta.url), 'utf8')
-  // One pass, so that a port which is another's default is not replaced twice.
+  // One pass, so that a port that is another's default is not replaced twice.
   const placed = text.replaceAll(/http:\/\/localhost:(\d+)/g, (address, port: string) => {
     const known = listeners.find((listener) => listener.port === Number(port))
     return known ? at(ports[known.part]) : address

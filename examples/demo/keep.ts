@@ -6,7 +6,7 @@ import { environments, type Places, type Secrets } from './parts.ts'
 
 const secret = () => randomBytes(32).toString('base64url')
 
-/** The content of a file that only its owner can read; the first start makes it. */
+/** The content of a file that only its owner can read; created on first use. */
 async function keep<T>(path: string, make: () => Promise<T> | T): Promise<T> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as T
@@ -36,7 +36,7 @@ async function makeKey(): Promise<JWK> {
   return { ...(await exportJWK(privateKey)), kid: secret().slice(0, 8), alg: 'ES256', use: 'sig' }
 }
 
-/** Writes the environment of each program to a file, with which it can be run alone: `node --env-file=…`. */
+/** Writes each program's environment to a file, with which it can be run alone: `node --env-file=…`. */
 export async function writeEnvironments(places: Places, secrets: Secrets): Promise<void> {
   for (const [name, env] of Object.entries(environments(places, secrets))) {
     const lines = Object.entries(env).map(([key, value]) => `${key}=${JSON.stringify(value)}\n`)

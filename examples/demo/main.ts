@@ -1,4 +1,4 @@
-/** `npm run demo`: starts Keyturn and the four examples, says what to do, and stops everything on Ctrl-C. */
+/** `npm run demo`: starts Keyturn and the four examples, prints what to do, and stops everything on Ctrl-C. */
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +16,9 @@ const programs: Program[] = []
 
 const { promise: toldToStop, resolve: stop } = Promise.withResolvers<'stop'>()
 let stopping: number | undefined
-/** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+/**
+ * Milliseconds in which a second signal is ignored: under npm, Ctrl-C arrives twice, from the terminal and from npm.
+ */
 const echo = 300
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -26,7 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   })
 }
 
-/** Nothing begins after Ctrl-C. */
+/** Starts a program, unless Ctrl-C was pressed. */
 function begin(...args: Parameters<typeof startProgram>): Program {
   if (stopping !== undefined) throw new Error('it was stopped while it started')
   const program = startProgram(...args)
@@ -34,7 +36,7 @@ function begin(...args: Parameters<typeof startProgram>): Program {
   return program
 }
 
-/** Keyturn's log goes to a file; what it prints for its operator, who has no part in the demo, goes nowhere. */
+/** Keyturn's log goes to a file; its messages for operators are discarded, as the demo has none. */
 function startKeyturn({ folder }: Places, env: Record<string, string>): Program {
   const log = createWriteStream(join(folder, 'keyturn.log'), { mode: 0o600 })
   return begin({
@@ -54,13 +56,13 @@ function startExample(name: Part, { folder }: Places): Program {
     root,
     args: [`--env-file=${join(folder, `${name}.env`)}`, `examples/${name}/main.ts`],
     onLine: (line) => {
-      // Each says in one line where it listens; the walk-through says so better.
+      // Each prints where it listens; the walk-through says so better.
       if (!line.startsWith(`${name}: listens`)) console.error(line)
     },
   })
 }
 
-/** Declares clients, API and person through the socket of the running server. @returns what `apply` said */
+/** Declares clients, API and user through the socket of the running server. @returns the output of `apply` */
 async function declare(places: Places, secrets: Kept) {
   const env = {
     DATA_DIR: places.folder,
@@ -82,7 +84,7 @@ async function start(places: Places): Promise<void> {
   await untilReady(keyturn, `${at(places.ports.keyturn)}/readyz`)
   const [said] = (await declare(places, secrets)).split('\n').slice(-1)
   console.log(`Declared examples/demo.yaml: ${said}`)
-  // Only now is the folder known to be ours: Keyturn holds it.
+  // Only now is the folder known to be ours: Keyturn has locked it.
   await writeEnvironments(places, secrets)
 
   await Promise.all(
@@ -104,7 +106,7 @@ function started({ without }: Places) {
   return (['api', 'web-app', 'browser-app'] as const).filter((name) => !without.includes(name))
 }
 
-/** @throws Error when a part ends although nobody told it to */
+/** @throws Error when a program ends unexpectedly */
 async function untilStopped(): Promise<void> {
   const first = await Promise.race([
     toldToStop,
@@ -121,7 +123,7 @@ try {
   process.exitCode = 1
 } finally {
   if (programs.length > 0) console.log('Stopping …')
-  // Those that call before the one that is called.
+  // Callers stop before the server that they call.
   const [keyturn, ...examples] = programs
   await Promise.all(examples.map((program) => program.stop()))
   await keyturn?.stop()

@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 
-/** Where everything is. The ports may be moved by settings; `defaults` are those of `demo.yaml`. */
+/** Where everything is. Settings may change the ports; `defaults` are those of `demo.yaml`. */
 export interface Places {
-  /** What the demo keeps: the database, keys, secrets, the log. Never the `data/` of a real installation. */
+  /** The demo's data: database, keys, secrets, log. Never the `data/` of a real installation. */
   folder: string
   ports: Record<Part, number>
-  /** What the person starts, to work on it. */
+  /** Programs that the user starts instead, to work on them. */
   without: Part[]
 }
 
@@ -14,7 +14,7 @@ export type Part = 'keyturn' | 'web-app' | 'browser-app' | 'api'
 
 interface Listener {
   part: Part
-  /** The setting that moves it. */
+  /** The environment variable that changes the port. */
   setting: string
   port: number
 }
@@ -33,7 +33,7 @@ const examples: readonly Part[] = ['api', 'web-app', 'browser-app']
 
 /**
  * @param args of the command line
- * @throws Error in a sentence for the person
+ * @throws Error with a sentence for the user
  */
 export function readPlaces(
   env: Record<string, string | undefined>,
@@ -59,18 +59,16 @@ export function readPlaces(
   }
 }
 
-/** What the demo makes at its first start and keeps, so that people stay signed in when it is started again. */
+/** Secrets that the first start generates and keeps, so that users stay signed in across restarts. */
 export interface Secrets {
   webApp: string
   browserApp: string
   api: string
-  /** Seals the cookies of the browser app: base64url of 32 bytes. */
+  /** Encrypts the cookies of the browser app: base64url of 32 bytes. */
   cookieKey: string
 }
 
-/**
- * The environment of each program, as it would be in production: everything it needs to know, and nothing of the others.
- */
+/** The environment of each program, as in production: all that it needs, and nothing of the others. */
 export function environments({ folder, ports }: Places, secrets: Secrets) {
   const issuer = at(ports.keyturn)
   return {
@@ -78,7 +76,7 @@ export function environments({ folder, ports }: Places, secrets: Secrets) {
       PORT: String(ports.keyturn),
       DATA_DIR: folder,
       KEYS_DIR: folder,
-      // The apps to be told of log-outs are on this machine. Never in production.
+      // The apps that receive back-channel logouts are on this machine. Never in production.
       ALLOW_LOOPBACK_FETCH: 'on',
       LOG_LEVEL: 'info',
     },

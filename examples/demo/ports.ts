@@ -20,7 +20,7 @@ export async function assertFree({ ports }: Places): Promise<void> {
   if (faults.length > 0) throw new Error(faults.join('\n'))
 }
 
-/** Whether a listener of ours would get this port. */
+/** Whether we could listen on this port. */
 async function isFree(port: number): Promise<boolean> {
   const server = createServer()
   return new Promise((resolve) => {

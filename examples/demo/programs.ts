@@ -7,7 +7,7 @@ export interface Program {
   /** Resolves when it has ended. */
   ended: Promise<void>
   isOver(): boolean
-  /** What it said last, for a person who wonders why it ended. */
+  /** Its last output, for a user who wonders why it ended. */
   lastLines(): string
   stop(): Promise<void>
 }
@@ -17,13 +17,13 @@ interface Start {
   root: string
   /** The arguments of Node. */
   args: string[]
-  /** Nothing else is inherited but what a program needs to run. */
+  /** Variables beyond those that every program needs to run. */
   env?: Record<string, string>
   /** Every whole line of its output. */
   onLine(line: string): void
 }
 
-/** Variables without which programs do not run, and where Node keeps what it has compiled. */
+/** Variables that programs need to run, and where Node keeps its compile cache. */
 function inherited(): Record<string, string> {
   const names = ['PATH', 'HOME', 'SystemRoot', 'TEMP', 'TMPDIR', 'NODE_COMPILE_CACHE']
   return Object.fromEntries(
@@ -37,8 +37,8 @@ function inherited(): Record<string, string> {
 const withTheDemo = new URL('with-the-demo.ts', import.meta.url).href
 
 function launch({ root, args, env, onLine }: Start, input?: string): ChildProcess {
-  // A group of its own: Ctrl-C reaches the demo alone, which tells each program once. Keyturn takes a second signal for
-  // impatience.
+  // A process group of its own: Ctrl-C reaches only the demo, which signals each program once. Keyturn takes a second
+  // signal as an order to stop at once.
   const child = spawn(process.execPath, ['--import', withTheDemo, ...args], {
     cwd: root,
     env: { ...inherited(), ...env },
@@ -57,7 +57,7 @@ function launch({ root, args, env, onLine }: Start, input?: string): ChildProces
   return child
 }
 
-/** Milliseconds; what does not stop in that time is killed. */
+/** Milliseconds that a program has to stop before it is killed. */
 const patience = 15_000
 
 /** Starts a program. */
@@ -109,8 +109,8 @@ export async function runProgram(start: Omit<Start, 'onLine'>, input?: string): 
 }
 
 /**
- * Waits until an address answers.
- * @throws Error with what the program said when it ended instead, or when it takes longer than a minute
+ * Waits until a URL answers.
+ * @throws Error with the program's output when it ended, or when it takes longer than a minute
  */
 export async function untilReady(program: Program, url: string): Promise<void> {
   const giveUp = performance.now() + 60_000

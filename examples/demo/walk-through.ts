@@ -1,7 +1,7 @@
 import { relative } from 'node:path'
 import { at, type Places } from './parts.ts'
 
-/** What a person can do now, in the order in which it makes sense. @param report what the machine said */
+/** What the user can do now, in a sensible order. @param report the machine's output */
 export function walkThrough(
   { folder, ports, without }: Places,
   root: string,

@@ -1,3 +1,3 @@
-/** Loaded into every program of the demo, ahead of it: whatever becomes of the demo, the program stops with it. */
+/** Loaded into every program of the demo: however the demo ends, the program stops with it. */
 process.once('disconnect', () => process.kill(process.pid, 'SIGTERM'))
 process.channel?.unref()

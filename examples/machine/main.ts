@@ -1,6 +1,6 @@
 /**
- * A program that works without a person: a nightly report. It authenticates with a key of its own (private_key_jwt,
- * RFC 7523), so that no secret is ever sent or known to the authorization server.
+ * A program without a user: a nightly report. It authenticates with a private key (private_key_jwt, RFC 7523): no
+ * secret is sent, and the authorization server knows only the public key.
  */
 import { readFile } from 'node:fs/promises'
 import { type CryptoKey, importJWK, type JWK } from 'jose'
@@ -22,7 +22,7 @@ const issuer = new URL(setting('ISSUER'))
 const clientId = setting('CLIENT_ID')
 const api = new URL(setting('API_URL'))
 
-// The private key is in a file that only this program can read; the public one stands in its registration.
+// The private key is in a file that only this program can read; its public key is registered.
 const jwk = JSON.parse(await readFile(setting('KEY_FILE'), 'utf8')) as JWK
 const key = (await importJWK(jwk, 'ES256')) as CryptoKey
 const auth = PrivateKeyJwt(jwk.kid === undefined ? key : { key, kid: jwk.kid })
@@ -32,8 +32,8 @@ const config = await discovery(issuer, clientId, {}, auth, {
   execute: issuer.protocol === 'http:' ? [allowInsecureRequests] : [],
 })
 
-// A program that stays up keeps the token until shortly before `expires_in` is over, and then asks for another: there is
-// no refresh token, as the key is all that it needs.
+// A long-running program would keep the token until shortly before `expires_in` is over and then request another:
+// client credentials have no refresh token.
 const tokens = await clientCredentialsGrant(config, { scope: 'orders:report' })
 const response = await fetchProtectedResource(
   config,

@@ -1,4 +1,4 @@
-/** What this app does at the API for a person, by the name of the button. */
+/** The API calls of this app, by the name of the button. */
 export const calls: Record<string, (api: URL, accessToken: string) => Promise<Response>> = {
   read: (api, token) => call(api, token, 'GET', '/orders'),
 

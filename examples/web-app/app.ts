@@ -36,7 +36,8 @@ export function createApp(settings: Settings): Koa {
   })
 
   router.get('/callback', async (ctx) => {
-    // The answer counts only in the browser that asked: else somebody could be signed in as somebody else.
+    // The response counts only in the browser that began the sign-in: otherwise an attacker could sign the victim in as
+    // somebody else (login CSRF).
     const signIn = signIns.take(String(ctx.query['state']), browser.get(ctx))
     if (!signIn) {
       ctx.status = 400
@@ -62,7 +63,7 @@ export function createApp(settings: Settings): Koa {
         if (session.expiresAt < Date.now() + 10_000) await refresh(client, session)
         let response = await call(apiUrl, session.accessToken)
         if (response.status === 401) {
-          // Revoked, or a clock is off. Once: if a new token is refused as well, asking on would not help.
+          // Revoked, or a clock is wrong. Retries once: if a new token is refused as well, more would not help.
           await refresh(client, session)
           response = await call(apiUrl, session.accessToken)
         }
@@ -91,7 +92,7 @@ export function createApp(settings: Settings): Koa {
     cookie.clear(ctx)
     if (!session) return ctx.redirect('/')
     sessions.end(session, 'You signed out.')
-    // The tokens end here, also if the person does not go on to sign out there.
+    // The tokens end here, even if the user does not go on to sign out at the authorization server.
     await client.revoke(session.refreshToken)
     ctx.redirect((await client.signOut(session.idToken)).href)
   })
@@ -123,7 +124,7 @@ export function createApp(settings: Settings): Koa {
     })
   }
 
-  /** Does something for the person who is signed in, and shows the page again. */
+  /** Does something for the signed-in user, and shows the page again. */
   async function act(ctx: Context, work: (session: Session) => Promise<void>): Promise<void> {
     const session = sessionOf(ctx)
     if (session) {
@@ -131,14 +132,14 @@ export function createApp(settings: Settings): Koa {
         await work(session)
       } catch (error) {
         if (!isOver(error)) throw error
-        // Revoked, signed out there, or expired: what is left of the session here is worth nothing.
+        // Revoked, signed out at the authorization server, or expired: the session here is over, too.
         sessions.end(
           session,
           'Your access was ended: it was revoked, and the authorization server gave no new token.',
         )
       }
     }
-    // 303: a reload asks for the page, and does nothing twice.
+    // 303: a reload requests the page and does not repeat the action.
     ctx.status = 303
     ctx.redirect('/')
   }
@@ -151,7 +152,7 @@ export function createApp(settings: Settings): Koa {
   return app
 }
 
-/** One refresh at a time for a session: whoever needs one meanwhile waits for it. */
+/** One refresh at a time per session: concurrent requests share it. */
 function refresh(client: Client, session: Session): Promise<void> {
   session.refreshing ??= client
     .refresh(session.refreshToken)
@@ -162,7 +163,7 @@ function refresh(client: Client, session: Session): Promise<void> {
   return session.refreshing
 }
 
-/** Every form must come from our own pages, but for the one call that no browser makes. */
+/** Every form must come from our own pages. The back-channel call comes from no browser. */
 function allowed(baseUrl: URL): Koa.Middleware {
   const check = onlyOwnForms(baseUrl)
   return (ctx, next) => (ctx.path === '/backchannel-logout' ? next() : check(ctx, next))

@@ -12,8 +12,9 @@ export function createLogoutTokens(client: Client, { clientId }: Settings) {
   let keys: ReturnType<typeof createRemoteJWKSet> | undefined
 
   /**
-   * @returns which session is over, or whose
-   * @throws LogoutTokenRefused; anything else means that the keys could not be had, and that it may be sent again
+   * @returns the session that ended (`sid`), or the user whose sessions ended (`sub`)
+   * @throws LogoutTokenRefused; any other error means that the keys could not be fetched, and the token may be sent
+   *   again
    */
   return async function verify(token: string): Promise<{ sid?: string; sub?: string }> {
     const { issuer, jwks_uri } = (await client.config()).serverMetadata()
@@ -21,7 +22,7 @@ export function createLogoutTokens(client: Client, { clientId }: Settings) {
     const payload = await jwtVerify(token, keys, {
       issuer,
       audience: clientId,
-      // The client's id_token_signed_response_alg, and the type that no other token has.
+      // The client's id_token_signed_response_alg, and the type that only logout tokens have.
       algorithms: ['RS256'],
       typ: 'logout+jwt',
       requiredClaims: ['iat', 'exp', 'jti', 'events'],
@@ -36,7 +37,7 @@ function checked(payload: JWTPayload): { sid?: string; sub?: string } {
   if (typeof (events as Record<string, unknown> | null)?.[event] !== 'object') {
     throw new LogoutTokenRefused('events does not say that it is a log-out')
   }
-  // An ID token in disguise would have one.
+  // An ID token passed off as a logout token would have one.
   if ('nonce' in payload) throw new LogoutTokenRefused('it has a nonce')
   if (typeof sid === 'string') return { sid }
   if (typeof sub === 'string') return { sub }

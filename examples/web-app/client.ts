@@ -19,31 +19,31 @@ import {
 } from 'openid-client'
 import type { Settings } from './settings.ts'
 
-/** What this app asks for. Not `offline_access`: what it gets ends when the person signs out. */
+/** The scopes that this app requests. No `offline_access`: the tokens end when the user signs out. */
 const scope = 'openid profile email orders:read orders:write orders:refund'
 
-/** What is kept between leaving for the authorization server and coming back. All of it is for one use. */
+/** Kept from the redirect to the authorization server until the callback. For one use. */
 export interface SignIn {
-  /** Ties the answer to the request (RFC 9700 §4.7). */
+  /** Binds the response to the request (RFC 9700 §4.7). */
   state: string
-  /** Ties the ID token to the request. */
+  /** Binds the ID token to the request. */
   nonce: string
-  /** The secret behind the code challenge: without it the code is worth nothing (PKCE, RFC 7636). */
+  /** The secret behind the code challenge, required to redeem the code (PKCE, RFC 7636). */
   codeVerifier: string
 }
 
 export type Tokens = TokenEndpointResponse & TokenEndpointResponseHelpers
 
-/** Everything that this app says to the authorization server. All methods throw the errors of openid-client. */
+/** All requests of this app to the authorization server. All methods throw the errors of openid-client. */
 export interface Client {
-  /** Where to send the browser, and what to keep for its return. */
+  /** The URL for the browser, and what to keep for its return. */
   begin(): Promise<{ url: URL; signIn: SignIn }>
-  /** @param url where the browser came back, with the answer in its query */
+  /** @param url the callback URL, with the authorization response in its query */
   finish(url: URL, signIn: SignIn): Promise<Tokens>
   refresh(refreshToken: string): Promise<Tokens>
-  /** Ends the family of a refresh token, with every access token of it. */
+  /** Revokes a refresh token, with its family and all access tokens of it. */
   revoke(refreshToken: string): Promise<void>
-  /** Where to send the browser to sign out there, too. */
+  /** The URL at which the browser signs out at the authorization server, too. */
   signOut(idToken: string): Promise<URL>
   config(): Promise<Configuration>
 }
@@ -51,11 +51,11 @@ export interface Client {
 export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settings): Client {
   let known: Promise<Configuration> | undefined
 
-  /** Discovery happens at the first use, so that the two may start in any order; a failure is tried again. */
+  /** Discovery runs on first use, so that app and issuer may start in any order; a failure is retried. */
   function config(): Promise<Configuration> {
     known ??= discovery(issuer, clientId, {}, ClientSecretBasic(clientSecret), {
       execute: [
-        // The signature of ID tokens is checked as well.
+        // Verifies the signature of ID tokens, too.
         enableNonRepudiationChecks,
         // Plain http is for this machine alone; every other issuer is https.
         ...(issuer.protocol === 'http:' ? [allowInsecureRequests] : []),
@@ -102,7 +102,7 @@ export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settin
         return await ask()
       } catch (error) {
         if (error instanceof ResponseBodyError) throw error
-        // The answer was lost, and the token may be used up. For half a minute the same question gets the same answer.
+        // The answer was lost, and the token may be used up. For half a minute the same request gets the same answer.
         return ask()
       }
     },
@@ -120,7 +120,7 @@ export function createClient({ issuer, clientId, clientSecret, baseUrl }: Settin
   }
 }
 
-/** Whether the authorization server said that the refresh token is over: the person has to sign in again. */
+/** Whether the authorization server refused the refresh token for good: the user has to sign in again. */
 export function isOver(error: unknown): boolean {
   return error instanceof ResponseBodyError && error.error === 'invalid_grant'
 }

@@ -1,4 +1,4 @@
-/** Markup that is safe to put into a page as it is. */
+/** Markup that is safe to insert as it is. */
 class Markup {
   readonly text: string
 
@@ -24,7 +24,7 @@ function render(content: Content): string {
   return String(content).replaceAll(/[&<>"']/g, (character) => entities[character] ?? '')
 }
 
-/** A template in which everything is escaped that is not markup itself. Attributes must be in quotes. */
+/** A template that escapes all values except markup. Attribute values must be in quotes. */
 export function html(parts: TemplateStringsArray, ...values: Content[]): Markup {
   return new Markup(parts.map((part, i) => part + render(values[i])).join(''))
 }

@@ -17,8 +17,8 @@ export async function readForm(request: IncomingMessage): Promise<URLSearchParam
 }
 
 /**
- * Refuses what another site posts in a person's name (CSRF). A browser says where a form was sent from, and no page can
- * make it lie; the cookie's SameSite=Lax is a second reason for such a request to fail.
+ * Refuses cross-site form posts (CSRF). Browsers report the origin of a form, and no page can forge it; the cookie's
+ * SameSite=Lax is a second defence.
  */
 export function onlyOwnForms(baseUrl: URL): Middleware {
   return (ctx, next) => {
@@ -28,12 +28,12 @@ export function onlyOwnForms(baseUrl: URL): Middleware {
   }
 }
 
-/** Headers for every answer. The policy lets the page have nothing but this app's own files. */
+/** Headers of every answer. The policy allows only this app's own files. */
 export function headers({ issuer }: Settings): Middleware {
   const policy = [
     "default-src 'none'",
     ...['script-src', 'style-src', 'img-src', 'connect-src'].map((each) => `${each} 'self'`),
-    // Signing out is a form that leads to the authorization server.
+    // The sign-out form redirects to the authorization server.
     `form-action 'self' ${issuer.origin}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
@@ -42,7 +42,7 @@ export function headers({ issuer }: Settings): Middleware {
     ctx.set({
       'Content-Security-Policy': policy.join('; '),
       'X-Content-Type-Options': 'nosniff',
-      // No other site learns our addresses. Not no-referrer: browsers would hide the Origin of our own forms, too.
+      // Other sites do not learn our URLs. Not no-referrer: browsers would then hide the Origin of our own forms, too.
       'Referrer-Policy': 'same-origin',
       'Cache-Control': 'no-store',
     })
@@ -50,14 +50,14 @@ export function headers({ issuer }: Settings): Middleware {
   }
 }
 
-/** A cookie of this app. Lax: a link from elsewhere finds the person signed in, and a foreign form does not. */
+/** A cookie of this app. Lax: sent when a link on another site leads here, but not with another site's form. */
 export function createCookie(name: string, baseUrl: URL) {
   const secure = baseUrl.protocol === 'https:'
-  // With this prefix browsers take the cookie only over https and from this very host.
+  // With this prefix browsers accept the cookie only over https and from this exact host.
   const fullName = secure ? `__Host-${name}` : name
   const options = { httpOnly: true, secure, sameSite: 'lax', path: '/', overwrite: true } as const
   function write(ctx: Context, value: string | null): void {
-    // TLS may end at a proxy: what counts is the address that browsers use.
+    // TLS may end at a proxy: what counts is the URL that browsers use.
     ctx.cookies.secure = secure
     ctx.cookies.set(fullName, value, options)
   }

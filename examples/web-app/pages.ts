@@ -20,7 +20,7 @@ function page(title: string, ...body: Content[]): string {
 </html>`.text
 }
 
-/** @param notice why the person is here again */
+/** @param notice why the user was signed out */
 export function welcomePage(notice?: string): string {
   return page(
     'Welcome',
@@ -72,7 +72,7 @@ ${earlier.length > 0 && html`<section class="card"><h2>Before that</h2>${earlier
   )
 }
 
-/** Everything that changes something is a form, so that no link and no image can do it. */
+/** Every change is a form, so that no link and no image can trigger it. */
 function action(path: string, id: string, label: string, looks = ''): Content {
   return html`<form method="post" action="${path}"><button class="button ${looks}" id="${id}">${label}</button></form>`
 }

@@ -2,39 +2,39 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { IDToken } from 'openid-client'
 import type { Tokens } from './client.ts'
 
-/** A person who is signed in to this app, in one browser. The tokens never leave this process. */
+/** A signed-in user in one browser. The tokens never leave this process. */
 export interface Session {
-  /** Who it is, from the ID token. */
+  /** The user, from the ID token. */
   claims: IDToken
   idToken: string
   accessToken: string
   refreshToken: string
   /** When the access token expires; milliseconds since 1970. */
   expiresAt: number
-  /** A refresh that is under way, for all requests that need it. */
+  /** A refresh in progress, shared by all requests that need it. */
   refreshing?: Promise<void> | undefined
-  /** What happened, the newest first: for the page. */
+  /** What happened, newest first: for the page. */
   story: Event[]
 }
 
 export interface Event {
   at: Date
   title: string
-  /** Rows for the page: what, and what it is. */
+  /** Rows for the page: label and value. */
   details: [string, string][]
   outcome: 'good' | 'bad'
 }
 
-/** Milliseconds: who signed in longer ago does so again, whatever happened in between. */
+/** Milliseconds after which a session ends, whatever its activity. */
 const lifetime = 12 * 60 * 60_000
 
 /**
- * The sessions of this app, by the hash of the value in the cookie: whoever reads the memory of the process, or the
- * database that an app with more than one process has in its place, finds nothing that opens a session.
+ * The sessions of this app, by the hash of the cookie value: reading the memory of the process (or the database, in an
+ * app with more than one process) yields nothing that opens a session.
  */
 export function createSessions() {
   const live = new Map<string, Session & { endsAt: number }>()
-  /** Why a session is gone, to be told once. */
+  /** Why a session ended, to be shown once. */
   const farewells = new Map<string, { text: string; endsAt: number }>()
   const key = (handle: string) => createHash('sha256').update(handle).digest('base64url')
 
@@ -55,7 +55,7 @@ export function createSessions() {
   }
 
   return {
-    /** A new session has a new handle, so that nobody can have planted it before (session fixation). */
+    /** A new session always gets a new handle, against session fixation. */
     begin(tokens: Tokens): string {
       const claims = tokens.claims()
       if (!claims || !tokens.id_token || !tokens.refresh_token)
@@ -76,11 +76,11 @@ export function createSessions() {
       const session = handle === undefined ? undefined : live.get(key(handle))
       return session && session.endsAt > Date.now() ? session : undefined
     },
-    /** Why the session of this handle is gone. */
+    /** Why the session of this handle ended. */
     farewell: (handle: string | undefined) =>
       handle === undefined ? undefined : farewells.get(key(handle))?.text,
     end,
-    /** Ends what a logout token names: one session (`sid`), or all of the person (`sub` alone). */
+    /** Ends the sessions that a logout token names: one (`sid`), or all of a user (`sub` alone). */
     endAll({ sid, sub }: { sid?: string; sub?: string }, farewell: string): void {
       for (const session of live.values()) {
         const { claims } = session
@@ -91,8 +91,8 @@ export function createSessions() {
 }
 
 /**
- * Takes what a refresh brought.
- * @throws Error when it is of another person, which must never be (OpenID Connect Core §12.2)
+ * Stores the tokens of a refresh.
+ * @throws Error when the `sub` has changed, which is forbidden (OpenID Connect Core §12.2)
  */
 export function renew(session: Session, tokens: Tokens): void {
   const claims = tokens.claims() ?? session.claims

@@ -1,19 +1,19 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto'
 import type { SignIn } from './client.ts'
 
-/** Milliseconds that a person may take at the authorization server. */
+/** Milliseconds that a user may take to sign in. */
 const patience = 10 * 60_000
-/** Whoever begins and never comes back must not fill the memory. */
+/** Most sign-ins in progress: abandoned ones must not fill the memory. */
 const most = 10_000
 
-/** Sign-ins that were begun, each for one browser and one use. Several tabs may be at it. */
+/** Sign-ins in progress, each for one browser and one use. A browser may have several, in tabs. */
 export function createSignIns() {
   const begun = new Map<string, SignIn & { browser: string; endsAt: number }>()
 
   return {
     /**
-     * @param known what the cookie of this browser says, if it has one
-     * @returns what the cookie has to say
+     * @param known this browser's cookie value, if it has one
+     * @returns the value to set
      */
     keep(signIn: SignIn, known: string | undefined): string {
       const browser = known ?? randomBytes(32).toString('base64url')
@@ -22,7 +22,7 @@ export function createSignIns() {
       begun.set(signIn.state, { ...signIn, browser, endsAt: Date.now() + patience })
       return browser
     },
-    /** What was kept for this state; it is gone then. */
+    /** Returns and removes what was kept for this state. */
     take(state: string, browser: string | undefined): SignIn | undefined {
       const signIn = begun.get(state)
       if (!signIn || browser === undefined || !same(signIn.browser, browser)) return undefined

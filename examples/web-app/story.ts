@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { accessClaims, readable } from './pages.ts'
 import type { Event, Session } from './sessions.ts'
 
-/** What can be shown of a refresh token: the name that `families show` has for it. It opens nothing. */
+/** A displayable name of a refresh token, the same as in `families show`. It grants nothing. */
 const nameOf = (refreshToken: string) =>
   createHash('sha256').update(refreshToken).digest('base64url').slice(0, 10)
 
@@ -11,7 +11,7 @@ function tell(session: Session, event: Omit<Event, 'at'>): void {
   session.story.splice(8)
 }
 
-/** @param before the session as it was */
+/** @param before the session before the refresh */
 export function tellRefresh(session: Session, before: Session): void {
   const [was, is] = [accessClaims(before), accessClaims(session)]
   tell(session, {

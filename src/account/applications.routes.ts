@@ -19,27 +19,27 @@ export const applicationMethods = {
   '/account/applications/:id/end': ['POST'],
 }
 
-/** Milliseconds that something unusual is shown. */
+/** Milliseconds that an unusual event is shown. */
 const notesShown = 30 * 24 * 3600 * 1000
 const mostNotes = 200
 
-/** What applications may do; to see, and to take back (ASVS 10.4.9, 10.7.3). An application is named by its grant. */
+/** Shows what applications may do, and revokes it (ASVS 10.4.9, 10.7.3). An application is identified by its grant. */
 export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, clock, audit, clients, grants, families, revocations, pageContext } = parts
 
-  /** Of a client that is disabled, nothing but its name is told. */
+  /** Only the name of a disabled client is shown. */
   async function clientOf(clientId: string) {
     const client = await clients.find(tenant, clientId)
     return { metadata: client && checkedMetadata(client).data, logo: client && logoOf(client) }
   }
 
-  /** What was unusual lately, the newest first: a few of each application at most, as each is there once a day. */
+  /** Recent unusual events, newest first: a few per application at most, as each is recorded once a day. */
   async function unusual(accountId: string) {
     const found = await audit.ofAccount(tenant, accountId, { types: findings, limit: mostNotes })
     return found.filter(({ at }) => at > clock.now() - notesShown)
   }
 
-  /** Of each kind the last, of what came since the application was allowed. */
+  /** The last event of each kind since the application was allowed. */
   function notesOn(
     { clientId, createdAt }: ListedGrant,
     events: ReadonlyArray<AuditEvent & { at: number }>,
@@ -74,7 +74,7 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
     }
   }
 
-  /** @throws DomainError `not_found` when there is none, or it is somebody else's */
+  /** @throws DomainError `not_found` when there is none, or it belongs to another account */
   async function ownGrant(id: string, accountId: string) {
     const grant = await grants.find(tenant, id)
     if (grant?.accountId !== accountId) throw notTheirs('application')

@@ -17,10 +17,10 @@ export const dataMethods = {
   '/account/data/delete': ['POST'],
 }
 
-/** Events in a download; there are fewer within the time that they are kept, but for who does little else. */
+/** Most events in a download; few accounts have more within the retention time. */
 const mostEvents = 10_000
 
-/** What is stored of somebody, to download; and deleting the account. Both ask for a fresh sign-in. */
+/** Downloads the stored data of an account; deletes the account. Both require a recent sign-in. */
 export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
   const {
     tenant,
@@ -50,7 +50,7 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     desk.show(ctx, dataPage(page, view), error === undefined ? 200 : 400)
   }
 
-  /** No handle, no hash and no secret is in it. */
+  /** Contains no handle, hash or secret. */
   async function dataOf(account: Account) {
     const { id: accountId, email, emailVerified, username, name, roles } = account
     const types = historyEvents
@@ -130,7 +130,7 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     const { id: accountId, email: to, emailVerified } = account
     const device = knownDevice(userAgent, words.device)
     await database.transaction(async () => {
-      // A stranger's mailbox is not to learn who is signed in from where.
+      // An unverified address may be a stranger's, who must not learn who is signed in from where.
       if (emailVerified)
         await mail.send(tenant, { kind: 'data_downloaded', accountId, language, to, ip, device })
       await audit.record(tenant, { type: 'account.data_downloaded', accountId, ip, userAgent })

@@ -16,15 +16,15 @@ import type { Actor } from '../revocation/revocation.ts'
 import { lacksStep } from './proof.ts'
 import { type AccountPage, pathOf, type SignIn, signInPath } from './sign-in.ts'
 
-/** Seconds that a sign-in is fresh enough for what cannot be taken back (ASVS 7.5.1). */
+/** Seconds after a sign-in in which irreversible actions are allowed (ASVS 7.5.1). */
 const freshFor = 300
 
-/** What a page of the account is made with, and how a form on one is taken. */
+/** Helpers of account pages: who is signed in, and how forms are accepted. */
 export interface Desk {
-  /** Whoever is signed in; nobody after it has led to the sign-in, from where the page is come back to. */
+  /** The signed-in person. Otherwise redirects to the sign-in, which returns to the page, and resolves to undefined. */
   owner(ctx: Context, page: AccountPage, fresh?: boolean): Promise<SignedIn | undefined>
   /**
-   * The same for a form that was sent, which must be of this session and from our own page.
+   * The same for a posted form, which must come from our own page and this session.
    * @throws DomainError `csrf_failed`, `too_many_requests`
    */
   posted(
@@ -32,38 +32,38 @@ export interface Desk {
     page: AccountPage,
     fresh?: boolean,
   ): Promise<{ owner: SignedIn; form: Record<string, string>; actor: Actor } | undefined>
-  /** What every page has. */
+  /** What every page needs. */
   frame(ctx: Context, owner: SignedIn): AccountFrame & { csrf: string }
   show(ctx: Context, page: string, status?: number): void
-  /** To a page of the account, which says what was done. */
+  /** Redirects to an account page, which reports what was done. */
   goTo(ctx: Context, page: AccountPage, done?: AccountDone): void
 }
 
-/** Who did it, as it is written down. */
+/** The actor for audit events. */
 export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(ctx) })
 
 /**
- * The share that a form on the account pages takes: most of what they change is written down. No application takes of it,
- * as it does of what sign-ins take: nobody is kept from withdrawing what they allowed it.
+ * The rate limit of forms on account pages: most of their changes are recorded. It is separate from that of sign-ins,
+ * which applications use up, too: nobody is kept from revoking an application.
  */
 const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
 
-/** What is not there, or is somebody else's: nobody learns which (security class C22). */
+/** Missing objects and those of other accounts: nobody can tell them apart (security class C22). */
 export const notTheirs = (what: string) =>
   new DomainError('not_found', { detail: `no ${what} of this account has that id` })
 
 export function createDesk(parts: PageParts): Desk {
   const { tenant, issuer, basePath, config, clock, csrf, limiter, session, pageContext } = parts
 
-  /** Leads to the sign-in, from where the page is come back to. */
+  /** Redirects to the sign-in, which returns to the page. */
   function ask(ctx: Context, page: AccountPage, wanted: Pick<SignIn, 'maxAge' | 'onceMore'>): void {
     const { asked: uiLocales } = pageContext(ctx)
     seeOther(ctx, basePath + signInPath(issuer, { uiLocales, destination: { page }, ...wanted }))
   }
 
   /**
-   * Whether somebody may do it; else they are led to the sign-in. What cannot be taken back takes a sign-in of the last
-   * minutes, with the second factor that there is: a session may be older than the factor (ASVS 7.5.1).
+   * Whether the person may do it; otherwise they are redirected to the sign-in. Irreversible actions require a sign-in
+   * of the last minutes, with the second factor of the account: a session may be older than the factor (ASVS 7.5.1).
    */
   async function allows(
     ctx: Context,

@@ -23,15 +23,15 @@ export const emailCodesMethods = {
 }
 
 /**
- * Turning codes by e-mail on and off, after a sign-in of the last minutes with the second step that there is:
+ * Turning codes by e-mail on and off; requires a recent sign-in with the second step of the account:
  *
- * | state | event                                                     | next                            |
- * |-------|-----------------------------------------------------------|---------------------------------|
- * | off   | turn on, where they are offered                           | asked; a code is mailed         |
- * | asked | ask again                                                 | asked; another, unless too soon |
- * | asked | wrong, void, of another session                           | asked, with the reason          |
- * | asked | right                                                     | on                              |
- * | on    | turn off                                                  | off                             |
+ * | state | event                                   | next                            |
+ * |-------|-----------------------------------------|---------------------------------|
+ * | off   | turn on, where they are offered         | asked; a code is mailed         |
+ * | asked | ask again                               | asked; another, unless too soon |
+ * | asked | code wrong, void, or of another session | asked, with the reason          |
+ * | asked | code right                              | on                              |
+ * | on    | turn off                                | off                             |
  *
  * @returns what the list of second factors shows of them
  */

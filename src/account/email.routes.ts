@@ -10,7 +10,7 @@ import type { SignedIn } from '../oidc/browser-session.ts'
 import type { Owner, Step } from '../recovery/email-address.ts'
 import { type Desk, ownerAt } from './desk.ts'
 
-/** Where the link of each step leads. */
+/** The step of each link. */
 const links: Record<string, Step> = {
   '/email/verify': 'verification',
   '/email/confirm': 'email_change',
@@ -23,11 +23,14 @@ export const emailMethods = {
   ...Object.fromEntries(Object.keys(links).map((path) => [path, ['GET', 'HEAD', 'POST']])),
 }
 
-/** The pages of `EmailAddresses`, which has the table of states. Another address takes a fresh sign-in (ASVS 7.5.1). */
+/**
+ * The pages of `EmailAddresses`, which has the table of states. A change of address requires a recent sign-in (ASVS
+ * 7.5.1).
+ */
 export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void {
   const { tenant, config, csrf, emailAddresses, pageContext } = parts
   if (!parts.mail.isOn) return
-  /** Nobody can name it who has not read the mail. */
+  /** Only the reader of the mail knows it. */
   const binding = (step: Step, token: string) => `email ${step} ${token}`
   const by = (ctx: Context): Owner => ({
     ...ownerAt(ctx),

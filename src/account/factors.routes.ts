@@ -36,24 +36,24 @@ export const factorMethods = {
   [`${root}/:id/remove`]: ['POST'],
 }
 
-/** Seconds to set up an app in. */
+/** Seconds to set up an app. */
 const setUpTtl = 600
 
 /**
  * The second factors of whoever is signed in:
  *
- * | state      | event                                               | next                              |
- * |------------|-----------------------------------------------------|-----------------------------------|
- * | any        | nobody is signed in                                 | sign-in, then the list            |
- * | any        | signed in over five minutes ago, or without the     | sign-in once more, then the list; |
- * |            | second factor that there is                         | nothing was changed               |
- * | list       | add                                                 | set up, with a new key            |
- * | list       | rename, remove                                      | list                              |
- * | list       | remove the last, where the tenant requires one      | list, with the reason             |
- * | list       | make codes                                          | codes, shown once                 |
- * | set up     | wrong code, or a passkey that does not answer       | set up, with the reason           |
- * | set up     | right code, or a passkey that a browser made        | codes for the first, else list    |
- * | set up     | time is over, another sign-in                       | list                              |
+ * | state  | event                                           | next                              |
+ * |--------|-------------------------------------------------|-----------------------------------|
+ * | any    | nobody is signed in                             | sign-in, then the list            |
+ * | any    | signed in over five minutes ago, or without the | sign-in once more, then the list; |
+ * |        | second factor that there is                     | nothing was changed               |
+ * | list   | add                                             | set up, with a new key            |
+ * | list   | rename, remove                                  | list                              |
+ * | list   | remove the last, where the tenant requires one  | list, with the reason             |
+ * | list   | make codes                                      | codes, shown once                 |
+ * | set up | wrong code, or a passkey that does not answer   | set up, with the reason           |
+ * | set up | right code, or a passkey that a browser made    | codes for the first, else list    |
+ * | set up | time is over, another sign-in                   | list                              |
  */
 export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void {
   const { tenant, csrf, session, revocations, factors, sealer, shortLived, pageContext } = parts
@@ -61,13 +61,13 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
   const keyOf = (uid: string) => ({ tenant, model: 'FactorSetUp', id: hashOf(uid) })
   const purpose = (uid: string) => `factor-set-up:${tenant}:${hashOf(uid)}`
 
-  /** Whoever changes something, and the language to be told in. */
+  /** The person who changes something, and the language of notices. */
   const owner = (ctx: Context) => ({
     ...ownerAt(ctx),
     language: pageContext(ctx).messages.locale,
   })
   const toList = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), root))
-  /** ASVS 7.4.3: only when the owner wants it. */
+  /** Ends other sessions if the owner wants it (ASVS 7.4.3). */
   async function endOthers(ctx: Context, { account, uid }: SignedIn, wanted: string | undefined) {
     if (wanted === 'yes') await revocations.logOutOthers(account, uid, ownerAt(ctx))
   }
@@ -169,10 +169,10 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
     const added = await factors.add(tenant, found.account.id, app, owner(ctx))
     if (added === 'wrong') return showSetUp(ctx, found.uid, secret, { error: 'wrong', name })
     await shortLived.delete(keyOf(found.uid))
-    // Known to whoever sent the form twice at once.
+    // The form was sent twice at once; the first one added it.
     if (typeof added === 'string') return toList(ctx)
     await endOthers(ctx, found, others)
-    // The list would ask for the new factor at once.
+    // The list would at once require the new factor.
     if (added.recoveryCodes) showCodes(ctx, added.recoveryCodes, '/account')
     else toList(ctx)
   })

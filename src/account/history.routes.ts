@@ -19,18 +19,18 @@ export const historyMethods = { '/account/history': ['GET', 'HEAD'] }
 /** Events on a page. */
 const pageSize = 20
 
-/** What happened to an account, a page at a time. */
+/** The audit events of an account, page by page. */
 export function historyRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, audit, sealer, pageContext, clientName } = parts
 
   const macOf = (accountId: string, at: string, id: string) =>
     sealer.mac('account-history', JSON.stringify([tenant, accountId, at, id]))
 
-  /** Where a page ends, for this account alone (security class C28). */
+  /** A cursor for the next page, valid for this account only (security class C28). */
   const cursorOf = (accountId: string, { at, id }: AuditPlace) =>
     [at, id, macOf(accountId, String(at), id)].join('~')
 
-  /** @throws DomainError `parameter_malformed` when it is none that this server made for this account */
+  /** @throws DomainError `parameter_malformed` when this server did not make it for this account */
   function placeIn(accountId: string, cursor: unknown): AuditPlace {
     const [at = '', id = '', mac = ''] = typeof cursor === 'string' ? cursor.split('~') : []
     if (equalInConstantTime(mac, macOf(accountId, at, id))) return { at: Number(at), id }

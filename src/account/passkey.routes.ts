@@ -13,14 +13,14 @@ const path = `${root}/passkey`
 
 export const passkeyMethods = { [path]: ['GET', 'HEAD', 'POST'] }
 
-/** What the pages of second factors do for each kind. */
+/** What the pages of all second factors share. */
 interface FactorPages {
   endOthers(ctx: Context, owner: SignedIn, wanted: string | undefined): Promise<void>
   showCodes(ctx: Context, codes: readonly string[], next: string): void
   toList(ctx: Context): void
 }
 
-/** Adding a passkey: its challenge is for this session, this account and ten minutes, and of use once. */
+/** Adding a passkey: the challenge is valid for this session and account, for ten minutes, once. */
 export function passkeyRoutes(
   router: Router,
   { tenant, csrf, factors, pageContext }: PageParts,

@@ -21,8 +21,8 @@ export const passwordResetMethods = {
 }
 
 /**
- * The pages of `PasswordReset`, which has the table of states; no page decides what the next may do. Whoever is meant
- * and whoever is not get the same bytes (C10). A link that is opened changes nothing: mail scanners open it, too.
+ * The pages of `PasswordReset`, which has the table of states; no page decides what the next may do. Existing and
+ * unknown addresses get the same bytes (C10). Opening a link changes nothing: mail scanners open links, too.
  */
 export function passwordResetRoutes(parts: PageParts): Middleware {
   const { tenant, config, log, csrf, mail, passwordReset, pageContext } = parts
@@ -30,7 +30,7 @@ export function passwordResetRoutes(parts: PageParts): Middleware {
   const { cookieIn, knowMailed } = createKnownBrowser(parts)
   const cookie = createFormCookie(parts.recoveryCookie)
   const asking = (browser: string) => `password forgot ${browser}`
-  /** Nobody can name it who has not read the mail. */
+  /** Only the reader of the mail knows it. */
   const choosing = (token: string) => `password reset ${token}`
 
   function showForgot(
@@ -121,7 +121,8 @@ export function passwordResetRoutes(parts: PageParts): Middleware {
     const { locale } = pageContext(ctx).messages
     try {
       const owner = { ...ownerAt(ctx), language: locale }
-      // Strangers who guess on keep nobody out who has the mailbox; elsewhere their pause goes on.
+      // The browser becomes known to the account, so that guesses of strangers do not lock out the owner of the
+      // mailbox; their pause goes on elsewhere.
       knowMailed(ctx, await passwordReset.reset(tenant, token, chosen, owner))
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)
@@ -141,6 +142,6 @@ export function passwordResetRoutes(parts: PageParts): Middleware {
   })
 
   const pages = router.routes() as Middleware
-  // Where no mail is sent there are no such pages.
+  // Without mail there are no such pages.
   return mail.isOn ? pages : (_ctx, next) => next()
 }

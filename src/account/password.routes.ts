@@ -20,11 +20,11 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
  * |----------------------------------------------------|---------------------------------------------------|
  * | nobody is signed in, or not within five minutes    | sign-in, then the form                            |
  * | a field is missing, the new ones differ            | the form, with the reason; no try is taken        |
- * | too many, busy                                     | the form, with the reason; no try is taken        |
+ * | rate limit, overload                               | the form, with the reason; no try is taken        |
  * | the current one is wrong, or the account is locked | the form, with the reason; a try is taken         |
  * | the new one is refused by the policy               | the form, with the reason                         |
  * | the current one was replaced meanwhile             | the form, as if it were wrong                     |
- * | accepted                                           | changed; other sessions ended if wanted; a new handle for this one |
+ * | accepted                                           | changed; other sessions end if wanted; new handle |
  */
 export function passwordRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, config, log, database, accounts, revocations, mail, session, pageContext } = parts

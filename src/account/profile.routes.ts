@@ -10,7 +10,7 @@ import type { Desk } from './desk.ts'
 
 export const profileMethods = { '/account/profile': ['GET', 'HEAD', 'POST'] }
 
-/** How often somebody may change it in an hour: it tells whether a user name is taken, and each change is written down. */
+/** Changes per hour: each reveals whether a user name is taken, and is recorded. */
 const budget = { kind: 'username', limit: 20, window: 3600 }
 
 const statuses: Record<ProfileFault, number> = {
@@ -21,7 +21,7 @@ const statuses: Record<ProfileFault, number> = {
   too_many: 429,
 }
 
-/** Name and user name; that nobody else has that one the database decides. */
+/** Name and user name. The database ensures that user names are unique. */
 export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, database, accounts, attempts, audit, mail, pageContext } = parts
 
@@ -66,7 +66,7 @@ export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
         const { ip, userAgent, by } = actor
         const event = { type: 'account.profile_changed', accountId: account.id } as const
         if (changed) await audit.record(tenant, { ...event, ip, userAgent, detail: { by } })
-        // It is what somebody signs in with (ASVS 6.3.7).
+        // The user name is used to sign in (ASVS 6.3.7).
         if (changed && said.username !== (account.username ?? '')) {
           const { locale: language } = pageContext(ctx).messages
           const about = { accountId: account.id, language, to: account.email, ip }

@@ -1,7 +1,7 @@
 import type { PageParts } from '../interaction/parts.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
 
-/** Whether a session lacks the second step that its account has by now: it may be older (ASVS 7.5.1). */
+/** Whether a session lacks the second step that its account requires: the session may be older (ASVS 7.5.1). */
 export async function lacksStep(
   { tenant, factors, mailedCodes }: PageParts,
   { account, withSecondFactor, withCode }: SignedIn,

@@ -21,7 +21,7 @@ export const requestMethods = {
   '/account/requests/:id/logo': ['GET', 'HEAD'],
 }
 
-/** The name of a request in an address: the SHA-256 of its `auth_req_id`. */
+/** The id of a request in a URL: the SHA-256 of its `auth_req_id`. */
 export const requestIdPattern = /^[\w-]{43}$/
 
 const pathOf = (id: string) => `/account/requests/${id}`
@@ -29,15 +29,15 @@ const pathOf = (id: string) => `/account/requests/${id}`
 /**
  * Answering a backchannel authentication request (OpenID CIBA Core 1.0):
  *
- * | state  | event                                    | next                                        |
- * |--------|------------------------------------------|---------------------------------------------|
- * | any    | nobody is signed in                      | sign-in, then this request                  |
- * | any    | decided, expired, or another's           | over                                        |
- * | open   | signed in too long ago (`max_age`), or   | sign-in once more, then this request        |
- * |        | without the factor that is required      |                                             |
- * | open   | a factor is required, and there is none  | adding one                                  |
- * | open   | deny, or anything but allow              | denied                                      |
- * | open   | allow                                    | allowed                                     |
+ * | state | event                                   | next                                 |
+ * |-------|-----------------------------------------|--------------------------------------|
+ * | any   | nobody is signed in                     | sign-in, then this request           |
+ * | any   | decided, expired, or another's          | over                                 |
+ * | open  | signed in too long ago (`max_age`), or  | sign-in once more, then this request |
+ * |       | without the factor that is required     |                                      |
+ * | open  | a factor is required, and there is none | adding one                           |
+ * | open  | deny, or anything but allow             | denied                               |
+ * | open  | allow                                   | allowed                              |
  *
  * @param signIn where a person signs in, to come back to a request; once more, even if somebody is signed in
  */
@@ -117,14 +117,14 @@ export function requestRoutes(
     return showOutcome(ctx, (await decisions.allow(ctx, account.id, id)) ? 'allowed' : 'over')
   })
 
-  // The request says whose picture it is, so that nobody has this server get pictures of their choice.
+  // The client is taken from the request, so that nobody can make this server fetch pictures of their choice.
   router.get('/account/requests/:id/logo', async (ctx) => {
     const found = await session.find(ctx)
     const request = found && (await decisions.find(found.account.id, ctx.params['id'] as string))
     await showLogo(ctx, request && (await clientOf(request)).logo_uri)
   })
 
-  /** What waits for somebody, for the account page. */
+  /** The pending requests of a person, for the account page. */
   return async function waiting(ctx: Context, { id: accountId }: Account): Promise<RequestLine[]> {
     const page = pageContext(ctx)
     const lines: RequestLine[] = []

@@ -39,7 +39,7 @@ export const accountMethods = {
   '/account/signed-out': ['GET', 'HEAD'],
 }
 
-/** The pages of whoever is signed in, and the front page. */
+/** The account pages of the signed-in person, and the front page. */
 export function accountRoutes(parts: PageParts): Middleware {
   const { issuer, basePath, session, revocations, csrf, config, pageContext } = parts
   const router = new Router()
@@ -94,8 +94,8 @@ export function accountRoutes(parts: PageParts): Middleware {
     )
   })
 
-  // The code is not redeemed: what the page needs is the session that came with it. The state is the language, and the
-  // request that somebody signed in to answer.
+  // The code is not redeemed: these pages only need the session that came with it. The state holds the language, and
+  // the page or request to go on to.
   router.get('/account/callback', async (ctx) => {
     const { uiLocales, destination } = readState(ctx.query['state'])
     rememberLocales(ctx, uiLocales)

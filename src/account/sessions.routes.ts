@@ -25,7 +25,7 @@ export const sessionMethods = {
 const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...present({ ip }) })
 const programOf = ({ userAgent }: Presenter) => (userAgent === undefined ? {} : { userAgent })
 
-/** Where somebody is signed in, and what applications hold; to see, and to end (ASVS 7.5.2). */
+/** Shows where a person is signed in and which tokens applications hold, and ends them (ASVS 7.5.2). */
 export function sessionRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, sessions, families, revocations, pageContext } = parts
   const nameOf = async (clientId: string) => (await parts.clientName(clientId)) ?? clientId
@@ -53,7 +53,7 @@ export function sessionRoutes(router: Router, parts: PageParts, desk: Desk) {
     }
   }
 
-  /** Those of one application, or of all. */
+  /** The devices of one application, or of all. */
   async function devices(ctx: Context, { id: accountId }: Account, clientId?: string) {
     const page = pageContext(ctx)
     const alive = await families.list(tenant, { accountId, clientId, live: true })
@@ -94,7 +94,7 @@ export function sessionRoutes(router: Router, parts: PageParts, desk: Desk) {
     if (!sent) return
     const accountId = sent.owner.account.id
     const id = ctx.params['id'] as string
-    // A family never changes hands.
+    // A family always belongs to the same account.
     const [family] = await families.list(tenant, { accountId, id, live: true })
     if (!family) throw notTheirs('device')
     await families.end(tenant, family.id, 'owner')

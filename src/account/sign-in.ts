@@ -6,11 +6,11 @@ import { present } from '../present.ts'
 import { newHandle } from '../secrets/handle.ts'
 import { requestIdPattern } from './requests.routes.ts'
 
-/** The pages that a sign-in may lead back to, by their names in `state`: nothing else that stands there leads anywhere. */
+/** The pages that a sign-in may return to, by their names in `state`; no other value is followed. */
 const pages = { ...addresses, email: '/account/email' } as const
 export type AccountPage = keyof typeof pages
 
-/** Where to go after it: a page, or a backchannel request to answer. */
+/** Where to go after the sign-in: a page, or a backchannel request to answer. */
 export type Destination = { page: AccountPage } | { request: string }
 
 export interface SignIn {
@@ -18,7 +18,7 @@ export interface SignIn {
   destination?: Destination | undefined
   /** Even if somebody is signed in. */
   onceMore?: boolean
-  /** Seconds that an earlier sign-in may be ago (OpenID Connect Core §3.1.2.1). */
+  /** Most seconds since an earlier sign-in (OpenID Connect Core §3.1.2.1). */
   maxAge?: number
 }
 
@@ -28,7 +28,7 @@ export const pathOf = (destination: Destination | undefined): string => {
   return pages[destination.page]
 }
 
-/** An authorization request of our own pages, with a challenge that nobody will need to answer. */
+/** An authorization request of our own pages, with a PKCE challenge that need not be answered. */
 export function signInPath(issuer: string, wanted: SignIn): string {
   const { uiLocales, destination, onceMore = false, maxAge } = wanted
   const { client_id, redirect_uris } = accountClient(issuer)
@@ -48,7 +48,7 @@ export function signInPath(issuer: string, wanted: SignIn): string {
   return `${routes.authorization}?${query.toString()}`
 }
 
-/** Whatever else stands in an address leads to the account page. */
+/** Reads `state`; any unknown value leads to the account page. */
 export function readState(state: unknown): Pick<SignIn, 'uiLocales' | 'destination'> {
   const [uiLocales, name] = typeof state === 'string' ? state.split('~') : []
   const destination = name === undefined ? undefined : destinationOf(name)

@@ -3,15 +3,15 @@ import { line } from '../line.ts'
 import { hasUnseen, identifierKey, roles } from './account.ts'
 import { importFault } from './imported-hash.ts'
 
-/** What operators say of an account: one schema for the apply file, the command line and the admin API. */
+/** Accounts as operators declare them: one schema for the apply file, the command line and the admin API. */
 
-/** What another system stored; verified as it is, replaced at the first sign-in. */
+/** The hash that another system stored; verified as it is, and replaced at the first sign-in. */
 const passwordHash = z.string().superRefine((text, context) => {
   const message = importFault(text)
   if (message !== undefined) context.addIssue({ code: 'custom', message })
 })
 
-/** Who somebody is. */
+/** Profile data of an account. */
 export const accountProfile = z.strictObject({
   email: z
     .string()
@@ -36,7 +36,7 @@ export const accountDeclaration = accountProfile.extend({
   disabled: z.boolean().optional(),
 })
 
-/** With a hash of another system in place of a password. */
+/** The same, with the hash of another system instead of a password. */
 export const importedAccount = accountDeclaration
   .extend({ password_hash: passwordHash.optional() })
   .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {

@@ -2,10 +2,10 @@ import type { Database } from '../storage/database.ts'
 import { type AccountRow, accountColumns, toAccount } from './account.store.ts'
 import { type Account, identifierKey } from './account.ts'
 
-/** Several accounts at once, for commands; never all of a tenant. */
+/** Queries for several accounts at once, for commands; never all of a tenant. */
 export function createAccountLists({ database }: { database: Database }) {
   return {
-    /** In the order of their e-mail addresses as they are compared. @param after the address the page before ended with */
+    /** By normalised e-mail address. @param after the last address of the previous page */
     async page(
       tenant: string,
       { after, limit }: { after?: string | undefined; limit: number },
@@ -19,7 +19,7 @@ export function createAccountLists({ database }: { database: Database }) {
       return rows.map(toAccount)
     },
 
-    /** Those that have these addresses. */
+    /** The accounts with these e-mail addresses. */
     async named(tenant: string, emails: readonly string[]): Promise<Account[]> {
       const rows = await database.query<AccountRow>(
         `select ${accountColumns} from accounts a
@@ -29,7 +29,7 @@ export function createAccountLists({ database }: { database: Database }) {
       return rows.map(toAccount)
     },
 
-    /** The addresses, as they are compared, of those of them that have a password. */
+    /** Normalised addresses of those accounts that have a password. */
     async withPassword(tenant: string, emails: readonly string[]): Promise<Set<string>> {
       if (emails.length === 0) return new Set()
       const rows = await database.query<{ email_key: string }>(
@@ -41,7 +41,7 @@ export function createAccountLists({ database }: { database: Database }) {
       return new Set(rows.map(({ email_key: key }) => key))
     },
 
-    /** Their addresses by their ids; an account that is gone is left out. */
+    /** E-mail addresses by account id; without deleted accounts. */
     async emails(tenant: string, ids: readonly string[]): Promise<Map<string, string>> {
       const rows = await database.query<{ id: string; email: string }>(
         'select id, email from accounts where tenant_id = $1 and id = any($2) and deleted_at is null',
@@ -50,7 +50,7 @@ export function createAccountLists({ database }: { database: Database }) {
       return new Map(rows.map(({ id, email }) => [id, email]))
     },
 
-    /** Those that are not disabled. */
+    /** The operators that are not disabled. */
     async operators(tenant: string): Promise<Account[]> {
       const rows = await database.query<AccountRow>(
         `select ${accountColumns} from accounts a

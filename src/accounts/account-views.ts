@@ -5,7 +5,7 @@ import type { Database } from '../storage/database.ts'
 import { pageStepwise, type SteppedPage } from '../storage/stepwise.ts'
 import { identifierKey } from './account.ts'
 
-/** An account as operators look at it; times in milliseconds since the epoch. */
+/** An account as operators see it; times in milliseconds since the epoch. */
 export interface AccountView {
   id: string
   email: string
@@ -13,7 +13,7 @@ export interface AccountView {
   username?: string
   name?: string
   disabled: boolean
-  /** `one_time`: its owner chooses another at the next sign-in. */
+  /** `one_time`: its owner must choose another at the next sign-in. */
   password: 'none' | 'one_time' | 'chosen'
   createdAt: number
   updatedAt: number
@@ -21,7 +21,10 @@ export interface AccountView {
 
 /** Which accounts to show. */
 export interface AccountFilter {
-  /** A part of the e-mail address or user name, in any case, or of the name: there the case of ASCII letters is not looked at. */
+  /**
+   * Part of the e-mail address or user name, case-insensitive, or of the name, where only ASCII letters are
+   * case-insensitive.
+   */
   text?: string | undefined
   disabled?: boolean | undefined
 }
@@ -44,7 +47,7 @@ const selectViews = `
   from accounts a left join passwords p on p.tenant_id = a.tenant_id and p.account_id = a.id
   where a.tenant_id = $1 and a.deleted_at is null`
 
-/** Accounts as operators look at them, disabled ones too; what a sign-in needs is in account.store.ts. */
+/** Queries for accounts as operators see them, including disabled ones; queries for sign-in are in account.store.ts. */
 export function createAccountViews({ database }: { database: Database }) {
   return {
     count: (tenant: string) =>
@@ -57,13 +60,13 @@ export function createAccountViews({ database }: { database: Database }) {
       return row && toView(row)
     },
 
-    /** In the order of their ids. @param page `after`: the last id of the page before */
+    /** By id. @param page `after`: the last id of the previous page */
     async page(
       tenant: string,
       { text, disabled }: AccountFilter,
       page: { after?: string | undefined; limit: number },
     ): Promise<SteppedPage<AccountView>> {
-      // No condition that may be null: one plan for all that are asked for must still begin behind the key.
+      // Only conditions that are set: a generic plan with optional ones might not start at the key.
       const rowsIn = (after: string | undefined, upTo: string | undefined, limit: number) =>
         database.query<Row>(
           `${selectViews} and a.id > $2 ${upTo === undefined ? '' : 'and a.id <= $7'}
@@ -82,7 +85,7 @@ export function createAccountViews({ database }: { database: Database }) {
           ],
         )
       async function endOf(after: string | undefined, rows: number): Promise<string | undefined> {
-        // To look at a flag takes little.
+        // A filter by flag alone is cheap.
         if (text === undefined) return undefined
         const [end] = await database.query<{ id: string }>(
           `select id from accounts where tenant_id = $1 and id > $2 order by id offset $3 limit 1`,

@@ -58,7 +58,7 @@ export interface AccountRow {
 export interface StoredPassword {
   hash: string
   oneTime: boolean
-  /** Whether it is enough beside a second factor alone. */
+  /** Whether it is long enough only together with a second factor. */
   short: boolean
   /** Milliseconds since the epoch; only for one-time passwords. */
   expiresAt?: number
@@ -67,11 +67,11 @@ export interface StoredPassword {
 /** The hash of a password that its owner chose. */
 export type Chosen = Pick<StoredPassword, 'hash' | 'short'>
 
-/** Of `accounts a`. */
+/** Columns of `accounts a`. */
 export const accountColumns =
   'a.tenant_id, a.id, a.email, a.email_verified, a.username, a.name, a.roles, a.updated_at, a.disabled_at'
 
-/** Whether a sign-in of an account still counts. @param verifiedAt when its password was checked, as an expression */
+/** SQL: whether a sign-in of an account is still valid. @param verifiedAt SQL: when its password was checked */
 export const signInCounts = (verifiedAt: string) =>
   `disabled_at is null and (sign_ins_not_before is null or sign_ins_not_before < ${verifiedAt})`
 
@@ -92,10 +92,9 @@ export function createAccountStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   /**
-   * Which of these accounts is to stay, as without them there would be no operator. All operators are locked, in one
-   * order, so that of two removed at once the second sees that the first is gone. `no key update`: a foreign key check
-   * does not wait for it, else an exchange of a code, which locks a session and then refers to the account, could
-   * deadlock with it.
+   * The last active operator among these accounts, which must stay. Locks all operators, in one order, so that of two
+   * concurrent removals the second sees the first. `no key update`: a foreign key check does not wait for it. Otherwise
+   * a code exchange, which locks a session and then references the account, could deadlock with it.
    */
   async function lastOperator(tenant: string, ids: string[]): Promise<string | undefined> {
     const operators = await database.query<{ id: string }>(
@@ -133,12 +132,12 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return found.length > 0
     },
 
-    /** The account that signs in with this e-mail address or user name, with its password. */
+    /** The account with this e-mail address or user name, and its password. */
     async byIdentifier(
       tenant: string,
       identifier: string,
     ): Promise<{ account: Account; password?: StoredPassword } | undefined> {
-      // Nobody is called so, and Postgres has no such character.
+      // No identifier contains U+0000, and Postgres cannot store it.
       if (identifier.includes('\0')) return undefined
       const [row] = await database.query<
         AccountRow & {
@@ -166,7 +165,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       }
     },
 
-    /** @returns the ids of those that are there now: not of one whose address or user name is of another */
+    /** @returns the ids of the inserted accounts: without those whose address or user name is taken */
     async insert(
       tenant: string,
       accounts: Array<Omit<Account, 'disabled' | 'updatedAt'>>,
@@ -194,7 +193,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /**
-     * Rows changed: none when everything is as declared already.
+     * Number of rows changed: 0 when everything is as declared already.
      * @throws a unique violation on uq_accounts_email, uq_accounts_username
      */
     updateProfile(account: Omit<Account, 'disabled' | 'updatedAt'>): Promise<number> {
@@ -235,7 +234,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return changed === 1
     },
 
-    /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
+    /** Voids every sign-in whose password was checked up to now, even if it is no session yet. */
     async voidSignIns(tenant: string, ids: string[]): Promise<void> {
       await database.execute(
         `update accounts set sign_ins_not_before = $3 where tenant_id = $1 and id = any($2)`,
@@ -243,7 +242,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** Whether a sign-in still counts; within a transaction it does until that ends, and who voids it waits. */
+    /** Whether a sign-in is still valid. Within a transaction it stays so until the end: voiding it waits. */
     async holdSignIn(tenant: string, id: string, verifiedAt: number) {
       const [row] = await database.query<{ sign_ins_not_before: Date | null }>(
         `select sign_ins_not_before from accounts
@@ -254,8 +253,8 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     /**
-     * Locked in one order, so that of two deletions at once the second waits for the first.
-     * @returns who was: not the last operator, and not who is deleted already
+     * Locks accounts in one order, so that of two concurrent deletions the second waits for the first.
+     * @returns the accounts marked: without the last operator, and without those deleted already
      */
     async markDeleted(
       tenant: string,
@@ -273,7 +272,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     },
 
     async forget(tenant: string, ids: string[]): Promise<void> {
-      // An address that can be nobody's (RFC 2606 §2).
+      // An address that nobody can own (RFC 2606 §2).
       await database.execute(
         `update accounts set email = id || '@deleted.invalid', email_key = id || '@deleted.invalid',
            email_verified = false, username = null, username_key = null, name = null, email_codes_since = null
@@ -286,7 +285,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       }
     },
 
-    /** Holds the account until the transaction ends; who changes it waits. */
+    /** Locks the account until the transaction ends. */
     async lock(tenant: string, id: string): Promise<void> {
       await database.query(
         'select 1 from accounts where tenant_id = $1 and id = $2 for no key update',
@@ -294,7 +293,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** Whether it was this address, and not known to be the owner's. */
+    /** Number of rows changed: 0 when the address is another one, or verified already. */
     verifyEmail(tenant: string, id: string, email: string): Promise<number> {
       return database.execute(
         `update accounts set email_verified = true, updated_at = $4
@@ -361,7 +360,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return row?.hash
     },
 
-    /** Replaces exactly the password that was verified; whether it was still there. */
+    /** Replaces the password only if it is still the one that was verified. @returns whether it was */
     async replacePassword(
       tenant: string,
       accountId: string,
@@ -376,7 +375,7 @@ export function createAccountStore({ database, clock }: { database: Database; cl
       return changed === 1
     },
 
-    /** The same password under another hash: what hangs from when it was changed stays as it is. */
+    /** Stores the same password under a new hash; the time of its last change stays. */
     async renewHash(tenant: string, accountId: string, old: string, fresh: string): Promise<void> {
       await database.execute(
         'update passwords set hash = $4 where tenant_id = $1 and account_id = $2 and hash = $3',

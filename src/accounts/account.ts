@@ -1,6 +1,6 @@
 import { asLine } from '../line.ts'
 import { present } from '../present.ts'
-/** An End-User (OpenID Connect Core §1.2), or an operator: what differs is `roles`. */
+/** An End-User (OpenID Connect Core §1.2) or an operator; only `roles` differs. */
 export interface Account {
   tenant: string
   /** The `sub`: a UUID, never reused. */
@@ -15,15 +15,15 @@ export interface Account {
   updatedAt: number
 }
 
-/** What a person says of themself; what is absent is taken away. */
+/** What a person says about themself; an absent member is removed. */
 export type Profile = Pick<Account, 'name' | 'username'>
 
 export const roles = ['operator'] as const
 export type Role = (typeof roles)[number]
 
 /**
- * The form in which identifiers are compared: `User`, `user` and ` user ` are one person, also in full-width letters
- * (security class C9).
+ * The normalised form in which identifiers are compared: `User`, `user` and ` user ` are one person, also in full-width
+ * letters (security class C9).
  */
 export function identifierKey(identifier: string): string {
   return identifier.normalize('NFKC').trim().toLowerCase()
@@ -31,18 +31,21 @@ export function identifierKey(identifier: string): string {
 
 /** In characters. */
 const longestName = 200
-/** Private use, halves of a character, separators of lines and paragraphs. */
+/** Private use, lone surrogates, line and paragraph separators. */
 const unshowable = /[\p{Co}\p{Cs}\p{Zl}\p{Zp}]/u
 
-/** Whether what people say of themselves fits a page, as their name or user name, and what operators may declare. */
+/**
+ * Whether a name or user name can be shown on a page. Holds for names that people choose and for those that operators
+ * declare.
+ */
 export function isShowable(name: string): boolean {
   return name.length <= longestName && !unshowable.test(name) && asLine(name) === name
 }
 
-/** What takes no room, or shows nothing: formats, Unicode's Default_Ignorable_Code_Point, Braille's blank. */
+/** Invisible characters: formats, Unicode's Default_Ignorable_Code_Point, Braille's blank. */
 const unseen = /[\p{Cf}\p{DI}\u2800]/u
 
-/** Whether something in it cannot be seen, so that two texts would look like one. */
+/** Whether a text has invisible characters, so that two different texts may look the same. */
 export const hasUnseen = (text: string): boolean => unseen.test(text)
 
 const alphabets = ['Latin', 'Greek', 'Cyrillic', 'Coptic', 'Armenian', 'Cherokee', 'Lisu'].map(
@@ -50,12 +53,12 @@ const alphabets = ['Latin', 'Greek', 'Cyrillic', 'Coptic', 'Armenian', 'Cherokee
 )
 
 /**
- * Whether a user name could be made to look like somebody's: with what cannot be seen, or from several alphabets that
- * have letters alike (UTS #39 §5.2), since applications show it to others.
+ * Whether a user name may imitate another: it has invisible characters, or mixes alphabets with similar letters (UTS
+ * #39 §5.2). Applications show user names to others.
  */
 export function looksLikeAnother(username: string): boolean {
   const mixed = alphabets.filter((alphabet) => alphabet.test(username.normalize('NFKC')))
-  // Pages show several spaces as one.
+  // HTML collapses several spaces into one.
   return hasUnseen(username) || /\s\s/.test(username) || mixed.length > 1
 }
 
@@ -66,7 +69,7 @@ export const claimsByScope = {
   email: ['email', 'email_verified'],
 } satisfies Record<string, string[]>
 
-/** Every claim of an account; the engine filters them by what was granted. */
+/** All claims of an account; the engine filters them by the granted scopes. */
 export function claimsOf(account: Account): { sub: string } & Record<string, unknown> {
   return {
     sub: account.id,

@@ -28,29 +28,29 @@ import { newOneTimePassword, type Passwords } from './password.ts'
 import type { PasswordOwner } from './password-policy.ts'
 
 export interface Accounts {
-  /** An account that may act: known and not disabled. */
+  /** An existing account that is not disabled. */
   active(tenant: string, id: string): Promise<Account | undefined>
   byIdentifier(tenant: string, identifier: string): Promise<Account | undefined>
   hasOperator(tenant: string): Promise<boolean>
-  /** As operators look at them. */
+  /** Accounts as operators see them. */
   readonly views: AccountViews
   readonly lists: AccountLists
-  /** Known, and not deleted; disabled or not. */
+  /** An account that is not deleted, disabled or not. */
   find(tenant: string, id: string): Promise<Account | undefined>
   /**
    * Checks a password, with equal work for unknown, disabled, password-less and locked accounts (ASVS 6.3.8). A wrong
-   * one counts against the account; a right one begins nothing anew: that is for whoever finishes the sign-in
+   * one counts against the account. A right one does not reset the count: the finished sign-in does
    * (`Lockouts.signedIn`).
    *
-   * | step, in this order                                     | ends with                                      |
-   * |---------------------------------------------------------|------------------------------------------------|
-   * | what the network has left, unless it knows the browser  | `too_many_requests`                            |
-   * | a place in the queue, known browsers first              | `hash_queue_full`                              |
-   * | a try of the account                                    | `credentials_invalid`, after a hash for nobody |
-   * | the hash                                                | `credentials_invalid`                          |
-   * | what the password is for                                | `one_time_password_expired`                    |
+   * | step, in this order                                   | fails with                                |
+   * |-------------------------------------------------------|-------------------------------------------|
+   * | the limit of the network, unless the browser is known | `too_many_requests`                       |
+   * | a place in the queue, known browsers first            | `hash_queue_full`                         |
+   * | a guess of the account                                | `credentials_invalid`, after a dummy hash |
+   * | the hash                                              | `credentials_invalid`                     |
+   * | whether a one-time password has expired               | `one_time_password_expired`               |
    *
-   * @returns the account, and `mustChange` when the password was for one use, or is too short by now
+   * @returns the account; with `mustChange` when the password was a one-time password, or is now too short
    */
   authenticate(
     tenant: string,
@@ -58,18 +58,18 @@ export interface Accounts {
     password: string,
     visitor: Visitor,
   ): Promise<Authenticated>
-  /** Whether a password would be checked now; always so for a browser that somebody has signed in with. */
+  /** Whether a password would be checked now; always true for a browser in which somebody has signed in. */
   hasRoom(tenant: string, visitor: Visitor): boolean
   /**
-   * Replaces the password that was just verified, and must be changed, by one that its owner chose.
+   * Replaces a password that was just verified and must be changed by one that its owner chose.
    * @param verified what `authenticate` returned
-   * @param tell writes down that it was, in the same transaction
+   * @param tell records the change, in the same transaction
    * @throws DomainError `password_policy`; `credentials_invalid` when the password was used or replaced meanwhile
    */
   choosePassword(verified: MustChange, password: string, tell?: () => Promise<void>): Promise<void>
   /**
-   * Readies the password that somebody who is signed in chose in place of the current one (ASVS 6.2.3). Nothing is
-   * changed yet. A wrong current one counts as at a sign-in.
+   * Checks the current password of a signed-in person and hashes the new one (ASVS 6.2.3). Changes nothing yet. A wrong
+   * current password counts as at a sign-in.
    * @throws DomainError `credentials_invalid`, `password_policy`, and what `authenticate` throws
    */
   readyPassword(
@@ -79,13 +79,13 @@ export interface Accounts {
     visitor: Visitor,
   ): Promise<ReadyPassword>
   /**
-   * Makes it the password; joins a transaction.
+   * Stores the new password; joins a transaction.
    * @throws DomainError `credentials_invalid` when the current one was replaced meanwhile
    */
   replacePassword(account: Account, ready: ReadyPassword): Promise<void>
   /**
-   * Creates an account. Without a password it gets one for one use, which is returned and stored nowhere.
-   * @param ready that one, for who is in a transaction
+   * Creates an account. Without a password it gets a one-time password, which is returned and not stored in clear.
+   * @param ready a one-time password made before, for callers in a transaction
    * @throws DomainError `account_exists`, `password_policy`
    */
   create(
@@ -102,61 +102,61 @@ export interface Accounts {
     password: string,
   ): Promise<Chosen>
   /**
-   * Creates one with what `hashChosen` made; joins the transaction of the proof that this demands.
-   * @throws DomainError `account_exists`; `password_policy` when it was enough where a second factor is required, which
-   *   it is not any more
+   * Creates an account with a result of `hashChosen`; joins the transaction that verifies the required proof.
+   * @throws DomainError `account_exists`; `password_policy` when it is long enough only with a second factor, which is
+   *   no longer required
    */
   enrol(tenant: string, account: NewAccount, chosen: Chosen): Promise<Account>
   /**
-   * Sets it. For whoever has seen the proof that this demands; joins the transaction of it.
-   * @throws DomainError `password_policy` when it was enough beside a second factor that is gone meanwhile
+   * Sets a password, after the required proof was verified; joins the transaction of that.
+   * @throws DomainError `password_policy` when it is long enough only with a second factor, which is gone meanwhile
    */
   setChosen(account: Account, chosen: Chosen): Promise<void>
-  /** Characters that a new password has at least, now. @param accountId undefined for an account to be */
+  /** Least number of characters of a new password now. @param accountId undefined for a new account */
   minLength(tenant: string, accountId: string | undefined): Promise<number>
-  /** That this address is the owner's, if it is still the one of the account. */
+  /** Marks the address as verified, if the account still has it. */
   verifyEmail(tenant: string, id: string, email: string): Promise<void>
-  /** For an owner who has shown that the address is theirs. @throws DomainError `account_exists` */
+  /** Changes the address, which the owner has proven to control. @throws DomainError `account_exists` */
   changeEmail(account: Account, email: string): Promise<void>
-  /** Holds the account until the transaction ends; who changes it waits. */
+  /** Locks the account until the transaction ends. */
   lock(tenant: string, id: string): Promise<void>
-  /** Makes a password for one use and hashes it; before any transaction, which would hold a connection meanwhile. */
+  /** Generates and hashes a one-time password; before any transaction, which would hold a connection meanwhile. */
   readyOneTime(): Promise<ReadyOneTime>
-  /** Makes this the one-time password; the old one is void at once. */
+  /** Sets the one-time password; the old password is void at once. */
   resetPassword(account: Account, ready: ReadyOneTime): Promise<string>
   /**
-   * Makes the profile be this one, for an operator; joins a transaction.
+   * Sets the profile, for an operator; joins a transaction.
    * @throws DomainError `account_exists`
    */
   update(account: Account, profile: OperatorProfile): Promise<void>
   /**
-   * Makes the name and the user name be these; joins a transaction.
+   * Sets name and user name; joins a transaction.
    * @returns whether anything changed
    * @throws DomainError `account_exists` when the user name is taken
    */
   rename(account: Account, profile: Profile): Promise<boolean>
-  /** Voids every sign-in whose password was checked up to now, also one that is not a session yet. */
+  /** Voids every sign-in whose password was checked up to now, even if it is no session yet. */
   voidSignIns(tenant: string, ids: string[]): Promise<void>
   /**
-   * Whether a sign-in still counts; within a transaction it does until that ends.
-   * @param verifiedAt when its password was checked, in milliseconds
-   * @returns if so, when those before it were voided, in milliseconds; 0 if none were
+   * Whether a sign-in is still valid. Within a transaction it stays so until the end.
+   * @param verifiedAt when its password was checked, in milliseconds since the epoch
+   * @returns if so, when earlier sign-ins were voided, in milliseconds; 0 if none were
    */
   holdSignIn(tenant: string, id: string, verifiedAt: number): Promise<Held | undefined>
   /**
-   * Lets accounts act no longer, for good; joins a transaction, in which `forget` comes last. What is left of one is
-   * its id, so that this `sub` is never anybody else's (security class C31).
-   * @returns those, and where they had mail: not the last operator of a tenant who is not disabled, nor who was deleted
-   *   before
+   * Disables accounts for good; joins a transaction, in which `forget` must come last. Only the id of an account stays,
+   * so that its `sub` is never reassigned (security class C31).
+   * @returns the accounts and their e-mail addresses; without the last active operator of a tenant, and without those
+   *   deleted before
    */
   markDeleted(tenant: string, ids: string[]): Promise<Array<Pick<Account, 'id' | 'email'>>>
-  /** Takes away what deleted accounts were called, and their passwords. */
+  /** Erases the names, addresses and passwords of deleted accounts. */
   forget(tenant: string, ids: string[]): Promise<void>
-  /** Whether anything changed. @param force even the last operator. @throws DomainError `last_operator` */
+  /** @returns whether anything changed @param force even the last operator @throws DomainError `last_operator` */
   setDisabled(account: Account, disabled: boolean, force?: boolean): Promise<boolean>
   /**
-   * Creates accounts without a password, or with the hash of another system, in a few statements however many they are.
-   * @returns of each whether it was created: not where its address or user name is of another account
+   * Creates accounts without a password, or with the hash of another system, in few statements however many they are.
+   * @returns for each whether it was created: not where its address or user name is taken
    */
   createAll(tenant: string, accounts: NewAccount[]): Promise<boolean[]>
   /**
@@ -166,25 +166,25 @@ export interface Accounts {
    */
   readyDeclared(tenant: string, account: NewAccount & { password: string }): Promise<ReadyDeclared>
   /**
-   * Makes an account be as declared; a password is set when it differs.
-   * @param ahead from `readyDeclared`; without it, or if the password was changed since, that is done now
+   * Creates or updates an account as declared; the password is set when it differs.
+   * @param ahead from `readyDeclared`; without it, or if the password was changed since, that work is done now
    * @throws DomainError `account_exists`, `password_policy`, `hash_queue_full`
    */
   declare(tenant: string, account: NewAccount, ahead?: ReadyDeclared): Promise<DeclaredAccount>
 }
 
-/** Of a sign-in that counts. */
+/** A valid sign-in. */
 export interface Held {
   voidedAt: number
 }
 
-/** A password for one use, and what is stored of it. */
+/** A one-time password and what is stored of it. */
 export interface ReadyOneTime {
   password: string
   stored: StoredPassword
 }
 
-/** Two hashes: of the password that was verified, and of the one to come. */
+/** Two hashes: of the password that was verified, and of the new one. */
 export interface ReadyPassword {
   current: string
   next: Chosen
@@ -229,7 +229,7 @@ export function createAccounts({
     return fresh(tenant, id)
   }
 
-  /** Made and hashed before any transaction, which would hold a connection meanwhile. */
+  /** Generated and hashed before any transaction, which would hold a connection meanwhile. */
   async function newOneTime(): Promise<ReadyOneTime> {
     const password = newOneTimePassword()
     const expiresAt = clock.now() + oneTimePasswordTtl * 1000
@@ -269,7 +269,7 @@ export function createAccounts({
           throw new DomainError('one_time_password_expired')
         return mustChange('one_time')
       }
-      // Its factors were taken away by an operator, or the tenant requires none any more.
+      // An operator removed its factors, or the tenant no longer requires one.
       if (stored.short && !(await takesFactor(tenant, account.id))) return mustChange('short')
       const renewed = await renew(tenant, account.id, stored.hash, password)
       if (renewed) secondStep = await secondStepOf(tenant, account.id)

@@ -4,12 +4,15 @@ import type { Chosen, createAccountStore } from './account.store.ts'
 import type { Passwords } from './password.ts'
 import { type PasswordOwner, tooShort } from './password-policy.ts'
 
-/** Whether every sign-in of an account takes a second factor. Without an id: of a new account, by the tenant's policy alone. */
+/**
+ * Whether every sign-in of an account requires a second factor. Without an id: of a new account, by the tenant's policy
+ * alone.
+ */
 export type TakesFactor = (tenant: string, id: string | undefined) => Promise<boolean>
 
 /**
- * Passwords that their owners chose. A shorter one is allowed where every sign-in takes a second factor (NIST SP 800-63B-4
- * §3.1.1.2). That it is short is stored beside the hash, which does not tell.
+ * Passwords that their owners chose. A shorter one is allowed where every sign-in requires a second factor (NIST SP
+ * 800-63B-4 §3.1.1.2). Whether it is short is stored beside the hash, which does not show it.
  */
 export function createChosenPasswords({
   database,
@@ -25,8 +28,8 @@ export function createChosenPasswords({
   const { policy } = passwords
 
   /**
-   * Writes a password; a short one only while a second factor is required. Removing the last factor locks the account row
-   * as this does, so the two cannot cross.
+   * Writes a password; a short one only while a second factor is required. Removing the last factor locks the account
+   * row, as this does, so the two cannot interleave.
    */
   async function write<T>(
     tenant: string,
@@ -43,7 +46,7 @@ export function createChosenPasswords({
   }
 
   return {
-    /** @param id undefined for an account to be. @throws DomainError `password_policy`, `hash_queue_full` */
+    /** @param id undefined for a new account @throws DomainError `password_policy`, `hash_queue_full` */
     async hashOfChosen(
       tenant: string,
       id: string | undefined,
@@ -55,7 +58,7 @@ export function createChosenPasswords({
     },
 
     /**
-     * The same for whoever cannot know yet whether a second factor will be required: `setChosen` decides on a short one.
+     * The same before it is known whether a second factor will be required: `setChosen` then decides on a short one.
      * @throws DomainError `password_policy`, `hash_queue_full`
      */
     async hashAhead(password: string, owner: PasswordOwner): Promise<Chosen> {
@@ -69,13 +72,17 @@ export function createChosenPasswords({
         store.setPasswords(tenant, [{ ...chosen, accountId: id, oneTime: false }]),
       ),
 
-    /** In place of exactly the old one; whether it was still there. @throws DomainError `password_policy` */
+    /**
+     * Replaces the password only if it is still the old one.
+     * @returns whether it was
+     * @throws DomainError `password_policy`
+     */
     replace: (tenant: string, id: string, old: string, chosen: Chosen) =>
       write(tenant, id, chosen, () => store.replacePassword(tenant, id, old, chosen)),
 
     /**
-     * Hashes the right password anew where its hash is outdated; at a later sign-in, when there is no room for it now.
-     * @returns whether that was tried: it may have waited for its turn, and what was known of the account is old
+     * Rehashes a right password whose hash is outdated; when the queue is full now, at a later sign-in.
+     * @returns whether it was tried: it may have waited, so what was read of the account before may be outdated
      */
     async renew(tenant: string, id: string, old: string, password: string): Promise<boolean> {
       if (!passwords.isOutdated(old)) return false

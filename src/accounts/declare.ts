@@ -7,15 +7,15 @@ import type { createChosenPasswords } from './chosen-passwords.ts'
 import { type DeclaredAccount, membersOf, type NewAccount, rowOf, taken } from './new-account.ts'
 import type { Passwords } from './password.ts'
 
-/** What a declared password comes to, beside what was stored when it was looked at. */
+/** The prepared change of a declared password. */
 export interface ReadyDeclared {
-  /** The stored hash that the password was compared with, if there was one. */
+  /** The stored hash that the password was compared with, if any. */
   against?: string | undefined
-  /** What to store; absent if the stored hash is one of this password. */
+  /** What to store; undefined if the stored hash is of this password. */
   chosen?: Chosen
 }
 
-/** Makes accounts be as declared (`Accounts.declare`, `Accounts.readyDeclared`, `Accounts.createAll`). */
+/** Creates and updates accounts as declared (`Accounts.declare`, `Accounts.readyDeclared`, `Accounts.createAll`). */
 export function createDeclare({
   database,
   store,
@@ -107,7 +107,7 @@ export function createDeclare({
     })
   }
 
-  /** Whether there is another password now. */
+  /** @returns whether the password changed */
   async function setPassword(
     tenant: string,
     wanted: NewAccount,
@@ -116,7 +116,7 @@ export function createDeclare({
   ): Promise<boolean> {
     const { account, password } = found
     if (hasPassword(wanted)) {
-      // Who changed the password meanwhile has made what was found ahead worthless.
+      // A change of the password meanwhile makes the prepared one obsolete.
       const isFresh = ahead !== undefined && ahead.against === password?.hash
       const hash: typeof hashAhead = (chosen, owner) =>
         hashOfChosen(tenant, account.id, chosen, owner)

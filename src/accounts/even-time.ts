@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { setBounded } from '../bounded-map.ts'
 
-/** Durations that are remembered of each kind, and kinds, of which the one that was seen least lately gives way. */
+/** Most durations remembered per kind of hash, and most kinds; the least recently used kind is dropped. */
 const mostDurations = 32
 const mostKinds = 16
 
@@ -12,12 +12,12 @@ const mostKinds = 16
  */
 function kindOf(stored: string): string {
   const parts = stored.split('$')
-  // bcrypt writes salt and key in one; argon2 was written with its parameters in another order before.
+  // bcrypt joins salt and key; argon2 hashes of earlier versions have their parameters in another order.
   const kind = parts.slice(0, stored.startsWith('$2') ? 3 : -2)
   return kind.map((part) => part.split(',').toSorted().join(',')).join('$')
 }
 
-/** As long as nearly all of them take; no more than twice the middle one, so that one that was held up counts little. */
+/** A duration that covers nearly all; at most twice the median, so that one outlier counts little. */
 function nearlyAll(durations: readonly number[]): number {
   const sorted = durations.toSorted((one, other) => one - other)
   const middle = sorted[sorted.length >> 1] ?? 0
@@ -25,14 +25,14 @@ function nearlyAll(durations: readonly number[]): number {
 }
 
 /**
- * Makes verifying take as long for every kind of hash: what was verified without success waits for as long as it was
- * faster than the slowest kind in use (ASVS 6.3.8). Waiting takes no place in the queue and no processor. Those who wait
- * are few by themselves: each has had a place before, so there are no more than verifications end in that time.
+ * Equalises the time of failed verifications across kinds of hashes: a faster one waits for the difference to the
+ * slowest kind in use (ASVS 6.3.8). Waiting takes neither a place in the queue nor processor time. The number of
+ * waiters is bounded: each has had a place before, so there are no more than verifications end in that time.
  *
- * | kinds that this process has verified | a wrong password                         | a right one |
- * |--------------------------------------|------------------------------------------|-------------|
- * | ours                                 | as long as it takes                      | the same    |
- * | ours and others                      | as long as the slowest of them took lately | as long as it takes |
+ * | kinds verified by this process | a wrong password takes              | a right one  |
+ * |--------------------------------|-------------------------------------|--------------|
+ * | only ours                      | its own time                        | its own time |
+ * | ours and others                | the recent time of the slowest kind | its own time |
  */
 export function createEvenTime() {
   const kinds = new Map<string, number[]>()
@@ -43,7 +43,7 @@ export function createEvenTime() {
   }
 
   return {
-    /** @returns what `verify` found, and how many milliseconds it took */
+    /** @returns the result of `verify`, and how many milliseconds it took */
     async measure(stored: string, verify: () => Promise<boolean>) {
       const began = performance.now()
       const isRight = await verify()
@@ -52,7 +52,7 @@ export function createEvenTime() {
       return { isRight, took }
     },
 
-    /** Waits, after one that took so many milliseconds, for as long as the slowest kind would have taken more. */
+    /** After a verification that took `took` milliseconds, waits for the difference to the slowest kind. */
     async wait(took: number): Promise<void> {
       if (kinds.size < 2) return
       const left = Math.max(...[...kinds.values()].map(nearlyAll)) - took

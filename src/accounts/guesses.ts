@@ -9,11 +9,11 @@ import type { createAccountStore } from './account.store.ts'
 import { type Account, identifierKey } from './account.ts'
 import type { Passwords } from './password.ts'
 
-/** Who signs in from where. */
+/** Where a sign-in comes from. */
 export interface Visitor {
   ip: string
   userAgent?: string | undefined
-  /** What `Lockouts.devices` gave to this browser. */
+  /** The cookie of `Lockouts.devices` in this browser. */
   knownDevice?: string | undefined
 }
 
@@ -21,11 +21,14 @@ export type Found = NonNullable<
   Awaited<ReturnType<ReturnType<typeof createAccountStore>['byIdentifier']>>
 >
 
-/** Networks, and for how many milliseconds after a sign-in they are familiar. */
+/** Most familiar networks, and for how many milliseconds after a sign-in a network is familiar. */
 const mostFamiliar = 50_000
 const familiarFor = 24 * 3600 * 1000
 
-/** From where somebody has signed in lately in this process: it is a flood's first victim, and seldom a part of it. */
+/**
+ * Networks from which somebody has recently signed in, in this process. They are the first victims of a flood, and
+ * seldom part of it.
+ */
 function createFamiliar(clock: Clock) {
   const since = new Map<string, number>()
   return {
@@ -34,7 +37,7 @@ function createFamiliar(clock: Clock) {
   }
 }
 
-/** How a password is guessed at: what a network, the queue and the account have left (see `Accounts.authenticate`). */
+/** Checks guesses at passwords against the limits of network, queue and account (see `Accounts.authenticate`). */
 export function createGuesses({
   clock,
   passwords,
@@ -51,7 +54,10 @@ export function createGuesses({
   const familiar = createFamiliar(clock)
   const turnOf = (network: string) => ({ share: network, familiar: familiar.has(network) })
 
-  /** The steps of `authenticate` up to the hash. @param beside asks what comes after a right one (`Lockouts.guess`) */
+  /**
+   * The steps of `authenticate` up to the hash.
+   * @param beside the query that follows a right password (`Lockouts.guess`)
+   */
   async function guess(
     tenant: string,
     identifier: string,
@@ -61,7 +67,7 @@ export function createGuesses({
     beside?: () => Promise<unknown>,
   ): Promise<'right' | 'wrong' | 'locked'> {
     const accountId = found?.account.id
-    // As much work where there is no account to be known to.
+    // The same work for unknown accounts.
     const deviceId = lockouts.devices.findMailed(knownDevice, tenant, accountId ?? '')
     const network = networkOf(ip)
     const share: Share[] =
@@ -69,7 +75,7 @@ export function createGuesses({
     await limiter.take(tenant, ...share)
     const owner =
       accountId === undefined ? { identifier: identifierKey(identifier) } : { accountId }
-    // What is answered as wrong counts against the network, looked at or not; what found no room does not.
+    // A guess answered as wrong counts against the network, checked or not; one without a place in the queue does not.
     let isWrong = false
     try {
       const turn = deviceId === undefined ? turnOf(network) : {}
@@ -79,11 +85,11 @@ export function createGuesses({
       const outcome = await passwords.guess(turn, password, hash, count, accountId)
       isWrong = outcome !== 'right'
       if (!isWrong) familiar.add(network)
-      // As much work where there is no account, or it is locked: nobody can tell by time (ASVS 6.3.8).
+      // The same work for unknown and locked accounts, so that timing reveals nothing (ASVS 6.3.8).
       if (isWrong) {
         const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
         const subject = accountId ?? lockouts.nobodyOf(identifierKey(identifier))
-        // What nobody looks at goes on for as long as somebody likes.
+        // Guesses at a locked account may go on for ever, so they are counted by the day.
         await audit.count(tenant, failed, subject, outcome === 'locked' ? 'day' : 'hour')
       }
       return outcome

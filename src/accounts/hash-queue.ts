@@ -2,20 +2,21 @@ import { DomainError } from '../errors.ts'
 import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { type Span, traced } from '../tracing/trace.ts'
 
-/** Who wants a hash. */
+/** The priority of a hash. */
 export interface Turn {
   /**
-   * Those who share what there is: a network. Without it somebody who is known: served before all shares.
+   * Requests of one share take turns with those of others: a network. Undefined for a known browser, which is served
+   * before all shares.
    */
   share?: string | undefined
-  /** Whether somebody has signed in from there lately: served before other shares. */
+  /** Whether somebody has recently signed in from this network: served before other shares. */
   familiar?: boolean
 }
 
 export interface HashQueue {
   /** Runs `work` when a place is free. */
   <T>(work: () => Promise<T>, turn?: Turn): Promise<T>
-  /** Whether it would be taken now; a flood is turned away by this before it costs anything. */
+  /** Whether a hash would be accepted now; a flood is refused by this before it costs anything. */
   hasRoom(turn: Turn): boolean
 }
 
@@ -24,26 +25,25 @@ interface Waiter {
   refuse(): void
 }
 
-/** Lines by share, in the order of their turns. */
+/** Waiting lines by share, in the order of their turns. */
 type Lines = Map<string, Waiter[]>
 
 const strangers = 2
 const rankOf = ({ share, familiar }: Turn) => (share === undefined ? 0 : familiar ? 1 : strangers)
 
 /**
- * A semaphore with a bounded queue. Password hashing shares the thread pool with signing: without it, 32 hashes at
- * once make a signature take a third of a second (security-bar M3). Whoever floods it waits behind himself:
+ * A semaphore with a bounded queue. Password hashing shares the thread pool with signing: without a limit, 32
+ * concurrent hashes make a signature take a third of a second (security-bar M3). A flood queues up behind itself:
  *
- * | rank                        | is served            | makes room in a full queue by turning away      |
- * |-----------------------------|----------------------|-------------------------------------------------|
- * | who is known                | first                | the last of the largest share                   |
- * | shares that are familiar    | then, each in turn   | the same of strangers, else of a larger share   |
- * | strangers                   | last, each in turn,  | the last of a larger share                      |
- * |                             | never on all places  |                                                 |
+ * | rank            | is served                          | makes room in a full queue by refusing           |
+ * |-----------------|------------------------------------|--------------------------------------------------|
+ * | known browsers  | first                              | the last waiter of the largest share             |
+ * | familiar shares | second, in turn                    | the same among strangers, else of a larger share |
+ * | strangers       | last, in turn, never on all places | the last waiter of a larger share                |
  *
- * @param concurrency how many hashes run at once; all but one of them for strangers, unless there is only one
- * @param length how many may wait; one more is refused with DomainError `hash_queue_full`
- * @param onRefusal told of each refusal
+ * @param concurrency most concurrent hashes; strangers get all but one, unless there is only one
+ * @param length most waiters; one more is refused with DomainError `hash_queue_full`
+ * @param onRefusal called for each refusal
  */
 export function createHashQueue({
   concurrency,
@@ -88,7 +88,7 @@ export function createHashQueue({
     }
   }
 
-  /** The share that has to give way to a newcomer. */
+  /** The share that has to make room for a newcomer. */
   function largest(turn: Turn): [lines: Lines, share: string] | undefined {
     const own = rankOf(turn)
     for (let rank = strangers; rank >= Math.max(own, 1); rank--) {

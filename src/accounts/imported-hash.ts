@@ -4,12 +4,12 @@ import { parseOptions, verify as verifyArgon2 } from '@node-rs/argon2'
 import { compare as compareBcrypt } from 'bcrypt'
 
 /**
- * A password hash that another system made. It is verified as it is, and replaced by one of ours at the first sign-in.
- * What it costs is capped when it is declared: a hash of 4 GiB takes forty seconds to verify (security class C18).
+ * A password hash of another system. It is verified as it is, and replaced by our own at the first sign-in. Its cost is
+ * limited on import: a hash that needs 4 GiB takes forty seconds to verify (security class C18).
  */
 export interface ImportedHash {
   scheme: 'argon2' | 'bcrypt' | 'scrypt' | 'pbkdf2'
-  /** Why none such is imported any more; one that was goes on being verified. */
+  /** Why it is too expensive to import; one that was imported before is still verified. */
   tooDear?: string
   verify(password: string): Promise<boolean>
 }
@@ -21,7 +21,7 @@ const caps = {
   scryptP: 4,
   pbkdf2Iterations: 2_000_000,
 }
-/** Bytes of a hash that tells passwords apart. */
+/** Least bytes of a hash. */
 const shortestHash = 16
 const tooShort = `expected a hash of ${shortestHash} bytes at least`
 
@@ -36,16 +36,14 @@ const deriveScrypt = promisify(
 )
 const derivePbkdf2 = promisify(pbkdf2)
 
-/** One reader for each notation; the first that knows the string decides. */
+/** One reader per notation; the first that recognises the string decides. */
 const readers = [readArgon2, readBcrypt, readScrypt, readPbkdf2, readDjangoPbkdf2]
 
 const importedNotations =
   '$argon2id$… (also i, d), $2b$… (also a, y), $scrypt$ln=…,r=…,p=…$salt$hash, $pbkdf2-sha256$iterations$salt$hash ' +
   '(also sha512, sha1) or pbkdf2_sha256$iterations$salt$hash'
 
-/**
- * @returns how to verify it, or in words what is wrong with it
- */
+/** @returns how to verify it, or a message that says what is wrong with it */
 export function readImportedHash(text: string): ImportedHash | string {
   for (const read of readers) {
     const found = read(text)
@@ -54,7 +52,7 @@ export function readImportedHash(text: string): ImportedHash | string {
   return `expected one of ${importedNotations}`
 }
 
-/** @returns in words what is wrong with one that is declared */
+/** @returns a message that says what is wrong with a declared hash */
 export function importFault(text: string): string | undefined {
   const read = readImportedHash(text)
   return typeof read === 'string' ? read : read.tooDear
@@ -81,7 +79,7 @@ function readArgon2(text: string): Read {
   return { scheme: 'argon2', verify: (password) => verifyArgon2(text, password) }
 }
 
-/** Of the last characters of salt and hash not all bits count; the library compares with those as 0. */
+/** Restricts the last characters of salt and hash: their unused bits must be 0, as the library expects. */
 const bcryptNotation =
   /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]$/
 
@@ -94,7 +92,7 @@ function readBcrypt(text: string): Read {
   const { least, most } = caps.bcryptCost
   if (Number(cost) < least) return `cost ${cost}, expected ${least} at least`
   if (Number(cost) > most) return `cost ${cost}, expected ${most} at most`
-  // 2y is what PHP calls 2b.
+  // PHP's name of 2b is 2y.
   const known = text.replace(/^\$2y/, '$2b')
   return { scheme: 'bcrypt', verify: (password) => compareBcrypt(password, known) }
 }
@@ -151,7 +149,7 @@ function pbkdf2Hash(
   }
   const hash = hashIn(encoded)
   if (typeof hash === 'string') return hash
-  // RFC 8018 §5.2: each block takes all of them.
+  // RFC 8018 §5.2: all iterations are needed for each block.
   const blocks = Math.ceil(hash.length / (digestBytes[digest] as number))
   const tooDear = `${count} iterations for each of ${blocks} blocks, expected ${caps.pbkdf2Iterations} at most in all`
   return {
@@ -165,12 +163,12 @@ function pbkdf2Hash(
 const notBase64 = 'expected salt and hash in Base64'
 const base64 = /^(?:[\w+/.-]{4})*(?:[\w+/.-]{2,3}={0,2})?$/
 
-/** Plain, URL-safe, and with a dot for the plus, as passlib writes it. */
+/** Decodes base64: standard, URL-safe, or with a dot for the plus, as passlib writes it. */
 function fromBase64(text = ''): Buffer | undefined {
   return base64.test(text) ? Buffer.from(text.replaceAll('.', '+'), 'base64') : undefined
 }
 
-/** @returns the bytes, or in words what is wrong with them */
+/** @returns the bytes, or a message that says what is wrong with them */
 function hashIn(encoded: string | undefined): Buffer | string {
   const hash = fromBase64(encoded)
   if (!hash) return notBase64

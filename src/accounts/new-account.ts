@@ -4,28 +4,28 @@ import { present } from '../present.ts'
 import { isUniqueViolation } from '../storage/violations.ts'
 import { type Account, identifierKey, type Profile, type Role } from './account.ts'
 
-/** An account as somebody wants it. */
+/** An account to be created or declared. */
 export interface NewAccount {
   email: string
   username?: string | undefined
   name?: string | undefined
   password?: string | undefined
-  /** Of another system (`readImportedHash`); only for an account that has no password. */
+  /** A hash of another system (`readImportedHash`); only for an account without a password. */
   passwordHash?: string | undefined
   emailVerified?: boolean | undefined
   roles?: Role[] | undefined
 }
 
-/** What operators say of a person; what is absent is taken away. */
+/** Profile data that operators set; an absent member is removed. */
 export type OperatorProfile = Profile & Pick<Account, 'email' | 'emailVerified'>
 
-/** `password_changed` is an update after which whoever knew the old password must be gone. */
+/** `password_changed` is an update after which sessions of the old password must end. */
 export type DeclaredAccount = 'created' | 'updated' | 'password_changed' | 'unchanged'
 
-/** The names of what was given, not the values. */
+/** The names of the given members, without values. */
 export const membersOf = (wanted: NewAccount) => changedMembers(undefined, wanted)
 
-/** Says whose address or user name is taken; the unique keys find out (ASVS 15.4.2). */
+/** Turns a unique violation into `account_exists`; the database detects duplicates (ASVS 15.4.2). */
 export function taken({ email, username }: NewAccount) {
   return (cause: unknown): never => {
     if (!isUniqueViolation(cause)) throw cause
@@ -44,7 +44,7 @@ export function assertUsername(username: string | undefined): void {
   })
 }
 
-/** An account as it is stored: what is not said stays as it is known. */
+/** The row of an account; absent members keep their known values. */
 export function rowOf(tenant: string, id: string, wanted: NewAccount, known?: Account) {
   const email = wanted.email.trim()
   const username = wanted.username ?? known?.username

@@ -3,17 +3,17 @@ import { readFile } from 'node:fs/promises'
 import { DomainError } from '../errors.ts'
 
 /**
- * Passwords that attackers try first, as a table of truncated SHA-1 values: small enough to ship, quick to ask, and of no
- * use to whoever wants the passwords. It may say yes to one that is not in it, never no to one that is.
+ * Passwords that attackers try first, as a table of truncated SHA-1 values: small enough to ship, fast to query, and
+ * useless for learning the passwords. It may report a password that is not listed, but never misses one that is.
  *
- * The file: `KTPW`, version (1 byte), bytes per remainder (1 byte), entries (4 bytes, big-endian); 65,537 offsets of
- * 4 bytes, one for each leading 16 bits; then the remainders, sorted.
+ * The file: `KTPW`, version (1 byte), bytes per remainder (1 byte), entries (4 bytes, big-endian); 65,537 offsets of 4
+ * bytes, one for each leading 16 bits; then the remainders, sorted.
  */
 export interface PasswordList {
-  /** Whether it is listed as it is typed, or in lower case. */
+  /** Whether it is listed, as typed or in lower case. */
   has(password: string): boolean
   readonly entries: number
-  /** The probability that a password which is not listed is taken for one that is. */
+  /** The probability that an unlisted password is reported. */
   readonly falsePositives: number
 }
 
@@ -22,15 +22,15 @@ const version = 1
 const headerBytes = 10
 const buckets = 65_536
 const dataAt = headerBytes + (buckets + 1) * 4
-/** Bytes of a remainder: two for a list that ships, four for one of many millions. */
+/** Bytes of a remainder: two in the shipped list, four in one of many millions. */
 const remainderSizes = [2, 4]
 
-/** What is in it and how it was made: docs/passwords.md. */
+/** Its content and origin: docs/passwords.md. */
 const shipped = new URL('leaked-passwords.bin', import.meta.url)
 
 /**
- * The list that comes with the server, and the operator's own when there is one.
- * @throws DomainError `config_invalid`: without them weak passwords would be taken, so that there is no start
+ * The shipped list, and the operator's own if there is one.
+ * @throws DomainError `config_invalid`: a server must not start without them, as it would accept weak passwords
  */
 export async function loadPasswordLists(own: string | undefined): Promise<PasswordList[]> {
   const read = async (name: string, file: URL | string) => {
@@ -81,8 +81,8 @@ export function readPasswordList(file: Buffer): PasswordList {
 }
 
 /**
- * @param lines one password each, or its SHA-1 in hexadecimal, whatever follows a colon left out
- * @param shortest characters of a password that is worth listing; a SHA-1 tells nothing of its length
+ * @param lines each is a password or its SHA-1 in hexadecimal; anything after a colon is ignored
+ * @param shortest least characters of a password worth listing; does not apply to a SHA-1
  */
 export async function compilePasswordList(
   lines: AsyncIterable<string> | Iterable<string>,
@@ -115,7 +115,7 @@ export async function compilePasswordList(
   return file
 }
 
-/** SHA-1 is what published lists are of; it protects nothing here. */
+/** SHA-1 because published lists use it; it protects nothing here. */
 function sha1(text: string): Buffer {
   return hash('sha1', text.normalize('NFC'), 'buffer')
 }

@@ -1,7 +1,7 @@
 import { DomainError } from '../errors.ts'
 import type { PasswordList } from './password-list.ts'
 
-/** Whose password it is to be: what anybody would guess of this person. */
+/** The owner of a new password, whose data anybody would guess. */
 export interface PasswordOwner {
   email: string
   username?: string | undefined
@@ -11,31 +11,31 @@ export interface PasswordOwner {
 export interface PasswordPolicy {
   /** In code points (NIST SP 800-63B-4 §3.1.1.2). */
   readonly minLength: number
-  /** The same where a password alone opens nothing. */
+  /** The same where a password alone does not sign in. */
   readonly minLengthWithFactor: number
-  /** Whether it has fewer than a password needs that opens something alone. */
+  /** Whether it is too short to be the only factor. */
   isShort(password: string): boolean
   /**
-   * The rules for a new password, the first that is broken decides; there are none on what it is composed of.
+   * The rules for a new password; the first broken one decides. There are no composition rules.
    *
-   * | rule        | refused                                                                  |
-   * |-------------|--------------------------------------------------------------------------|
-   * | too_long    | more than 1,024 bytes, before anything is computed                       |
-   * | too_short   | fewer code points than the least that applies                            |
-   * | compromised | what is in a list of passwords that attackers try, also when repeated    |
+   * | rule        | refused                                                                   |
+   * |-------------|---------------------------------------------------------------------------|
+   * | too_long    | more than 1,024 bytes, before anything is computed                        |
+   * | too_short   | fewer code points than the minimum that applies                           |
+   * | compromised | listed among passwords that attackers try, also when repeated             |
    * | expected    | little but names of the person, this server and its product (ASVS 6.2.11) |
    *
-   * @param withFactor whether a second factor is asked for in any case
+   * @param withFactor whether a second factor is always required
    * @throws DomainError `password_policy` whose detail has the `rule`
    */
   check(password: string, owner: PasswordOwner, withFactor?: boolean): void
 }
 
-/** More than anybody types; longer input is refused before it costs a hash (security-bar §5.3). */
+/** More than anybody types; longer input is refused before hashing (security-bar §5.3). */
 export const maxPasswordBytes = 1024
-/** Shorter names would make accidents of ordinary words. */
+/** Shorter names occur in ordinary words by accident. */
 const shortestName = 4
-/** Characters that must be left when the names are taken out. */
+/** Characters that must remain without the names. */
 const fewestOwn = 8
 
 export function createPasswordPolicy({
@@ -47,7 +47,7 @@ export function createPasswordPolicy({
   minLength: number
   minLengthWithFactor?: number
   lists: readonly PasswordList[]
-  /** What this server is called: product, theme, host. */
+  /** The names of this server: product, theme, host. */
   names: readonly string[]
 }): PasswordPolicy {
   const least = Math.min(minLengthWithFactor, minLength)
@@ -82,7 +82,7 @@ const lengthOf = (password: string) => [...password.normalize('NFC')].length
 export const tooShort = (fewest: number, length?: number) =>
   broken('too_short', { expected: `at least ${fewest} characters`, length })
 
-/** What a text repeats, or the text itself. */
+/** The unit that a text repeats, or the text itself. */
 function unitOf(text: string): string {
   return text.slice(0, (text + text).indexOf(text, 1))
 }
@@ -95,7 +95,7 @@ function namesOf({ email, username, name }: PasswordOwner): string[] {
   return [email, ...email.split('@'), username ?? '', ...(name?.split(/\s+/) ?? [])]
 }
 
-/** How many letters, digits and other signs are left when names, spaces and punctuation are taken out. */
+/** Number of letters, digits and other symbols without names, spaces and punctuation. */
 function withoutNames(password: string, names: readonly string[]): number {
   const folded = (text: string) =>
     text

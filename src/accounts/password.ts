@@ -10,22 +10,22 @@ import { maxPasswordBytes, type PasswordOwner, type PasswordPolicy } from './pas
 export interface Passwords {
   /**
    * Hashes a new password.
-   * @param withFactor whether a second factor is asked for in any case
+   * @param withFactor whether a second factor is always required
    * @throws DomainError `password_policy` when it breaks a rule, `hash_queue_full` under overload
    */
   hash(password: string, owner: PasswordOwner, withFactor?: boolean): Promise<string>
-  /** Hashes one that is in use already, or that nobody chose. @throws DomainError `hash_queue_full` under overload */
+  /** Hashes a password that is in use already or was generated. @throws DomainError `hash_queue_full` under overload */
   rehash(password: string): Promise<string>
   /**
-   * Whether the password fits the hash. It takes as long when there is no hash (ASVS 6.3.8), or one that cannot be
-   * verified, which no password fits.
-   * @param whose the account; such a hash is logged once for each
+   * Whether the password matches the hash. Takes the same time without a hash (ASVS 6.3.8), and with an unverifiable
+   * one, which no password matches.
+   * @param whose the account; an unverifiable hash is logged once per account
    * @throws DomainError `hash_queue_full` under overload
    */
   verify(password: string, stored: string | undefined, whose?: string): Promise<boolean>
   /**
-   * The same for a guess. `count` is called when the guess leaves the queue, so that one that is turned away takes no try,
-   * and says whether the password may be compared; if not, a hash is computed all the same. A wrong guess takes as long
+   * The same for a guess. `count` is called when the guess leaves the queue, so that a refused one uses no try; it
+   * returns whether the password may be compared. If not, a hash is computed all the same. A wrong guess takes as long
    * as the slowest kind of hash in use, for any account, and holds no place in the queue while it waits.
    * @throws DomainError `hash_queue_full` under overload
    */
@@ -36,9 +36,9 @@ export interface Passwords {
     count: (look: (may: boolean) => Promise<boolean>) => Promise<T>,
     whose?: string,
   ): Promise<T>
-  /** Whether a guess would be taken now. */
+  /** Whether a guess would be accepted now. */
   hasRoom(turn: Turn): boolean
-  /** Whether the hash was made with weaker parameters than those in force, or by another system. */
+  /** Whether the hash has weaker parameters than the current ones, or is of another system. */
   isOutdated(stored: string): boolean
   readonly policy: Pick<PasswordPolicy, 'minLength' | 'minLengthWithFactor' | 'isShort'>
 }
@@ -51,13 +51,13 @@ export interface PasswordOptions {
   log: Log
 }
 
-/** The length of the salts that the library makes. */
+/** Length of the library's salts. */
 const saltBytes = 16
-/** Accounts that are remembered as reported for a hash that cannot be verified. */
+/** Most accounts remembered as reported for an unverifiable hash. */
 const mostTold = 1000
 
 export async function createPasswords(options: PasswordOptions): Promise<Passwords> {
-  // Of argon2id, which is what the library makes unless told otherwise.
+  // Of argon2id, the library's default.
   const parameters = {
     memoryCost: options.memoryKiB,
     timeCost: options.iterations,
@@ -67,7 +67,8 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   const make = (password: string) => hash(normalised(password), parameters)
   const nobodys = await make(randomBytes(32).toString('base64url'))
   const evenTime = createEvenTime()
-  // Or a wrong password of an older hash would be answered sooner than one of nobody, until one of ours is verified.
+  // Measures our own kind first. Otherwise, until a hash of ours is verified, a wrong password for an older hash would
+  // be answered sooner than one for an unknown account.
   const verifiesNobodys = (password: string) => verify(nobodys, normalised(password))
   await evenTime.measure(nobodys, () => verifiesNobodys(''))
   const told = new Set<string | undefined>()
@@ -80,7 +81,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 
   async function fits(password: string, stored: string | undefined, whose?: string) {
-    // Refused before it costs a hash, whoever is meant: nobody has such a password.
+    // Refused before hashing, for any account: no password is that long.
     if (Buffer.byteLength(password) > maxPasswordBytes) return { isRight: false, took: 0 }
     const verifies = stored === undefined ? undefined : readHash(stored)
     if (stored !== undefined && typeof verifies === 'function') {
@@ -109,15 +110,15 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
       const { under } = await options.queue(async () => {
         const leaves = Promise.withResolvers<void>()
         const counted = count(async (may) => {
-          // Its own hash in any case: that of another system may take longer or shorter than ours.
+          // Always its own hash: that of another system may take a different time.
           const { isRight, took } = await fits(password, stored, whose)
           if (isRight && may) return true
           wrong = took
           leaves.resolve()
           return false
         })
-        // What is written of a wrong one takes no place from the next. A right one gives its try back first: else more
-        // right ones at once than there are places would lock an account.
+        // Writing down a wrong guess does not hold the place. A right guess gives its try back first: otherwise more
+        // concurrent right ones than there are places would lock the account.
         await Promise.race([leaves.promise, counted])
         return { under: counted }
       }, turn)
@@ -140,12 +141,12 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
   }
 }
 
-/** The line in the log when what is stored of a password is nothing that can be compared with one. */
+/** Log line for a stored hash that cannot be verified. */
 const unverifiable = 'a password hash cannot be verified: no password fits it'
 
 /**
- * @returns how to verify it, or in words why nothing can. What fails when it is verified says nothing of the hash: a
- *   machine without memory makes no right password a wrong one
+ * @returns how to verify it, or why it cannot be verified. An error during verification does not make the hash invalid:
+ *   a machine out of memory makes no right password wrong
  */
 function readHash(stored: string): ((password: string) => Promise<boolean>) | string {
   if (!stored.startsWith('$argon2')) {
@@ -160,18 +161,18 @@ function readHash(stored: string): ((password: string) => Promise<boolean>) | st
   return (password) => verify(stored, normalised(password))
 }
 
-// The same password typed on another keyboard may arrive composed differently (ASVS 6.2.8).
+// The same password typed on another keyboard may have another Unicode composition (ASVS 6.2.8).
 function normalised(password: string): string {
   return password.normalize('NFC')
 }
 
-/** A password for one use: 100 random bits in groups that can be typed. */
+/** A one-time password: 100 random bits, in groups that are easy to type. */
 export function newOneTimePassword(): string {
   const alphabet = '23456789abcdefghjkmnpqrstuvwxyz'
   const letters: string[] = []
   while (letters.length < 20) {
     for (const byte of randomBytes(32)) {
-      // Bytes past the last whole multiple of the alphabet would favour its first letters.
+      // Bytes beyond the last whole multiple of the alphabet would favour its first letters.
       if (byte < 248 && letters.length < 20) letters.push(alphabet[byte % 31] as string)
     }
   }

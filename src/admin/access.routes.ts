@@ -9,7 +9,7 @@ import { creationBefore, pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** What people and devices have been given: sessions, consent, refresh-token families. */
+/** What people and devices were granted: sessions, consent, refresh-token families. */
 
 const base = '/tenants/{tenant}'
 const ofAccount = { account_id: z.string().max(100).optional() }

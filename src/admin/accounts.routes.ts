@@ -12,7 +12,7 @@ import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Accounts: who people are. How they sign in is in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */
+/** Accounts. Credentials are in credentials.routes.ts; no route sets a password (ASVS 6.4.6). */
 
 const status = z.strictObject({
   disabled: z.boolean(),
@@ -73,10 +73,10 @@ async function loadedAccount(call: Call) {
   return (await load(call)) as object
 }
 
-/** Holds an account that the caller may change. @throws DomainError `account_not_found`, `subject_protected` */
+/** Locks an account that the caller may change. @throws DomainError `account_not_found`, `subject_protected` */
 export async function lockedAccount(call: Call): Promise<Account> {
   await hold(call)
-  // Not before: who waited may have waited for its deletion.
+  // Only after the lock: it may have been deleted while this waited.
   const found = await accountIn(call)
   await assertCovers(call, { accountId: found.id })
   return found
@@ -95,7 +95,7 @@ const query = z.strictObject({
   disabled: queryFlag.optional(),
 })
 
-/** What is left out stays; null takes it away. */
+/** An absent member stays; null removes it. */
 const changes = z.strictObject({
   email: accountProfile.shape.email.optional(),
   username: accountProfile.shape.username.nullable(),
@@ -162,7 +162,7 @@ export const accountRoutes: Route[] = [
       const { core, body } = call
       const known = await lockedAccount(call)
       const email = body.email ?? known.email
-      // Whoever reads its mail sets its password.
+      // The reader of its mail can set its password.
       if (email !== known.email) await assertScopesFor(call, { accountId: known.id })
       const kept = <Value>(value: Value | null | undefined, before: Value | undefined) =>
         value === null ? undefined : (value ?? before)
@@ -170,7 +170,7 @@ export const accountRoutes: Route[] = [
       const name = kept(body.name, known.name)
       await core.accounts.update(known, {
         email,
-        // Another address is somebody's word until its owner has shown that it is theirs.
+        // A new address is unverified until its owner proves it.
         emailVerified: body.email_verified ?? (email === known.email && known.emailVerified),
         ...present({ username, name }),
       })

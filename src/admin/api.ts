@@ -28,23 +28,23 @@ interface Parts extends ApiParts {
 }
 
 /**
- * The admin API, at the issuer of the default tenant. Each line may rely on those above it.
+ * The admin API, at the issuer of the default tenant. Each step may rely on those above it.
  *
- * | what                                                     | refused with                                        |
- * |----------------------------------------------------------|-----------------------------------------------------|
- * | there is such a route                                    | 404, 405                                            |
- * | the access token (presented-token.ts)                    | 401; 429 for too many of a network that are wrong   |
- * | the caller has not asked too often                       | 429                                                 |
- * | scope, role and reach (caller.ts)                        | 403, 404                                            |
- * | query and body                                           | 400, 413, 415                                       |
- * | the tenant exists                                        | 404                                                 |
- * | `Idempotency-Key`; `If-Match`, with the row held         | 409, 422; 412, 428                                  |
- * | the work, and its audit event, in the same transaction   | as docs/errors.md says                              |
+ * | step                                                   | refused with                                  |
+ * |--------------------------------------------------------|-----------------------------------------------|
+ * | the route exists                                       | 404, 405                                      |
+ * | the access token (presented-token.ts)                  | 401; 429 for too many wrong ones of a network |
+ * | the rate limit of the caller                           | 429                                           |
+ * | scope, role and reach (caller.ts)                      | 403, 404                                      |
+ * | query and body                                         | 400, 413, 415                                 |
+ * | the tenant exists                                      | 404                                           |
+ * | `Idempotency-Key`; `If-Match`, with the row locked     | 409, 422; 412, 428                            |
+ * | the work, and its audit event, in the same transaction | as docs/errors.md says                        |
  */
 export function adminApi(parts: Parts): Middleware {
   const { context } = parts
   const { log, config } = context
-  /** Made for who asks for it first: it takes as long as all else that a start computes. */
+  /** Created on first use: it takes as long as all other computation of a start. */
   let document: ReturnType<typeof openApiOf> | undefined
   const documented = () => (document ??= openApiOf(routes, config.issuer))
   const audience = config.issuer + adminPath
@@ -103,7 +103,7 @@ export function adminApi(parts: Parts): Middleware {
     return undefined
   }
 
-  /** A write that has no event of its own; part of the transaction that changes it. */
+  /** Records a write that has no audit event of its own; in the same transaction. */
   async function record(ctx: Context, { route, params }: Match, call: Call): Promise<void> {
     const { client_id: clientId, account_id: accountId } = params
     await context.audit.record(call.tenant, {
@@ -176,7 +176,7 @@ export function adminApi(parts: Parts): Middleware {
   }
 
   async function answer(ctx: Context): Promise<void> {
-    // For people, and no part of the API: what its document says, to read.
+    // The reference page for people: the OpenAPI document in readable form.
     if (ctx.path === `${adminPath}/` && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
       showPage(ctx, referencePage(parts.pageContext(ctx), documented(), audience))
       return
@@ -199,7 +199,7 @@ export function adminApi(parts: Parts): Middleware {
   }
 
   return async (ctx, next) => {
-    // The name of the API without a slash is what people have seen last, as the resource of their token.
+    // The API's identifier has no slash; people copy it from the `resource` of their token.
     if (ctx.path === adminPath && (ctx.method === 'GET' || ctx.method === 'HEAD')) {
       ctx.status = 308
       return ctx.redirect(`${parts.basePath}${adminPath}/`)
@@ -220,5 +220,5 @@ export function adminApi(parts: Parts): Middleware {
   }
 }
 
-/** The ETag of what an object looks like. */
+/** The ETag of a representation. */
 const etagIn = (representation: object) => etagOf(JSON.stringify(representation))

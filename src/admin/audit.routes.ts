@@ -7,7 +7,7 @@ import { momentBefore, pageOf } from './page.ts'
 import { momentOf, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** What happened, as docs/audit.md tells it. */
+/** Audit events, as in docs/audit.md. */
 
 const event = named(
   'AuditEvent',
@@ -81,7 +81,7 @@ export const auditRoutes: Route[] = [
         since: momentOf(query.since),
         until: momentOf(query.until),
       }
-      // One more than asked for says whether there is a next page.
+      // One more than requested shows whether there is a next page.
       const page = { after: momentBefore(call), limit: query.limit + 1 }
       const { events } = await call.core.audit.listEvents(call.tenant, filter, page)
       return pageOf(call, events, representation, (each) => [each.at, each.id])

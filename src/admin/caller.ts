@@ -17,16 +17,16 @@ import type { Roles } from '../roles/roles.ts'
 import { defaultTenant } from '../tenants/tenant.ts'
 import type { Call } from './route.ts'
 
-/** Who calls: a person through a client, or a client alone. */
+/** The caller: a person through a client, or a client alone. */
 export interface Caller {
   subject: Subject
   clientId: string
   scopes: ReadonlySet<string>
-  /** As the database has them now. */
+  /** Read from the database at this request. */
   roles: Assignment[]
 }
 
-/** A person's token counts for the person's roles alone, whatever roles the client has. */
+/** With a person's token only the person's roles count, not those of the client. */
 export async function callerOf(roles: Roles, presented: Presented): Promise<Caller> {
   const { accountId, clientId, scopes } = presented
   const subject = accountId === undefined ? { clientId } : { accountId }
@@ -34,7 +34,7 @@ export async function callerOf(roles: Roles, presented: Presented): Promise<Call
 }
 
 /**
- * Whether a caller may do something.
+ * Checks whether a caller may do something.
  *
  * | token has the scope | a role permits it there | a role reaches the tenant | refused with         |
  * |---------------------|-------------------------|---------------------------|----------------------|
@@ -42,8 +42,8 @@ export async function callerOf(roles: Roles, presented: Presented): Promise<Call
  * | yes                 | no                      | no                        | `not_found`          |
  * | yes                 | no                      | yes                       | `permission_denied`  |
  *
- * @param tenant `everywhere` for what is of no tenant; undefined where any reach will do
- * @returns the role that permits it; of several the one that may do most
+ * @param tenant `everywhere` for objects of no tenant; undefined where any reach suffices
+ * @returns the role that permits it; of several the most powerful
  */
 export function assertPermitted(
   { scopes, roles }: Caller,
@@ -62,7 +62,7 @@ export function assertPermitted(
     tenant === undefined ||
     tenant === everywhere ||
     roles.some(({ reach }) => reach === everywhere || reach === tenant)
-  // Who administers one tenant does not learn which others there are.
+  // An administrator of one tenant does not learn which others exist.
   throw new DomainError(isReached ? 'permission_denied' : 'not_found', {
     detail: { expected: permission, tenant, roles: roles.map(({ role, reach }) => [role, reach]) },
   })
@@ -75,8 +75,8 @@ export function reachesOf({ roles }: Caller, permission: Permission): string[] |
 }
 
 /**
- * Nobody changes how somebody signs in whose roles go beyond their own, nor ends what they have. Only who is in the
- * default tenant has roles.
+ * Callers may not change the credentials of a subject whose roles exceed their own, nor end what it holds. Only the
+ * default tenant has such subjects.
  * @throws DomainError `subject_protected`
  */
 export async function assertCovers(
@@ -88,9 +88,9 @@ export async function assertCovers(
 }
 
 /**
- * Whoever lets somebody in with some roles, or could come in as one who has them, needs a token for all that these
- * permit: else a token for little would be worth as much as the roles behind it (RFC 9700 §2.3).
- * @throws DomainError `scope_insufficient` naming one that is missing
+ * A caller who lets a subject in, or could sign in as it afterwards, needs a token with the scopes of all that
+ * subject's roles. Otherwise a token with few scopes would be worth as much as those roles (RFC 9700 §2.3).
+ * @throws DomainError `scope_insufficient` naming a missing one
  */
 export function assertScopesOf(
   { scopes }: Caller,
@@ -100,7 +100,7 @@ export function assertScopesOf(
   if (expected !== undefined) throw new DomainError('scope_insufficient', { detail: { expected } })
 }
 
-/** The same for the roles that somebody has; for who could come in as them afterwards. */
+/** The same for the current roles of a subject, as whom the caller could sign in afterwards. */
 export async function assertScopesFor(
   { core, tenant, caller }: Pick<Call, 'core' | 'tenant' | 'caller'>,
   subject: Subject,

@@ -17,7 +17,7 @@ import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, queryFlag, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Clients: what `apply` declares, with what the server says of them in `status`. */
+/** Clients as `apply` declares them; `status` has what the server adds. */
 
 const status = z.strictObject({
   disabled: z.boolean(),
@@ -28,7 +28,7 @@ const status = z.strictObject({
   updated_at: timestamp,
 })
 
-/** What was read can be sent back: `status` is not looked at. */
+/** A read representation can be sent back: `status` is ignored. */
 const writable = named(
   'ClientDeclaration',
   clientMembers
@@ -83,7 +83,7 @@ const loaded = async (call: Call) => existing(await load(call), call, 'client_no
 
 type Version = { resources?: unknown; scope?: unknown } | undefined
 
-/** Whether a client acts for people at this API: their tokens may be an owner's (confused deputy). */
+/** Whether a client may act for people at this API: their tokens may be an owner's (confused deputy). */
 function isDeputy({ core }: Call, versions: Version[]): boolean {
   const { identifier } = adminResource(core.config.issuer)
   return versions.some(
@@ -101,7 +101,10 @@ function assertOwner({ caller }: Call, clientId: string): void {
   })
 }
 
-/** Who may change a client: not one that has roles beyond the caller's; one that acts for people here is for owners. */
+/**
+ * Checks whether the caller may change a client: not one with roles beyond the caller's, and one that acts for people
+ * at this API only as an owner.
+ */
 async function assertMayChange(
   call: Call,
   clientId: string,
@@ -113,8 +116,9 @@ async function assertMayChange(
 }
 
 /**
- * The same where the caller could act as the client afterwards, or as who signs in there: what gets tokens for this API
- * is for owners, as its scope is a limit that they set, and takes a token that is good for all that comes of it.
+ * The same where the caller could afterwards act as the client, or as people who sign in there. A client that gets
+ * tokens for this API is for owners alone, as its scope is a limit set by them; and the caller's token needs the scopes
+ * of all that the client could do.
  */
 async function assertMaySteer(call: Call, clientId: string, ...versions: Version[]): Promise<void> {
   if (call.tenant !== defaultTenant) return
@@ -133,7 +137,7 @@ const query = z.strictObject({
 
 type Written = z.output<typeof writable>
 
-/** A declaration without what only the answer has. */
+/** The declaration without the members that only answers have. */
 function declarationOf({ status: _status, ...declaration }: Written, clientId: string) {
   return { ...declaration, client_id: clientId } as ClientMetadata & { client_secret?: string }
 }

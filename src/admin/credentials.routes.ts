@@ -7,7 +7,7 @@ import { assertScopesFor } from './caller.ts'
 import { type Call, type Route, route, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
-/** How people sign in: resets, locks and second factors. A help desk starts a reset, and never sees its result. */
+/** Credentials: resets, locks and second factors. A help desk starts a reset, and never sees its result. */
 
 const item = '/tenants/{tenant}/accounts/{account_id}'
 
@@ -87,7 +87,7 @@ export const credentialRoutes: Route[] = [
       const account = await lockedAccount(call)
       await assertScopesFor(call, { accountId: account.id })
       await core.revocations.passwordChanged(account, actor)
-      // What is handed out now nobody has guessed at; it would be of no use behind a lock.
+      // Nobody has guessed at the new password yet, and a lock would make it useless.
       await core.lockouts.lift(tenant, account.id, 'operator')
       return passwordOutput(call, await core.accounts.resetPassword(account, ready))
     },

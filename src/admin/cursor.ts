@@ -5,9 +5,9 @@ import type { Sealer } from '../secrets/seal.ts'
 type Place = ReadonlyArray<string | number>
 
 /**
- * Where the next page of a list begins: the values that the list is ordered by, in a form that callers can only give
- * back. It is ours, or it is refused, and holds for the list that it came from (security class C28).
- * @param list names the list: its address, with the tenant
+ * A cursor: the sort values where the next page of a list begins. It is authenticated, so callers can only send it
+ * back, and valid only for the list that it came from (security class C28).
+ * @param list identifies the list: its path, with the tenant
  */
 export function cursorOf(sealer: Sealer, list: string, place: Place): string {
   const text = JSON.stringify(place)

@@ -10,8 +10,8 @@ import { type Call, momentOf, paging, type Route, route, timestamp } from './rou
 import { listOf, named } from './schemas.ts'
 
 /**
- * Requests that were refused, each with the check that failed. Whoever asks has an id and seldom knows the tenant: so
- * the address names none, and what is found is of the tenants that a role of the caller reaches.
+ * Refused requests, each with its failed check. A caller has the id of a refusal and seldom knows the tenant. So the
+ * path has no tenant; the result covers the tenants that the caller's roles reach.
  */
 
 const denial = named(
@@ -41,12 +41,12 @@ const representation = (refusal: Refusal) =>
     account_id: refusal.accountId === undefined ? undefined : printable(refusal.accountId),
   })
 
-/** The tenants that the caller may ask about; undefined for all. @throws DomainError `not_found` */
+/** The tenants that the caller may query; undefined for all. @throws DomainError `not_found` */
 function tenantsOf({ caller }: Call, wanted?: string): readonly string[] | undefined {
   const reached = reachesOf(caller, 'denials:read')
   if (wanted === undefined) return reached
   if (!reached || reached.includes(wanted)) return [wanted]
-  // Who administers one tenant does not learn which others there are.
+  // An administrator of one tenant does not learn which others exist.
   throw new DomainError('not_found', { detail: { tenant: wanted } })
 }
 

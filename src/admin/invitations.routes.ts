@@ -8,7 +8,7 @@ import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** People who were asked to make an account. The link is in the mail, and nowhere else. */
+/** Invitations to create an account. The link is only in the mail. */
 
 const invitation = named(
   'Invitation',
@@ -89,7 +89,7 @@ export const invitationRoutes: Route[] = [
     current: load,
     async handle(call) {
       const { email, id } = existing(await find(call), call)
-      // Whoever was invited again since has another one, which stays.
+      // A later invitation to the same address is another one and stays.
       if (await call.core.invitations.revoke(call.tenant, email, id)) return undefined
       throw new DomainError('not_found', { detail: { ...call.params } })
     },

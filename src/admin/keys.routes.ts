@@ -5,7 +5,7 @@ import { type SigningKey, signingAlgs, stateOf } from '../signing/signing-key.ts
 import { type Call, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Signing keys. Private parts leave the server by no route. */
+/** Signing keys. No route returns private keys. */
 
 const key = named(
   'SigningKey',
@@ -56,7 +56,7 @@ export const keyRoutes: Route[] = [
     summary: 'Publish the successors of the signing keys; while one is pending nothing is done',
     body: z.strictObject({ alg: z.enum(signingAlgs).optional() }),
     response: listOf(key),
-    // A key may be made in a PKCS#11 token, which takes its time.
+    // A key may be generated in a PKCS#11 token, which takes long.
     ownTransactions: true,
     async handle(call) {
       const { core, tenant, body } = call

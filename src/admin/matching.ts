@@ -6,7 +6,7 @@ export interface Match {
   params: Record<string, string>
 }
 
-/** Which route an address and a method belong to; the table is looked over when it is made. */
+/** Finds the route of a path and method; the table is checked when it is created. */
 export function createMatching(routes: readonly Route[]) {
   const seen = new Set<string>()
   const rows = routes.map((route) => {
@@ -19,8 +19,8 @@ export function createMatching(routes: readonly Route[]) {
   })
 
   /**
-   * @param path below `/admin/v1`, as it came
-   * @throws DomainError `not_found`, `method_not_allowed` with the methods that there are in `detail.expected`
+   * @param path below `/admin/v1`, as received
+   * @throws DomainError `not_found`; `method_not_allowed` with the allowed methods in `detail.expected`
    */
   return (method: string, path: string): Match => {
     const fitting = rows.flatMap(({ route, names, pattern }) => {
@@ -41,7 +41,7 @@ export function createMatching(routes: readonly Route[]) {
   }
 }
 
-/** @throws DomainError `not_found` for what is nobody's name */
+/** @throws DomainError `not_found` when it cannot be decoded */
 function decoded(segment: string): string {
   try {
     const text = decodeURIComponent(segment)

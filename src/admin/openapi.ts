@@ -77,7 +77,7 @@ function operationOf(route: Route, components: Record<string, Json>): Json {
   }
 }
 
-/** The first part of the path that names a kind of thing. */
+/** The first part of the path that names a kind of object. */
 function tagOf(path: string): string {
   const [first = '', , third] = path.split('/').filter(Boolean)
   return first === 'tenants' && third !== undefined ? third : first

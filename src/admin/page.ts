@@ -9,28 +9,28 @@ const placeBefore = ({ core, address, query }: ListCall) =>
   placeIn(core.sealer, address, query.cursor)
 
 /**
- * The text that the page before ended with, in a list in the order of one; none for the first page.
+ * The last text of the previous page, in a list ordered by one text; undefined for the first page.
  * @throws DomainError `request_invalid`
  */
 export const textBefore = (call: ListCall) => placeBefore(call)?.[0] as string | undefined
 
-/** The same in a list in the order of a time, and of the ids of what has the same time. */
+/** The same in a list ordered by time and id. */
 export function momentBefore(call: ListCall): { at: number; id: string } | undefined {
   const [at, id] = (placeBefore(call) ?? []) as [number, string] | []
   return at === undefined || id === undefined ? undefined : { at, id }
 }
 
-/** The same in a list in the order of creation. */
+/** The same in a list ordered by creation. */
 export function creationBefore(call: ListCall): { createdAt: number; id: string } | undefined {
   const before = momentBefore(call)
   return before && { createdAt: before.at, id: before.id }
 }
 
 /**
- * A page as the answer has it.
- * @param found what comes after the place, one more than the page has when there is more
- * @param placeOf the values that the list is ordered by
- * @param stoppedAt the value that a search has come to which took too long to fill the page
+ * A page of an answer.
+ * @param found the items after the cursor, one more than the page when there are more
+ * @param placeOf the sort values of an item
+ * @param stoppedAt where a search stopped that took too long to fill the page
  */
 export function pageOf<Item>(
   { core, address, query }: ListCall,

@@ -10,7 +10,7 @@ import { adminPath } from '../resources/admin-resource.ts'
 import { permissions, scopeOf } from '../roles/role.ts'
 import { named } from './schemas.ts'
 
-/** A refusal (RFC 9457). */
+/** An error answer (RFC 9457). */
 export const problem = named(
   'Problem',
   z.strictObject({
@@ -25,7 +25,7 @@ export const problem = named(
 
 const scopes = permissions.map(scopeOf)
 
-/** What a caller is told of the faults of what it sent; nothing else of a detail leaves the log. */
+/** The faults in the caller's input. Nothing else of `detail` leaves the log. */
 function faultsIn({ code, detail }: DomainError): string[] | undefined {
   const { faults, expected } = typeof detail === 'object' ? (detail as Partial<Faults>) : {}
   if (code === 'scope_insufficient') return [`scope: expected ${String(expected)}`]
@@ -46,7 +46,7 @@ const faulty = new Set<string>([
   'apply_invalid',
 ])
 
-/** Answers a request that failed, with the codes that everything else here has. @returns what it failed with */
+/** Answers a failed request, with the codes of other errors. @returns the error */
 export function answerProblem(
   ctx: Context,
   thrown: unknown,
@@ -70,7 +70,7 @@ export function answerProblem(
   return error
 }
 
-/** The scope that a route takes, where the refusal says it. */
+/** The required scope, if the error names it. */
 function scopeIn({ detail }: DomainError): { scope?: string } {
   const expected = typeof detail === 'object' ? detail['expected'] : undefined
   return typeof expected === 'string' && scopes.includes(expected) ? { scope: expected } : {}

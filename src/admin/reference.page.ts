@@ -3,7 +3,7 @@ import { type Html, html } from '../http/html.ts'
 import { type PageContext, page } from '../interaction/pages/layout.ts'
 import type { Json } from './openapi.ts'
 
-/** The reference of the API to browse, drawn from its OpenAPI document; it works without scripts. */
+/** The API reference as a page, rendered from the OpenAPI document; works without scripts. */
 
 interface Operation {
   operationId: string
@@ -20,7 +20,7 @@ interface Document {
   components: { schemas: Record<string, Json> }
 }
 
-/** @param document as `openApiOf` makes it */
+/** @param document from `openApiOf` */
 export function referencePage(context: PageContext, document: Json, base: string): string {
   const { paths, components } = document as unknown as Document
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
@@ -91,7 +91,7 @@ ${parameters.map(
 const schemaIn = (content: Record<string, { schema: Json }>): Json =>
   Object.values(content)[0]?.schema ?? {}
 
-/** The members of an object, or what else it is. */
+/** The members of an object, or its type. */
 function membersPart(schema: Json): Html {
   const { properties = {}, required = [] } = schema as {
     properties?: Record<string, Json>
@@ -110,7 +110,7 @@ ${Object.entries(properties).map(([name, member]) => {
 `
 }
 
-/** A type in a few words; what has a name is a link to it. */
+/** A short description of a type; a named schema is a link. */
 function typeOf(schema: Json): Html {
   const { $ref: reference, type, items, properties, anyOf } = schema as Record<string, unknown>
   const values = (schema['enum'] ?? ('const' in schema ? [schema['const']] : undefined)) as

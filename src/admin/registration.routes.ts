@@ -9,12 +9,12 @@ import { creationBefore, pageOf } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Who may register clients for themselves (RFC 7591): the policy of a tenant, and tokens to begin with. */
+/** Self-registration of clients (RFC 7591): the policy of a tenant, and initial access tokens. */
 
 const policy = named('RegistrationPolicy', registrationPolicy)
 const policyPath = '/tenants/{tenant}/registration-policy'
 
-/** @param lock whoever writes it through this API waits until the transaction ends */
+/** @param lock until the transaction ends, against other writes through this API */
 async function loadPolicy({ core, tenant }: Call, lock = false) {
   if (lock) await core.tenants.view(tenant, true)
   return core.registrationPolicies.read(tenant)

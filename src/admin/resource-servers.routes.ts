@@ -7,7 +7,7 @@ import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Resource servers. The one of this API is built in, and not among them. */
+/** Resource servers, without the built-in ones. */
 
 const status = z.strictObject({ created_at: timestamp, updated_at: timestamp })
 const resourceServer = named('ResourceServer', resourceServerDeclaration.extend({ status }))
@@ -18,7 +18,7 @@ const writable = named(
 type Written = z.output<typeof writable>
 
 const collection = '/tenants/{tenant}/resource-servers'
-/** The identifier is a URI: it stands in the path as encodeURIComponent makes it. */
+/** The identifier is a URI, encoded by encodeURIComponent in the path. */
 const item = `${collection}/{identifier}`
 
 const representation = ({ createdAt, updatedAt, ...server }: ResourceServerView) => ({

@@ -16,7 +16,7 @@ import { pageOf, textBefore } from './page.ts'
 import { type Call, existing, paging, type Route, route, timestamp } from './route.ts'
 import { listOf, named } from './schemas.ts'
 
-/** Who administers what. Nobody gives or takes more than they have. */
+/** Role assignments. Nobody may grant or revoke more than they have. */
 
 const subject = { account_id: z.string().optional(), client_id: z.string().optional() }
 const reach = z.string().describe('A tenant, or * for everything')
@@ -50,7 +50,7 @@ async function load({ core, caller, params }: Call) {
   return found && mayDo(caller.roles, 'roles:read', found.reach) ? representation(found) : undefined
 }
 
-/** Whether the caller may give roles where this one reaches, and none that goes beyond what they have there. */
+/** Checks that the caller may assign roles in this reach, and that the role does not exceed the caller's. */
 function assertWithin({ caller }: Call, given: Pick<Assignment, 'role' | 'reach'>): void {
   if (mayDo(caller.roles, 'roles:write', given.reach) && covers(caller.roles, [given])) return
   throw new DomainError('permission_denied', { detail: { expected: 'a role of one’s own', given } })

@@ -10,61 +10,61 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 type Operator = Origin['operator']
 
-/** A request that was let in: who asks for what, checked against the schemas of its route. */
+/** An authorized request, validated against the schemas of its route. */
 export interface Call<Query = unknown, Body = unknown> {
   core: Capabilities
-  /** The path as it came. */
+  /** The path as received. */
   address: string
-  /** Of the path; the default one where the path names none. */
+  /** From the path; the default tenant where it names none. */
   tenant: string
   /** The other parts of the path, decoded. */
   params: Record<string, string>
   query: Query
   body: Body
   caller: Caller
-  /** As revocations and their audit events want it. */
+  /** The actor for revocations and their audit events. */
   actor: Actor
-  /** The same for every other event: who calls, and the role that permits it. */
+  /** The actor for all other events: the caller, and the role that permitted the request. */
   operator: Operator
-  /** What `If-Match` was compared with; held until the transaction ends. */
+  /** The representation that `If-Match` was compared with; locked until the transaction ends. */
   current: object | undefined
 }
 
-/** What a route does and says. It is all there is: the OpenAPI document and the tests are made from it. */
+/** The definition of a route, from which the OpenAPI document and the tests are generated. */
 export interface RouteSpec<Query, Body, Ready> {
   method: Method
-  /** Below `/admin/v1`; `{name}` is one segment. `{tenant}` is where the caller's role must reach. */
+  /** Below `/admin/v1`; `{name}` is one segment. The caller's role must reach `{tenant}`. */
   path: string
-  /** What the caller must be permitted; `public` for what needs no token. */
+  /** The required permission; `public` needs no token. */
   permission: Permission | 'public'
-  /** Any reach will do; what is shown is filtered by it. */
+  /** Any reach suffices; the result is filtered by it. */
   anywhere?: true
   summary: string
   query?: z.ZodType<Query>
   body?: z.ZodType<Body>
-  /** Absent where the answer has no body. */
+  /** Undefined where the answer has no body. */
   response?: z.ZodType
-  /** Of success; 200 unless said otherwise, 204 without `response`. */
+  /** Status of success; by default 200, or 204 without `response`. */
   status?: 201
   /**
-   * What the object looks like now; its digest is the ETag, which a PUT, PATCH or DELETE must name.
-   * @param lock whether who changes it waits until the transaction of this context ends
+   * The current representation. Its hash is the ETag, which a PUT, PATCH or DELETE must name.
+   * @param lock locks it until the transaction of this context ends
    */
   current?(call: Call<Query, Body>, lock: boolean): Promise<object | undefined>
-  /** What may take long, before the transaction begins: hashes, documents of others. */
+  /** Slow work before the transaction: hashing, fetching documents. */
   prepare?(call: Call<Query, Body>): Promise<Ready>
-  /** For what is more than one transaction; it can be repeated without harm. */
+  /** For work in several transactions; it must be idempotent. */
   ownTransactions?: true
   /** @returns the body of the answer */
   handle(call: Call<Query, Body>, ready: Ready): Promise<object | undefined>
 }
 
-// What a handler gets has passed the schemas of its own route, which the table of all routes does not know.
+// A handler's input has passed the schemas of its own route, whose types the table of all routes does not know.
 export type Route = RouteSpec<never, never, never>
 
 /**
  * Declares a route.
- * @throws Error when it has no permission that there is: the process does not start
+ * @throws Error when its permission does not exist: the process does not start
  */
 export function route<Query = undefined, Body = undefined, Ready = undefined>(
   spec: RouteSpec<Query, Body, Ready>,
@@ -78,7 +78,7 @@ export function route<Query = undefined, Body = undefined, Ready = undefined>(
   return spec as unknown as Route
 }
 
-/** What an address names. @throws DomainError `code` when there is none */
+/** Returns the object that a path names. @throws DomainError `code` when it does not exist */
 export function existing<Item>(
   found: Item | undefined,
   { params }: Pick<Call, 'params'>,
@@ -88,7 +88,7 @@ export function existing<Item>(
   throw new DomainError(code, { detail: { ...params } })
 }
 
-/** How a page of a list is asked for. */
+/** Query parameters of lists. */
 export const paging = {
   limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
   cursor: z.string().max(1000).optional().describe('`next_cursor` of the page before'),
@@ -97,8 +97,8 @@ export const paging = {
 /** `true` or `false` in a query. */
 export const queryFlag = z.enum(['true', 'false']).transform((text) => text === 'true')
 
-/** A time as answers say it (RFC 3339). */
+/** A time in answers (RFC 3339). */
 export const timestamp = z.iso.datetime()
-/** Of a time in a query. @returns milliseconds since the epoch */
+/** Parses a time in a query. @returns milliseconds since the epoch */
 export const momentOf = (time: string | undefined) =>
   time === undefined ? undefined : Date.parse(time)

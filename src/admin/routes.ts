@@ -14,7 +14,7 @@ import { type Route, route } from './route.ts'
 import { statisticsRoutes } from './statistics.routes.ts'
 import { tenantRoutes } from './tenants.routes.ts'
 
-/** Everything that the admin API has. */
+/** All routes of the admin API. */
 export const routes: Route[] = [
   route({
     method: 'GET',

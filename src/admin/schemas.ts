@@ -9,7 +9,7 @@ export function named<Schema extends z.ZodType>(name: string, schema: Schema): S
   return schema
 }
 
-/** A page of a list: `next_cursor` is there when there is more. */
+/** A page of a list; `next_cursor` exists when there are more. */
 export function listOf(item: z.ZodType): z.ZodType {
   const list = z.strictObject({ items: z.array(item), next_cursor: z.string().optional() })
   lists.set(list, item)
@@ -18,7 +18,7 @@ export function listOf(item: z.ZodType): z.ZodType {
 
 type JsonSchema = Record<string, unknown>
 
-/** A schema as JSON Schema 2020-12, which OpenAPI 3.1 takes as it is. */
+/** A schema as JSON Schema 2020-12, the dialect of OpenAPI 3.1. */
 export function jsonSchemaOf(
   schema: z.ZodType,
   io: 'input' | 'output',

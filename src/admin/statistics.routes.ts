@@ -3,7 +3,7 @@ import { rfc3339 } from '../rfc3339.ts'
 import { type Route, route, timestamp } from './route.ts'
 import { named } from './schemas.ts'
 
-/** How much there is: counted when it is asked for, or estimated where counting would take long. */
+/** Numbers of objects: counted on request, or estimated where counting would take long. */
 
 const count = z.int().nonnegative()
 

@@ -11,7 +11,7 @@ import { listOf, named } from './schemas.ts'
 
 /** Tenants: issuers of their own. None is ever deleted. */
 
-/** What holds for everybody in a tenant. */
+/** Settings for all accounts of a tenant. */
 const policy = {
   sign_up: signUpDeclaration,
   require_mfa: z.boolean().describe('Every sign-in takes a second factor'),
@@ -103,7 +103,7 @@ export const tenantRoutes: Route[] = [
     current: load,
     async handle(call) {
       const { core, tenant: id, caller, body } = call
-      // How those sign in who have roles elsewhere, too, is nobody's to change who has none there.
+      // All subjects with roles, in whatever tenant, sign in here; so this needs a role with global reach.
       if (id === defaultTenant && (body.require_mfa ?? body.email_codes) !== undefined) {
         assertPermitted(caller, 'tenants:write', everywhere)
       }
@@ -132,7 +132,7 @@ export const tenantRoutes: Route[] = [
           throw new DomainError('built_in', { detail: { tenant: call.tenant } })
         }
         const disabled = verb === 'disable'
-        // Else whoever administers a tenant would undo what was done to it.
+        // Otherwise an administrator of the tenant could undo a suspension imposed on it.
         if (!disabled) assertPermitted(call.caller, 'tenants:write', everywhere)
         await call.core.revocations.setTenantDisabled(call.tenant, disabled, call.actor)
         return load(call)

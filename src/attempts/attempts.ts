@@ -3,30 +3,30 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
 /**
- * Bounded guessing: how often somebody may try what a person types and a program could guess (security class C9). The
- * count is in Postgres, so that neither a flushed Redis nor another node starts it anew; a try is taken before the
- * guess is looked at, so that a hundred at once are no more than the limit.
+ * Limits how often somebody may guess at values that people type, which a program could try out (security class C9).
+ * The count is in Postgres, so that neither a flushed Redis nor another node resets it. A try is counted before the
+ * guess is checked, so that a hundred concurrent guesses do not exceed the limit.
  */
 export interface Attempts {
   /**
    * Takes one try from each budget.
-   * @returns false when one of them has none left; then none was taken
+   * @returns false when one has none left; then none was taken
    */
   take(tenant: string, budgets: Budget[]): Promise<boolean>
-  /** For a try that was right: only wrong ones count. */
+  /** Returns the tries of a right guess: only wrong ones count. */
   giveBack(tenant: string, budgets: Budget[]): Promise<void>
-  /** Removes what has ended, a batch at a time; returns how many. */
+  /** Deletes expired counts, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
 export interface Budget {
-  /** What is tried. */
+  /** What is guessed. */
   kind: string
-  /** Who tries: a network, an account, everybody. Stored as its MAC, since it may be an address. */
+  /** Who guesses: a network, an account, everybody. Stored as a MAC, since it may be an IP address. */
   subject: string
-  /** Tries in one window. */
+  /** Most tries in one window. */
   limit: number
-  /** Seconds; it begins with the first try and is not prolonged by later ones. */
+  /** Seconds; the window begins with the first try, and later ones do not extend it. */
   window: number
 }
 
@@ -50,7 +50,7 @@ export function createAttempts({
 }: Pick<Platform, 'database' | 'clock' | 'sealer'>): Attempts {
   const subjectOf = ({ kind, subject }: Budget) => sealer.mac(`attempts:${kind}`, subject)
 
-  /** One conditional statement counts and decides. */
+  /** Counts a try and decides on it in one conditional statement. */
   async function takeOne(tenant: string, budget: Budget): Promise<boolean> {
     const now = clock.now()
     const taken = await database.execute(
@@ -82,7 +82,7 @@ export function createAttempts({
   }
 
   return {
-    // One after the other: whoever has used up his own does not use up that of everybody.
+    // One after the other: a caller without tries left must not use up the budget of everybody.
     async take(tenant, budgets) {
       for (const [index, budget] of budgets.entries()) {
         if (await takeOne(tenant, budget)) continue

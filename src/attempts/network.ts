@@ -4,9 +4,9 @@ import { isIPv6 } from 'node:net'
 const nat64 = [0x64, 0xff9b, 0, 0, 0, 0].join(':')
 
 /**
- * The network that an address belongs to, as far as one caller usually commands it: /24 of IPv4, also behind NAT64, where
- * all of it would be one network; /48 of IPv6.
- * @param address as the edge writes it: IPv4 never as IPv6, no zone
+ * The network of an address, about what one caller usually controls: a /24 of IPv4, also behind NAT64 (where all of
+ * IPv4 would be one network), a /48 of IPv6.
+ * @param address as the edge normalises it: never IPv4-mapped IPv6, no zone
  */
 export function networkOf(address: string): string {
   if (!isIPv6(address)) return `${address.split('.').slice(0, 3).join('.')}.0/24`

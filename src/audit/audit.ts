@@ -24,57 +24,57 @@ import { type AuditVerification, verifyChain } from './verify.ts'
 
 export type { AuditEvent, AuditPlace, StoredEvent } from './event.ts'
 
-/** Security events, append-only but for what is counted (ASVS 16.3); sealed into a chain after they are committed. */
+/**
+ * Security events, append-only except for counted ones (ASVS 16.3). They are sealed into a chain after their commit.
+ */
 export interface Audit extends AuditSealer {
-  /**
-   * Joins the transaction of what they tell; one statement, however many.
-   */
+  /** Records events; joins the transaction of what they report. One statement, however many there are. */
   record(tenant: string, ...events: AuditEvent[]): Promise<void>
-  /** The same events as `insertEvents` takes them, for a statement that writes what they tell of. */
+  /** The events in the form of `insertEvents`, for a statement that also writes what they report. */
   rows(...events: AuditEvent[]): string
   /**
-   * Writes what may come in floods: once an hour for a subject, with how often it came in `detail.count`; address and
-   * program are those of the last. Those of one process that come at once are one statement.
+   * Records events that may come in floods: one row per hour and subject, with their number in `detail.count`; address
+   * and program are those of the last. Concurrent events of one process are one statement.
    * @param detail what `subject` stands for, beside the count
-   * @param period what may go on for ever is written once a day (UTC), in a row beside that of the hour
+   * @param period `day` for events that may go on for ever: one row per day (UTC), in addition to that of the hour
    */
   count(tenant: string, event: AuditEvent, subject: string, period?: Period): Promise<void>
-  /** Writes what is noticed again and again: once a day (UTC) for a subject. @returns whether it was written */
+  /** Records a recurring event once per day (UTC) and subject. @returns whether it was written */
   recordOnce(tenant: string, event: AuditEvent, subject: string): Promise<boolean>
-  /** Events that fit, a page at a time, the newest first unless asked otherwise. */
+  /** Matching events, page by page, newest first by default. */
   listEvents(
     tenant: string,
     filter: EventFilter,
     page: { after?: AuditPlace | undefined; limit: number; order?: 'newest' | 'oldest' },
   ): Promise<EventPage>
-  /** Events of an account, the newest first. @param before where an earlier page ended */
+  /** Events of an account, newest first. @param before where an earlier page ended */
   ofAccount(
     tenant: string,
     accountId: string,
     which: { types: ReadonlyArray<AuditType>; before?: AuditPlace; limit: number },
   ): Promise<StoredEvent[]>
-  /** The events of these ids, in the order of the chain. */
+  /** The events with these ids, in chain order. */
   byIds(tenant: string, ids: string[]): Promise<StoredEvent[]>
-  /** The events of a family, the oldest first. */
+  /** The events of a family, oldest first. */
   ofFamily(tenant: string, familyId: string): Promise<StoredEvent[]>
-  /** Goes along the chain. @param from where to begin; the whole of it when absent */
+  /** Verifies the chain. @param from where to begin; by default at its start */
   verify(tenant: string, from?: Head): Promise<AuditVerification>
-  /** Removes sealed events that are older than they are kept, a batch at a time; returns how many. */
+  /** Deletes sealed events after their retention time, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
-/** The line in the log when an event has members that its type has not. */
+/** Log line for an event whose detail has members that its type does not define. */
 export const strangeDetail = 'an audit event has a detail that is not of its type'
 
-/** Milliseconds of one count. */
+/** Milliseconds that one row counts for. */
 const countedFor = { hour: 3600 * 1000, day: 24 * 3600 * 1000 }
 type Period = keyof typeof countedFor
-/** Milliseconds in which an event that is noticed again is the same. */
+/** Milliseconds in which a recurring event is recorded once. */
 const onceFor = countedFor.day
-/** Events noticed again that a process knows to be written already. */
+/** Most recurring events that a process remembers as written. */
 const mostRemembered = 10_000
 
-/** @param retention days by type, where another time than that of the type is wanted; `*` is all others */
+/** @param retention days by type, to override the type's own; `*` is all others */
 export function createAudit(
   deps: Pick<Platform, 'database' | 'clock' | 'log' | 'metrics'> & {
     sharedSecrets: SharedSecrets
@@ -144,19 +144,19 @@ export function createAudit(
       const id = countedId(day * onceFor, tenant, event.type, subject)
       if (written.has(id)) return false
       const isNew = (await insert(tenant, now, { id, ...rowOf(event, log) })) === 1
-      // What is of a transaction may be undone with it.
+      // The transaction may still roll back, so it is remembered only outside of one.
       if (!database.current()?.isOpen()) setBounded(written, id, true, mostRemembered)
       return isNew
     },
     async count(tenant, event, subject, period = 'hour') {
       const now = clock.now()
       const began = Math.floor(now / countedFor[period]) * countedFor[period]
-      // Of midnight there are an hour and a day.
+      // At midnight an hour and a day begin together; their ids must differ.
       const parts = period === 'hour' ? [subject] : [subject, period]
       const id = countedId(began, tenant, event.type, ...parts)
       const row = rowOf({ ...event, detail: { ...event.detail, count: 1 } }, log)
       const counted = { tenant, at: now, until: began + countedFor[period], ...row }
-      // What is of a transaction waits for nobody, and goes with it.
+      // Within a transaction it is written alone, as it may be rolled back.
       await (database.current()?.isOpen() ? add(id, counted, 1) : addTogether(id, counted))
     },
     listEvents: (tenant, filter, page) => listEvents(database, tenant, filter, page),
@@ -208,7 +208,10 @@ function rowOf(event: AuditEvent, log: Log) {
   }
 }
 
-/** What is of the type. A member that is not is a mistake of ours: it is not written, and nothing fails for it. */
+/**
+ * The members of `detail` that the type defines. Any other is a bug of ours: it is logged and dropped, but does not
+ * make the request fail.
+ */
 function detailOf(type: AuditType, detail: Record<string, unknown>, log: Log) {
   const members = Object.entries(detail).filter(([, value]) => value !== undefined)
   const { success, error } = auditKinds[type].detail.safeParse(Object.fromEntries(members))
@@ -219,8 +222,8 @@ function detailOf(type: AuditType, detail: Record<string, unknown>, log: Log) {
 }
 
 /**
- * Who did it, by the first of: what the event says, whose request or command it comes from, `detail.by`, what its type
- * is usually done by.
+ * The actor, by the first of: the event itself, the command or request that it comes from, `detail.by`, the default of
+ * its type.
  */
 function actorOf({ type, actor, accountId, clientId, detail }: AuditEvent): AuditActor {
   const { command, operator } = currentOrigin()

@@ -3,9 +3,9 @@ import type { SharedSecrets } from '../secrets/shared-secrets.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
 /**
- * The chain of a tenant. Each sealed event has a position, from 1 on without a hole, and a seal: the HMAC-SHA-256 of
- * the seal before it, its position and all its columns, under a key that is nowhere but sealed in the database. Whoever
- * can write to the database but has no key-encryption key can compute no seal.
+ * The chain of a tenant. Each sealed event has a position, gapless from 1, and a seal: the HMAC-SHA-256 of the previous
+ * seal, its position and all its columns. The key is stored only sealed in the database: an attacker who can write to
+ * the database but lacks the key-encryption key cannot compute a seal.
  */
 
 /** The end of each chain. */
@@ -21,7 +21,7 @@ export const AuditHeadsTable = table('audit_heads', {
   references: { tenant: ofTenant },
 })
 
-/** Stretches whose events were removed when they were old enough. */
+/** Ranges of positions whose events were deleted after their retention time. */
 export const AuditGapsTable = table('audit_gaps', {
   key: ['tenant_id', 'first'],
   columns: {
@@ -40,11 +40,11 @@ export const AuditGapsTable = table('audit_gaps', {
 
 export interface Head {
   position: number
-  /** Empty for a chain that has no event yet. */
+  /** Empty when the chain has no event yet. */
   seal: string
 }
 
-/** From `first` to `last`: `before` is the seal in front of it, `seal` that of its last event. */
+/** Positions `first` to `last`; `before` is the seal ahead of the range, `seal` that of its last event. */
 export interface Gap {
   first: number
   last: number
@@ -55,7 +55,7 @@ export interface Gap {
 const exactly = (time: string) =>
   `to_char(${time} at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
 
-/** Every column that a seal is over, exactly as Postgres has it; a test proves that none is missing. */
+/** Every column that a seal covers, exactly as Postgres has it; a test proves that none is missing. */
 const sealed: Record<string, string> = {
   id: 'id',
   at: exactly('at'),
@@ -101,7 +101,8 @@ function createChain(tenant: string, key: Buffer): Chain {
         'event',
         before,
         position,
-        // A column that a later version adds is null in the rows of this one, and changes no seal of theirs.
+        // Null members are left out: columns added by a later version are null in older rows and must not change their
+        // seals.
         sealedMembers.flatMap((name) => (row[name] == null ? [] : [[name, row[name]]])),
       ),
     macOfHead: ({ position, seal }) => mac('head', position, seal),

@@ -1,8 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 
 /**
- * The names of the members that differ, in order: what an event says of a change; values may be secrets or long.
- * @param before undefined where there was nothing
+ * The names of the members that differ, sorted: all that an event says about a change, as values may be secret or long.
+ * @param before undefined for a new object
  */
 export function changedMembers(before: unknown, after: object): string[] {
   const [old, fresh] = [before ?? {}, after].map(plain)
@@ -10,5 +10,5 @@ export function changedMembers(before: unknown, after: object): string[] {
   return [...names].filter((name) => !isDeepStrictEqual(old?.[name], fresh?.[name])).toSorted()
 }
 
-/** As it is stored: without members that are undefined. */
+/** The stored form, without undefined members. */
 const plain = (value: unknown) => JSON.parse(JSON.stringify(value)) as Record<string, unknown>

@@ -1,9 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto'
 
 /**
- * A UUID of version 7 (RFC 9562 §5.7): ids sort by their time.
+ * A UUID version 7 (RFC 9562 §5.7): ids sort by time.
  * @param at milliseconds since the epoch
- * @param rest at least 10 bytes; random ones where it must be unlike any other
+ * @param rest at least 10 bytes; random by default, which makes the id unique
  */
 export function eventId(at: number, rest: Buffer = randomBytes(10)): string {
   const bytes = Buffer.alloc(16)
@@ -15,7 +15,7 @@ export function eventId(at: number, rest: Buffer = randomBytes(10)): string {
   return [8, 12, 16, 20, 32].map((end, i, ends) => hex.slice(ends[i - 1] ?? 0, end)).join('-')
 }
 
-/** The id of what is counted in one row: whoever counts it in that time computes the same. */
+/** The id of a counting row: all who count the same in the same period compute the same id. */
 export function countedId(at: number, ...parts: string[]): string {
   return eventId(at, createHash('sha256').update(JSON.stringify(parts)).digest())
 }

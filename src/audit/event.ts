@@ -2,15 +2,15 @@ import { rfc3339 } from '../rfc3339.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import type { ActorKind, AuditType, Outcome } from './kinds.ts'
 
-/** Who did it. `operator` has the name of a command, `system` and `anybody` have none. */
+/** Who caused an event. The id of an `operator` is the name of a command; `system` and `anybody` have none. */
 export interface AuditActor {
   kind: ActorKind
   id?: string | undefined
-  /** The role that permitted it to an account or a client, where one had to. */
+  /** The role that permitted it, where an account or client needed one. */
   role?: string | undefined
 }
 
-/** What a capability says of an event; the rest is known from where it comes (`src/origin.ts`). */
+/** An event as a capability reports it; the rest comes from its origin (`src/origin.ts`). */
 export interface AuditEvent {
   type: AuditType
   accountId?: string | undefined
@@ -18,13 +18,13 @@ export interface AuditEvent {
   familyId?: string | undefined
   ip?: string | undefined
   userAgent?: string | undefined
-  /** No secrets, and nothing a caller made up without saying so; its members are those of the type. */
+  /** Must not contain secrets, or input of a caller that is not marked as such. Its members are those of the type. */
   detail?: Record<string, unknown> | undefined
-  /** Where neither `detail.by` nor where it comes from nor the type says who it was. */
+  /** Needed only when neither `detail.by` nor the origin nor the type determines it. */
   actor?: AuditActor | undefined
 }
 
-/** Where an event stands among those of its tenant; `at` in milliseconds since the epoch. */
+/** The position of an event in time order; `at` in milliseconds since the epoch. */
 export interface AuditPlace {
   at: number
   id: string
@@ -32,10 +32,10 @@ export interface AuditPlace {
 
 /** An event as it is stored. */
 export interface StoredEvent extends AuditEvent, AuditPlace {
-  /** Absent for an event of a version that did not write it. */
+  /** Undefined for events of versions that did not record it. */
   outcome?: Outcome | undefined
   requestId?: string | undefined
-  /** Its place in the chain; absent until it is sealed. */
+  /** Its position in the chain; undefined until it is sealed. */
   position?: number | undefined
   seal?: string | undefined
 }
@@ -99,8 +99,8 @@ export const eventColumns = `id, at, type, outcome, actor_kind, actor_id, actor_
   ip, user_agent, request_id, detail, position::text as position, seal`
 
 /**
- * Writes events; `tenant`, `at` and `rows`, which `Audit.rows` made, are expressions.
- * @param behind a part of the statement that must have had a row before
+ * SQL that inserts events; `tenant`, `at` and `rows` (from `Audit.rows`) are expressions.
+ * @param behind an earlier part of the statement, which must have returned a row
  */
 export const insertEvents = (
   { tenant, at, rows }: { tenant: string; at: string; rows: string },
@@ -139,7 +139,7 @@ function actorIn({ actor_kind: kind, actor_id: id, actor_role: role }: EventRow)
   return { kind, id: id ?? undefined, ...(role === null ? {} : { role }) }
 }
 
-/** An event as others get it, in an export or a webhook; times as RFC 3339, absent members left out. */
+/** An event in an export or webhook: times as RFC 3339, absent members left out. */
 export function eventJson(tenant: string, event: StoredEvent): Record<string, unknown> {
   const members = {
     id: event.id,

@@ -1,19 +1,19 @@
 import { z } from 'zod'
 import { DomainError } from '../errors.ts'
 
-/** Whoever did it, or had it done: a person, a client, an operator, this server, or nobody knows who. */
+/** Who caused an event: a person, a client, an operator, this server, or somebody unknown. */
 export type ActorKind = 'account' | 'client' | 'operator' | 'system' | 'anybody'
 
-/** `failure`: it was tried and refused, or came to nothing. */
+/** `failure`: it was refused or failed. */
 export type Outcome = 'success' | 'failure'
 
 interface Kind {
   outcome: Outcome
-  /** Unless the event says otherwise: `detail.by`, a command, or an actor of its own. */
+  /** The default; overridden by `detail.by`, a command, or an actor of the event. */
   actor: ActorKind
-  /** Days that one is kept, unless AUDIT_RETENTION says otherwise. */
+  /** Retention in days, unless AUDIT_RETENTION overrides it. */
   keep: number
-  /** Members of `detail`; no other is written. */
+  /** The members of `detail`; no others are written. */
   detail: z.ZodObject
 }
 
@@ -58,7 +58,7 @@ const assignment = detailOf({
   reach: z.string(),
 })
 
-/** What happens and is kept, by type: the closed list; each is documented in docs/audit.md. */
+/** The closed list of event types; each is documented in docs/audit.md. */
 export const auditKinds = {
   'family.reuse': failed(
     'anybody',
@@ -248,17 +248,17 @@ export const auditKinds = {
 
 export type AuditType = keyof typeof auditKinds
 
-/** What happened, by type. */
+/** All event types. */
 export const auditTypes = Object.keys(auditKinds) as AuditType[]
 
-/** Whether there is such a type in this version. */
+/** Whether this version has such a type. */
 function isAuditType(name: string): name is AuditType {
   return Object.hasOwn(auditKinds, name)
 }
 
 /**
- * @param setting where the names come from; `*` is all types
- * @throws DomainError `config_invalid` naming those that are none
+ * @param setting the setting with the names; `*` is all types
+ * @throws DomainError `config_invalid` naming the unknown ones
  */
 export function assertAuditTypes(setting: string, names: string[]): void {
   const strange = names.filter((name) => name !== '*' && !isAuditType(name))

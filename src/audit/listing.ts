@@ -2,30 +2,30 @@ import type { Database } from '../storage/database.ts'
 import { type AuditPlace, type EventRow, eventColumns, type StoredEvent, toEvent } from './event.ts'
 import type { AuditType } from './kinds.ts'
 
-/** Which events; what is absent leaves none out. Times in milliseconds since the epoch. */
+/** A filter for events; absent members match all. Times in milliseconds since the epoch. */
 export interface EventFilter {
   types?: readonly AuditType[] | undefined
   accountId?: string | undefined
   clientId?: string | undefined
   familyId?: string | undefined
   requestId?: string | undefined
-  /** From then on. */
+  /** Inclusive. */
   since?: number | undefined
-  /** Before then. */
+  /** Exclusive. */
   until?: number | undefined
 }
 
-/** A part of the events that fit. */
+/** A page of matching events. */
 export interface EventPage {
   events: StoredEvent[]
-  /** Where the next page begins; absent on the last. */
+  /** Where the next page begins; undefined on the last. */
   next?: AuditPlace
 }
 
 /**
- * Events in the order of their time, a page at a time. Only the conditions that are asked for are in the statement, so
- * that each has the index that it needs, however many events there are.
- * @param page `after`: where the page before it ended
+ * Events in time order, page by page. The statement has only the requested conditions, so that each has the index that
+ * it needs.
+ * @param page `after`: where the previous page ended
  */
 export async function listEvents(
   database: Database,

@@ -4,7 +4,7 @@ import { equalInConstantTime } from '../secrets/handle.ts'
 import { type Chain, type Chains, type Gap, type SealableRow, sealableColumns } from './chain.ts'
 import type { AuditType } from './kinds.ts'
 
-/** Events of one batch, which is one transaction, and batches of one round. */
+/** Events of one batch, which is one transaction; most batches of one round. */
 const batch = 500
 const mostBatches = 200
 
@@ -19,15 +19,15 @@ interface Neighbour {
   mac: string | null
 }
 
-/** What does not fit its seal, which is not removed: it shows that somebody has changed it. */
+/** An event that does not match its seal is not deleted: it is evidence of tampering. */
 interface Found {
   removed: number
   kept: number
 }
 
 /**
- * Removes events that are older than they are kept. What is removed is verified first and leaves its place in a gap,
- * so that the chain can be followed across it; what is not sealed stays.
+ * Deletes sealed events after their retention time. Each is verified first, and its position becomes part of a gap, so
+ * that the chain can be verified across it.
  */
 export function createAuditRetention({
   database,
@@ -42,11 +42,11 @@ export function createAuditRetention({
   const types = Object.keys(days) as AuditType[]
   const cutoffs = () => types.map((type) => new Date(clock.now() - days[type] * 24 * 3600 * 1000))
 
-  /** @param after positions that were looked at and stay */
+  /** @param after positions up to here were checked and stay */
   async function removeBatch(tenant: string, after: number): Promise<Found & { last: number }> {
     const chain = await chains(tenant)
     return database.transaction(async () => {
-      // The sealer of this tenant waits for its turn, and so does every other sweep.
+      // The sealer of this tenant waits for this lock; other sweeps skip it.
       const held = await database.query(
         'select 1 from audit_heads where tenant_id = $1 for update skip locked',
         [tenant],
@@ -73,7 +73,7 @@ export function createAuditRetention({
     })
   }
 
-  /** What stands in front of each position: the seal, and the gap that it ends, if it is one. */
+  /** For each position: the seal ahead of it, and the gap that ends or starts next to it. */
   async function neighbours(tenant: string, chain: Chain, positions: number[]) {
     const found = await database.query<Neighbour>(
       `select position::text as first, position::text as last, null as before, seal, null as mac from audit_events
@@ -87,7 +87,7 @@ export function createAuditRetention({
       ],
     )
     const gaps: Gap[] = []
-    // A gap that somebody has changed must not become part of one that fits.
+    // A tampered gap must not be merged into a valid one.
     const rows = found.filter(({ first, last, before, seal, mac }) => {
       if (before === null) return true
       const gap = { first: Number(first), last: Number(last), before, seal }
@@ -102,7 +102,7 @@ export function createAuditRetention({
     }
   }
 
-  /** The gaps that take the place of events and of the gaps that touch them; events that do not fit are left out. */
+  /** Gaps that replace the events and the gaps next to them; without events that do not match their seals. */
   async function gapsOver(tenant: string, chain: Chain, old: OldEvent[]) {
     const { sealAt, endingAt, startingAt } = await neighbours(
       tenant,
@@ -174,7 +174,7 @@ export function createAuditRetention({
           const { removed, kept, last } = await removeBatch(id, after)
           total += removed
           if (removed + kept < batch) break
-          // Only what stays is passed by: the next batch begins anew, as each type is read by its time.
+          // Only events that stay are skipped: the next batch starts over, as each type is read by time.
           if (kept > 0) after = last
           await setImmediate()
         }

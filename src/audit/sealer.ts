@@ -2,28 +2,31 @@ import type { Platform } from '../platform.ts'
 import { equalInConstantTime } from '../secrets/handle.ts'
 import { type Chain, type Chains, type Head, type SealableRow, sealableColumns } from './chain.ts'
 
-/** Events of one batch, which is one short transaction, as embedded storage has one connection; batches of one round. */
+/**
+ * Events of one batch, which is one short transaction, as embedded storage has one connection; most batches of one
+ * round.
+ */
 const batch = 100
 const mostBatches = 200
 
-/** Milliseconds that a count stays open beyond its time, for nodes whose request began within it. */
+/** Milliseconds that a counting row stays open after its period, for nodes whose request began within it. */
 const grace = 60_000
 
-/** Milliseconds between two lines of the log with the head of a chain. */
+/** Milliseconds between two log lines with the head of a chain. */
 const toldEvery = 600_000
 
-/** Joins the transaction that seals events, the oldest first. @param ids of the events */
+/** Called in the transaction that seals events, oldest first. @param ids of the events */
 export type Sealed = (tenant: string, ids: string[]) => Promise<void>
 
 export interface AuditSealer {
   /**
-   * Gives committed events their place in the chain: in batches, each by whichever node comes first, beside the requests
-   * that wrote them. A batch that is cut short never was.
-   * @param isLast whether this process ends: what it has not told of heads yet it tells
+   * Gives committed events their position in the chain, in batches; each batch is sealed by whichever node comes first,
+   * apart from requests. An interrupted batch is rolled back.
+   * @param isLast whether this process ends: it then logs the heads that it has not logged yet
    * @returns how many
    */
   sealEvents(isLast?: boolean): Promise<number>
-  /** Has `work` done in the transaction of each batch. */
+  /** Registers work for the transaction of each batch. */
   onSealed(work: Sealed): void
 }
 
@@ -37,13 +40,13 @@ export function createAuditSealer({
   chains: Chains
 }): AuditSealer {
   const listeners: Sealed[] = []
-  /** What this process has seen last: a chain never becomes shorter. */
+  /** The last head that this process saw: a chain never becomes shorter. */
   const seen = new Map<string, Head>()
   const told = new Map<string, { position: number; at: number }>()
 
   const closed = () => new Date(clock.now() - grace)
 
-  /** What waits for its place, over all tenants. */
+  /** Unsealed events of all tenants. */
   async function unsealed(): Promise<{ events: number; seconds: number }> {
     const [row] = await database.query<{ events: number; oldest: Date | null }>(
       `select count(*)::int as events, min(at) as oldest from audit_events
@@ -56,7 +59,7 @@ export function createAuditSealer({
   metrics.gauge('keyturn_audit_unsealed_events', async () => [[{}, (await unsealed()).events]])
   metrics.gauge('keyturn_audit_seal_lag_seconds', async () => [[{}, (await unsealed()).seconds]])
 
-  /** The head, for this transaction alone; undefined when another node has it. */
+  /** Locks the head; undefined when another node has it. */
   async function lockHead(tenant: string, chain: Chain): Promise<Head | undefined> {
     const first: Head = { position: 0, seal: '' }
     await database.execute(
@@ -109,7 +112,7 @@ export function createAuditSealer({
         seal = chain.sealOf(seal, position, row)
         return { id: row['id'] as string, position, seal, detail: row['detail'] ?? null }
       })
-      // What was counted on meanwhile is sealed with the next batch: this one is undone.
+      // An event whose count has grown meanwhile is not sealed: this batch is rolled back and the next one seals it.
       const changed = await database.execute(
         `update audit_events e set position = v.position, seal = v.seal
          from unnest($2::text[], $3::bigint[], $4::text[], $5::text[]) as v (id, position, seal, detail)
@@ -149,7 +152,7 @@ export function createAuditSealer({
     })
   }
 
-  /** For whoever keeps the log elsewhere: an older copy of the database has another head. */
+  /** Logs the heads: where logs are kept elsewhere, a restored older database shows by its head. */
   function tellHeads(isLast: boolean): void {
     for (const [tenant, { position, seal }] of seen) {
       const last = told.get(tenant)

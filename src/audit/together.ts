@@ -1,7 +1,7 @@
 /**
- * Adds to a count, one statement of an id at a time. What is added while one is under way is added together by the next:
- * a flood holds one connection for the row that it would queue up for, however many come at once.
- * @param write adds `times`, with what came last
+ * Combines increments of a counter: one statement per id at a time, and those that arrive meanwhile are added by the
+ * next. So a flood holds one connection for the row, not one for each event.
+ * @param write adds `times`, with the data of the last event
  * @returns resolves when it is written
  */
 export function addedTogether<Row>(

@@ -10,14 +10,14 @@ import {
   sealedMembers,
 } from './chain.ts'
 
-/** Events and gaps of one look. */
+/** Events and gaps of one query. */
 const pageSize = 1000
 
-/** The first thing that does not fit. */
+/** The first inconsistency. */
 export interface AuditFault {
-  /** Where; absent when it is about the head. */
+  /** The position; undefined when the fault is in the head. */
   position?: number
-  /** The event that is there. */
+  /** The id of the event at that position. */
   id?: string
   what:
     | 'event_altered'
@@ -31,15 +31,15 @@ export interface AuditFault {
 }
 
 export interface AuditVerification {
-  /** Events whose seal fits. */
+  /** Events with a valid seal. */
   verified: number
-  /** Positions whose events were removed when they were old enough. */
+  /** Positions whose events were deleted after their retention time. */
   removed: number
-  /** Where the chain ends; for `--from-head` of a later time. */
+  /** The end of the chain, for a later `--from-head`. */
   head: Head
-  /** Events that wait for their place. */
+  /** Events not sealed yet. */
   unsealed: number
-  /** Milliseconds since the epoch; of the oldest that waits, and is not counted on any more. */
+  /** Time of the oldest unsealed event that is no longer counted on; milliseconds since the epoch. */
   oldestUnsealedAt?: number
   fault?: AuditFault
 }
@@ -59,8 +59,8 @@ interface Dependencies {
 }
 
 /**
- * Goes along the chain of a tenant and computes every seal again.
- * @param from a head that was written down earlier: what is behind it is not looked at
+ * Verifies the chain of a tenant: recomputes every seal.
+ * @param from an earlier recorded head: only later events are verified
  */
 export async function verifyChain(
   { database, chains }: Dependencies,
@@ -96,12 +96,12 @@ async function headOf(
 }
 
 function headFault(chain: Chain, { mac, ...head }: Head & { mac: string | undefined }) {
-  // A tenant without events has no head; if it had some, they are found beyond it.
+  // A tenant without events has no head; if it should have one, `beyond` finds the events.
   if (mac === undefined || equalInConstantTime(mac, chain.macOfHead(head))) return undefined
   return { what: 'head_altered', expected: chain.macOfHead(head), found: mac } as const
 }
 
-/** Whether the chain has passed through there. */
+/** Checks that the chain contains the given head. */
 async function startFault(
   database: Database,
   tenant: string,
@@ -134,7 +134,7 @@ interface Walk {
   chain: Chain
   tenant: string
   head: Head
-  /** What is counted on the way. */
+  /** Filled in while verifying. */
   result: AuditVerification
 }
 
@@ -144,7 +144,7 @@ async function walk(
 ): Promise<AuditFault | undefined> {
   let { position, seal } = start
   while (position < head.position) {
-    // One statement: an event is there, or in a gap, and never in neither.
+    // One statement, so that each position is seen as an event or in a gap, never as neither.
     const links = await database.query<Link>(
       `(select position::text as first, position::text as last, 'event' as kind, seal, null as before, null as mac,
           ${sealableColumns} from audit_events
@@ -161,7 +161,7 @@ async function walk(
       const first = Number(link.first)
       if (first > horizon) break
       const isGap = link.kind === 'gap'
-      // Events that were verified may be removed while the rest is.
+      // Verified events may be deleted while the rest is read.
       const isGrown = isGap && first <= position
       if (first !== position + 1 && !isGrown) return missing(position + 1, String(first), link)
       const fault = isGap
@@ -178,7 +178,7 @@ async function walk(
   return { what: 'head_altered', position, expected: seal, found: head.seal }
 }
 
-/** Where a full page of one kind ends: behind it the other kind may have more. */
+/** Where a full page of one kind ends: after it the other kind may have more. */
 function horizonOf(links: Link[], kind: string): number {
   const ends = links.filter((link) => link.kind === kind).map(({ last }) => Number(last))
   return ends.length === pageSize ? Math.max(...ends) : Number.POSITIVE_INFINITY
@@ -217,7 +217,7 @@ function gapFault(chain: Chain, link: Link, before: string | undefined): AuditFa
   return { what: 'gap_altered', position, expected: before, found: gap.before }
 }
 
-/** What has a place behind the head has none from the sealer. */
+/** An event beyond the head was not sealed by us. */
 async function beyond(database: Database, tenant: string): Promise<AuditFault | undefined> {
   const [row] = await database.query<{ id: string; position: string; head: string }>(
     `select place.id, place.position::text as position, coalesce(h.position, 0)::text as head

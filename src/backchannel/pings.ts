@@ -5,11 +5,11 @@ import { type Attempt, answeredWith, type Message } from '../outbox/message.ts'
 import type { Outbox } from '../outbox/outbox.ts'
 import type { Platform } from '../platform.ts'
 
-/** Telling clients that their person has decided (OpenID CIBA Core 1.0 §10.2); they then come for the result. */
+/** Notifies clients of a decision (OpenID CIBA Core 1.0 §10.2); they then request the result. */
 export interface Pings {
   /**
-   * Has the client told, if it wants to be. Joins the transaction of the decision.
-   * @throws nothing: a client that is gone is told nothing
+   * Queues a ping, if the client wants one. Joins the transaction of the decision.
+   * @throws nothing: a deleted client is skipped
    */
   tell(tenant: string, ping: Ping): Promise<void>
 }
@@ -17,14 +17,14 @@ export interface Pings {
 export interface Ping {
   clientId: string
   accountId: string
-  /** What the client gave the request for this one call; sealed wherever it is kept. */
+  /** The client's notification token for this request; always stored sealed. */
   notificationToken: string
   authReqId: string
-  /** Milliseconds since the epoch; nobody is told of what is over. */
+  /** Milliseconds since the epoch; expired requests are not notified. */
   expiresAt: number
 }
 
-/** What is stored of one until it is delivered. */
+/** What is stored of a ping until it is delivered. */
 const pendingPing = z.object({
   client_id: z.string(),
   account_id: z.string(),
@@ -38,7 +38,7 @@ const secrets = z.object({ token: z.string(), auth_req_id: z.string() })
 
 const kind = 'backchannel_ping'
 
-/** The client says for good that it does not know the token, or the request. */
+/** Statuses that are final: the client does not know the token or the request. */
 const refusals: readonly number[] = [400, 401, 403]
 
 export function createPings({

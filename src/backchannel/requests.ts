@@ -4,23 +4,23 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
 /**
- * Backchannel authentication requests (OpenID CIBA Core 1.0) that wait for their person: which there are, and which
- * decision came first. What was asked is elsewhere and may vanish; then nobody can decide it any more.
+ * Pending backchannel authentication requests (OpenID CIBA Core 1.0), and which decision came first. The content of a
+ * request is in the short-lived store and may vanish; then it can no longer be decided.
  */
 export interface BackchannelRequests {
-  /** @returns false when its person has as many waiting as are let in, of this client or of all */
+  /** @returns false when too many requests are pending for this account, from this client or from all */
   add(request: Waiting): Promise<boolean>
-  /** One that is not expired. */
+  /** An unexpired request. */
   find(tenant: string, id: string): Promise<BackchannelRequest | undefined>
-  /** Those that wait for an account, the oldest first. */
+  /** The pending requests of an account, oldest first. */
   waiting(tenant: string, accountId: string): Promise<BackchannelRequest[]>
   /**
-   * Keeps a decision; joins a transaction.
-   * @param decision names what was decided
-   * @returns false when somebody else decided first, or it expired
+   * Records a decision; joins a transaction.
+   * @param decision identifies the decision
+   * @returns false when another decision came first, or the request expired
    */
   decide(tenant: string, id: string, decision: string): Promise<boolean>
-  /** Removes what has expired, a batch at a time; returns how many. */
+  /** Deletes expired requests, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -36,17 +36,17 @@ interface Waiting {
 }
 
 export interface BackchannelRequest extends Waiting {
-  /** Whether its account could have signed in all the time since: it was neither disabled nor signed out. */
+  /** Whether the account has been able to sign in ever since: it was neither disabled nor signed out everywhere. */
   stands: boolean
   decidedAt?: number
   decision?: string
 }
 
-/** Requests that wait for one person at most: of one client, and of all together. */
+/** Most pending requests per account: of one client, and in total. */
 const mostOfClient = 3
 const mostOfAccount = 10
 
-/** How often two requests that came at the same moment may be in each other's way. */
+/** Most retries when concurrent requests conflict. */
 const mostTries = 20
 
 export const BackchannelRequestsTable = table('backchannel_requests', {
@@ -104,7 +104,7 @@ export function createBackchannelRequests({
 }: Pick<Platform, 'database' | 'clock'>): BackchannelRequests {
   const now = () => new Date(clock.now())
 
-  /** Takes a free place of both kinds; the unique indexes decide between those that want the same one. */
+  /** Inserts with a free slot of both kinds; the unique indexes decide between concurrent requests for the same one. */
   async function insert({ tenant, id, accountId, clientId, createdAt, expiresAt }: Waiting) {
     const waiting = 'tenant_id = $1 and account_id = $3 and decided_at is null'
     const inserted = await database.execute(

@@ -26,7 +26,7 @@ export function accountOutput(account: Account): AccountOutput {
   }
 }
 
-/** A one-time password as commands print it: once, and stored nowhere. */
+/** A one-time password as commands print it: shown once, not stored in clear. */
 export interface OneTimePasswordOutput {
   one_time_password: string
   /** Seconds. */
@@ -54,7 +54,7 @@ export async function findAccount(
   })
 }
 
-/** Whose what is listed should be; everybody's, where nobody is named. @throws DomainError as `findAccount` does */
+/** The owner to filter a list by; undefined for all. @throws DomainError as `findAccount` does */
 export async function findOwner(
   core: Capabilities,
   { tenant, identifier }: { tenant: string; identifier?: string | undefined },

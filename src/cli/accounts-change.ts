@@ -28,11 +28,11 @@ export const accountsReset = ofOneAccount({
     const ready = await core.accounts.readyOneTime()
     const oneTimePassword = await core.database.transaction(async () => {
       await core.revocations.passwordChanged(account)
-      // It is held by now; whoever had it before may have deleted it.
+      // Checked under the lock: it may have been deleted while this waited.
       if (!(await core.accounts.find(account.tenant, account.id))) {
         throw new DomainError('account_not_found', { detail: { account_id: account.id } })
       }
-      // What is handed out now nobody has guessed at; it would be of no use behind a lock.
+      // Nobody has guessed at the new password yet, and a lock would make it useless.
       await core.lockouts.lift(account.tenant, account.id, 'operator')
       return core.accounts.resetPassword(account, ready)
     })

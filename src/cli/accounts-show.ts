@@ -46,13 +46,10 @@ interface Output {
   events: EventOutput[]
 }
 
-/** Events that are shown; the table has the rest. */
+/** Most events shown; the table has the rest. */
 const mostEvents = 50
 
-/**
- * `accounts show`, for whoever answers "was I hacked?":
- * `{ account, second_factors, sessions, families, places, events }`.
- */
+/** `accounts show`, to answer "was I hacked?": `{ account, second_factors, sessions, families, places, events }`. */
 export const accountsShow = ofOneAccount<Output>({
   async execute(core, account) {
     const { tenant, id: accountId, email } = account

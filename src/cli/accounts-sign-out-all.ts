@@ -20,15 +20,16 @@ interface Output {
   next?: string
 }
 
-/** Accounts of one execution: each is work, and what was done is printed before more is begun. */
+/** Accounts of one execution; the results are printed before the next one begins. */
 const pageSize = 20
 
-/** Transactions. */
+/** Concurrent transactions. */
 const atOnce = 4
 
 /**
- * `accounts sign-out-all`: `{ accounts: [{ id, email }], failed: [{ id, email, error }] }`, of those who had anything. For
- * what is not known who has it: after a restore, a refresh token that was used since is as good as new (R-17).
+ * `accounts sign-out-all`: `{ accounts: [{ id, email }], failed: [{ id, email, error }] }`, of accounts that had
+ * sessions or grants. For when it is unknown who holds what: after a restore, a refresh token consumed since the backup
+ * works again (R-17).
  */
 export const accountsSignOutAll: Command<z.infer<typeof input>, Output> = {
   input,
@@ -42,9 +43,10 @@ export const accountsSignOutAll: Command<z.infer<typeof input>, Output> = {
     return tenantOption(args)
   },
   async execute(core, { tenant, after }) {
-    // What is disabled may come back, with all that it had.
+    // Disabled tenants, too: one may be enabled again, with all its sessions.
     await assertKnownTenant(core, tenant)
-    // At once, and also those of machines; what could bring new ones ends below.
+    // Ends all tokens at once, also those of machines; the sessions and grants that could yield new ones are ended
+    // below.
     if (after === undefined) await core.revocations.signOutTenant(tenant)
     const found = await core.database.query<SignedOut>(holders, [tenant, after ?? '', pageSize + 1])
     const { shown, ...next } = pageIn(found, ({ id }) => id, pageSize)
@@ -68,7 +70,7 @@ export const accountsSignOutAll: Command<z.infer<typeof input>, Output> = {
   failed: ({ failed }) => failed.length > 0,
 }
 
-/** One that cannot be signed out keeps nobody behind it from being. @returns what failed of each, in their order */
+/** Signs accounts out; a failure does not stop the others. @returns the errors, in order of the accounts */
 async function signOut(
   { revocations }: Capabilities,
   tenant: string,
@@ -89,8 +91,8 @@ async function signOut(
 }
 
 /**
- * At most `$3` accounts behind the id `$2` with a session, or with what somebody allowed, from which every family hangs.
- * By id, as both have an index that is in this order: few holders among a million accounts are found as quickly.
+ * SQL: at most `$3` accounts after the id `$2` with a session or a grant (every family belongs to a grant). By id, for
+ * which both tables have an index: fast even with few holders among a million accounts.
  */
 const holders = `select a.id, a.email from accounts a where a.tenant_id = $1 and a.id in (
   (select distinct account_id from sessions

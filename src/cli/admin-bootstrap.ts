@@ -11,16 +11,16 @@ interface Output {
   client_secret: string
   resource: string
   token_endpoint: string
-  /** E-mail addresses of the operators that are owners now. */
+  /** E-mail addresses of the operators that became owners. */
   owners: string[]
 }
 
-/** The machine client of whoever set the server up. */
+/** Client id of the machine client for initial setup. */
 const clientId = 'keyturn-admin'
 
 /**
- * `admin bootstrap`: `{ client_id, client_secret, resource, token_endpoint, owners }`. Works once: whoever has roles can
- * give others; who has lost them all is on this machine, where `roles grant` does it.
+ * `admin bootstrap`: `{ client_id, client_secret, resource, token_endpoint, owners }`. Works once: owners can grant
+ * roles to others. If all owners are lost, `roles grant` on this machine restores one.
  */
 export const adminBootstrap: Command<z.infer<typeof input>, Output> = {
   input,

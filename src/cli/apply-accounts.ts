@@ -9,15 +9,15 @@ import type { Sections } from './apply-file.ts'
 import { collect, type Outcome, type Work } from './apply-work.ts'
 import { keyOf, type StoredItem } from './stored.ts'
 
-/** Milliseconds until a full queue of hashes is tried again. */
+/** Milliseconds before a full hash queue is tried again. */
 const queuePause = 200
 
 type DeclaredAccount = Sections['accounts'][number]
 
 /**
- * Hashes the passwords of a file, one after the other, ahead of its transaction: each takes tens of milliseconds. Of an
- * account there is a hash or two in memory. One that breaks a rule is left to the transaction, which reports all faults.
- * Where the queue is full, as beside a server that is flooded, it waits for a place.
+ * Hashes the passwords of a file one after the other, before its transaction: each takes tens of milliseconds. Only one
+ * or two hashes per account are kept in memory. A password that breaks a rule is left to the transaction, which reports
+ * all faults. While the queue is full, as beside a flooded server, it waits.
  */
 export async function readyPasswords(
   { core, ready, progress }: Work,
@@ -42,10 +42,10 @@ export async function readyPasswords(
 }
 
 /**
- * Makes accounts be as declared, new ones in a few statements however many they are. Those that are there come first: a new
- * one may get a user name that one of them gives up.
+ * Creates and updates accounts as declared; new ones in few statements however many there are. Existing accounts come
+ * first: a new one may get a user name that one of them gives up.
  * @param before what is stored, by `keyOf`
- * @returns what became of those that have no fault
+ * @returns the outcomes of those without faults
  */
 export async function declareAccounts(
   work: Work,
@@ -55,7 +55,7 @@ export async function declareAccounts(
 ): Promise<Outcome[]> {
   const { core } = work
   const known = ({ email }: DeclaredAccount) => before.get(keyOf('accounts', email))
-  // Each takes a hash, which may refuse its password.
+  // An account with a password needs a hash, which may refuse it.
   const isPlain = (account: DeclaredAccount) =>
     known(account) === undefined && account.password === undefined
   const done = new Map<string, Outcome>()
@@ -63,7 +63,7 @@ export async function declareAccounts(
   const collected = (email: string, declare: () => Promise<void>) =>
     collect(work, `account ${email}`, declare)
   const others = accounts.filter((each) => !isPlain(each))
-  // A hash is for who has no password yet.
+  // A declared hash applies only to accounts without a password.
   const hashed = others.flatMap(({ email, password_hash: hash }) =>
     hash === undefined ? [] : email,
   )
@@ -103,7 +103,7 @@ const wantedOf = (account: DeclaredAccount): NewAccount => ({
   roles: account.roles,
 })
 
-/** Whether nothing is declared that is not so; of a password nobody knows. */
+/** Whether an account is as declared; never true with a password, which cannot be compared. */
 function isAsDeclared(account: DeclaredAccount, before: StoredItem): boolean {
   const { password, password_hash: hash, email, ...members } = account
   return (

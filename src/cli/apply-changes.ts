@@ -11,7 +11,7 @@ import {
   storedPages,
 } from './stored.ts'
 
-/** What is stored of what there is little of, by tenant. */
+/** The stored objects of kinds with few objects, by tenant. */
 export interface Stored {
   tenants: StoredTenant[]
   sections: ReadonlyMap<string, StoredFew>
@@ -27,7 +27,7 @@ const kinds = {
 
 const sectionNames = ['resource_servers', 'clients', 'accounts', 'webhooks'] as const
 
-/** What each item of the file led to, in their order, and what followed for others: a default that was taken away. */
+/** The change of each item of the file, in order, and changes of other objects: a default that was taken away. */
 export function changesOf(declared: Declared[], before: Stored, after: Stored): Change[] {
   const [old, now] = [indexOf(before), indexOf(after)]
   const seen = new Set<string>()
@@ -57,7 +57,7 @@ function consequences(
     servers.flatMap((server): Change[] => {
       const id = String(server['identifier'])
       const key = placeOf(tenant, 'resource_servers', id)
-      // One that is gone altogether is told of elsewhere.
+      // Deleted objects are reported elsewhere.
       const members = seen.has(key) ? [] : memberChanges(server, now.get(key) ?? server)
       if (members.length === 0) return []
       return [{ tenant, kind: 'resource_server', id, outcome: 'updated', members }]
@@ -66,8 +66,8 @@ function consequences(
 }
 
 /**
- * What is stored and not in the file, of the tenants that it speaks of.
- * @param whole whether the file speaks of every tenant
+ * Stored objects that are not in the file, in the tenants that it covers.
+ * @param whole whether the file covers all tenants
  */
 export async function undeclaredIn(
   core: Capabilities,

@@ -5,9 +5,9 @@ import { collect, type Outcome, type Work } from './apply-work.ts'
 import type { StoredItem } from './stored.ts'
 
 /**
- * Makes clients be as declared, in a few statements however many they are.
+ * Creates and updates clients as declared, in few statements however many there are.
  * @param before what is stored, by id
- * @returns what became of those that have no fault
+ * @returns the outcomes of those without faults
  */
 export async function declareClients(
   work: Work,
@@ -35,7 +35,7 @@ export async function declareClients(
     const hasSecret = secretsOf(checked.metadata.token_endpoint_auth_method) !== 'none'
     const secret = secretChanged && hasSecret ? 'client_secret' : undefined
     let { outcome } = declared
-    // To disable what is disabled would deny its tokens anew: a second apply would change something.
+    // Disabling a disabled client would revoke its tokens anew: a second apply would not be a no-op.
     if (disabled !== undefined && disabled !== (before.get(id)?.['disabled'] === true)) {
       await collect(work, `client ${id}`, async () => {
         const changed = await core.revocations.setClientDisabled(tenant, id, disabled)

@@ -10,13 +10,13 @@ import { invalid, type OperatorDocument } from './document.ts'
 import { resolveSecret, type SecretSources } from './secret-reference.ts'
 import { identities, keyOf } from './stored.ts'
 
-/** With what its commands `disable` and `enable` set; absent, it stays as it is. */
+/** With `disabled`, as set by the commands `disable` and `enable`; when absent, it stays. */
 const client = clientMembers
   .extend({ client_secret: z.string().optional(), disabled: z.boolean().optional() })
   .superRefine(declarationRules)
 
 const sections = {
-  // What holds for everybody in a tenant; what is absent stays as it is.
+  // Settings for all accounts of a tenant; absent ones stay.
   sign_up: signUpDeclaration.optional(),
   require_mfa: z.boolean().optional(),
   email_codes: z.boolean().optional(),
@@ -29,7 +29,7 @@ const sections = {
 
 const wholeTenant = tenantDeclaration.extend({ disabled: z.boolean().optional(), ...sections })
 
-/** The apply file (architecture §12), secrets resolved. An unknown member anywhere is refused, not ignored. */
+/** The apply file (architecture §12) with resolved secrets. Unknown members are refused everywhere, not ignored. */
 export const applyDocument = z.strictObject({
   ...sections,
   tenants: z.array(wholeTenant).default([]),
@@ -39,8 +39,8 @@ export type ApplyDocument = z.infer<typeof applyDocument>
 export type Sections = z.infer<z.ZodObject<typeof sections>>
 
 /**
- * Checks a document and resolves its secrets, which stand in it afterwards: there is no room for two of a large one.
- * @param tenant whose the sections at the top are
+ * Validates a document and resolves its secrets in place: memory has no room for two copies of a large one.
+ * @param tenant that the top-level sections belong to
  * @throws DomainError `apply_invalid` with every fault: where, what was expected, what came
  */
 export async function checkApplyFile(
@@ -71,7 +71,7 @@ function isObject(value: unknown): value is Lenient {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** Every holder of sections, valid or not: the document itself and its tenants. */
+/** All objects with sections, valid or not: the document itself and its tenants. */
 function holdersOf(content: unknown): Array<[Lenient, PropertyKey[]]> {
   if (!isObject(content)) return []
   const tenants = itemsOf(content, 'tenants').map(([item, i]): [Lenient, PropertyKey[]] => [
@@ -98,7 +98,7 @@ async function resolveSecrets(content: unknown, sources: SecretSources): Promise
   return faults
 }
 
-/** What is declared twice would change again at every apply. */
+/** Duplicates, which would change back and forth at every apply. */
 function repetitions(content: unknown, tenant: string): Fault[] {
   const seen = new Set<string>()
   const once = (key: unknown[], path: PropertyKey[], message: string): Fault[] => {

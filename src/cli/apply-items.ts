@@ -12,7 +12,7 @@ import { identities, keyOf, type StoredItem, storedAccounts, storedClients } fro
 
 const policyMembers = ['sign_up', 'require_mfa', 'email_codes', 'registration'] as const
 
-/** Tenants come first: everything else belongs to one. */
+/** Declares tenants, before everything else, which belongs to one. */
 export async function declareTenants(work: Work, tenants: ApplyDocument['tenants']): Promise<void> {
   const { core, declared } = work
   const known = new Map((await core.tenants.list()).map((tenant) => [tenant.id, tenant]))
@@ -27,19 +27,19 @@ export async function declareTenants(work: Work, tenants: ApplyDocument['tenants
     }
     const outcome = before ? (changed ? 'updated' : 'unchanged') : 'created'
     declared.push({ tenant: id, section: 'tenants', id, outcome })
-    // What a tenant begins with signs at once; an algorithm that comes later waits until verifiers know its key.
+    // Keys that a new tenant starts with sign at once; those added later wait until verifiers know them.
     if (!before) await core.signing.ensure(id, [...requiredAlgs, ...algsIn(sections)])
   }
 }
 
-/** What the top of the file says of its tenant, which exists already. */
+/** Applies the top-level policy to the file's own tenant, which exists already. */
 export async function declareOwn(work: Work, scope: Scope): Promise<void> {
   if (policyMembers.every((member) => scope[member] === undefined)) return
   const outcome = (await declarePolicy(work, scope)) ? 'updated' : 'unchanged'
   work.declared.push({ tenant: scope.id, section: 'tenants', id: scope.id, outcome })
 }
 
-/** What holds for everybody in a tenant; whether anything changed. */
+/** Sets the policy of a tenant. @returns whether anything changed */
 async function declarePolicy(
   { core }: Work,
   { id, sign_up, require_mfa, email_codes, registration }: Scope,
@@ -52,7 +52,7 @@ async function declarePolicy(
   return changed || signsUp || registers
 }
 
-/** The algorithms that tokens and other answers are to be signed with. */
+/** Signing algorithms that the declared servers and clients need. */
 function algsIn({ resource_servers: servers, clients }: Sections): SigningAlg[] {
   const jwts = servers.filter(({ access_token_format: format }) => format === 'jwt')
   return [...jwts.map((server) => server.access_token_signing_alg), ...clients.flatMap(algsOf)]
@@ -90,7 +90,7 @@ export async function declareSections(work: Work, scope: Scope): Promise<void> {
   }
 }
 
-/** For `checkReferences`, while what was stored is at hand. */
+/** Collects names for `checkReferences` while the stored forms are at hand. */
 function noteNames(
   { namings }: Work,
   scope: Scope,
@@ -109,7 +109,7 @@ function noteNames(
 const nameOf = (section: ManySection, item: object) =>
   String((item as StoredItem)[identities[section]])
 
-/** So many at a time that what was stored and what is now is never there of all at once. */
+/** In batches, so that memory never holds all items in both forms. */
 async function declareMany<Item extends object>(
   work: Work,
   tenant: string,
@@ -121,7 +121,7 @@ async function declareMany<Item extends object>(
   }: {
     section: ManySection
     stored(ids: string[]): Promise<StoredItem[]>
-    /** @returns what became of those that have no fault */
+    /** @returns the outcomes of those without faults */
     declare(items: Item[], before: ReadonlyMap<string, StoredItem>): Promise<Outcome[]>
   },
 ): Promise<void> {

@@ -1,8 +1,8 @@
 import type { Work } from './apply-work.ts'
 
 /**
- * A file must not leave a tenant that has an operator without one: nobody could sign in to put it right.
- * @param before the addresses of its operators by tenant
+ * A file must not remove the last operator of a tenant: nobody could sign in to repair it.
+ * @param before e-mail addresses of operators by tenant
  */
 export function checkOperators(
   { faults }: Work,

@@ -2,7 +2,7 @@ import { defaultTenant } from '../tenants/tenant.ts'
 import { columns } from './columns.ts'
 import { differenceLines, type MemberChange } from './difference.ts'
 
-/** What one item of the file led to. */
+/** The change of one item of the file. */
 export interface Change {
   tenant: string
   kind: 'tenant' | 'resource_server' | 'client' | 'account' | 'webhook'
@@ -10,16 +10,16 @@ export interface Change {
   id: string
   /** `deleted` with `--prune` alone. */
   outcome: 'created' | 'updated' | 'unchanged' | 'deleted'
-  /** What differs; every member for an item that is new. A secret is there by name alone. */
+  /** The changed members; all of them for a new item. Of a secret only the name. */
   members: MemberChange[]
 }
 
-/** Something that is stored and not in the file. */
+/** A stored object that is not in the file. */
 export type Undeclared = Pick<Change, 'tenant' | 'kind' | 'id'>
 
 /** What `apply --json` prints. */
 export interface ApplyResult {
-  /** Whether this is what would happen: nothing was changed. */
+  /** Whether this is only a plan: nothing was changed. */
   plan: boolean
   created: number
   updated: number
@@ -28,11 +28,11 @@ export interface ApplyResult {
   deleted?: number
   /** In the order in which they were applied. */
   changes: Change[]
-  /** Secrets that were made now; they cannot be read again. */
+  /** Newly generated secrets; they cannot be read again. */
   client_secrets: Array<{ tenant: string; client_id: string; client_secret: string }>
   /** With `--check` or `--prune`; what was deleted is not among them. */
   undeclared?: Undeclared[] | undefined
-  /** With `--check`: whether what is stored is not as declared. */
+  /** With `--check`: whether anything is not as declared. */
   drift?: boolean
 }
 
@@ -69,7 +69,7 @@ function nameOf({ kind, id, tenant }: Undeclared): string {
   return `${kind.replace('_', ' ')} ${id}${kind === 'tenant' ? '' : of(tenant)}`
 }
 
-/** What would change, with its members; what would not is only counted. */
+/** The planned changes with their members; unchanged items are only counted. */
 function plannedLines(changes: Change[]): string[] {
   return changes
     .filter(({ outcome }) => outcome !== 'unchanged')
@@ -79,7 +79,7 @@ function plannedLines(changes: Change[]): string[] {
     ])
 }
 
-/** What became of every item; of one that was there before, with what became of its members. */
+/** The result of every item; with members for those that existed before. */
 function doneLines(changes: Change[]): string[] {
   const table = columns(
     changes.map(({ outcome, kind, id, tenant }) => [

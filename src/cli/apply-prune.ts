@@ -6,13 +6,13 @@ import type { Change, Undeclared } from './apply-output.ts'
 import { collect, settleChanges, type Work } from './apply-work.ts'
 import type { ItemSection } from './stored.ts'
 
-/** Sections of a tenant that a file has, if only as an empty list: what is not in them is not to be there. */
+/** The sections of a tenant that a file has, even as an empty list: objects missing from them are deleted. */
 export interface Pruned {
   tenant: string
   sections: ItemSection[]
 }
 
-/** Items at a time: with a client goes what refers to it, table by table, in one statement. */
+/** Items per statement: deleting a client cascades to all tables that refer to it. */
 const mostDeleted = 250
 
 const sectionOf = {
@@ -22,7 +22,7 @@ const sectionOf = {
   webhook: 'webhooks',
 } as const
 
-/** What a content says of a tenant by having a section at all. */
+/** The sections that a content has for a tenant. */
 export function sectionsIn(content: unknown, tenant: string): Pruned[] {
   if (typeof content !== 'object' || content === null) return []
   const members = new Map(Object.entries(content))
@@ -40,13 +40,13 @@ function omitTenants(each: unknown): unknown {
   return typeof each === 'object' && each !== null ? { ...each, tenants: undefined } : each
 }
 
-/** Whether a file that has these sections wants it gone. Tenants, with their keys, are never deleted. */
+/** Whether a file with these sections deletes an object. Tenants, with their keys, are never deleted. */
 export function isPruned(pruned: readonly Pruned[], { tenant, kind }: Undeclared): boolean {
   if (kind === 'tenant') return false
   return pruned.some((each) => each.tenant === tenant && each.sections.includes(sectionOf[kind]))
 }
 
-/** Deletes what the file does not name, after everything else is as declared; what is protected is a fault. */
+/** Deletes objects that the file does not list, after everything else was applied; a protected one is a fault. */
 export async function prune(work: Work, items: readonly Undeclared[]): Promise<Change[]> {
   work.begin('deletions', items.length)
   const alike = Map.groupBy(items, ({ tenant, kind }) => JSON.stringify([tenant, kind]))
@@ -65,7 +65,7 @@ export async function prune(work: Work, items: readonly Undeclared[]): Promise<C
   return items.map((item) => ({ ...item, outcome: 'deleted', members: [] }))
 }
 
-/** @returns those that are protected, by their ids: the last owner, the last operator */
+/** @returns the protected ones, by id: the last owner, the last operator */
 async function remove(
   { accounts, resources, revocations, webhooks }: Work['core'],
   tenant: string,
@@ -82,7 +82,7 @@ async function remove(
       tenant,
       found.map(({ id }) => id),
     )
-    // Whoever else deleted one meanwhile did what was wanted.
+    // One deleted by somebody else meanwhile is fine.
     const kept = await accounts.lists.named(tenant, ids)
     return kept.map(({ id, email }) => [email, { accountId: id }])
   }

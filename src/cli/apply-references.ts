@@ -2,7 +2,7 @@ import { createNameCheck } from '../resources/known-names.ts'
 import type { Scope, Work } from './apply-work.ts'
 import { storedClients } from './stored.ts'
 
-/** What names something that is neither in the file nor stored is a mistake in writing. */
+/** Reports names of objects that are neither in the file nor stored: typos. */
 export async function checkReferences(
   { core, faults, namings }: Work,
   scope: Scope,

@@ -12,35 +12,35 @@ import type { ItemSection } from './stored.ts'
 /** The sections of one tenant. */
 export type Scope = Sections & { id: string }
 
-/** What became of one item, before the stored forms are compared. */
+/** The outcome of one item, before the stored forms are compared. */
 export interface Declared {
   tenant: string
   section: 'tenants' | ItemSection
   /** The tenant's id, the identifier, the client_id or the e-mail address. */
   id: string
   outcome: 'created' | 'updated' | 'unchanged'
-  /** The member whose secret value is another now. */
+  /** The member whose secret value changed. */
   secret?: 'client_secret' | 'password' | undefined
-  /** What differs, of clients and accounts: there may be too many to compare them all at the end. */
+  /** The changed members of clients and accounts, compared early: there may be too many to compare at the end. */
   members?: MemberChange[]
 }
 
 export type Outcome = Pick<Declared, 'id' | 'outcome' | 'secret'>
 
-/** An apply under way, in its transaction. */
+/** An apply in progress, in its transaction. */
 export interface Work {
   core: Capabilities
   documents: Awaited<ReturnType<Capabilities['clients']['prepare']>>
   declared: Declared[]
   secrets: ApplyResult['client_secrets']
   faults: string[]
-  /** What clients name that is not stored of them already: it may be in the file, and further below. */
+  /** Names that clients newly use: their objects may come later in the file. */
   namings: Map<Scope, Array<Naming & { client_id: string }>>
-  /** By declared account, what `readyPasswords` made of its password. */
+  /** Declared account → its result of `readyPasswords`. */
   ready: Map<object, ReadyDeclared>
-  /** What is done now, for `progress`. */
+  /** Starts a stage of the work, for `progress`. */
   begin(what: 'passwords hashed' | 'clients and accounts' | 'deletions', total: number): void
-  /** Tells who waits, every now and then, how far that is. */
+  /** Reports progress to the waiting user from time to time. */
   progress(more: number): Promise<void>
 }
 
@@ -48,8 +48,8 @@ export interface Work {
 const lockPause = 200
 
 /**
- * Lets one apply run at a time, until the transaction of this context ends: two could deadlock. The lock is polled, since
- * the other apply may take minutes and a statement that waits that long is cancelled.
+ * Lets one apply run at a time, until the transaction of this context ends: two could deadlock. The lock is polled,
+ * since the other apply may take minutes and a statement that waits that long is cancelled.
  */
 export async function lockDeclared({ database }: Capabilities): Promise<void> {
   for (;;) {
@@ -62,8 +62,8 @@ export async function lockDeclared({ database }: Capabilities): Promise<void> {
 }
 
 /**
- * Runs the deferred triggers (notifications of changed rows) now: with very many rows, running them all in the COMMIT would
- * exceed the statement timeout. Other transactions still see nothing before the commit.
+ * Runs the deferred triggers (notifications of changed rows) now: with very many rows, running them all in the COMMIT
+ * would exceed the statement timeout. Other transactions still see nothing before the commit.
  */
 export async function settleChanges({ database }: Capabilities): Promise<void> {
   await database.query('set constraints all immediate')
@@ -83,7 +83,7 @@ export async function collect(
     const faults = faultsIn(error)?.map((fault) => `${what}: ${fault}`)
     if (!faults) throw error
     work.faults.push(...faults)
-    // Where Postgres has refused a statement, nothing else can be tried in this transaction.
+    // After an error of Postgres the transaction is aborted: nothing more can be checked.
     if (error.code === 'account_exists' && error.cause !== undefined) throw refused(work)
   }
 }
@@ -92,7 +92,7 @@ export function refused({ faults }: Work): DomainError {
   return new DomainError('apply_invalid', { detail: { faults } })
 }
 
-/** What is wrong with the item; undefined when the error is not about it. */
+/** The faults of the item; undefined when the error is not about it. */
 function faultsIn(error: DomainError): string[] | undefined {
   const { code, detail } = error
   const { faults, expected } = typeof detail === 'object' ? detail : {}

@@ -22,17 +22,17 @@ const input = z.strictObject({
   ...ofTenant,
   document: applyDocument,
   plan: z.boolean(),
-  /** Looks for what is stored and not declared as well; `complete`: that is drift, too. */
+  /** Also reports stored objects that are not declared; with `complete` they count as drift. */
   check: z.enum(['declared', 'complete']).optional(),
-  /** Whose sections are all that there is to be. */
+  /** Sections that are to be complete: other objects in them are deleted. */
   prune: z.array(z.strictObject({ tenant: z.string(), sections: z.array(section) })).optional(),
 })
 
 type Input = z.infer<typeof input>
 
 /**
- * `apply`: see `ApplyResult`. All in one transaction, which `--plan` rolls back: a plan is what apply would do. What takes
- * long and changes nothing comes before: documents of sectors are fetched, and passwords are hashed.
+ * `apply`: see `ApplyResult`. Everything is one transaction, which `--plan` rolls back: so a plan is exactly what apply
+ * would do. Slow work without changes comes before it: fetching sector documents and hashing passwords.
  */
 export const apply: Command<Input, ApplyResult> = {
   input,
@@ -89,14 +89,15 @@ export const apply: Command<Input, ApplyResult> = {
     let result: ApplyResult | undefined
     await core.database.unit(async (unit) => {
       await unit.open()
-      // Rows are looked for one by one, in tables that may fill only now: no plan is to be kept that reads all of one. Where
-      // nothing else would do, that seems dear enough to be compiled first, which takes longer than the statement.
+      // Rows are looked up one by one in tables that may fill only now, so no plan with a full scan may be cached.
+      // Where only a scan is possible, its artificial cost would trigger JIT compilation, which takes longer than the
+      // statement.
       await core.database.query('set local enable_seqscan = off')
       await core.database.query('set local jit = off')
-      // Made for an empty table, a plan goes through all of it a thousand times for each thousand ids.
+      // A plan made for an empty table would scan all of it for each id.
       await core.database.query('set local plan_cache_mode = force_custom_plan')
       await lockDeclared(core)
-      // Only what is not in the file takes a look at all that there is.
+      // Only undeclared objects require reading everything.
       const isWhole = check !== undefined || pruned !== undefined
       const wanted = new Set(scopes.map(({ id }) => id))
       const before = await storedOf(core, wanted)
@@ -138,7 +139,7 @@ interface Progress {
   total: number
 }
 
-/** Milliseconds between two signs of life. */
+/** Milliseconds between two progress reports. */
 const tellEvery = 10_000
 const nobody: Emit = async () => undefined
 
@@ -153,7 +154,8 @@ function progressOf(emit: Emit): Pick<Work, 'begin' | 'progress'> {
       if (now) now.done += more
       if (performance.now() - toldAt < tellEvery) return
       toldAt = performance.now()
-      // It is no part of the result: who has gone, as where a terminal is cut off, is applied for to the end all the same.
+      // Progress is not part of the result: if the caller is gone, as after a closed terminal, the apply still
+      // completes.
       await emit({ ...now }).catch(() => undefined)
     },
   }
@@ -195,7 +197,7 @@ function resultOf(
     unchanged: count('unchanged'),
     ...present({ deleted }),
     changes,
-    // A secret of a plan was rolled back with it.
+    // Secrets of a plan were rolled back.
     client_secrets: plan ? [] : secrets,
     ...(undeclared ? { undeclared } : {}),
     ...(check ? { drift: differs || (check === 'complete' && (undeclared ?? []).length > 0) } : {}),

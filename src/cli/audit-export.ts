@@ -7,7 +7,7 @@ import { performAll } from './perform.ts'
 import { adoptClockOffset } from './process-clock.ts'
 import { commandLog } from './run.ts'
 
-/** Events of one answer of the process that owns the storage; neither side ever has more of them at once. */
+/** Events per answer of the process that owns the storage; neither side ever holds more. */
 const pageSize = 1000
 
 /**

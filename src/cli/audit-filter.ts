@@ -4,7 +4,7 @@ import { present } from '../present.ts'
 import { type Arguments, optionalText, UsageError } from './command.ts'
 import { ofTenant, tenantOption } from './tenant-option.ts'
 
-/** What `audit list` and `audit export` may ask for. */
+/** The filter of `audit list` and `audit export`. */
 export const auditFilter = {
   ...ofTenant,
   types: z.array(z.enum(auditTypes)).optional(),
@@ -20,7 +20,7 @@ export const auditFilter = {
 const inputShape = z.object(auditFilter)
 export type AuditFilterInput = z.infer<typeof inputShape>
 
-/** @throws UsageError for a time that is none, or a type that there is not */
+/** @throws UsageError for an invalid time or an unknown type */
 export function auditFilterOption(args: Arguments, now: number): AuditFilterInput {
   const text = (name: string) => optionalText(args, name)
   const types = args.options['type'] as AuditType[] | undefined
@@ -42,7 +42,7 @@ export function auditFilterOption(args: Arguments, now: number): AuditFilterInpu
 
 const units: Record<string, number> = { m: 60_000, h: 3_600_000, d: 86_400_000 }
 
-/** A moment, or how long ago it is: `2026-01-31`, `2026-01-31T12:00:00Z`, `90m`, `12h`, `7d`. */
+/** A time or an age: `2026-01-31`, `2026-01-31T12:00:00Z`, `90m`, `12h`, `7d`. */
 function timeOption(args: Arguments, name: string, now: number): number | undefined {
   const text = optionalText(args, name)
   if (text === undefined) return undefined

@@ -11,7 +11,7 @@ import { assertTenant } from './tenant-option.ts'
 
 const input = z.strictObject({
   ...auditFilter,
-  /** Where the page before ended, as `next` said. */
+  /** Where the previous page ended: its `next`. */
   after: z.string().optional(),
   order: z.enum(['newest', 'oldest']).optional(),
   limit: z.number().int().min(1).max(1000),
@@ -60,7 +60,7 @@ export const auditList: Command<z.infer<typeof input>, AuditOutput> = {
   },
 }
 
-/** An account that is deleted has no address any more: its id will do. */
+/** A deleted account has no address: its id is accepted. */
 async function accountIdOf(core: Capabilities, tenant: string, identifier: string | undefined) {
   if (identifier === undefined) return undefined
   return (await core.accounts.byIdentifier(tenant, identifier))?.id ?? identifier

@@ -9,11 +9,11 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 const input = z.strictObject({
   ...ofTenant,
   from: z.strictObject({ position: z.number().int(), seal: z.string() }).optional(),
-  /** Every tenant, disabled ones too, whatever `tenant` says. */
+  /** All tenants, including disabled ones; overrides `tenant`. */
   all: z.literal(true).optional(),
 })
 
-/** What became of a chain; `head` is what `--from-head` takes. */
+/** The result for a chain; `head` is the argument of `--from-head`. */
 export interface VerifyOutput {
   tenant: string
   ok: boolean

@@ -1,13 +1,13 @@
 import type { Config } from '../../config/config.ts'
 import { maskUrl } from '../../config/load.ts'
 
-/** What `serve` says to the person who started it. */
+/** What `serve` prints to the person who started it. */
 export interface Started {
   version: string
   config: Config
   /** Where the data is, without credentials. */
   storage: string
-  /** Processes that answer. */
+  /** Number of processes that answer requests. */
   workers: number
   /** Only on the first start. */
   operator?: { email: string; oneTimePassword: string } | undefined
@@ -37,7 +37,7 @@ export function banner({ version, config, storage, workers, operator }: Started)
 }
 
 /**
- * The operator that the first start created, in a box that nobody overlooks.
+ * The operator created by the first start, in a box that is hard to overlook.
  * @param lifetime of the password, in seconds
  */
 export function operatorBox(

@@ -1,6 +1,6 @@
 import { columns } from './columns.ts'
 
-/** One thing that `doctor` looked at. */
+/** One check of `doctor`. */
 export interface Check {
   name: string
   status: 'ok' | 'warn' | 'fail'
@@ -10,7 +10,7 @@ export interface Check {
   fix?: string
 }
 
-/** What a look at one thing came to. */
+/** The result of one check. */
 export type Finding = Omit<Check, 'name'>
 
 /** What `doctor --json` prints. */

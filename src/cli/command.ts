@@ -1,12 +1,12 @@
 import type { z } from 'zod'
 import type { Capabilities } from '../oidc/capabilities.ts'
 
-/** What surrounds a command; tests bring their own. */
+/** The environment of a command; tests provide their own. */
 export interface Io {
   env: NodeJS.ProcessEnv
   /** Everything on standard input, until its end. */
   stdin(): Promise<string>
-  /** Writes lines to standard output; whoever has more than memory should hold awaits what it returns. */
+  /** Writes lines to standard output; callers with large output must await the result. */
   out(text: string): unknown
   /** Writes lines to standard error. */
   err(text: string): void
@@ -19,15 +19,15 @@ export interface Arguments {
 }
 
 /**
- * Takes a part of a result that is too large to be held as a whole; the next one waits for it, so that no more than one is
- * anywhere.
+ * Receives a part of a result that is too large for memory. The next part waits for it, so that only one is held at a
+ * time.
  */
 export type Emit = (part: unknown) => Promise<void>
 
-/** For results that come as a whole. */
+/** For results that are not split into parts. */
 export const noParts: Emit = () => Promise.reject(new Error('nobody takes parts of a result'))
 
-/** Makes the output of the parts of a result as they come; all of it together is whole lines. */
+/** Formats the parts of a result as they come; the whole output ends with a complete line. */
 export interface PartPrinter {
   part(part: unknown): string
   /** What comes after the last one. */
@@ -40,18 +40,18 @@ export class UsageError extends Error {
 }
 
 /**
- * One operator command. It has two halves, because embedded storage belongs to one process and that may be the
- * running server: the first runs in the process of the caller (files, standard input, environment), the second in
- * the process that owns the storage; only JSON passes between them.
+ * An operator command. It has two halves, because embedded storage belongs to one process, which may be the running
+ * server: `prepare` runs in the caller's process (files, standard input, environment), `execute` in the process that
+ * owns the storage. Only JSON passes between them.
  */
 export interface Command<Input = unknown, Result = unknown> {
-  /** What the first half hands to the second. */
+  /** The output of `prepare` and input of `execute`. */
   readonly input: z.ZodType<Input>
   /** Works on a database that still lacks migrations. */
   readonly beforeMigrations?: true
   /**
-   * The member of its result that is a list, of which every execution has a page: `next` of one is `after` in the input
-   * of the following. All are printed. Every other member is a list, too, of which there is little.
+   * The list member of its result, of which each execution returns a page: `next` of a page is `after` in the next
+   * input. All pages are printed. Every other member is a small list, too.
    */
   readonly list?: string
   /** @throws UsageError, or DomainError for files that are not valid */
@@ -60,11 +60,11 @@ export interface Command<Input = unknown, Result = unknown> {
   execute(core: Capabilities, input: Input, emit?: Emit): Promise<Result>
   /** For people. `--json` prints the result itself. */
   render(result: Result): string
-  /** For a command whose result is what it emits: it is printed by this, once all parts are there. */
+  /** For a command whose result is what it emits: formats it, once all parts are there. */
   readonly printer?: (json: boolean) => PartPrinter
-  /** For a command that works for long, and emits how far it is: a line for standard error. */
+  /** For a slow command that emits its progress: a line for standard error. */
   progress?(part: unknown): string
-  /** Whether the result, although complete, is bad news (exit code 1). */
+  /** Whether the complete result is bad news (exit code 1). */
   failed?(result: Result): boolean
 }
 

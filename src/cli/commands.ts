@@ -67,7 +67,7 @@ export function isCommandName(name: string): name is CommandName {
   return Object.hasOwn(loaders, name)
 }
 
-/** The command behind a name. Its input is checked against `input` before it is executed. */
+/** Loads a command. Its input is validated against `input` before it is executed. */
 export function loadCommand(name: CommandName): Promise<Command> {
   return loaders[name]()
 }

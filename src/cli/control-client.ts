@@ -13,12 +13,15 @@ import {
   withSocketAddress,
 } from './control-socket.ts'
 
-/** Milliseconds without a sign of the server, which gives one every ten seconds unless one statement takes longer. */
+/**
+ * Milliseconds of silence before the server is given up. It sends a sign of life every ten seconds, except during one
+ * long statement.
+ */
 const patience = 300_000
 
 /**
- * Has the running server execute a command.
- * @param take gets the parts of its result; what it throws ends the command
+ * Executes a command in the running server.
+ * @param take receives the parts of its result; an error that it throws ends the command
  * @returns undefined when no server listens
  * @throws DomainError what the command threw there; `internal` when the request is too long; `storage_unavailable` when
  *   the server ends before it answers
@@ -62,7 +65,7 @@ function lineOf(request: ControlRequest): string {
   try {
     line = JSON.stringify(request)
   } catch (error) {
-    // More than a text can have.
+    // Longer than a string can be.
     if (error instanceof RangeError) throw tooLong()
     throw error
   }
@@ -78,7 +81,7 @@ function connect(address: string): Promise<Socket | undefined> {
       resolve(socket)
     })
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      // Nobody listens: there is no socket, or a dead server left it behind.
+      // No server listens: there is no socket, or a dead server left it behind.
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return resolve(undefined)
       reject(
         new DomainError('storage_unavailable', {

@@ -21,10 +21,10 @@ import { describeFailure } from './failure.ts'
 const patience = 10_000
 
 /**
- * Executes the commands of operators on this machine while the server owns the storage. Whoever can open the socket
- * is an operator: it belongs to the user of the server alone (mode 0600).
+ * Executes operator commands on this machine while the server owns the storage. Access to the socket makes an operator:
+ * only the server's user has it (mode 0600).
  * @param socketPath in the data folder, whose lock the caller holds; a socket left by a dead server is replaced
- * @param signEvery milliseconds between two signs that a command is being worked on
+ * @param signEvery milliseconds between two signs of life during a command
  * @throws DomainError `config_invalid` when something else has that name
  */
 export async function serveControl(
@@ -37,8 +37,8 @@ export async function serveControl(
   const server = createServer((socket) => {
     idle.add(socket)
     socket.on('close', () => idle.delete(socket))
-    // A caller that is gone changes nothing: its command goes on to its end, and the answer is dropped. What it hands over
-    // part by part has nobody to take it: such a command only reads, and ends there.
+    // If the caller disconnects, its command completes and the answer is dropped. A command with parts only reads, and
+    // ends there.
     socket.on('error', () => undefined)
     const work = converse(socket, core, signEvery, () => idle.delete(socket)).finally(() =>
       busy.delete(work),
@@ -86,13 +86,13 @@ async function converse(
   await new Promise<void>((resolve) => {
     socket.once('close', () => resolve())
     socket.end(`${JSON.stringify(answer)}\n`)
-    // What is not read keeps the other side from reading the answer, and hides its end.
+    // Unread input would keep the other side from reading the answer, and hide its end.
     socket.resume()
     socket.setTimeout(patience)
   })
 }
 
-/** Says every now and then that it is being worked on, to who has taken all that was said before. */
+/** Sends signs of life to a caller that has read everything sent before. */
 async function withSigns<T>(socket: Socket, every: number, work: () => Promise<T>): Promise<T> {
   const timer = setInterval(() => {
     if (socket.writableLength === 0) socket.write('\n')
@@ -110,8 +110,8 @@ async function firstLine(socket: Socket): Promise<string | undefined> {
 }
 
 /**
- * Waits until there is room for more: whoever does not read holds what is read for it.
- * @throws DomainError `internal` when the caller is gone, or takes nothing
+ * Sends a message and waits for the socket to drain: what a caller does not read is held in memory.
+ * @throws DomainError `internal` when the caller is gone or does not read
  */
 async function send(socket: Socket, message: ControlPart): Promise<void> {
   if (socket.destroyed || socket.write(`${JSON.stringify(message)}\n`)) return assertThere(socket)
@@ -141,7 +141,7 @@ async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<C
   }
 }
 
-/** What the caller is told of what nobody expected: why, where that says what to do. */
+/** Converts an unexpected error, with its reason where that helps the caller. */
 function knownAs(error: unknown): DomainError {
   return isTransient(error)
     ? new DomainError('storage_unavailable', { detail: describeFailure(error) })
@@ -187,7 +187,7 @@ async function removeStale(path: string): Promise<void> {
 function listen(server: Server, address: string): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject)
-    // The name appears inside of this call: there must be no moment at which others could open it.
+    // The socket file appears within this call; others must not be able to open it even for a moment.
     const mask = process.umask(0o177)
     try {
       server.listen(address, () => {

@@ -6,15 +6,15 @@ import type { Config } from '../../config/config.ts'
 import { DomainError } from '../errors.ts'
 
 /**
- * Where commands reach the server that owns embedded storage; undefined where many processes may use the storage.
- * The protocol: one request per connection, a line of JSON; then lines with the parts of its result, if it has some, and
- * one with the answer. Whoever works for long says so in between, with a line that is empty.
+ * The socket at which commands reach the server that owns embedded storage; undefined where many processes may use the
+ * storage. Protocol: one request per connection, a line of JSON; then one line for each part of the result, if any, and
+ * one with the answer. Empty lines in between are signs of life.
  */
 export function controlSocketOf(config: Config): string | undefined {
   return config.databaseUrl === undefined ? join(config.dataDir, 'control.sock') : undefined
 }
 
-/** What a command wants done. */
+/** A command to execute. */
 export interface ControlRequest {
   command: string
   input: unknown
@@ -22,28 +22,28 @@ export interface ControlRequest {
 
 export type ControlAnswer = { result: unknown } | { error: ControlError }
 
-/** What comes before the answer. */
+/** A part of the result, sent before the answer. */
 export interface ControlPart {
   part: unknown
 }
 
-/** A DomainError on its way; `code` may be one that the other side does not know. */
+/** A serialised DomainError; the other side may not know its `code`. */
 export interface ControlError {
   code: string
   message: string
   detail?: string | Record<string, unknown> | undefined
 }
 
-/** Bytes of a request, which the server has in memory as a whole; an answer may be as long as it is. */
+/** Most bytes of a request, which the server holds in memory; an answer has no limit. */
 export const longestRequest: number = 32 * 1024 * 1024
 
-/** Bytes of a socket address: 104 on macOS, 108 on Linux, each with a final zero (unix(7)). */
+/** Most bytes of a socket path: 104 on macOS, 108 on Linux, each with a final zero (unix(7)). */
 const longestAddress = 103
 
 /**
- * Lends an address for a socket path of any length: a path that is too long is reached through a short symbolic link
- * to its folder, which is gone afterwards; a socket stays where it was bound.
- * @throws DomainError `config_invalid` when not even the folder for temporary files has a short name
+ * Calls a function with a usable address for a socket path of any length: a path that is too long is reached through a
+ * temporary short symbolic link to its folder; a socket stays where it was bound.
+ * @throws DomainError `config_invalid` when even the folder for temporary files has a long name
  */
 export async function withSocketAddress<T>(
   path: string,
@@ -67,8 +67,7 @@ export async function withSocketAddress<T>(
 }
 
 /**
- * The lines that arrive, until the other side closes; what it says after the last whole one is left out. The connection
- * stays open.
+ * Yields lines until the other side closes; an incomplete last line is dropped. The connection stays open.
  * @param longest bytes of a line
  * @throws DomainError `internal` when a line is longer
  */
@@ -94,7 +93,7 @@ export async function* linesOf(
   }
 }
 
-/** What the server would not read, or did not read to its end. */
+/** The error for a request that the server refused to read, or did not finish reading. */
 export function tooLong(): DomainError {
   const most = longestRequest / 1024 / 1024
   return new DomainError('internal', {

@@ -2,7 +2,7 @@ import { Argument, type Command as Program } from 'commander'
 import { adminRoles, everywhere } from '../roles/role.ts'
 import { leaf, type Start } from './describe.ts'
 
-/** Break-glass: on this machine another owner can be made. */
+/** Break-glass option: another owner can be made on this machine. */
 export const force = ['--force', 'even for the last owner of the admin API'] as const
 
 /** Who administers this server through its API. */

@@ -5,7 +5,7 @@ import type { CommandName } from './commands.ts'
 export type Name = CommandName | 'serve' | 'doctor' | 'passwords compile' | 'audit export'
 export type Start = (name: Name, args: Arguments) => Promise<void>
 
-/** A command without commands below it; the last word of its name is what is typed behind the words of `parent`. */
+/** A command without subcommands; the last word of its name follows those of `parent`. */
 export function leaf(parent: Program, name: Name, description: string, run: Start): Program {
   return parent
     .command(name.split(' ').at(-1) ?? name)

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 
-/** One member that differs: absent before when it was not there, absent after when it is gone. */
+/** A changed member: `before` is absent when it was added, `after` when it was removed. */
 export interface MemberChange {
   /** Names of members, joined by dots: `jwks.keys`. */
   path: string
@@ -8,14 +8,14 @@ export interface MemberChange {
   after?: unknown
 }
 
-/** What stands for the value of a secret, which is never shown. */
+/** Shown instead of a secret value. */
 const sensitive = '(sensitive)'
 
 /**
- * The members in which two forms of an item differ, by their names in alphabetical order. Lists are compared as
- * wholes; objects member by member.
- * @param before undefined for an item that is new
- * @param secret the member that was given another secret value, which neither form has
+ * The members in which two forms of an item differ, sorted by name. Lists are compared as wholes, objects member by
+ * member.
+ * @param before undefined for a new item
+ * @param secret the member whose secret value changed; neither form contains it
  */
 export function memberChanges(
   before: object | undefined,
@@ -35,7 +35,7 @@ function between(before: object, after: object, prefix: string): MemberChange[] 
     const [was, is] = [old.get(name) as unknown, now.get(name) as unknown]
     if (isDeepStrictEqual(was, is)) return []
     if (isObject(was) && isObject(is)) return between(was, is, `${prefix}${name}.`)
-    // Where null is said, it is a value.
+    // An explicit null is a value.
     return [
       {
         path: prefix + name,
@@ -53,7 +53,7 @@ function isObject(value: unknown): value is object {
 /** A line of a difference: its sign, the member and what became of it. */
 export type DifferenceLine = [sign: '+' | '-' | '~', path: string, text: string]
 
-/** How a change reads: lists, and texts that are lists of words, by the elements that came and went. */
+/** The lines of a change. Lists, and texts that are lists of words, show the added and removed elements. */
 export function differenceLines({ path, before, after }: MemberChange): DifferenceLine[] {
   if (after === sensitive) return [[before === undefined ? '+' : '~', path, sensitive]]
   const [old, now] = [elements(path, before), elements(path, after)]

@@ -3,14 +3,14 @@ import type { Capabilities } from '../oidc/capabilities.ts'
 import { judgeStored } from '../oidc/stored-client.ts'
 import type { Finding } from './check.ts'
 
-/** Rows of one statement, which are in memory together. */
+/** Rows per statement, held in memory together. */
 const pageSize = 500
-/** Clients that are named one by one. */
+/** Most clients to list by name. */
 const mostNamed = 5
 
 type Row = Pick<Client, 'metadata'> & { tenant_id: string; client_id: string }
 
-/** Judges every stored client, disabled ones too, as a request does. */
+/** Validates every stored client, including disabled ones, as a request does. */
 export async function examineClients({ database, config }: Capabilities): Promise<Finding> {
   const named: string[] = []
   let count = 0

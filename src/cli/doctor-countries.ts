@@ -5,10 +5,10 @@ import { openCountries } from '../places/countries.ts'
 import type { Check } from './check.ts'
 import { describeFailure } from './failure.ts'
 
-/** Milliseconds after which so many networks have moved that the file misleads. */
+/** Milliseconds after which the file is outdated, as too many networks have moved. */
 const staleAfter = 90 * 24 * 3600 * 1000
 
-/** Whether the file with countries can be used, where there is one. */
+/** Checks the country database, if configured. */
 export async function checkCountries({ geoipDatabase }: Config, log: Log): Promise<Check[]> {
   if (geoipDatabase === undefined) return []
   const name = 'countries'

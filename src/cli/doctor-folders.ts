@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Config } from '../../config/config.ts'
 import type { Check, Finding } from './check.ts'
 
-/** Whether what lies in the folders is for the user of the server alone. */
+/** Checks that only the server's user can access the folders' content. */
 export async function checkFolders(config: Config): Promise<Check[]> {
   const checks: Check[] = []
   if (config.databaseUrl === undefined) {
@@ -23,7 +23,7 @@ export async function checkFolders(config: Config): Promise<Check[]> {
 }
 
 /**
- * @param wanted what this process must be able to do
+ * @param wanted access that this process needs
  * @param others permissions that the group and others must not have
  * @returns undefined when there is nothing at this path
  */

@@ -9,7 +9,7 @@ import type { Check } from './check.ts'
 /** Milliseconds. */
 const patience = 5000
 
-/** Whether the issuer is what others will see and accept. */
+/** Checks that the issuer is what clients see and accept. */
 export async function checkIssuer(config: Config): Promise<Check[]> {
   const { protocol, hostname } = new URL(config.issuer)
   const checks: Check[] = [
@@ -27,7 +27,7 @@ export async function checkIssuer(config: Config): Promise<Check[]> {
   ]
   if (config.tlsCertFile !== undefined)
     checks.push(await checkCertificate(config.tlsCertFile, config))
-  // Else this server speaks plain HTTP: an https issuer means that a proxy stands before it.
+  // Otherwise this server speaks plain HTTP: an https issuer implies a proxy.
   else if (protocol === 'https:') checks.push(checkProxy(config))
   return checks
 }
@@ -38,7 +38,7 @@ async function checkDiscovery(issuer: string): Promise<Check> {
   const url = `${issuer}/.well-known/openid-configuration`
   let response: Response
   try {
-    // The operator's own address, from a command of theirs: it may be anywhere.
+    // The operator's own URL, so it may be anywhere.
     // oxlint-disable-next-line no-restricted-globals
     response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(patience) })
   } catch (error) {
@@ -74,10 +74,10 @@ function issuerIn(body: string): unknown {
   }
 }
 
-/** Days before its end that a certificate should have been renewed. */
+/** Days before expiry at which a certificate should have been renewed. */
 const renewal = 14
 
-/** Whether clients accept the certificate, now and for a while; that it can be read is known by now. */
+/** Checks that clients accept the certificate now and for a while; it is known to be readable. */
 async function checkCertificate(path: string, { issuer }: Config): Promise<Check> {
   const name = 'certificate'
   const { hostname } = new URL(issuer)

@@ -33,7 +33,7 @@ const oldestPostgres = 14
 /** Milliseconds. */
 const tolerableSkew = 5000
 
-/** Writes a mebibyte, which is taken back: a disk that is full answers whoever only reads. */
+/** Writes a mebibyte and rolls it back: a full disk still answers reads. */
 const takeRoom = (database: Database) => async (unit: Unit) => {
   await unit.open()
   await database.query(
@@ -126,7 +126,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
         fix: 'run "npm run keyturn -- keys rotate-kek".',
       }
     }
-    // The dearest comes last: a rotation that is not over opens them, too.
+    // The most expensive check comes last; it also opens envelopes of an unfinished rotation.
     const secrets = await keyRotation.openAll()
     let keys = 0
     for (const { id } of await tenants.list()) keys += (await signing.open(id)).published.length

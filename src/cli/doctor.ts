@@ -14,8 +14,8 @@ import { adoptClockOffset } from './process-clock.ts'
 import { commandLog } from './run.ts'
 
 /**
- * Checks an installation and says what to fix. What concerns the storage is checked by the process that owns it, the
- * rest by this one; a part that cannot be checked never hides the others.
+ * Checks an installation and says what to fix. Storage is checked by the process that owns it, the rest by this one; a
+ * part that cannot be checked never hides the others.
  * @returns the exit code: 1 when something failed
  */
 export async function doctor(args: Arguments, io: Io): Promise<number> {

@@ -10,18 +10,18 @@ import { readYaml } from './yaml-text.ts'
 export interface OperatorDocument {
   /** For messages. */
   name: string
-  /** What relative paths in it start at. */
+  /** The base folder of relative paths in it. */
   folder: string
   content: unknown
 }
 
-/** Characters: enough for an export of a million accounts. A larger file is usually the wrong one. */
+/** Most characters: enough for an export of a million accounts. A larger file is usually the wrong one. */
 const longest = 256 * 1024 * 1024
-/** Characters of YAML, which takes a hundred times as much memory as its text. */
+/** Most characters of YAML, which takes a hundred times the memory of its text. */
 const longestYaml = 8 * 1024 * 1024
 
 /**
- * Reads a document; JSON is YAML (YAML 1.2 §1.3), and has to be JSON from 8 MiB on.
+ * Reads a document; JSON is YAML (YAML 1.2 §1.3). From 8 MiB on it must be JSON.
  * @param file a path, or `-` for standard input
  * @throws UsageError when the file cannot be read
  * @throws DomainError `code` with every syntax fault and its line

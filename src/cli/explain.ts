@@ -25,7 +25,7 @@ const input = z.union([
   z.strictObject({}),
 ])
 
-/** What an authorization request would be refused for. */
+/** The faults of a hypothetical authorization request. */
 interface Rehearsed {
   tenant: string
   client_id?: string
@@ -35,21 +35,21 @@ interface Rehearsed {
   complete: boolean
 }
 
-/** What was refused last, the newest first. */
+/** The latest refusals, newest first. */
 interface Latest {
   refusals: RefusalExplanation[]
 }
 
-/** How many, where no id is given. */
+/** Number of refusals without an id. */
 const latest = 10
 
-/** A refusal as it is printed: with the address of the account, and what became of the family of a refresh token. */
+/** A refusal as printed, with the account's address, and the state of a refresh token's family. */
 export interface Explanation extends RefusalExplanation {
   account?: string
-  /** Where a client is by now that was not known. */
+  /** Where an unknown client id exists by now. */
   client_now?: string
   family?: FamilyOutput
-  /** Whether the family is one that the token claimed, and may not have been of. */
+  /** Whether the family is only claimed by an unverified token. */
   family_claimed?: true
 }
 

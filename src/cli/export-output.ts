@@ -6,8 +6,8 @@ import type { ExportPart } from './export.ts'
 import type { StoredItem } from './stored.ts'
 
 /**
- * YAML in which every client that has a secret says, in a comment, how to refer to it. As long as it is a comment, the
- * secret that is stored stays.
+ * Prints YAML. A comment at every client with a secret shows how to reference one; while it is a comment, the stored
+ * secret stays.
  */
 export function yamlExport(): PartPrinter {
   const taken = new Set<string>()
@@ -53,7 +53,7 @@ const textOf = (value: unknown) =>
 
 const within = (text: string) => `    ${text.replaceAll(/\n(?=[^\n])/g, '\n    ')}`
 
-/** An element of the list above it. */
+/** A list element. */
 const elementOf = (text: string) => within(text).replace('    ', '  - ')
 
 function clientOf(tenant: string, client: StoredItem, taken: Set<string>): string {
@@ -66,7 +66,10 @@ function clientOf(tenant: string, client: StoredItem, taken: Set<string>): strin
   return document.toString().trimEnd()
 }
 
-/** `KEYTURN_SECRET_WEB`, `KEYTURN_SECRET_ACME_WEB` of the tenant acme; a number tells apart what would be the same. */
+/**
+ * The variable's name: `KEYTURN_SECRET_WEB`, or `KEYTURN_SECRET_ACME_WEB` in the tenant acme; a number resolves
+ * collisions.
+ */
 function variableFor(tenant: string, clientId: string, taken: Set<string>): string {
   const words = tenant === defaultTenant ? clientId : `${tenant}_${clientId}`
   const name = `KEYTURN_SECRET_${words.toUpperCase().replace(/[^A-Z0-9]+/g, '_')}`

@@ -14,19 +14,19 @@ import { assertTenant, ofTenant, tenantOption } from './tenant-option.ts'
 
 const input = z.strictObject(ofTenant)
 
-/** What the document is put together from, in its order. */
+/** Parts of the document, in order. */
 export type ExportPart =
   /** Members of the document, or of the next element of `tenants`. */
   | { members: Record<string, unknown>; ofTenant?: string }
-  /** What comes next in one of its sections. */
+  /** The next items of a section. */
   | { section: ItemSection; items: StoredItem[] }
 
-/** The name that the default tenant has from the first migration. */
+/** The initial name of the default tenant. */
 const firstName = 'Default'
 
 /**
- * `export`: the sections of the apply file, without secrets and password hashes; to apply it changes nothing.
- * Of the default tenant it is the whole installation, of another one that tenant alone.
+ * `export`: the sections of the apply file, without secrets and password hashes; applying it changes nothing. For the
+ * default tenant it is the whole installation, for another one that tenant alone.
  */
 export const exportCommand: Command<z.infer<typeof input>, null> = {
   input,
@@ -35,7 +35,7 @@ export const exportCommand: Command<z.infer<typeof input>, null> = {
     await assertTenant(core, tenant)
     await core.database.unit(async (unit) => {
       await unit.open()
-      // All as of one moment: an apply is there as a whole, or not at all, and waits for nobody who reads.
+      // One snapshot: a concurrent apply is seen completely or not at all, and does not wait for readers.
       await core.database.query('set transaction isolation level repeatable read, read only')
       await exportTo(emit, core, tenant)
       return true
@@ -62,7 +62,7 @@ async function exportTo(emit: Emit, core: Capabilities, tenant: string): Promise
   if (tenant !== defaultTenant) return
   for (const stored of all) {
     const { id, name, disabled } = stored
-    // Its sections are at the top.
+    // The default tenant's sections are at the top level.
     const isOwn = id === defaultTenant
     if (isOwn && name === firstName) continue
     const policy = isOwn ? {} : policyIn(stored)
@@ -71,7 +71,7 @@ async function exportTo(emit: Emit, core: Capabilities, tenant: string): Promise
   }
 }
 
-/** What holds for everybody in a tenant, as far as it is not as it is from the start. */
+/** The tenant's settings that differ from the defaults. */
 function policyIn({ sign_up, require_mfa, email_codes, registration }: StoredTenant) {
   return {
     ...(sign_up.mode === noSignUp.mode ? {} : { sign_up }),

@@ -25,7 +25,7 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
-/** By SQLSTATE, what an operator has to change where Postgres only says what it did not do. */
+/** SQLSTATE → what an operator must change, where Postgres only says what failed. */
 const remedies: Partial<Record<string, string>> = {
   '25006': 'Postgres does not accept writes; DATABASE_URL must name one that does',
   '3F000':

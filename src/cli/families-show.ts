@@ -44,7 +44,7 @@ export async function findFamily(
   })
 }
 
-/** The owner's address, or the account's id when it is gone. */
+/** The owner's e-mail address, or the account's id when it was deleted. */
 export async function ownerOf(core: Capabilities, family: FamilyView): Promise<string> {
   const account = await core.accounts.active(family.tenant, family.accountId)
   return account?.email ?? family.accountId

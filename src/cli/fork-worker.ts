@@ -1,10 +1,10 @@
 import cluster, { type Worker } from 'node:cluster'
 
 /**
- * Starts a process of this program. There may be none for it (no file, process or memory left: EMFILE, EAGAIN, ENOMEM),
- * of which Node tells some by throwing and some later; what else goes wrong with a worker ends it, and is heard there.
- * @param env what it has beside our own environment
- * @param refused hears once, in a later turn, why there is no process
+ * Starts a process of this program. It may fail for want of files, processes or memory (EMFILE, EAGAIN, ENOMEM), some
+ * of which Node reports by throwing and some later. Any other failure ends the worker and is reported there.
+ * @param env in addition to our own environment
+ * @param refused called once, in a later turn, when no process could be started
  */
 export function forkWorker(
   env: Readonly<Record<string, string>>,

@@ -1,16 +1,16 @@
 import type { Fault } from '../faults.ts'
 
 /**
- * Reads JSON (RFC 8259), with little more memory than what it says takes. A name that is twice in one object is a fault,
- * as in YAML: of the two `JSON.parse` would keep the last alone.
- * @param faults takes what is wrong, with its place where that is known, and without a word of the text but for names
+ * Parses JSON (RFC 8259) with little more memory than its content takes. A duplicate name in an object is a fault, as
+ * in YAML; `JSON.parse` would silently keep the last one.
+ * @param faults receives each fault, with its place if known; quotes nothing of the text but names
  */
 export function readJson(text: string, faults: Fault[]): unknown {
   let content: unknown
   try {
     content = JSON.parse(text)
   } catch (error) {
-    // The rest of what it says quotes the text, but never at its end.
+    // The rest of its message quotes the text, but never at its end.
     const place = / at position \d+ \(line (\d+) column (\d+)\)$/.exec((error as Error).message)
     const where = place ? ` at line ${place[1]}, column ${place[2]}` : ''
     faults.push({ path: [], message: `expected valid JSON${where}` })
@@ -20,14 +20,14 @@ export function readJson(text: string, faults: Fault[]): unknown {
   return content
 }
 
-/** @param text is valid */
+/** @param text must be valid */
 function findRepeated(text: string, faults: Fault[]): void {
-  /** The names of the objects that are open, from without; lists have none. */
+  /** The names in each open object, outermost first; lists have none. */
   const open: Array<Set<string>> = []
   const token = /[{}[\]:"\n]/g
   let line = 1
   let lineStart = 0
-  /** Where the last text begins and ends, with its quotes. */
+  /** Where the last string begins and ends, with its quotes. */
   let last: [number, number] = [0, 0]
   for (let found = token.exec(text); found; found = token.exec(text)) {
     const { 0: sign, index } = found
@@ -51,7 +51,7 @@ function findRepeated(text: string, faults: Fault[]): void {
   }
 }
 
-/** Where it ends behind its last quote: no regular expression, which would need memory for each escape. */
+/** The end of a string, after its quote. Not by regular expression, which would need memory for each escape. */
 function endOfText(text: string, start: number): number {
   let at = start + 1
   for (; text[at] !== '"'; at += 1) if (text[at] === '\\') at += 1

@@ -6,7 +6,7 @@ const width = 56
 const signs = { published: '░', signing: '█', verified: '▒', now: '│' } as const
 
 /**
- * The lives of keys as bars over one line of time, for a terminal.
+ * The lifetimes of keys as bars on a common time axis, for a terminal.
  * @param now milliseconds since the epoch
  */
 export function keyPicture(keys: KeyOutput[], now: number): string[] {
@@ -23,7 +23,7 @@ export function keyPicture(keys: KeyOutput[], now: number): string[] {
     const cells = Array.from({ length: width }, (_, column) => {
       const time = at(column)
       if (column < columnOf(publish) || time >= end) return column === present ? signs.now : ' '
-      // However short, it is seen.
+      // Even the shortest phase is visible.
       if (time < activate || column === columnOf(publish)) {
         return publish < activate ? signs.published : signs.signing
       }
@@ -54,7 +54,7 @@ interface Life {
   end: number
 }
 
-/** One that has no end yet is drawn until its successor is due. */
+/** A key without an end is drawn until its successor is due. */
 function lifeOf(key: KeyOutput): Life {
   const publish = Date.parse(key.publish_at)
   const activate = Date.parse(key.activate_at)

@@ -37,7 +37,7 @@ export const keysList: Command<z.infer<typeof input>, Output> = {
         ].join('\n'),
 }
 
-/** The next thing that happens to it, or the last that did. */
+/** Its next event, or its last one. */
 function whatNext({ state, ...key }: KeyOutput): string {
   switch (state) {
     case 'unpublished':

@@ -4,13 +4,13 @@ import { present } from '../present.ts'
 import { rfc3339 } from '../rfc3339.ts'
 import { type Arguments, optionalText } from './command.ts'
 
-/** The state of messages that a list is of. */
+/** The filter of a list by state. */
 export const ofState = { state: z.enum(['waiting', 'delivered', 'failed']).optional() }
 
 export const stateOption = (args: Arguments) =>
   present({ state: optionalText(args, 'state') as MessageState | undefined })
 
-/** What became of a message, as commands print it; times as RFC 3339. */
+/** The delivery state of a message as commands print it; times as RFC 3339. */
 export interface MessageOutput {
   state: MessageState
   attempts: number

@@ -13,8 +13,8 @@ interface Output {
 }
 
 /**
- * `migrate`: `{ applied, pending, check }`, names of migrations, and of indexes that are still to be made; with `--check`
- * nothing is applied. Embedded storage migrates itself.
+ * `migrate`: `{ applied, pending, check }`, names of migrations, and of indexes that are still to be made; with
+ * `--check` nothing is applied. Embedded storage migrates itself.
  */
 export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   input,
@@ -35,7 +35,7 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
   failed: ({ pending }) => pending.length > 0,
 }
 
-/** @throws DomainError `config_invalid` behind a pooler that would lend the session with the lock to others */
+/** @throws DomainError `config_invalid` behind a pooler, which would lend the session that holds the lock to others */
 async function assertDirect(databaseUrl: string): Promise<void> {
   if ((await findPooler(databaseUrl)) === 'none') return
   const detail =

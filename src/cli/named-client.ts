@@ -2,9 +2,9 @@ import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Refusal } from '../refusals/refusal.ts'
 
 /**
- * Where the client is by now that a request named and that was not known: a misspelt name, another tenant and a disabled
- * client look alike to the caller, and must.
- * @returns a sentence; undefined where it was known, or what it is called is not kept
+ * Where the unknown client of a refused request exists by now. The caller must not be able to tell a misspelt id,
+ * another tenant and a disabled client apart; an operator may.
+ * @returns a sentence; undefined when the client was known, or its id was not stored
  */
 export async function whereItIs(
   { clients }: Capabilities,

@@ -18,7 +18,7 @@ interface Work<Result> {
   render(result: Result): string
 }
 
-/** A command on the account that its operand names. It throws what `findAccount` does, too. */
+/** A command on one account, named by its operand. Also throws what `findAccount` does. */
 export function ofOneAccount<Result>({ execute, render }: Work<Result>): Command<Input, Result> {
   return {
     input,

@@ -1,6 +1,6 @@
 import type { Capabilities } from '../oidc/capabilities.ts'
 
-/** The addresses of the owners of what is listed, in one statement; for an account that is gone, its id. */
+/** E-mail addresses of the owners of listed objects, in one statement; the id for a deleted account. */
 export async function emailsById(
   { accounts }: Capabilities,
   tenant: string,

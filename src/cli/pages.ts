@@ -2,16 +2,15 @@ import type { Arguments, Command, Io } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { performAll, type Surroundings } from './perform.ts'
 
-/** Items of one answer of the process that owns the storage; neither side ever has more of them at once. */
+/** Items per answer of the process that owns the storage; neither side ever holds more. */
 const pageSize = 1000
 
-/** What a list is asked for: one more than a page, to know whether there are more. */
+/** The limit of a list query: one more than a page, to know whether there are more. */
 export const pageLimit: number = pageSize + 1
 
 /**
- * A page of a list, for a command with `list`.
  * @param found at most `pageLimit` items, or one more than `size`
- * @param placeOf what the page after it is asked with, as `after`
+ * @param placeOf returns the `after` of the next page
  */
 export function pageIn<Item, Place>(
   found: Item[],
@@ -25,7 +24,8 @@ export function pageIn<Item, Place>(
 }
 
 /**
- * Prints all pages of a list as they come, each once the one before is taken; `--json` makes one document of them.
+ * Prints all pages of a list as they come, each after the previous one was written; `--json` makes one document of
+ * them.
  * @returns whether one of them is bad news
  */
 export async function printPages(
@@ -52,7 +52,7 @@ interface Page {
   next?: unknown
 }
 
-/** A page has nothing on it when what was to come has gone meanwhile; all of them together are told of once. */
+/** Empty pages, whose items were deleted meanwhile, print nothing; if all are empty, that is said once. */
 function textPrinter(command: Command, io: Io) {
   let empty: Page | undefined
   let printed = false
@@ -72,8 +72,8 @@ function textPrinter(command: Command, io: Io) {
 }
 
 /**
- * As `JSON.stringify(…, null, 2)` would print all of it: the list as it comes, but for its last item, behind which a comma
- * may have to stand; then what else pages have, which is little.
+ * The same text as `JSON.stringify(…, null, 2)` of the whole: the list as it comes, except its last item, which a comma
+ * may have to follow; then the other members, which are small.
  */
 function jsonPrinter(list: string, io: Io) {
   const beside: Record<string, unknown[]> = {}

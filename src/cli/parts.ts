@@ -6,12 +6,12 @@ import type { Io, PartPrinter } from './command.ts'
 import type { CommandName } from './commands.ts'
 import { performAll, type Surroundings } from './perform.ts'
 
-/** Characters kept in memory: most results are shorter, and there may be no writable folder. */
+/** Most characters in memory: most results are shorter, and there may be no writable folder. */
 const mostHeld = 4 * 1024 * 1024
 
 /**
- * Prints a result that comes in parts, all of it or nothing. Until the last part is there, they wait in a temporary file:
- * little is held in memory, and a slow reader of the output keeps no transaction open.
+ * Prints a result that comes in parts, completely or not at all. Parts are buffered in a temporary file until the last
+ * one is there: memory use stays low, and a slow reader of the output keeps no transaction open.
  * @throws DomainError what the command throws
  * @throws Error when there is no room for the file
  */
@@ -42,7 +42,7 @@ export async function printParts(
   }
 }
 
-/** For this user alone, and gone with the process, however it ends. */
+/** Accessible to this user alone, and removed however the process ends. */
 async function openUnnamed(): Promise<FileHandle> {
   const path = join(tmpdir(), `keyturn-${randomUUID()}`)
   const file = await open(path, 'wx+', 0o600)
@@ -62,7 +62,7 @@ async function inTemporary(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** @returns what is behind the last whole line */
+/** @returns the rest after the last complete line */
 async function printLines(file: FileHandle, io: Io): Promise<string> {
   let rest = Buffer.alloc(0)
   for await (const chunk of file.createReadStream({ start: 0, autoClose: false })) {

@@ -4,7 +4,7 @@ import { createInterface } from 'node:readline'
 import { compilePasswordList, readPasswordList } from '../accounts/password-list.ts'
 import type { Arguments, Io } from './command.ts'
 
-/** What is shorter is refused for that alone (NIST SP 800-63B-4 §3.1.1.2). */
+/** Shorter passwords are refused for their length (NIST SP 800-63B-4 §3.1.1.2). */
 const shortest = 8
 
 /**
@@ -17,7 +17,7 @@ export async function passwordsCompile(args: Arguments, io: Io): Promise<number>
   const unfinished = `${target}.${process.pid}`
   try {
     const input = createReadStream(source, 'utf8')
-    // A reader of lines does not hear of a file that cannot be opened.
+    // A line reader does not report a file that cannot be opened.
     const opened = new Promise((resolve, reject) => input.on('open', resolve).on('error', reject))
     const readable = unfit(source, 'a list that can be read')
     await opened.catch(readable)

@@ -9,7 +9,7 @@ import { type CommandName, loadCommand } from './commands.ts'
 import { askServer } from './control-client.ts'
 import { controlSocketOf } from './control-socket.ts'
 
-/** Milliseconds; a server that starts or stops, or another command, holds the data folder for so long at most. */
+/** Milliseconds: the longest that a starting or stopping server, or another command, holds the data folder. */
 const patience = 15_000
 
 /** What a command is performed with. */
@@ -19,8 +19,9 @@ export interface Surroundings {
 }
 
 /**
- * Executes a command in the process that owns the storage: this one, or the server that runs on the same data folder.
- * @throws DomainError what the command throws; `storage_locked` when a process holds the folder that takes no commands
+ * Executes a command in the process that owns the storage: this one, or the server running on the same data folder.
+ * @throws DomainError what the command throws; `storage_locked` when the folder belongs to a process that accepts no
+ *   commands
  */
 export function perform(
   name: CommandName,
@@ -32,9 +33,9 @@ export function perform(
 }
 
 /**
- * The same for a command that is executed again and again, all in the same process, or whose result comes in parts.
- * @param work gets the function that executes the command once. It is called again, with nothing done yet, when its first
- *   execution finds that no server runs and this process has to open the storage itself
+ * The same for a command that is executed repeatedly in one process, or whose result comes in parts.
+ * @param work gets the function that executes the command once. It is called again from the start if its first
+ *   execution finds no server, and this process opens the storage itself
  * @throws DomainError likewise; `storage_unavailable` when the server ends in between
  */
 export async function performAll<T>(
@@ -110,6 +111,6 @@ async function openHere(command: Command, config: Config, log: Log): Promise<Ope
     log,
     schema: 'ignore',
   })
-  // Such a command uses `database` and `config` alone: nothing else can be built over a schema that is not there.
+  // Such a command may use only `database` and `config`: nothing else can be built on a missing schema.
   return { core: { ...storage, config } as unknown as Capabilities, close: () => storage.close() }
 }

@@ -26,10 +26,10 @@ export async function runCli(argv: string[], io: Io): Promise<number> {
   }
 }
 
-/** An id of ours, in base64url, that begins with a dash: one in 64 does. */
+/** An id in base64url that begins with a dash: one in 64 does. */
 const dashedId = /^-(?:[\w-]{21}|[\w-]{42})$/
 
-/** Ids that look like options are taken for what they are; what follows an option is its value. */
+/** Moves ids that look like options behind `--`, unless they follow an option as its value. */
 function operandsLast(argv: readonly string[]): string[] {
   if (argv.includes('--')) return [...argv]
   const isId = (word: string, at: number) => dashedId.test(word) && !argv[at - 1]?.startsWith('-')
@@ -222,7 +222,7 @@ function describeLogouts(logouts: Program, run: Start): void {
 }
 
 async function fail(error: unknown, io: Io): Promise<number> {
-  // Commander has printed it: help and version with exit code 0, the rest is wrong usage.
+  // Commander has printed its message: help and version have exit code 0, the rest is wrong usage.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
   const { describeFailure } = await import('./failure.ts')
   io.err(`keyturn: ${describeFailure(error)}`)

@@ -22,7 +22,7 @@ interface RoleOutput {
 
 const none = z.strictObject({})
 
-/** Far more than anybody gives. */
+/** Far more than any installation has. */
 const most = 1000
 
 async function output(core: Capabilities, assignments: Assignment[]): Promise<RoleOutput[]> {

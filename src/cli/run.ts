@@ -40,7 +40,7 @@ export async function runCommand(name: CommandName, args: Arguments, io: Io): Pr
   return command.failed?.(result) ? 1 : 0
 }
 
-/** Standard output belongs to the result; what the log adds to an error is for those who asked for it. */
+/** Standard output is reserved for the result; log lines appear only at debug or trace level. */
 export function commandLog({ logLevel }: Config, io: Io): Log {
   const level = logLevel === 'debug' || logLevel === 'trace' ? logLevel : 'silent'
   return createLog({ level, destination: { write: (line) => io.err(line.trimEnd()) } })

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Fault } from '../faults.ts'
 
-/** Where references lead. */
+/** What references resolve against. */
 export interface SecretSources {
   env: NodeJS.ProcessEnv
   /** Relative files start here: the folder of the document. */
@@ -12,8 +12,8 @@ export interface SecretSources {
 const form = 'expected a text, { env: NAME } or { file: path }'
 
 /**
- * Replaces `{ env: NAME }` and `{ file: path }` by what they name, so that documents can be kept where secrets may
- * not be. One line break at the end of a file does not belong to the secret.
+ * Replaces `{ env: NAME }` and `{ file: path }` by their values, so that documents can be stored without secrets. One
+ * final line break of a file is not part of the secret.
  * @param holder the object whose member it is; the member is removed when it cannot be resolved
  */
 export async function resolveSecret(

@@ -14,8 +14,8 @@ import { tellSupervisor } from './worker-metrics.ts'
 import { schedulesIn, superviseWorkers, workerId, workersOf } from './workers.ts'
 
 /**
- * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1). SIGHUP has it look at
- * files that may have been renewed.
+ * Runs the server until SIGTERM or SIGINT; a second one ends the process at once (exit code 1). SIGHUP reloads renewed
+ * files.
  * @throws DomainError when it cannot start
  */
 export async function serve(io: Io): Promise<void> {
@@ -25,7 +25,7 @@ export async function serve(io: Io): Promise<void> {
   const worker = supervises ? 'supervisor' : workerId
   const log = createLog({ level: config.logLevel, ...present({ worker }) })
   endOnStrayErrors(log)
-  // A worker that could not start ends, although it can still be spoken to.
+  // The IPC channel must not keep a worker alive that could not start.
   process.channel?.unref()
   const stop = stopSignal({ secondEnds: workerId === undefined })
   const onHangUp = hangUpSignal()
@@ -39,18 +39,19 @@ export async function serve(io: Io): Promise<void> {
       import('../server.ts'),
       import('./control-server.ts'),
     ])
-  // Postgres in this process asks for the time itself: it would follow us, who follow it.
+  // Embedded Postgres uses this process' time: following its clock would be circular.
   const clock = config.databaseUrl ? createProcessClock() : createClock()
-  // Embedded storage belongs to this process, which migrates it; a shared database is migrated on purpose.
+  // Embedded storage belongs to this process, which migrates it; a shared database is migrated explicitly.
   const opening = openCore(config, log, { schema: 'require', clock })
-  // What is begun on a server, it undoes itself; storage that is embedded is left in order.
+  // A stop may interrupt opening a server: Postgres rolls back by itself. Embedded storage must be opened and closed in
+  // order.
   const core = await (config.databaseUrl ? Promise.race([opening, stop]) : opening)
   if (typeof core === 'string') {
     opening.catch(() => undefined)
     log.info({ signal: core }, 'stopping, before it has started')
     return
   }
-  /** Whether it has been told to stop: a signal that came with the last answer is heard at the end of the turn. */
+  /** Whether it was told to stop; a signal that came with the last answer is delivered at the end of the turn. */
   async function isOver(): Promise<boolean> {
     const signal = await Promise.race([stop, turn()])
     if (signal) log.info({ signal }, 'stopping, before it has started')
@@ -59,7 +60,7 @@ export async function serve(io: Io): Promise<void> {
   try {
     if (await isOver()) return
     const operator = await core.firstStart()
-    // The account is there and nobody could read its password any more.
+    // Otherwise the account would exist, and nobody could read its password any more.
     const tellOperator = () => {
       if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
     }
@@ -76,7 +77,7 @@ export async function serve(io: Io): Promise<void> {
     const socket = controlSocketOf(config)
     try {
       const control = socket === undefined ? undefined : await serveControl(core, socket)
-      // The first worker speaks for all; a later one is a replacement, or joins what runs already.
+      // Only the first worker prints; later ones are replacements, or join a running server.
       if (workerId === undefined || workerId === 1) {
         const workers = workersOf(config)
         io.out(banner({ version, config, storage: core.storage.description, workers, operator }))
@@ -93,7 +94,7 @@ export async function serve(io: Io): Promise<void> {
   }
 }
 
-/** After an error that nobody expected the state of the process is unknown: it says so and ends (ASVS 16.5.4). */
+/** After an unexpected error the state of the process is unknown: it logs the error and ends (ASVS 16.5.4). */
 function endOnStrayErrors(log: Log): void {
   for (const kind of ['uncaughtException', 'unhandledRejection'] as const) {
     process.on(kind, (error: unknown) => {

@@ -37,7 +37,7 @@ export const sessionsList: Command<
   async execute(core, { tenant, account: identifier, after }) {
     await assertTenant(core, tenant)
     const owner = await findOwner(core, { tenant, identifier })
-    // Of one account the one used last first; of all in an order that stays while they are used.
+    // For one account: most recently used first. For all: an order that does not change with use.
     const page = owner
       ? await core.sessions.list(tenant, owner.id)
       : await core.sessions.page(tenant, { after, limit: pageLimit })

@@ -1,15 +1,17 @@
-/** Milliseconds: Ctrl-C under npm arrives twice, from the terminal and from npm. */
+/**
+ * Milliseconds in which a second signal is ignored: under npm, Ctrl-C arrives twice, from the terminal and from npm.
+ */
 const echo = 300
 
-/** In a terminal SIGHUP means that it was closed, and the process ends; without one an operator sent it on purpose. */
+/** In a terminal SIGHUP means that it was closed, and ends the process; elsewhere an operator sent it on purpose. */
 const inTerminal = process.stdin.isTTY || process.stdout.isTTY
 
 const endBy = (_name: NodeJS.Signals, number: number) => process.exit(128 + number)
 
 /**
- * Ends the process on a signal until somebody else handles it. By default the kernel does that, but not for the first
- * process of a container, which gets only the signals that it has handlers for (pid_namespaces(7)): there Ctrl-C and
- * `docker stop` would do nothing until SIGKILL.
+ * Ends the process on a signal, until another handler takes over. By default the kernel does that, but not for the
+ * first process of a container, which gets only signals that it handles (pid_namespaces(7)): there Ctrl-C and `docker
+ * stop` would do nothing until SIGKILL.
  */
 export function endBySignals(): void {
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(name, endBy)
@@ -35,8 +37,8 @@ export function stopSignal({ secondEnds = true } = {}): Promise<NodeJS.Signals> 
 }
 
 /**
- * Takes SIGHUP from now on, which would end the process otherwise.
- * @returns has it heard by somebody
+ * Handles SIGHUP from now on, which would otherwise end the process.
+ * @returns registers a listener
  */
 export function hangUpSignal(): (listener: () => void) => void {
   const listeners: (() => void)[] = []

@@ -5,7 +5,7 @@ import { present } from '../present.ts'
 import type { RegistrationPolicy } from '../registration/policy.ts'
 import type { SignUp } from '../tenants/tenant.ts'
 
-/** What an operator has few of in a tenant. */
+/** Objects of which a tenant has few. */
 export interface StoredFew {
   resource_servers: StoredItem[]
   webhooks: StoredItem[]
@@ -27,7 +27,7 @@ export interface StoredTenant {
 /** The members of one item, as an apply file would declare it: without secrets and password hashes. */
 export type StoredItem = Record<string, unknown>
 
-/** What names the items of a section. */
+/** The identifying member of each section's items. */
 export const identities = {
   resource_servers: 'identifier',
   clients: 'client_id',
@@ -35,17 +35,17 @@ export const identities = {
   webhooks: 'url',
 } as const
 
-/** Two items with one key are one: addresses that differ in their case are the same. */
+/** The key of an item: addresses that differ only in case are the same. */
 export function keyOf(section: keyof typeof identities, id: string): string {
   return section === 'accounts' ? identifierKey(id) : id
 }
 
 const all = { limit: 2 ** 31 - 1 }
 
-/** Rows of one statement: one for all would take longer than one may. */
+/** Rows per statement: one for all would exceed the statement timeout. */
 const pageSize = 1000
 
-/** What there is little of, read past caches, in the transaction of this context when there is one. */
+/** Reads the kinds with few objects, bypassing caches, in the transaction of this context if there is one. */
 export async function storedFew(core: Capabilities, tenant: string): Promise<StoredFew> {
   return {
     resource_servers: (await core.resources.page(tenant, all)).map(serverItem),
@@ -53,7 +53,7 @@ export async function storedFew(core: Capabilities, tenant: string): Promise<Sto
   }
 }
 
-/** Likewise those clients of a tenant that have these ids, disabled ones too. */
+/** The same for the clients with these ids, including disabled ones. */
 export async function storedClients(
   { clients, clock }: Capabilities,
   tenant: string,
@@ -63,7 +63,7 @@ export async function storedClients(
   return found.filter(isDeclared).map(clientItem)
 }
 
-/** Likewise accounts. */
+/** The same for accounts. */
 export async function storedAccounts(
   { accounts }: Capabilities,
   tenant: string,
@@ -72,7 +72,7 @@ export async function storedAccounts(
   return (await accounts.lists.named(tenant, emails)).map(accountItem)
 }
 
-/** Everything of a tenant, section by section, with no more than a page of items at once. */
+/** Everything of a tenant, section by section; at most a page of items at a time. */
 export async function* storedPages(
   core: Capabilities,
   tenant: string,
@@ -86,7 +86,7 @@ export async function* storedPages(
   yield ['webhooks', few.webhooks]
 }
 
-/** Every tenant with what holds for everybody in it. */
+/** All tenants with their settings. */
 export async function storedTenants(core: Capabilities): Promise<StoredTenant[]> {
   const tenants = await core.tenants.list()
   return Promise.all(
@@ -102,7 +102,7 @@ export async function storedTenants(core: Capabilities): Promise<StoredTenant[]>
   )
 }
 
-/** Who registered itself would be one that an operator vouches for where the file is applied. */
+/** Without self-registered clients: applied elsewhere, the file would vouch for them as an operator. */
 const isDeclared = ({ selfRegistered }: ClientView) => !selfRegistered
 
 const serverItem = (server: object) => omit(server, 'createdAt', 'updatedAt')
@@ -121,7 +121,7 @@ const accountItem = (account: Account): StoredItem => ({
   disabled: account.disabled,
 })
 
-/** Disabled ones, too. */
+/** Including disabled ones. */
 function clientPages(
   { clients, clock }: Capabilities,
   tenant: string,

@@ -3,7 +3,7 @@ import { DomainError } from '../errors.ts'
 import type { Capabilities } from '../oidc/capabilities.ts'
 import { type Arguments, textOption } from './command.ts'
 
-/** The member of every input that says which tenant is meant. */
+/** The member of every input that names the tenant. */
 export const ofTenant = { tenant: z.string() }
 
 /** @returns the member for `ofTenant` */

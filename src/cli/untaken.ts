@@ -1,6 +1,6 @@
 import cluster, { type Worker } from 'node:cluster'
 
-/** What the runtime says to a worker when it hands a connection over (`act`, `seq`), and what comes back (`ack`). */
+/** A message of Node's cluster module that hands a connection to a worker (`act`, `seq`), and its reply (`ack`). */
 interface Note {
   act?: string
   seq?: number
@@ -14,31 +14,31 @@ interface Connection {
 type Send = (message: Note, connection?: Connection, ...rest: unknown[]) => boolean
 
 const listening = new WeakSet<Worker>()
-/** How often each was offered, by worker, and since when. */
+/** Connection → how often it was offered to each worker, and since when. */
 const offers = new WeakMap<Connection, { began: number; times: WeakMap<Worker, number> }>()
-/** How often each is asked: who had no room the first time may have some. */
+/** Most offers per worker: one without room may have some the second time. */
 const rounds = 2
-/** Milliseconds between two looks whether another is free, and in all: one of them may hang. */
+/** Milliseconds between two checks for a free worker, and in total: a worker may hang. */
 const pause = 1
 const patience = 2000
 
 /**
- * What the runtime leaves undone with a connection that a worker was given and did not take.
+ * Handles connections that a worker was given and did not accept; Node does not.
  *
- * | the worker                      | by itself                            | instead                                |
- * |---------------------------------|--------------------------------------|----------------------------------------|
- * | died                            | its caller waits for ever            | another takes it, or it is closed      |
- * | has no room, others are busy    | it is offered to it again and again  | it waits for the others, two seconds   |
- * | has no room, as all             | it is offered to one after the other | it is closed when all were asked twice |
+ * | the worker                   | Node alone                           | instead                                 |
+ * |------------------------------|--------------------------------------|-----------------------------------------|
+ * | died                         | the caller waits for ever            | another worker gets it, or it is closed |
+ * | has no room, others are busy | it is offered to it again and again  | it waits for the others, two seconds    |
+ * | has no room, like all others | it is offered to one after the other | it is closed when all were asked twice  |
  *
- * A worker says that it takes a connection before it reads from it, and all that it said is here when its channel has
- * closed: nothing is served twice.
- * @param closed hears of each that is closed for want of room
+ * A worker confirms a connection before it reads from it, and its confirmations have arrived when its channel closes:
+ * so no request is served twice.
+ * @param closed called for each connection that is closed for want of room
  */
 export function serveUntaken(worker: Worker, closed: () => void): void {
   const { process } = worker
   const untaken = new Map<number, Connection>()
-  /** As if the worker had said so. */
+  /** Emits a reply in the worker's name. */
   const reply = (ack: number, accepted: boolean) =>
     process.emit('internalMessage', { cmd: 'NODE_CLUSTER', ack, accepted }, undefined)
 
@@ -61,7 +61,7 @@ export function serveUntaken(worker: Worker, closed: () => void): void {
         const isOver = performance.now() - began > patience
         if (isOver || !others().some((each) => (times.get(each) ?? 0) < rounds)) {
           closed()
-          // Whoever has it closes it.
+          // The new holder closes it.
           setImmediate(reply, seq, true)
         } else setTimeout(reply, pause, seq, false)
         return true
@@ -83,7 +83,8 @@ export function serveUntaken(worker: Worker, closed: () => void): void {
 
   function giveOn(): void {
     listening.delete(worker)
-    // The runtime postpones this until all is taken; before it, the next connections would be given to who is dead.
+    // Node emits this only after all messages are processed; until then it would give new connections to the dead
+    // worker.
     if (!isOut) process.emit('disconnect')
     const isLeft = others().length > 0
     for (const [seq, connection] of untaken) {

@@ -3,17 +3,17 @@ import type { Log } from '../log.ts'
 
 type Note = { watch?: 'asked' | 'answered' }
 
-/** Milliseconds between two questions. */
+/** Milliseconds between two pings. */
 const usualPace = 5000
-/** Questions that may be open: beyond half a minute a worker is not busy, it hangs. */
+/** Most unanswered pings: a worker silent for more than half a minute hangs. */
 const mostOpen = 6
-/** The same before it listens: two minutes, of which it needs a few seconds. It migrates nothing. */
+/** The same before it listens: two minutes, of which it needs seconds. Workers do not migrate. */
 const mostBefore = 24
 
 /**
- * Ends a worker that does not begin to listen, or listens and does not answer any more: it keeps its callers waiting, and
- * is replaced when it has ended. What counts are questions, not time: while this process or the whole machine stands
- * still, none is asked. Before it listens they are not asked, only counted.
+ * Kills a worker that does not start to listen, or no longer answers: it blocks its callers, and is replaced when it
+ * has ended. Counts pings, not time: while this process or the machine is suspended, none is sent. Before a worker
+ * listens, pings are only counted, not sent.
  */
 export function watchOver(worker: Worker, log: Log, pace = usualPace): void {
   const { id: of, process } = worker
@@ -50,7 +50,7 @@ export function watchOver(worker: Worker, log: Log, pace = usualPace): void {
   })
 }
 
-/** Has a worker answer who watches over it. */
+/** Makes a worker answer pings. */
 export function answerWatch(): void {
   process.on('message', ({ watch }: Note) => {
     if (watch === 'asked') process.send?.({ watch: 'answered' } satisfies Note, () => undefined)

@@ -55,7 +55,7 @@ const filter = z.strictObject({
   ...ofState,
 })
 
-/** What was, is or could not be sent; times as RFC 3339. */
+/** A delivery in any state; times as RFC 3339. */
 interface DeliveryOutput extends MessageOutput {
   id: string
   url: string

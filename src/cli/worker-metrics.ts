@@ -6,24 +6,24 @@ import { openMetrics } from '../metrics/open.ts'
 import type { Figures } from '../metrics/registry.ts'
 import { version } from '../version.ts'
 
-/** What goes between the supervisor and a worker; a worker that ends sends its figures unasked. */
+/** Messages between supervisor and worker; a worker that ends sends its figures unasked. */
 type Asked = { metrics: 'read'; question: number; shared: boolean }
 type Told = { metrics: 'figures'; question?: number; figures: Figures }
 
-/** Milliseconds: a worker that is busy for longer is told of as it was. */
+/** Milliseconds to wait for a worker; after that its last figures are used. */
 const usualPatience = 3000
 
-/** The metrics of all workers, as those of one process. */
+/** The combined metrics of all workers. */
 export interface WorkerMetrics {
-  /** @param listening how many do now */
+  /** @param listening returns how many workers listen now */
   serve(listening: () => number): Promise<{ stop(): Promise<void> }>
-  /** Listens to a worker that was just started. */
+  /** Follows a new worker. */
   follow(worker: Worker): void
-  /** Counts a connection that was closed, as none of them had room for it. */
+  /** Counts a connection that was closed because no worker had room. */
   countClosed(): void
 }
 
-/** For the supervisor; nothing where the metrics are off. */
+/** For the supervisor; undefined where metrics are off. */
 export async function createWorkerMetrics(
   config: Config,
   log: Log,
@@ -37,9 +37,9 @@ export async function createWorkerMetrics(
   const { textOf, whatLasts } = await import('../metrics/text.ts')
   const workers = new Map<number, { worker: Worker; last: Figures }>()
   const waiting = new Map<string, (figures: Figures) => void>()
-  /** Those that did not answer in time when they were asked last. */
+  /** Workers that did not answer in time when last asked. */
   const silent = new Set<number>()
-  /** What those counted that are no more. */
+  /** Counters of ended workers. */
   let left: Promise<Figures> = Promise.resolve([])
   let questions = 0
 
@@ -63,16 +63,16 @@ export async function createWorkerMetrics(
     waiting.delete(key)
     if (figures) silent.delete(id)
     else silent.add(id)
-    // One that ended meanwhile has become part of what is left.
+    // A worker that ended meanwhile is included in `left`.
     return figures ?? (workers.has(id) ? whatLasts([last]) : [])
   }
 
   async function read(): Promise<string> {
     const asked = [...workers.keys()]
-    // What describes the installation is asked for once, of one that can be expected to answer.
+    // Metrics of the installation are read once, from a worker that is likely to answer.
     const speaker = asked.find((id) => !silent.has(id)) ?? asked[0]
     const answers = await Promise.all(asked.map((id) => ask(id, id === speaker)))
-    // One that answered and ended meanwhile has become part of what is left.
+    // A worker that answered and ended meanwhile is included in `left`.
     const ofLiving = answers.filter((_, i) => workers.has(asked[i] as number))
     return textOf([...ofLiving, await left, await readOwn(false)])
   }
@@ -88,7 +88,7 @@ export async function createWorkerMetrics(
         if (message.metrics === 'figures') heard(worker.id, message as Told)
       })
       worker.once('exit', () => own.metrics.count('keyturn_worker_ends_total', {}))
-      // By then everything that it has said was heard.
+      // By then all its messages have been received.
       worker.once('disconnect', () => {
         const { last = [] } = workers.get(worker.id) ?? {}
         workers.delete(worker.id)
@@ -101,8 +101,8 @@ export async function createWorkerMetrics(
 }
 
 /**
- * Has a worker answer its supervisor.
- * @returns tells it of the figures a last time
+ * Makes a worker answer its supervisor.
+ * @returns sends the figures a last time
  */
 export function tellSupervisor(read: (shared: boolean) => Promise<Figures>): () => Promise<void> {
   const tell = (told: Told) =>
@@ -112,7 +112,7 @@ export function tellSupervisor(read: (shared: boolean) => Promise<Figures>): () 
     })
   process.on('message', ({ metrics, question, shared }: Asked) => {
     if (metrics !== 'read') return
-    // Without an answer the supervisor tells what it knows.
+    // Without an answer the supervisor uses the last figures.
     read(shared).then(
       (figures) => tell({ metrics: 'figures', question, figures }),
       () => undefined,

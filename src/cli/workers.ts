@@ -9,47 +9,47 @@ import { serveUntaken } from './untaken.ts'
 import { watchOver } from './watchdog.ts'
 import { createWorkerMetrics } from './worker-metrics.ts'
 
-/** Which worker this process is; nothing in a process of its own. */
+/** The id of this worker; undefined in a single process. */
 export const workerId: number | undefined = cluster.worker?.id
 
-/** Says to a worker which place it has; its replacement has the same. */
+/** Tells a worker its place; a replacement gets the same. */
 const placeVariable = 'KEYTURN_WORKER_PLACE'
 
-/** Whether this process does what is done once for the installation: of the workers the one in the first place. */
+/** Whether this process runs the tasks that run once per installation: the worker in the first place does. */
 export function schedulesIn(env: NodeJS.ProcessEnv): boolean {
   return workerId === undefined || env[placeVariable] === '1'
 }
 
-/** How many processes answer requests. Embedded storage belongs to one; `auto` knows that. */
+/** Number of processes that answer requests; `auto` is one with embedded storage, which allows no more. */
 export function workersOf({ workers, databaseUrl }: Config): number {
   if (workers !== 'auto') return workers
   return databaseUrl === undefined ? 1 : availableParallelism()
 }
 
-/** A worker that lived so long was sound: the next one starts at once. Milliseconds, as below. */
+/** A worker that lived this long was healthy: its replacement starts at once. Milliseconds, as below. */
 const sound = 10_000
 const longestPause = 10_000
 const shortestPause = 100
-/** Beyond the time for open requests: what closing storage may take. */
+/** In addition to the time for open requests: closing the storage. */
 const closing = 10_000
 
 /**
  * Runs workers that share the listening socket until told to stop.
  *
- * | event                              | what follows                                                     |
- * |------------------------------------|------------------------------------------------------------------|
- * | start                              | one worker; the others when it listens, so that faults come once |
- * | the first one ends before it listens | nothing more: the start has failed                             |
- * | a worker ends, whatever its reason | another, after a pause that doubles while they die young         |
- * | there is no process for one        | the same, as if it had died at once; the others go on            |
- * | one does not answer for half a minute, or listen within two | SIGKILL, and so another (watchdog.ts)   |
- * | SIGHUP                             | the same to all: they look at their files                        |
- * | stop                               | SIGTERM to all; SIGKILL to those that overstay                   |
+ * | event                                   | reaction                                                     |
+ * |-----------------------------------------|--------------------------------------------------------------|
+ * | start                                   | one worker; the others when it listens, so faults occur once |
+ * | the first one ends before it listens    | none: the start has failed                                   |
+ * | a worker ends, for any reason           | a new one, after a pause that doubles while they die young   |
+ * | no process can be started               | the same, as if it had died at once; the others go on        |
+ * | hangs, or does not listen (watchdog.ts) | SIGKILL after half a minute, or two; a new one               |
+ * | SIGHUP                                  | forwarded to all: they reload files                          |
+ * | stop                                    | SIGTERM to all; SIGKILL to those that take too long          |
  *
- * The worker in the first place, or whoever replaces it there, does what is done once: it sweeps, seals, rotates. Between
- * nodes the database decides who does. This process keeps the others alive and answers for the metrics of all.
+ * The worker in the first place, or its replacement, runs the tasks that run once: sweeping, sealing, rotation. Between
+ * nodes the database decides which one does. This process keeps the others alive and serves the metrics of all.
  * @param stop resolves when it is time
- * @param onHangUp has SIGHUP heard
+ * @param onHangUp registers a listener for SIGHUP
  * @throws DomainError when the first worker did not start
  */
 export async function superviseWorkers(
@@ -66,7 +66,7 @@ export async function superviseWorkers(
   const endTallies = tellTallies([tallyOf(closed)], log)
   let stopping = false
 
-  /** Starts another in the place of one that ended, unless this process ends too or never was sound. */
+  /** Replaces an ended worker, unless this process ends too, or has never had a running one. */
   function startAgain(place: number, streak: number, why: object, what: string): void {
     if (stopping || !started) return
     const pause = streak < 2 ? 0 : Math.min(shortestPause * 2 ** (streak - 2), longestPause)
@@ -78,9 +78,12 @@ export async function superviseWorkers(
     pauses.add(timer)
   }
 
-  /** @param place from 1 on
-   * @param young how many in a row died before they were sound
-   * @param refused hears that there is no process for it */
+  /**
+   * Starts a worker.
+   * @param place from 1 on
+   * @param young how many before it in a row died young
+   * @param refused called when no process can be started
+   */
   function start(
     place: number,
     young: number,
@@ -145,7 +148,7 @@ export async function superviseWorkers(
   endTallies()
 }
 
-/** What serveUntaken() closes: no worker ever had it, to tell of it. */
+/** Connections closed by serveUntaken(): no worker had them, so none reports them. */
 const tallyOf = (closed: { closed: number }): Tally => ({
   level: 'warn',
   message: 'connections were closed at once: MAX_CONNECTIONS are open in each worker',

@@ -1,7 +1,7 @@
 import { type ErrorCode, LineCounter, parseDocument } from 'yaml'
 import type { Fault } from '../faults.ts'
 
-/** Codes whose text quotes nothing: what is quoted is as likely the beginning of a password without quotes. */
+/** Error codes whose message quotes nothing: a quote may contain the beginning of an unquoted password. */
 const unquoting: ReadonlySet<ErrorCode> = new Set([
   'ALIAS_PROPS',
   'BAD_ALIAS',
@@ -30,14 +30,14 @@ const otherwise =
 const noAlias = 'an alias without its anchor (a text that begins with "*" needs quotes)'
 
 /**
- * Reads a document of YAML 1.2, or JSON, at once: it takes a hundred bytes for each character.
- * @param faults takes what is wrong, with line and column, and without a word of the text
+ * Parses a document of YAML 1.2 or JSON at once: it takes a hundred bytes per character.
+ * @param faults receives each fault with line and column, without any word of the text
  */
 export function readYaml(text: string, faults: Fault[]): unknown {
   const lineCounter = new LineCounter()
-  // What the parser would warn of on standard error quotes the text, too.
+  // The parser's warnings on standard error would quote the text, too.
   const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: 'error' })
-  // A warning is a tag that YAML does not know: "!env NAME" would quietly be the text "NAME".
+  // A warning means an unknown tag: "!env NAME" would silently become the text "NAME".
   for (const { code, message, pos } of [...document.errors, ...document.warnings]) {
     const what = unquoting.has(code) ? message : (ours[code] ?? otherwise)
     const { line, col } = lineCounter.linePos(Math.max(pos[0], 0))

@@ -3,23 +3,25 @@ import type { Platform } from '../platform.ts'
 import { equalInConstantTime, hashOf } from '../secrets/handle.ts'
 import type { SingleUse } from '../single-use/single-use.ts'
 
-/** What a challenge is good for: one thing, at one place. */
+/** What a challenge is valid for. */
 export interface Place {
   purpose: 'enrol' | 'second_factor' | 'sign_in'
-  /** What only the browser that was given it can name: an interaction, a session, with the account if it is known. */
+  /**
+   * Known only to the browser that got the challenge: an interaction, or a session, with the account if it is known.
+   */
   binding: string
 }
 
-/** Milliseconds that somebody has to find a device and to unlock it. */
+/** Milliseconds to find a device and unlock it. */
 export const challengeLife = 600_000
 
 const randomLength = 32
 const timeLength = 8
 
 /**
- * Challenges that devices sign (W3C Web Authentication §13.4.3; ASVS 6.7.2). One says by itself, under a MAC, what it is
- * for and until when, so that a flood of them fills nothing; what is stored is that one was used, where the primary key
- * decides who was first.
+ * Challenges that authenticators sign (W3C Web Authentication §13.4.3; ASVS 6.7.2). A challenge carries its purpose and
+ * expiry under a MAC, so that a flood of them fills no storage. Only its use is stored; the primary key decides who was
+ * first.
  */
 export function createChallenges({
   sealer,
@@ -43,9 +45,9 @@ export function createChallenges({
     },
 
     /**
-     * Uses one up, whatever comes of it.
-     * @param challenge base64url, as a device signed it
-     * @returns why it does not count; undefined for the first caller alone
+     * Consumes a challenge, even if it is refused.
+     * @param challenge base64url, as the authenticator signed it
+     * @returns why it is refused; undefined for the first caller alone
      */
     async claim(tenant: string, place: Place, challenge: string): Promise<string | undefined> {
       const bytes = Buffer.from(challenge, 'base64url')

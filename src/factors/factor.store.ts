@@ -70,9 +70,9 @@ export function createFactorStore({
 
   return {
     /**
-     * Waits for others who change the factors of this account, and for who voids its sign-ins, until the transaction ends.
-     * @param verifiedAt of a sign-in, in milliseconds; now when absent
-     * @returns whether that sign-in still counts
+     * Locks the factors of an account, and the validity of its sign-ins, until the transaction ends.
+     * @param verifiedAt when the password of a sign-in was checked, in milliseconds; now when absent
+     * @returns whether that sign-in is still valid
      */
     async hold(tenant: string, accountId: string, verifiedAt = now().getTime()): Promise<boolean> {
       const [account] = await database.query<{ counts: boolean }>(
@@ -83,7 +83,7 @@ export function createFactorStore({
       return account?.counts === true
     },
 
-    /** Those of these accounts that have a factor of any kind. */
+    /** Those of the given accounts that have any factor. */
     async owners(tenant: string, accountIds: string[]): Promise<string[]> {
       const rows = await database.query<{ account_id: string }>(
         `select account_id from second_factors where tenant_id = $1 and account_id = any($2)
@@ -93,7 +93,7 @@ export function createFactorStore({
       return rows.map(({ account_id }) => account_id)
     },
 
-    /** Whether the password is enough beside a second factor alone. */
+    /** Whether the password is long enough only with a second factor. */
     async hasShortPassword(tenant: string, accountId: string): Promise<boolean> {
       const short = await database.query(
         'select 1 from passwords where tenant_id = $1 and account_id = $2 and short',
@@ -102,7 +102,7 @@ export function createFactorStore({
       return short.length > 0
     },
 
-    /** What a sign-in takes beside a password: any factor of any kind goes before codes by e-mail. */
+    /** What a sign-in requires besides a password: any factor takes precedence over codes by e-mail. */
     async asked(tenant: string, accountId: string): Promise<'factor' | 'email_code' | undefined> {
       const [row] = await database.query<{ asked: 'factor' | 'email_code' | null }>(
         `select case
@@ -128,11 +128,11 @@ export function createFactorStore({
       }))
     },
 
-    /** The secret of one, base32. */
+    /** The secret of an app, base32. */
     secretOf: (tenant: string, { id, sealed }: StoredFactor) =>
       sealer.open(purpose(tenant, id), sealed),
 
-    /** Within a transaction, which its secret is sealed for. */
+    /** Requires a transaction, for which the secret is sealed. */
     async insert(
       tenant: string,
       accountId: string,
@@ -146,7 +146,7 @@ export function createFactorStore({
       )
     },
 
-    /** Spends a step and those before it: true for one caller alone (RFC 6238 §5.2). */
+    /** Consumes a time step and all earlier ones: true for one caller alone (RFC 6238 §5.2). */
     async spendStep(tenant: string, id: string, step: number): Promise<boolean> {
       const spent = await database.execute(
         `update second_factors set last_step = $3, last_used_at = $4
@@ -173,7 +173,7 @@ export function createFactorStore({
       return removed === 1
     },
 
-    /** New recovery codes in place of all that there were. */
+    /** Replaces all recovery codes. */
     async replaceCodes(tenant: string, accountId: string, macs: string[]): Promise<void> {
       await database.execute(
         'delete from recovery_codes where tenant_id = $1 and account_id = $2',
@@ -186,7 +186,7 @@ export function createFactorStore({
       )
     },
 
-    /** True for one caller alone. */
+    /** Consumes a recovery code: true for one caller alone. */
     async spendCode(tenant: string, accountId: string, mac: string): Promise<boolean> {
       const spent = await database.execute(
         `update recovery_codes set used_at = $4

@@ -23,31 +23,31 @@ import {
 import { stepOfCode, totpCodeIn } from './totp.ts'
 import type { Actor, FactorTrail } from './trail.ts'
 
-/** What somebody signs in with beside a password: codes of an app, passkeys, and recovery codes for when those are lost. */
+/** Second factors: authenticator apps, passkeys, and recovery codes for when those are lost. */
 export interface Factors {
   list(tenant: string, accountId: string): Promise<SecondFactor[]>
-  /** Whether a password alone signs this account in no more. */
+  /** Whether a password alone no longer signs in. */
   asked(tenant: string, accountId: string): Promise<boolean>
-  /** What a sign-in takes beside a password: codes by e-mail where there is no second factor. */
+  /** What a sign-in requires besides a password: codes by e-mail only without a second factor. */
   secondStep(tenant: string, accountId: string): Promise<'factor' | 'email_code' | undefined>
   /**
-   * Checks a code and spends it. A wrong one counts against the account like a wrong password.
+   * Checks a code and consumes it. A wrong one counts against the account like a wrong password.
    *
-   * | typed                          | right when                             | used up by                          |
-   * |--------------------------------|----------------------------------------|-------------------------------------|
-   * | six digits                     | of this step, the one before or after  | the step, and every one before it   |
-   * | 25 letters and digits          | it was not used yet                    | itself                              |
-   * | anything else                  | never                                  |                                     |
+   * | typed                 | right when                            | consumes                          |
+   * |-----------------------|---------------------------------------|-----------------------------------|
+   * | six digits            | of this step, the one before or after | the step, and every one before it |
+   * | 25 letters and digits | an unused recovery code               | the code                          |
+   * | anything else         | never                                 |                                   |
    *
-   * @returns how it was shown; undefined when it is wrong, was used, or no tries are left
+   * @returns how it was proven; undefined when it is wrong or used, or the account is locked
    * @throws Error inside of a transaction: what is rolled back would not count
    */
   check(tenant: string, accountId: string, typed: string, by: Caller): Promise<Proof | undefined>
   /**
-   * Adds an app, once its owner has shown that it makes the right codes; the first one brings recovery codes.
+   * Adds an app, once its owner has shown a right code; the first factor also creates recovery codes.
    * @param app `secret` is base32, as `newTotpSecret` makes it
-   * @returns `wrong` for a code that does not fit, `known` when it is there already, `full` when there are as many as
-   *   there may be, `ended` when the sign-in was voided that it is set up in
+   * @returns `wrong` for a wrong code, `known` when the app was added already, `full` at the maximum number, `ended`
+   *   when the sign-in in which it is set up was voided
    */
   add(
     tenant: string,
@@ -55,12 +55,12 @@ export interface Factors {
     app: NewFactor & { secret: string; code: string },
     by: Actor,
   ): Promise<Added | 'wrong'>
-  /** What a browser needs to make a passkey, for this account and this place alone. */
+  /** What a browser needs to create a passkey, for this account and place alone. */
   passkeyOptions: Passkeys['creationOptions']
   /**
-   * Adds a passkey that a browser has made; the first factor brings recovery codes.
-   * @param made `binding` is what `passkeyOptions` was given; `credential` what came of it, as JSON
-   * @returns `wrong` for what does not answer it, `known` when the key is there already, the rest as for an app
+   * Adds a passkey; the first factor also creates recovery codes.
+   * @param made `binding` as given to `passkeyOptions`; `credential` the browser's answer, as JSON
+   * @returns `wrong` for an invalid answer, `known` when the key was added already, the rest as for an app
    */
   addPasskey(
     tenant: string,
@@ -68,44 +68,44 @@ export interface Factors {
     made: NewFactor & { binding: string; credential: string },
     by: Actor,
   ): Promise<Added | 'wrong'>
-  /** Asks for a passkey, and checks what comes. */
+  /** Requests passkeys and checks the answers. */
   passkeys: PasskeyChecks
   /** Whether anything changed. */
   rename(tenant: string, accountId: string, id: string, name: string, by: Actor): Promise<boolean>
   /**
-   * Removes one; recovery codes go with the last.
-   * @returns whether it was there; why it stays
+   * Removes a factor; recovery codes go with the last.
+   * @returns whether it existed; or why it must stay
    */
   remove(tenant: string, accountId: string, id: string, by: Actor): Promise<boolean | Kept>
-  /** Removes all, for an operator who knows who asks; how many there were. */
+  /** Removes all, for an operator who has verified the owner. @returns how many there were */
   removeAll(tenant: string, accountId: string, by: Actor): Promise<number>
-  /** The same for accounts that are deleted, with the names that devices know them by. */
+  /** The same for deleted accounts, with the user handles that authenticators know them by. */
   forget(tenant: string, accountIds: string[], by: Actor): Promise<void>
-  /** Recovery codes that were not used yet. */
+  /** Number of unused recovery codes. */
   codesLeft(tenant: string, accountId: string): Promise<number>
-  /** New ones, which are stored nowhere in clear; those before are void. None where there is no factor to stand in for. */
+  /** Replaces the recovery codes; only their MACs are stored. None without a factor. */
   makeCodes(tenant: string, accountId: string, by: Actor): Promise<string[]>
 }
 
 interface NewFactor {
   name: string
-  /** Nothing but a password was shown: then there must be none yet. */
+  /** Only a password was shown: then there must be no factor yet. */
   onlyFirst: boolean
-  /** When the password was checked, in milliseconds, where it is set up on the way to a session. */
+  /** When the password was checked, in milliseconds, if it is set up during a sign-in. */
   verifiedAt?: number
 }
 
 export type Added = { recoveryCodes?: string[] } | 'known' | 'full' | 'ended'
 
-/** Why the last factor is not removed: the tenant requires one of everybody; the password is too short without one. */
+/** Why the last factor must stay: the tenant requires one; the password is too short without one. */
 export type Kept = 'required' | 'short_password'
 
-/** Who shows a code. */
+/** Who presents a code. */
 export interface Caller {
   ip: string
-  /** The browser, when it is known to the account. */
+  /** The browser's id, if the account knows it. */
   deviceId?: string | undefined
-  /** In which the owner is told of a recovery code. */
+  /** Language of the notice about a recovery code. */
   language?: MailLanguage | undefined
 }
 
@@ -134,7 +134,7 @@ export function createFactors(deps: Dependencies): Factors {
     return false
   }
 
-  /** One transaction: a code that counts as used has its event. */
+  /** One transaction: a consumed code always has its event. */
   function spendRecovery(
     tenant: string,
     accountId: string,
@@ -150,7 +150,7 @@ export function createFactors(deps: Dependencies): Factors {
     })
   }
 
-  /** @param quiet with the first factor, whose letter says it */
+  /** @param quiet no letter, as that of the first factor mentions them */
   async function replaceCodes(
     tenant: string,
     accountId: string,
@@ -183,13 +183,13 @@ export function createFactors(deps: Dependencies): Factors {
 
   const storeOf = ({ kind }: SecondFactor) => (kind === 'totp' ? store : passkeys.store)
 
-  /** @returns false when an app with this key is there: two of them would take each of its codes twice (RFC 6238 §5.2) */
+  /** @returns false when an app with this key exists: two would accept each code twice (RFC 6238 §5.2) */
   async function isNew(tenant: string, accountId: string, secret: string): Promise<boolean> {
     const apps = await store.list(tenant, accountId)
     return !apps.some((app) => equalInConstantTime(store.secretOf(tenant, app), secret))
   }
 
-  /** Adds one, as long as there may be more. @param secret of an app */
+  /** Adds a factor, up to the maximum. @param secret of an app */
   function insert(
     tenant: string,
     accountId: string,
@@ -203,7 +203,7 @@ export function createFactors(deps: Dependencies): Factors {
     write: (id: string) => Promise<void>,
   ): Promise<Added> {
     return database.transaction(async () => {
-      // Who was signed out everywhere meanwhile, or disabled, or deleted, adds nothing.
+      // After a sign-out everywhere, or when the account was disabled or deleted meanwhile, nothing is added.
       if (!(await store.hold(tenant, accountId, verifiedAt))) return 'ended'
       if (secret !== undefined && !(await isNew(tenant, accountId, secret))) return 'known'
       const known = await list(tenant, accountId)
@@ -229,13 +229,13 @@ export function createFactors(deps: Dependencies): Factors {
     })
   }
 
-  /** Why the last one stays, if it does. */
+  /** Why the last one must stay, if it must. */
   async function keeps(tenant: string, accountId: string): Promise<Kept | undefined> {
     if ((await tenants.find(tenant))?.requireMfa) return 'required'
     return (await store.hasShortPassword(tenant, accountId)) ? 'short_password' : undefined
   }
 
-  /** @param all when all go, whatever speaks for the last: that one alone is told of */
+  /** @param all removes all, even the last; only the last one is reported */
   async function removeHeld(
     tenant: string,
     accountId: string,
@@ -285,7 +285,7 @@ export function createFactors(deps: Dependencies): Factors {
       const step = typed && stepOfCode(secret, typed, clock.seconds())
       if (!step) return 'wrong'
       const called = nameOf(name, 'Authenticator')
-      // The code that proved it is used up with it.
+      // The code that proved the app is consumed.
       return insert(tenant, accountId, { kind: 'totp', secret, ...when }, by, (id) =>
         store.insert(tenant, accountId, { id, name: called, secret, lastStep: step }),
       )
@@ -337,14 +337,14 @@ export function createFactors(deps: Dependencies): Factors {
     makeCodes: (tenant, accountId, by) =>
       database.transaction(async () => {
         await store.hold(tenant, accountId)
-        // The last one may have gone meanwhile, and theirs with it.
+        // The last factor may have been removed meanwhile, and with it its owner's codes.
         if ((await list(tenant, accountId)).length === 0) return []
         return replaceCodes(tenant, accountId, by)
       }),
   }
 }
 
-/** A name that fits a line, of whole characters; what is left empty is called by what it is. */
+/** A one-line name without partial characters; an empty one becomes the name of its kind. */
 function nameOf(typed: string, otherwise: string): string {
   const line = typed.replace(/[\s\p{Cc}\p{Cs}]+/gu, ' ').trim()
   return [...line].slice(0, longestName).join('') || otherwise

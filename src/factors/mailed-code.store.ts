@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../storage/database.ts'
 
-/** Whose sign-ins take a code by e-mail: a column of the account. */
+/** Which accounts require a code by e-mail at sign-in: a column of the account. */
 export function createMailedCodeStore({
   database,
   clock,
@@ -19,7 +19,7 @@ export function createMailedCodeStore({
       return row?.email_codes_since.getTime()
     },
 
-    /** @param email that the code was mailed to; it must still be the one of the account, and confirmed */
+    /** @param email to which the code was mailed; the account must still have it, verified */
     async turnOn(tenant: string, accountId: string, email: string): Promise<boolean> {
       const changed = await database.execute(
         `update accounts set email_codes_since = $4 where tenant_id = $1 and id = $2 and email = $3

@@ -11,31 +11,32 @@ import { createMailedCodeStore } from './mailed-code.store.ts'
 import type { Actor, FactorTrail } from './trail.ts'
 
 /**
- * Codes by e-mail as a second step, for whoever has nothing better. They prove that somebody reads a mailbox, and that
- * mailbox resets the password: with it they are one factor (NIST SP 800-63B-4 §3.1.3.1). Such a sign-in has neither `mfa`
- * nor an `acr`, meets nothing that requires a second factor, and lets no password be shorter.
+ * Codes by e-mail as a second step, for accounts without a second factor. They prove access to a mailbox, which can
+ * also reset the password: together they are one factor (NIST SP 800-63B-4 §3.1.3.1). Such a sign-in has neither `mfa`
+ * nor an `acr`, satisfies no requirement of a second factor, and permits no shorter password.
  *
- * | state | event                                                  | next                                     |
- * |-------|--------------------------------------------------------|------------------------------------------|
- * | off   | the tenant has them, the address is confirmed, and a code that was mailed to it is shown | on |
- * | on    | a sign-in, and there is no other second factor         | a code is asked for                      |
- * | on    | there is another one                                   | that one is asked for; codes by mail are no way round it |
- * | on    | the tenant has them no more                            | on: nobody is asked for less all at once |
- * | on    | the address is changed, with what a sign-in takes      | on, for the new one                      |
- * | on    | its owner, or an operator with all factors             | off                                      |
+ * | state | event                                                       | next                                    |
+ * |-------|-------------------------------------------------------------|-----------------------------------------|
+ * | off   | offered by the tenant, address verified, mailed code shown  | on                                      |
+ * | on    | a sign-in, without another second factor                    | a code is required                      |
+ * | on    | a sign-in, with another one                                 | that one is required, not a mailed code |
+ * | on    | the tenant stops offering them                              | on: no account suddenly needs less      |
+ * | on    | the address is changed, with all that a sign-in requires    | on, for the new address                 |
+ * | on    | turned off by its owner, or by an operator with all factors | off                                     |
  */
 export interface MailedCodes {
-  /** Since when, in milliseconds; undefined when they are off. */
+  /** Since when, in milliseconds; undefined when off. */
   since(tenant: string, accountId: string): Promise<number | undefined>
   /** Whether an owner may turn them on. */
   offered(account: Account): Promise<boolean>
   /**
-   * Mails one, unless it is too soon, there were too many, or the address is not confirmed: nobody is told which.
-   * @param binding what it is typed in: a sign-in or a session
+   * Mails a code, unless it is too soon, there were too many, or the address is not verified; the caller does not learn
+   * which.
+   * @param binding where it will be typed: a sign-in or a session
    */
   send(account: Account, binding: string, by: Omit<Caller, 'deviceId'>): Promise<void>
   /**
-   * Checks one and uses it up. A wrong one counts against the account like a wrong password.
+   * Checks a code and consumes it. A wrong one counts against the account like a wrong password.
    * @throws Error inside of a transaction: what is rolled back would not count
    */
   check(
@@ -45,7 +46,7 @@ export interface MailedCodes {
     typed: string,
     by: Caller,
   ): Promise<boolean>
-  /** For whoever has shown a code. Whether anything changed. */
+  /** Turns them on, for an owner who has shown a code. @returns whether anything changed */
   turnOn(account: Account, by: Actor): Promise<boolean>
   /** Whether anything changed. */
   turnOff(tenant: string, accountId: string, by: Actor): Promise<boolean>
@@ -60,7 +61,7 @@ interface Dependencies {
   mail: Mail
   tenants: Tenants
   trail: FactorTrail
-  /** Of the installation. */
+  /** Language of the installation. */
   language: MailLanguage
 }
 

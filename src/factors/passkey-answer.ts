@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** Bytes of the longest name that a device may give to a key (WebAuthn §7.1). */
+/** Most bytes of a credential id (WebAuthn §7.1). */
 const longestCredentialId = 1023
 
-/** base64url of so many bytes at most. */
+/** base64url of at most `most` bytes. */
 const bytes = (most: number) =>
   z
     .string()
@@ -12,7 +12,7 @@ const bytes = (most: number) =>
 
 const credentialId = bytes(longestCredentialId)
 
-/** What a browser answers (WebAuthn §5.1, `toJSON`), as far as it is looked at. */
+/** The checked members of a browser's answer (WebAuthn §5.1, `toJSON`). */
 const credential = <Response extends z.ZodType>(response: Response) =>
   z
     .object({
@@ -48,7 +48,7 @@ const assertion = credential(
 export type Registration = z.output<typeof registration>
 export type Assertion = z.output<typeof assertion>
 
-/** Why an answer does not count, for the log: people learn no more than that it does not. */
+/** Why an answer is refused, for the log; people only learn that it was. */
 export class Refused extends Error {}
 
 /** @throws Refused */
@@ -76,7 +76,7 @@ export const readAssertion = read(assertion)
 
 const textOf = (encoded: string) => Buffer.from(encoded, 'base64url').toString()
 
-/** Nothing that a frame of another site would say. */
+/** Excludes what a frame of another site would send. */
 const clientData = z.object({
   type: z.string(),
   challenge: z.string(),
@@ -85,8 +85,8 @@ const clientData = z.object({
 })
 
 /**
- * The challenge that a browser says it was given, of an answer to our own page: not to one in a frame of another site,
- * which the library would let pass (WebAuthn §7.1, §7.2, §13.4.9).
+ * The challenge in an answer, which must come from our own page and not from a frame of another site; the library would
+ * accept that (WebAuthn §7.1, §7.2, §13.4.9).
  * @throws Refused
  */
 export function challengeIn(
@@ -100,9 +100,8 @@ export function challengeIn(
 }
 
 /**
- * We ask for no attestation, so that none is looked at but what every browser leaves: nothing, or the key's own
- * signature. Certificates would have the library fetch lists of revoked ones from addresses that the caller chose
- * (security class C11).
+ * Refuses all attestation but what browsers leave when none is requested: `none`, or the key's own signature. For
+ * certificates the library would fetch revocation lists from URLs that the caller chose (security class C11).
  * @throws Refused
  */
 export async function requirePlainAttestation({ response }: Registration): Promise<void> {

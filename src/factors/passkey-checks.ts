@@ -4,39 +4,39 @@ import type { Place } from './challenges.ts'
 import { Refused } from './passkey-answer.ts'
 import type { Assured, Passkeys } from './passkeys.ts'
 
-/** Who shows a passkey. */
+/** Who presents a passkey. */
 export interface Holder {
   ip?: string | undefined
   userAgent?: string | undefined
 }
 
 /**
- * Signing in with passkeys. What comes back cannot be guessed, so that it neither counts as a guess nor waits while an
- * account is locked: whoever guesses passwords keeps nobody from signing in so.
+ * Signing in with passkeys. Answers cannot be guessed, so they do not count as guesses and are accepted while the
+ * account is locked: guesses at passwords do not keep the owner from signing in with a passkey.
  *
- * | shown                                                       | ends with                                |
- * |-------------------------------------------------------------|------------------------------------------|
- * | a challenge of another place or purpose, over, or used      | refused; one of ours is used up          |
- * | an unknown key, or one of another account or tenant         | refused                                  |
- * | another origin, relying party or frame; no signature of it  | refused                                  |
- * | nobody was there; without a password: nobody was verified   | refused                                  |
- * | a device that did not count on                              | refused, `account.passkey_refused`       |
- * | anything else                                               | right, and the use is noted              |
+ * | answer                                                     | result                                   |
+ * |------------------------------------------------------------|------------------------------------------|
+ * | a challenge of another place or purpose, expired, or used  | refused; a challenge of ours is consumed |
+ * | an unknown key, or one of another account or tenant        | refused                                  |
+ * | another origin, relying party or frame; wrong signature    | refused                                  |
+ * | no user presence; without a password: no user verification | refused                                  |
+ * | a signature counter that did not increase                  | refused, `account.passkey_refused`       |
+ * | anything else                                              | right, and the use is recorded           |
  */
 export interface PasskeyChecks {
-  /** Whether browsers can use passkeys with this issuer's address. */
+  /** Whether browsers allow passkeys for this issuer's host. */
   isPossible: boolean
-  /** What a browser needs to be asked for any passkey. @param binding names the sign-in, for this browser alone */
+  /** Options to request any passkey. @param binding identifies the sign-in, known to this browser alone */
   askAnybody(tenant: string, binding: string): Promise<object>
-  /** The same for one account, beside its password; undefined when it has none. */
+  /** The same for one account, besides its password; undefined when it has none. */
   ask(tenant: string, accountId: string, binding: string): Promise<object | undefined>
-  /** @returns the account whose passkey it is, with which its device has made sure that it is its owner */
+  /** @returns the account of the passkey, whose authenticator has verified its owner */
   signIn(
     tenant: string,
     shown: { binding: string; credential: string },
     by: Holder,
   ): Promise<string | undefined>
-  /** Whether it is one of this account. */
+  /** Whether it is a valid answer of a passkey of this account. */
   check(
     tenant: string,
     accountId: string,

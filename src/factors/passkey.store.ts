@@ -4,7 +4,9 @@ import { present } from '../present.ts'
 import type { Database } from '../storage/database.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
-/** The name under which a device knows an account: 32 random bytes, which say nothing of it (WebAuthn §14.6.1). */
+/**
+ * The user handle under which authenticators know an account: 32 random bytes, which reveal nothing (WebAuthn §14.6.1).
+ */
 export const PasskeyOwnersTable = table('passkey_owners', {
   key: ['tenant_id', 'account_id'],
   columns: { tenant_id: column.text, account_id: column.text, handle: column.text },
@@ -35,15 +37,15 @@ export const PasskeysTable = table('passkeys', {
   index: { account: ['tenant_id', 'account_id'] },
 })
 
-/** What a device said of a new key. */
+/** What an authenticator reports about a new key. */
 export interface NewPasskey {
-  /** base64url, as the device calls it. */
+  /** The credential id, base64url. */
   credentialId: string
   /** COSE, base64url. */
   publicKey: string
   counter: number
   transports: string[]
-  /** Whether the key may be copied to other devices of its owner, and whether it is. */
+  /** Whether the key may be synced to other devices of its owner, and whether it is. */
   backupEligible: boolean
   backedUp: boolean
 }
@@ -92,7 +94,7 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
   const now = () => new Date(clock.now())
 
   return {
-    /** base64url; a new one for who has none. That of a deleted account is kept nowhere. */
+    /** The user handle, base64url; created when missing. That of a deleted account is not kept. */
     async handleOf(tenant: string, accountId: string): Promise<string> {
       const made = randomBytes(32).toString('base64url')
       await database.execute(
@@ -117,7 +119,7 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
       return rows.map(toPasskey)
     },
 
-    /** With the name that its device knows its owner by. */
+    /** With the owner's user handle. */
     async find(
       tenant: string,
       credentialId: string,
@@ -158,9 +160,9 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
     },
 
     /**
-     * Notes a use. A device that counts must have counted on, which one caller alone has (WebAuthn §7.2, §6.1.1); one
-     * that does not says zero for ever.
-     * @returns false when it did not, or the key was removed meanwhile
+     * Records a use. An authenticator with a counter must have increased it; of concurrent callers only one succeeds
+     * (WebAuthn §7.2, §6.1.1). One without a counter always reports zero.
+     * @returns false when it did not increase, or the key was removed meanwhile
      */
     async use(
       tenant: string,
@@ -192,7 +194,7 @@ export function createPasskeyStore({ database, clock }: { database: Database; cl
       return removed === 1
     },
 
-    /** With everything that is known of its keys. */
+    /** Deletes user handles with all their keys. */
     async forget(tenant: string, accountIds: string[]): Promise<void> {
       await database.execute(
         'delete from passkey_owners where tenant_id = $1 and account_id = any($2)',

@@ -15,22 +15,22 @@ import {
 /** COSE algorithms: EdDSA, ES256, RS256 (RFC 9053, RFC 8812). */
 const algorithms = [-8, -7, -257]
 
-/** An answer that was right, and what the device says of itself with it. */
+/** A valid answer, and what the authenticator reports with it. */
 export interface Assured {
   passkey: Passkey
   counter: number
   backedUp: boolean
 }
 
-/** With the certificates that it can read it is a fifth of all modules: who has no passkey does not wait for them. */
+/** Loaded on first use: with its certificate parsers it is a fifth of all modules. */
 const library = (): Promise<typeof WebAuthn> => import('@simplewebauthn/server')
 
 export type Passkeys = ReturnType<typeof createPasskeys>
 
 /**
- * The ceremonies of W3C Web Authentication, Level 3: §7.1 for a new key, §7.2 for a signature. Origin and relying party
- * are those of the issuer's address alone. Tenants share them, so that the tenant and the account of a key are looked
- * up here, never taken from the answer.
+ * The ceremonies of W3C Web Authentication, Level 3: §7.1 registration, §7.2 authentication. Origin and relying party
+ * are those of the issuer's host. Tenants share them; so tenant and account of a key are looked up here, never taken
+ * from the answer.
  */
 export function createPasskeys(
   deps: Pick<Platform, 'config' | 'database' | 'clock' | 'sealer'> & {
@@ -47,17 +47,17 @@ export function createPasskeys(
     if (fault !== undefined) throw new Refused(fault)
   }
 
-  /** What the library finds wrong. */
+  /** Converts the library's errors. */
   const refuse = (error: Error): never => {
     throw new Refused(error.message)
   }
 
   return {
     store,
-    /** Browsers know no relying party by an address of numbers (WebAuthn §5.1.3). */
+    /** A relying party id cannot be an IP address (WebAuthn §5.1.3). */
     isPossible: isIP(rpID.replaceAll(/[[\]]/g, '')) === 0,
 
-    /** What a browser needs to have a key made: one that finds its owner by itself, behind a PIN or the like. */
+    /** Options to create a passkey: a discoverable credential, with user verification. */
     async creationOptions(
       tenant: string,
       account: { id: string; email: string; name?: string },
@@ -80,7 +80,7 @@ export function createPasskeys(
       })
     },
 
-    /** What a browser needs to have something signed: by a key of `known`, or by whichever its person chooses. */
+    /** Options to request a signature: by one of the `known` keys, or by any that the person chooses. */
     requestOptions(
       tenant: string,
       place: Place,
@@ -125,8 +125,8 @@ export function createPasskeys(
     },
 
     /**
-     * Checks a signature, not yet whether its device counted on: `store.use` decides that.
-     * @param accountId whose key it must be, if that is known before; else the device must have said it
+     * Checks a signature, but not the counter: `store.use` does that.
+     * @param accountId whose key it must be, if known; otherwise the answer must have a user handle
      * @throws Refused
      */
     async verify(
@@ -156,7 +156,7 @@ export function createPasskeys(
         credential: {
           id: passkey.credentialId,
           publicKey: Uint8Array.from(Buffer.from(passkey.publicKey, 'base64url')),
-          // The library would compare before it looks at the signature.
+          // 0, as the library would compare the counter before the signature.
           counter: 0,
         },
       }).catch(refuse)

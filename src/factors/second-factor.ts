@@ -1,27 +1,26 @@
-/** What somebody signs in with beside a password, or in place of one. */
+/** A factor for signing in besides a password, or instead of one. */
 export interface SecondFactor {
   id: string
   kind: FactorKind
-  /** As its owner calls it. */
+  /** The name that its owner gave it. */
   name: string
   /** In milliseconds since the epoch. */
   createdAt: number
   lastUsedAt?: number
-  /** Of a passkey: whether it is kept by its owner's provider, too. */
+  /** Of a passkey: whether it is synced by its provider. */
   backedUp?: boolean
 }
 
 export type FactorKind = 'totp' | 'passkey'
 
 /**
- * How a second factor was shown: a code of an app, a code that was kept for when there is no other, a passkey; or a
- * passkey whose device made sure who it is, which needs no password beside it. `email` is a second step and no second
- * factor.
+ * How a second factor was proven: a code of an app, a recovery code, a passkey; or a passkey with user verification,
+ * which needs no password. `email` is a second step but no second factor.
  */
 export type Proof = 'totp' | 'recovery' | 'email' | 'passkey' | 'verified_passkey'
 
-/** Characters that a name has at most. */
+/** Most characters of a name. */
 export const longestName = 60
 
-/** Factors of a kind that an account has at most. */
+/** Most factors of each kind per account. */
 export const mostFactors: Record<FactorKind, number> = { totp: 5, passkey: 10 }

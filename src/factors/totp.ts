@@ -4,7 +4,7 @@ import { equalInConstantTime } from '../secrets/handle.ts'
 /** Seconds of one step (RFC 6238 §4.1). */
 export const stepSeconds = 30
 const digits = 6
-/** Steps before and after now that are taken, as clocks differ (RFC 6238 §5.2). */
+/** Steps before and after now that are accepted, as clocks differ (RFC 6238 §5.2). */
 const drift = 1
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
@@ -14,7 +14,7 @@ export function newTotpSecret(): string {
   return base32(randomBytes(20))
 }
 
-/** RFC 4648 §6, without padding. */
+/** Base32 (RFC 4648 §6), without padding. */
 export function base32(bytes: Buffer): string {
   const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('')
   const groups = bits.match(/.{1,5}/g) ?? []
@@ -36,14 +36,14 @@ export function totpCode(secret: string, step: number): string {
   return String(number % 10 ** digits).padStart(digits, '0')
 }
 
-/** What somebody typed, as a code: apps show it in groups. */
+/** Normalises a typed code, as apps show it in groups; undefined when it cannot be one. */
 export function totpCodeIn(typed: string): string | undefined {
   const code = typed.normalize('NFKC').replace(/[\s-]/g, '')
   return /^\d{6}$/.test(code) ? code : undefined
 }
 
 /**
- * The step that a code is of, among those that are taken now; always the same work.
+ * The time step of a code, among those accepted now; in constant time.
  * @param now seconds since the epoch
  */
 export function stepOfCode(secret: string, code: string, now: number): number | undefined {
@@ -55,7 +55,7 @@ export function stepOfCode(secret: string, code: string, now: number): number | 
   return found
 }
 
-/** What the QR code says, as authenticator apps read it. @param issuer how this server calls itself */
+/** The content of the QR code, as authenticator apps read it. @param issuer the name of this server */
 export function totpUri(secret: string, account: string, issuer: string): string {
   const label = `${encodeURIComponent(issuer)}:${encodeURIComponent(account)}`
   const query = `secret=${secret}&issuer=${encodeURIComponent(issuer)}&algorithm=SHA1&digits=${digits}&period=${stepSeconds}`

@@ -3,27 +3,27 @@ import type { Mail } from '../mail/mail.ts'
 import type { MailKind, MailLanguage } from '../mail/message.ts'
 import type { Database } from '../storage/database.ts'
 
-/** Who changes something. */
+/** Who makes a change. */
 export interface Actor {
   by: 'owner' | 'operator'
   ip?: string | undefined
   userAgent?: string | undefined
-  /** In which the owner is told; without one, the language of the installation. */
+  /** Language of the notice; by default that of the installation. */
   language?: MailLanguage | undefined
 }
 
 type Told = Pick<AuditEvent, 'type' | 'accountId' | 'detail'> & { accountId: string }
 
 /**
- * What is written down of second factors, and what their owner is told by mail (ASVS 6.3.7), in the transaction of what
- * happened. It goes by the event and not by the kind of factor: another kind is told of, too.
+ * Audit events and notices by mail about second factors (ASVS 6.3.7), in the transaction of the change. It depends on
+ * the event and not on the kind of factor, so new kinds are covered.
  */
 export interface FactorTrail {
-  /** @param quiet when another letter says it already */
+  /** @param quiet no letter, as another one mentions it */
   record(tenant: string, event: Told, actor: Actor, quiet?: boolean): Promise<void>
 }
 
-/** A new name changes nothing about who gets in. */
+/** A rename is not notified: it does not change who gets in. */
 const letters: Partial<Record<AuditEvent['type'], MailKind>> = {
   'account.factor_added': 'factor_added',
   'account.factor_removed': 'factor_removed',
@@ -42,7 +42,7 @@ export function createFactorTrail({
   mail: Mail
   language: MailLanguage
 }): FactorTrail {
-  /** Nobody is told any more once the account is deleted. */
+  /** Undefined for a deleted account: nobody is notified any more. */
   async function addressOf(tenant: string, accountId: string): Promise<string | undefined> {
     const [row] = await database.query<{ email: string }>(
       'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',

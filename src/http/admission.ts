@@ -5,68 +5,68 @@ import { createTurns } from './turns.ts'
 import { onceWhole } from './whole.ts'
 
 /**
- * How many requests one process works on at a time, and which. More would only wait for each other: who is told to come
- * back is served sooner than who waits in a queue that grows.
+ * Admission control: which requests this process works on, and how many at a time. More would only make each other
+ * wait: a client that is refused and retries is served sooner than one in a growing queue.
  *
- * | a request is | by                                                 | and refused when                             |
- * |--------------|----------------------------------------------------|----------------------------------------------|
- * | always taken | method and address: probes, documents in memory    | never                                        |
- * | looked at    | its head, in the turn in which it is read          | there is no room; ahead of everything else   |
- * | held         | nobody, until its body is there or its sender gone | there is no room when it is                  |
- * | worked on    | the order in which they came, in slices            | no more; left alone when its caller has gone |
+ * | step         | how                                              | refused when                            |
+ * |--------------|--------------------------------------------------|-----------------------------------------|
+ * | always taken | by method and path: probes, documents in memory  | never                                   |
+ * | looked at    | its header, in the turn in which it is read      | no place is free; before any other work |
+ * | held         | until its body is here; takes no place meanwhile | no place is free when the body is here  |
+ * | worked on    | in order of arrival, in time slices              | never; skipped when its caller has gone |
  */
 export interface Admission {
-  /** Whether a request, which leads there, is to be refused as it came. */
+  /** Whether to refuse a request for this target right away. */
   refuses(request: IncomingMessage, target: Target): boolean
-  /** Has one that is not refused worked on when it is its turn; it counts until it was answered. */
+  /** Queues an accepted request. It holds a place until it is answered. */
   take(arrival: Arrival): void
 }
 
-/** A request that is not refused. */
+/** An accepted request. */
 export interface Arrival {
   request: IncomingMessage
   response: ServerResponse
   target: Target
   work(): void
-  /** In place of work. */
+  /** Called instead of `work` when there is no place once the body has arrived. */
   refuse(): void
-  /** In place of work, where its sender went before its body was there. */
+  /** Called instead of `work` when the sender left before the body had arrived. */
   gone(): void
 }
 
-/** Where an address leads. */
+/** Which issuer and path a request is for. */
 export interface Target {
-  /** Undefined where it is not below the path of the issuer. */
+  /** Undefined when the path is not below the issuer's. */
   tenant: string | undefined
-  /** Below its issuer. */
+  /** Path and query below the issuer. */
   url: string
-  /** Whether the issuer is in memory; whether there is another has to be asked of Postgres first. */
+  /** Whether the issuer is in memory. If not, Postgres has to be asked whether it exists. */
   isKnown: boolean
 }
 
 /**
- * Answered whatever the others do: probes, so that a busy process is not taken for a dead one, and the documents that
- * verifiers fetch, which are in memory.
+ * Always answered, whatever the load: probes, so that a busy process is not taken for a dead one, and the documents
+ * that verifiers fetch, which are in memory.
  */
 const always =
   /^\/(healthz|readyz|jwks|\.well-known\/(openid-configuration|oauth-authorization-server|ssf-configuration))(\?|$)/
 
 /**
- * What an answer emits when nobody works on it from now on: as its caller has gone meanwhile, or as it goes on for minutes
- * and has a bound of its own.
+ * Emitted on a response to free its place early: its caller has gone, or it is a long-lived stream, which has a limit
+ * of its own.
  */
 export const waits = 'keyturn.waits'
 
 const reads = new Set(['GET', 'HEAD'])
-/** What these ask for is in their body: nothing is worked on before it is there. */
+/** Methods with a body: work begins only when it has arrived. */
 const sends = new Set(['POST', 'PUT', 'PATCH'])
 
 export interface AdmissionOptions {
-  /** Requests at a time, those that are still arriving not counted: a slow sender must keep nobody out. */
+  /** Most requests at a time, without those that are still arriving: a slow sender must keep nobody out. */
   most: number
-  /** Bytes of a body that is waited for; a longer one is for others to refuse. */
+  /** Bytes of a body to wait for; a longer one is refused elsewhere. */
   longestBody: number
-  /** Paths below an issuer of requests that only begin something. */
+  /** Paths, below an issuer, of requests that only begin a flow. */
   beginnings: ReadonlySet<string>
 }
 
@@ -80,8 +80,9 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
   const begins = ({ url }: Target) => beginnings.has(withoutQuery(url))
 
   /**
-   * It is given back when the answer is made: its caller may never read it, or have others before it that they do not. One
-   * who leaves gives it back where nothing was begun: work goes on without them.
+   * Takes a place. It is freed when the answer is made, not when it is read: the caller may never read it, or may be
+   * waiting for earlier answers on its connection. When the caller leaves, the place is freed only if work has not
+   * begun: work goes on without the caller.
    */
   function enter(response: ServerResponse, target: Target): { leave: Leave; begin: () => void } {
     const leave = capacity.take(begins(target))
@@ -90,7 +91,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
       leave()
       return end.apply(response, rest)
     }) as typeof end
-    // Nobody was answered, and so it says nothing of how long an answer takes.
+    // There was no answer, so the time taken is no measure of answers.
     const leaveUnread = () => leave({ isAnswered: false })
     response.once('close', leaveUnread).once(waits, () => leave())
     return { leave, begin: () => response.off('close', leaveUnread) }

@@ -7,7 +7,7 @@ export function showPage(ctx: Context, page: string, status = 200): void {
   ctx.body = page
 }
 
-/** Sends a browser on to another address, which it gets (RFC 9110 §15.4.4). */
+/** Redirects a browser, which requests the new address with GET (303, RFC 9110 §15.4.4). */
 export function seeOther(ctx: Context, address: string): void {
   ctx.status = 303
   ctx.redirect(address)

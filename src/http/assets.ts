@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 
-/** A file our pages link to. `etag` is a strong validator, quoted as it goes on the wire (RFC 9110 §8.8.3). */
+/** A file that our pages link to. `etag` is a strong validator, quoted as on the wire (RFC 9110 §8.8.3). */
 export type Asset = { readonly body: Buffer; readonly type: string; readonly etag: string }
 
-/** The type of each asset and the files of `src/assets` it is put together from. */
+/** Asset → its media type and the files of `src/assets` that it is concatenated from. */
 const sources = {
   'keyturn.css': ['text/css; charset=utf-8', 'keyturn.theme.css', 'keyturn.css'],
   'keyturn.svg': ['image/svg+xml', 'keyturn.svg'],
@@ -25,13 +25,13 @@ const assets: ReadonlyMap<string, Asset> = new Map(
   }),
 )
 
-/** Every asset by its file name, read once when the process starts. */
+/** Every asset by its file name, read once at start. */
 export function loadAssets(): ReadonlyMap<string, Asset> {
   return assets
 }
 
 /**
- * The `v` of an asset's link: changes with the content, so the answer to a versioned link may be cached for good.
+ * The `v` parameter of an asset's link. It changes with the content, so versioned links may be cached for ever.
  * @returns 16 characters of base64url
  */
 export function assetVersion(name: AssetName): string {

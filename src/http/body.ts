@@ -11,7 +11,7 @@ import { invalidRequest } from './checked.ts'
 export async function readText(ctx: Context, limit: number): Promise<string> {
   const chunks: Uint8Array[] = []
   let length = 0
-  // The connection stays, so that a refusal can be sent.
+  // Keeps the connection, so that a refusal can be sent.
   for await (const chunk of ctx.req.iterator({ destroyOnReturn: false })) {
     length += chunk.length
     if (length > limit) {
@@ -23,7 +23,8 @@ export async function readText(ctx: Context, limit: number): Promise<string> {
 }
 
 /**
- * The JSON body of a request. Forms and plain text are refused: they are what a page of another site can send.
+ * The JSON body of a request. Forms and plain text are refused, since pages of other sites can send those without a
+ * CORS preflight.
  * @param limit bytes
  * @throws DomainError `body_too_large`, `media_type_unsupported`, `request_invalid`
  */

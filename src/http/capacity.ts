@@ -1,50 +1,50 @@
 /**
- * How many requests may be at work in this process. It is found out, not set: where more come than are answered, as many as
- * keep the wait short, so long as that costs no answers; at least a few, at most `MAX_REQUESTS`.
+ * How many requests this process may work on at a time. The number is measured, not configured. Under overload it
+ * shrinks until the wait is short, as long as that costs no throughput; it stays between `fewest` and `MAX_REQUESTS`.
  *
- * More at work make each dearer, by up to a half: what is theirs leaves the processor's caches, and garbage is collected
- * around it.
+ * More concurrent requests make each one dearer, by up to a half: their data falls out of the processor's caches, and
+ * garbage collection has more live objects.
  */
 export interface Capacity {
-  /** @param begins whether a request only begins what takes more of them: what others have begun goes first */
+  /** @param begins whether a request only begins a flow of several requests: flows already begun go first */
   isFull(begins: boolean): boolean
-  /** Takes a place, also when it is full. @returns gives it back; the first call counts */
+  /** Takes a place, even when full. @returns frees it; only the first call counts */
   take(begins: boolean): Leave
 }
 
-/** @param isAnswered whether it says how long an answer takes */
+/** @param isAnswered whether to count the time as that of an answer */
 export type Leave = (as?: { isAnswered: boolean }) => void
 
-/** Milliseconds: a caller who waits for a second has as much left for the way there and back. */
+/** Target wait in milliseconds: of the second that a caller is willing to wait, half is left for the network. */
 const bearable = 500
 
-/** Milliseconds of a wait where most are refused: who waits longer would make room for nobody. */
+/** Target wait in milliseconds when most requests are refused: a longer wait would not let in more. */
 const short = 25
 
-/** More than there are connections in the pool (10): Postgres has always something to do. */
+/** More than the connections in the pool (10), so that Postgres always has work. */
 const fewest = 16
 
-/** Milliseconds that are looked at. */
+/** Milliseconds of one measurement. */
 const look = 250
 
-/** Milliseconds: after fewer places cost answers, so long there are not fewer. */
+/** Milliseconds without a further reduction after one that cost throughput. */
 const keptFor = 10_000
 
-/** @param most there are never more places */
+/** @param most upper bound of places */
 export function createCapacity(most: number, now = () => performance.now()): Capacity {
   const least = Math.min(fewest, most)
   let places = most
   let taken = 0
   let beginning = 0
-  /** The time that is looked at begins; later than now where what was begun before is answered first. */
+  /** Start of the measurement. In the future when requests begun under the old number are to be answered first. */
   let since = now()
   let wasFull = false
   let answered = 0
   let waited = 0
   let refused = 0
-  /** Whether there were as many places, and all taken, before that time as well: it can be compared. */
+  /** Whether the previous measurement had the same number of places, all taken, so that the two can be compared. */
   let isSteady = false
-  /** As it was before there were fewer places. */
+  /** Number of places and throughput before the last reduction. */
   let before: { places: number; rate: number } | undefined
   let keptUntil = since
 
@@ -64,9 +64,9 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   }
 
   /**
-   * By Little's law half the places halve the wait of a queue, and answer as much. Where the wait is the stores', for each
-   * alone, they answer half as much: then there are as many as before.
-   * @returns milliseconds until what comes of it can be seen
+   * By Little's law half the places halve the wait in a queue, at the same throughput. If instead the stores cause the
+   * wait, for each request alone, half the places halve the throughput; then the reduction is undone.
+   * @returns milliseconds until the effect can be measured
    */
   function fit(time: number): number {
     const rate = answered / (time - since)
@@ -86,7 +86,10 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
     return by < 1 ? Math.min(wait, bearable) : 0
   }
 
-  /** An eighth is kept for what begins something: a flood of one kind does not keep out the other. */
+  /**
+   * An eighth of the places is reserved for requests that begin a flow: a flood of one kind does not keep out the
+   * other.
+   */
   function room(begins: boolean): number {
     const kept = Math.max(0, places / 8 - beginning)
     if (!begins) return places - kept

@@ -4,9 +4,9 @@ import { isDomainError } from '../errors.ts'
 const proofs = 'ES256 PS256 RS256 EdDSA Ed25519'
 
 /**
- * Says how to authenticate at a resource of ours, where a token was refused (RFC 6750 §3, RFC 9449 §7.1). Where there
- * was no token, no error code is given; a scope that is missing is named.
- * @param resource `scope`: what it takes, as far as one is always enough
+ * Adds the `WWW-Authenticate` challenges of our own resources after a refused token (RFC 6750 §3, RFC 9449 §7.1).
+ * Without a token there is no error code. A missing scope is named.
+ * @param resource `scope`: the required scope, where one is always enough
  */
 export function challenge(
   ctx: Context,

@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import { DomainError } from '../errors.ts'
 import { faultLine, faultsOf } from '../faults.ts'
 
-/** @param faults what is wrong with which member */
+/** @param faults one per member: its name and what is wrong */
 export function invalidRequest(...faults: string[]): DomainError {
   return new DomainError('request_invalid', { detail: { faults } })
 }
@@ -15,7 +15,7 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value 
   throw invalidRequest(...faultsOf(schema, value).map(faultLine))
 }
 
-/** A query as an object; what comes twice is refused. @throws DomainError `request_invalid` */
+/** The query as an object. @throws DomainError `request_invalid` when a parameter is repeated */
 export function readQuery(ctx: Context): Record<string, string> {
   const query: Record<string, string> = Object.create(null)
   for (const [name, value] of new URLSearchParams(ctx.querystring)) {

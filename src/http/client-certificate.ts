@@ -2,15 +2,16 @@ import { X509Certificate } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import { TLSSocket } from 'node:tls'
 
-/** The certificate that the other side showed in the handshake. */
+/** The certificate that the peer presented in the TLS handshake. */
 export function certificateOfPeer({ socket }: IncomingMessage): X509Certificate | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
 }
 
 /**
- * The certificate that a proxy passed on: the only one in the header, of Envoy's list the only one in its last element.
+ * The client certificate that a proxy forwarded. The header must hold exactly one; of Envoy's list, the last element
+ * must.
  *
- * | Written as                                   | by                                      |
+ * | Format                                       | by                                      |
  * |----------------------------------------------|-----------------------------------------|
  * | `:Base64 of DER:`                            | RFC 9440 §2.1 (`Client-Cert`), HAProxy  |
  * | PEM, percent-encoded                         | nginx, AWS                              |
@@ -25,19 +26,19 @@ export function certificateInHeader(value: string): X509Certificate {
   if (!/^[A-Za-z\d+/]+={0,2}$/.test(base64)) throw new Error('it is no certificate')
   const der = Buffer.from(base64, 'base64')
   const certificate = new X509Certificate(der)
-  // Node reads the first of two that stand together.
+  // Of two concatenated certificates Node reads only the first.
   if (!certificate.raw.equals(der)) throw new Error('it is more than a certificate')
   return certificate
 }
 
 const pair = String.raw`\s*[a-z]+=(?:"(?:[^"\\]|\\.)*"|[^",;]*)`
 const pairs = new RegExp(pair, 'gis')
-/** Found from the end: what stands before it may come from the caller, with quotes that never end. */
+/** Matched from the end: earlier elements may come from the caller, with unterminated quotes. */
 const lastElement = new RegExp(`^(?:.*,)?(${pair}(?:;${pair})*)$`, 'is')
 
 /**
- * @returns what is written in place of the certificate
- * @throws Error when it is a list of Envoy whose last element has not one `Cert`
+ * @returns the encoded certificate
+ * @throws Error when it is a list of Envoy whose last element does not have exactly one `Cert`
  */
 function writtenIn(text: string): string {
   const [, element] = lastElement.exec(text) ?? []

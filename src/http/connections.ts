@@ -9,14 +9,14 @@ const unreadable: Record<string, string> = {
   ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
 }
 
-/** The status line of what cannot be read as a request. */
+/** The status line for input that is no valid HTTP request. */
 export const statusOfUnreadable = ({ code = '' }: NodeJS.ErrnoException): string =>
   unreadable[code] ?? '400 Bad Request'
 
-/** Counts what never becomes a request. */
+/** Counts connections and input that never become a request. */
 export interface ConnectionWatch {
   follow(server: Server): void
-  /** What could not be read is answered so. @param status its line */
+  /** Counts an answer to invalid input. @param status its status line */
   refused(status: string): void
   tallies: Tally[]
 }
@@ -38,7 +38,7 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
         metrics.count('keyturn_connections_refused_total', {})
       })
       server.on('tlsClientError', ({ code = 'other' }: NodeJS.ErrnoException) => {
-        // Who only looks whether the port is open leaves like that; balancers do it every few seconds.
+        // Port checks end like this; load balancers make one every few seconds.
         if (code === 'ECONNRESET') return
         handshakes[code] = (handshakes[code] ?? 0) + 1
         metrics.count('keyturn_tls_handshakes_failed_total', {})

@@ -6,14 +6,14 @@ import { equalInConstantTime } from '../secrets/handle.ts'
 
 /** Protects our forms against being sent by other sites (security class C23, ASVS 3.5.1). */
 export interface Csrf {
-  /** @param binding what the form belongs to and only this browser's cookie can name: an interaction, a session */
+  /** @param binding what the form belongs to, known only to this browser by its cookie: an interaction, a session */
   token(binding: string): string
   /**
-   * Whether the form came from a page of ours, whatever token it carries.
+   * Checks that the form was sent by one of our pages, without looking at its token.
    * @throws DomainError `csrf_failed`
    */
   checkOrigin(ctx: Context): void
-  /** Origin and token. @throws DomainError `csrf_failed` */
+  /** Checks origin and token. @throws DomainError `csrf_failed` */
   check(ctx: Context, binding: string, token: string | undefined): void
 }
 
@@ -47,10 +47,10 @@ export function createCsrf({ secret, issuer }: { secret: Buffer; issuer: string 
 }
 
 /**
- * The form must come from the issuer's origin, or from loopback when the issuer is there too. A page with
- * `Referrer-Policy: no-referrer` posts with `Origin: null` (Fetch §3.2), then the browser's own word counts. Clients
- * that send neither header are no browsers that another site could abuse; the token decides for them. `none` is what no
- * site can have a browser say (Fetch Metadata §2.4), but Safari 16.4 to 17 says it of every page without a referrer.
+ * Whether a form comes from the issuer's origin, or from loopback when the issuer is there too. A page with
+ * `Referrer-Policy: no-referrer` posts with `Origin: null` (Fetch §3.2); then `Sec-Fetch-Site` decides. A client that
+ * sends neither header is no browser that another site could abuse; for it the token decides. No site can make a
+ * browser send `none` (Fetch Metadata §2.4), but Safari 16.4 to 17 sends it from every page without a referrer.
  */
 function fromOurPage(ctx: Context, origin: string, hostname: string): boolean {
   const site = ctx.get('sec-fetch-site')

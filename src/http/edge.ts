@@ -6,13 +6,13 @@ import type { Log } from '../log.ts'
 import { listOf } from '../outgoing/address.ts'
 import { certificateInHeader, certificateOfPeer } from './client-certificate.ts'
 
-/** What the outside may decide of a request's address: the path and the query, and nothing else. */
+/** Normalises requests as they come in: a caller controls only the path and the query of its address. */
 export interface Edge {
   /**
-   * Rewrites the headers of a request before anything reads them: host and scheme become the issuer's, or those of
-   * `MTLS_ORIGIN` for who called there; forwarding headers are dropped; the caller's address and certificate are the
-   * peer's or what a trusted proxy says (security classes C17, C29; P-055).
-   * @param mutual whether it came to the port where certificates are asked for
+   * Rewrites the headers of a request before anything reads them. Host and scheme become the issuer's, or those of
+   * `MTLS_ORIGIN` for requests to it. Forwarding headers are dropped. The caller's address and certificate are the
+   * peer's, or those that a trusted proxy reports (security classes C17, C29; P-055).
+   * @param mutual whether the request came to `MTLS_PORT`
    * @returns the caller's address
    */
   enter(request: IncomingMessage, mutual?: boolean): string
@@ -24,25 +24,25 @@ interface Arrival {
   certificate: X509Certificate | undefined
 }
 
-/** Of those that came with any of this. */
+/** Request → what it arrived with; only requests that have any of this. */
 const arrivals = new WeakMap<IncomingMessage, Arrival>()
 
-/** The certificate of whoever sent a request that has come in; whether it is worth anything is not known yet. */
+/** The client certificate of a request. It is not validated yet. */
 export function certificateOf(request: IncomingMessage): X509Certificate | undefined {
   return arrivals.get(request)?.certificate
 }
 
-/** What a trusted proxy says of the trace that a request belongs to; a stranger is not believed. */
+/** The `traceparent` of a request, if a trusted proxy sent it. */
 export function traceparentOf(request: IncomingMessage): string | undefined {
   return arrivals.get(request)?.traceparent
 }
 
-/** Whether a request came to the port where certificates are asked for. */
+/** Whether a request came to `MTLS_PORT`. */
 export function cameToMutualPort(request: IncomingMessage): boolean {
   return arrivals.get(request)?.mutual === true
 }
 
-/** Initials of the names that the next pattern can match: a cheap test first, as most names begin otherwise. */
+/** First letters of the header names that the next pattern matches: a cheap test that most names fail. */
 const forwardingInitials = new Set(['f', 'x', 't', 'c'])
 const forwarding =
   /^(forwarded|x[-_]forwarded[-_].*|x[-_]real[-_]ip|x[-_]original[-_].*|x[-_]client[-_]ip|true[-_]client[-_]ip|client[-_]cert([-_]chain)?)$/i
@@ -52,10 +52,9 @@ interface Peer {
   isTrusted: boolean
 }
 
-/** Peers that are remembered, so that one that calls again costs no work; behind proxies there are few. */
+/** Most peers whose parsed address is cached; behind proxies there are few. */
 const mostPeers = 1000
 
-/** What decides at the edge. */
 type EdgeSettings = Pick<Config, 'issuer' | 'trustProxy' | 'mtlsOrigin' | 'mtlsCertificateHeader'>
 
 export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge {
@@ -76,7 +75,7 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
     return peer
   }
 
-  /** A proxy speaks for its clients: a certificate that it shows itself is not theirs. */
+  /** The client's certificate. The certificate that a trusted proxy itself presents is not its client's. */
   function certificateFrom(request: IncomingMessage, peer: Peer): X509Certificate | undefined {
     if (header === undefined || !peer.isTrusted) return certificateOfPeer(request)
     const value = request.headers[header]
@@ -119,13 +118,13 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
   }
 }
 
-/** Worked out once: reading it of an URL costs more than the rest of a request's way in. */
+/** Computed once: parsing the URL costs more than all other work on an incoming request. */
 function baseOf(address: string): { host: string; scheme: string } {
   const { host, protocol } = new URL(address)
   return { host, scheme: protocol.slice(0, -1) }
 }
 
-/** The right-most address that no trusted proxy vouches for: what stands left of it is the caller's own invention. */
+/** The right-most address that is no trusted proxy: entries to its left can be forged by the caller. */
 function callerOf(
   peer: string,
   forwardedFor: string | string[] | undefined,
@@ -144,8 +143,8 @@ function callerOf(
 }
 
 /**
- * An address is written in one way only: IPv4 not as IPv6, however that is written, for all of it would be one network;
- * IPv6 without the zone of this machine.
+ * The canonical form of an address: IPv4-mapped IPv6 becomes IPv4, as otherwise all of IPv4 would be one network for
+ * limits; the zone of an IPv6 address is dropped.
  */
 function plain(address: string): string {
   const bare = address.replace(/%.*$/, '')
@@ -154,12 +153,12 @@ function plain(address: string): string {
   return written.replace(/^::ffff:(?=\d+\.)/, '')
 }
 
-/** Some proxies tell the port as well. */
+/** Some proxies add the port. */
 function withoutPort(address: string): string {
   return /^\[([^\]]*)\](?::\d+)?$/.exec(address)?.[1] ?? address.replace(/^([\d.]+):\d+$/, '$1')
 }
 
-/** The origin form of a request target (RFC 9112 §3.2.1); the absolute form names a host that we do not want to hear. */
+/** The origin form of a request target (RFC 9112 §3.2.1); the host of an absolute form is ignored. */
 export function pathOf(target: string): string {
   if (target.startsWith('/')) return target
   const parsed = URL.parse(target)

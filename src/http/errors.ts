@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import { isTransient } from '../storage/violations.ts'
 import { requestIdOf } from './request.ts'
 
-/** An answer that refuses something, for a person or for a program. */
+/** An error answer, for a person or a program. */
 export interface Refusal {
   status: number
   error: string
@@ -18,7 +18,7 @@ export interface Refusal {
 /** Renders a refusal as a page. */
 export type RefusalPage = (ctx: Context, refusal: Refusal) => string
 
-/** Writes a refusal: a page for whoever prefers HTML, else JSON (RFC 6749 §5.2). */
+/** Writes an error answer: a page for clients that prefer HTML, else JSON (RFC 6749 §5.2). */
 export function answerRefusal(ctx: Context, refusal: Refusal, page: RefusalPage): void {
   ctx.status = refusal.status
   const { retryAfter = refusal.status === 503 ? 2 : undefined } = refusal
@@ -38,12 +38,12 @@ export function answerRefusal(ctx: Context, refusal: Refusal, page: RefusalPage)
 
 const faults = new WeakMap<object, Error>()
 
-/** Says that a request failed inside of the engine, which answers 500 whatever the fault; it is answered here instead. */
+/** Records an error from within the engine, which answers 500 whatever it was; `answerErrors` then answers instead. */
 export function reportFault(ctx: object, error: Error): void {
   faults.set(ctx, error)
 }
 
-/** Gives an answer that the engine wrote the id under which it was logged. */
+/** Adds the request id, which the log has too, to an error answer of the engine. */
 function identify(ctx: Context): void {
   const { body, status } = ctx as { body: unknown; status: number }
   if (status < 400 || typeof body !== 'object' || body === null || !('error' in body)) return
@@ -51,8 +51,8 @@ function identify(ctx: Context): void {
 }
 
 /**
- * 503 on purpose, which nobody is to be woken for: a bound that holds, a key that does not sign yet or any more, the host
- * of somebody else that does not answer.
+ * Codes logged as warnings, since nobody has to be alerted: a limit that worked, a key that does not sign yet or any
+ * more, a third party's host that does not answer.
  */
 const foreseen: ReadonlySet<DomainErrorCode> = new Set([
   'overloaded',
@@ -66,12 +66,12 @@ const foreseen: ReadonlySet<DomainErrorCode> = new Set([
 ])
 
 /**
- * Writes the line of a request that failed. What is not a DomainError is a fault of ours or of storage; its text is
- * never sent.
+ * Logs a failed request. An error that is no DomainError is a bug of ours or a fault of storage; its text is never
+ * sent.
  */
 export function logFailure(ctx: Context, thrown: unknown, log: Log): DomainError {
   const error = asDomainError(thrown)
-  // What Postgres says when it is away is no fault of ours: as a 503 it is written without its stack (log.ts).
+  // An unreachable Postgres is no bug of ours: errors with status 503 are logged without a stack (log.ts).
   const err = error.status === 503 ? error : thrown
   const line = { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, err }
   if (error.status >= 500) log[foreseen.has(error.code) ? 'warn' : 'error'](line, 'request failed')
@@ -80,8 +80,8 @@ export function logFailure(ctx: Context, thrown: unknown, log: Log): DomainError
 }
 
 /**
- * The one place where an error of our own code becomes an answer (architecture §11).
- * @param note keeps it, to be explained
+ * The one place that turns errors of our own code into answers (architecture §11).
+ * @param note records the error, so that it can be explained later (src/refusals)
  */
 export function answerErrors(
   log: Log,
@@ -116,7 +116,7 @@ export function answerErrors(
   }
 }
 
-/** Situations that a page explains better than the OAuth code does. */
+/** Errors that have a page of their own, more specific than their OAuth code. */
 const pageErrors: Partial<Record<DomainError['code'], string>> = {
   interaction_not_found: 'interaction_expired',
   csrf_failed: 'csrf_failed',

@@ -1,11 +1,11 @@
 import type { Socket } from 'node:net'
 import type { Server, TLSSocket } from 'node:tls'
 
-/** Both sockets of a connection have it, and no other that is open. */
+/** The key of a connection: its raw socket and its TLS socket share it, and no other open connection has it. */
 const placeOf = ({ remoteAddress, remotePort }: Socket) => `${remoteAddress} ${remotePort}`
 
 /**
- * Connections over which TLS is still being agreed upon: HTTP does not know of them.
+ * Follows connections whose TLS handshake is not finished: the HTTP server does not know them.
  * @returns closes them
  */
 export function followHandshakes(server: Server): () => void {

@@ -1,11 +1,11 @@
 import type { Middleware } from 'koa'
 
 /**
- * What every answer says, errors included (ASVS 3.4, 14.3.2; P-014).
+ * Security headers of every answer, errors included (ASVS 3.4, 14.3.2; P-014).
  *
- * `script-src` lets in files of ours alone: the one that sends the form of a form_post answer.
- * There is no `form-action`: browsers apply it to the whole chain of redirects that follows a form, and the last of
- * them belongs to the client (K-24). There is no Cross-Origin-Opener-Policy: clients sign people in from pop-ups.
+ * `script-src` allows only our own files: the script that submits the form of a form_post answer. There is no
+ * `form-action`: browsers apply it to the whole redirect chain that follows a form, which ends at the client (K-24).
+ * There is no Cross-Origin-Opener-Policy: clients sign people in from pop-ups.
  */
 export function securityHeaders({ isHttps }: { isHttps: boolean }): Middleware {
   const headers = securityHeadersOf({ isHttps })
@@ -15,7 +15,7 @@ export function securityHeaders({ isHttps }: { isHttps: boolean }): Middleware {
   }
 }
 
-/** The same for answers that no issuer gives: to an unknown one, and to what is not HTTP. */
+/** The same headers for answers outside of any issuer: for an unknown one, and to input that is not HTTP. */
 export function securityHeadersOf({ isHttps }: { isHttps: boolean }): Record<string, string> {
   return {
     'Cache-Control': 'no-store',
@@ -31,7 +31,7 @@ export function securityHeadersOf({ isHttps }: { isHttps: boolean }): Record<str
   }
 }
 
-/** For a picture that we draw, when somebody opens it as a document: no script, no requests, an origin of its own. */
+/** Headers of our own SVG images, in case one is opened as a document: no script, no requests, an opaque origin. */
 export const pictureOfOurs = {
   'Content-Type': 'image/svg+xml',
   'Content-Security-Policy': "default-src 'none'; frame-ancestors 'none'; sandbox",

@@ -13,10 +13,10 @@ export interface Health {
 }
 
 /**
- * `/healthz`: the process answers. `/readyz`: it can serve. Postgres must answer, take writes and agree on the time, and
- * signing must be possible: the keys are known to be good, and their PKCS#11 token answers if they are in one. Reported,
- * but no reason to be not ready (architecture §4, R-03): a dead Redis, which affects only sign-ins; a late signing key,
- * which affects nobody yet; and a retired key-encryption key, which affects only writes of secrets.
+ * `/healthz`: the process is alive. `/readyz`: it can serve. Postgres must answer, accept writes and agree on the time.
+ * Signing must work: the keys are verified, and their PKCS#11 token, if any, answers. Reported without making the
+ * process unready (architecture §4, R-03): a dead Redis, which affects only sign-ins; a late signing key, which affects
+ * nobody yet; a retired key-encryption key, which affects only writes of secrets.
  */
 export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Probes): Middleware {
   return async (ctx, next) => {

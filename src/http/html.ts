@@ -1,14 +1,17 @@
 /**
- * HTML that escapes by default: what a person or a client wrote can only ever become text (P-071). There is
- * no way to insert a string unescaped; markup comes from the literal parts of a template alone.
+ * HTML templates that escape by default: text from people or clients can only become text (P-071). No string can be
+ * inserted unescaped; markup comes only from the literal parts of a template.
  */
 
 const genuine = new WeakSet<object>()
 
-/** Markup made by `html`. Nothing else can make one, so no parsed JSON passes for markup. */
+/** Markup made by `html`. Nothing else can make it: parsed JSON is never taken for markup. */
 export type Html = { readonly markup: string; toString(): string }
 
-/** What a template takes: `Html` and lists go in as they are, the rest escaped; nothing is printed for an absence. */
+/**
+ * Values of a template: `Html` and lists are inserted as they are, other values escaped; `false`, null and undefined
+ * print nothing.
+ */
 export type HtmlValue = Html | string | number | false | null | undefined | readonly HtmlValue[]
 
 const entities: Readonly<Record<string, string>> = {
@@ -21,7 +24,7 @@ const entities: Readonly<Record<string, string>> = {
 }
 
 /**
- * Escapes a text for element content and for quoted attribute values alike.
+ * Escapes text for element content and for quoted attribute values.
  * @param text any text, of any origin
  */
 export function escapeHtml(text: string): string {

@@ -18,16 +18,16 @@ import { securityHeadersOf } from './headers.ts'
 import type { TlsFiles } from './tls-files.ts'
 
 export interface Listener {
-  /** Stops taking requests, lets those in flight finish, then closes what is left. */
+  /** Stops accepting requests, waits for those in progress, then closes the remaining connections. */
   stop(): Promise<void>
 }
 
-/** @param mutual whether it came to the port where callers are asked for a certificate */
+/** @param mutual whether it came to `MTLS_PORT` */
 type Handle = (request: IncomingMessage, response: ServerResponse, mutual: boolean) => void
 
 /**
- * Listens with limits on everything a caller can stretch (security-bar M7, R-14): at `PORT`, and at `MTLS_PORT` where
- * callers are asked for a certificate. There they need not show one, and any will do (RFC 8705 §2.2).
+ * Listens on `PORT`, and on `MTLS_PORT`, where clients are asked for a certificate; they need not present one, and it
+ * may be any (RFC 8705 §2.2). Everything that a caller can stretch has a limit (security-bar M7, R-14).
  */
 export async function listen(
   config: Config,
@@ -77,7 +77,7 @@ async function opened(
   watch.follow(server)
   const refuse = refuseUnreadable(config, watch)
   server.on('clientError', refuse)
-  // Which is asked of proxies. Nobody looks after such a connection any more.
+  // CONNECT is for proxies. From here on Node does not look after such a connection.
   server.on('connect', (_request, socket: Duplex) => {
     socket.on('error', () => undefined).once('finish', () => socket.destroy())
     refuse(new Error('CONNECT'), socket)
@@ -103,7 +103,7 @@ function create(
     requireHostHeader: false,
   }
   if (!certificate) return createServer(limits, handle)
-  // BCP 195 (RFC 9325 §3.1.1) allows 1.2; nothing that can use this server needs it.
+  // BCP 195 (RFC 9325 §3.1.1) allows TLS 1.2; no client of this server needs it.
   const tls = { minVersion: 'TLSv1.3' } as const
   const server = createTlsServer(
     {
@@ -121,7 +121,8 @@ function create(
 }
 
 /**
- * None in HTTP/1.1, or two, MUST be answered 400 (RFC 9112 §3.2): a proxy may have gone by the other one.
+ * Whether a request has exactly one Host header (HTTP/1.0 may have none). Otherwise it MUST be answered 400 (RFC 9112
+ * §3.2): with two, a proxy may have routed by the other one.
  */
 function namesItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   let hosts = 0
@@ -132,7 +133,7 @@ function namesItsHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
   return hosts === 1 || (hosts === 0 && httpVersion === '1.0')
 }
 
-/** Answers what could be read, and is no request that anything here takes; Node would tell nobody of some. */
+/** Answers well-formed requests that are not acceptable here; Node does not report some of them. */
 function refuseAtHead(config: Config, watch: ConnectionWatch) {
   const headers = headersOfRefusal(config)
   return (response: ServerResponse, line: string): void => {
@@ -146,12 +147,12 @@ function headersOfRefusal({ issuer }: Config): Record<string, string> {
   return { ...headers, Connection: 'close', 'Content-Length': '0' }
 }
 
-/** Answers what cannot be read as a request with the headers of every other answer, and closes. */
+/** Answers malformed input with the headers of every other answer, and closes the connection. */
 function refuseUnreadable(config: Config, watch: ConnectionWatch) {
   const lines = Object.entries(headersOfRefusal(config))
   const rest = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
   return (error: NodeJS.ErrnoException, socket: Duplex): void => {
-    // Without a handshake nothing can be written: to end it would wait for ever for who says nothing.
+    // Before the handshake nothing can be written: `end` would wait for ever for a silent client.
     const isMute = error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT'
     if (!socket.writable || error.code === 'ECONNRESET' || isMute) {
       socket.destroy(error)
@@ -163,15 +164,15 @@ function refuseUnreadable(config: Config, watch: ConnectionWatch) {
   }
 }
 
-/** Milliseconds. */
+/** Milliseconds that idle connections of proxies stay open. */
 const lingering = 1000
 
 /**
  * Stops the server without losing requests. A proxy may send the next request on an idle connection just as it is being
- * closed, and must not repeat a POST. So idle connections of proxies stay open for a moment: requests that arrive on them
- * are answered, with `Connection: close`. So do those over which TLS is being agreed upon: in TLS 1.3 the request comes
- * with the end of the handshake (RFC 8446 §2), and may be there unread.
- * @param cutHandshakes closes those, of which HTTP does not know
+ * closed, and must not repeat a POST. So idle connections of proxies stay open for a moment, and requests on them are
+ * answered with `Connection: close`. The same goes for unfinished TLS handshakes: in TLS 1.3 the request comes with the
+ * end of the handshake (RFC 8446 §2) and may still be unread.
+ * @param cutHandshakes closes connections in a handshake, which the HTTP server does not know
  */
 function drain(
   server: Server,
@@ -184,7 +185,7 @@ function drain(
       clearTimeout(force)
       resolve()
     }
-    // That of HTTP closes idle connections at once, and ends its looking after those that are slow.
+    // The HTTP server's `close` closes idle connections at once, and stops the checks for slow requests.
     if (trustProxy.length === 0) {
       server.close(done)
       cutHandshakes()

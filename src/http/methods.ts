@@ -3,10 +3,9 @@ import { DomainError } from '../errors.ts'
 import { addressPattern } from './spelling.ts'
 
 /**
- * Refuses methods that an address does not take, before anything else looks at the request (ASVS 4.1.4, P-040). An OPTIONS
- * that is no preflight, which others answer, is told the methods (RFC 9110 §9.3.7).
- * @param methods allowed methods by path, in which `:name` stands for one segment; paths that are not listed are
- *   somebody else's business
+ * Refuses methods that a path does not support, before anything else looks at the request (ASVS 4.1.4, P-040). An
+ * OPTIONS request other than a CORS preflight is answered with the methods (RFC 9110 §9.3.7).
+ * @param methods allowed methods by path, in which `:name` stands for one segment; other paths are passed on
  */
 export function allowedMethods(methods: Record<string, string[]>): Middleware {
   const rules = Object.entries(methods).map(
@@ -29,6 +28,6 @@ export function allowedMethods(methods: Record<string, string[]>): Middleware {
   }
 }
 
-/** Whether a browser asks on behalf of another origin (Fetch §3.3.2). */
+/** Whether it is a CORS preflight (Fetch §3.3.2). */
 const isPreflight = (ctx: Context): boolean =>
   ctx.get('Origin') !== '' && ctx.get('Access-Control-Request-Method') !== ''

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 
-/** The engine makes absolute addresses with it. */
+/** Tells the engine its mount path, from which it builds absolute URLs. */
 export function mountedAt(basePath: string): Middleware {
   return (ctx, next) => {
     Object.assign(ctx, { mountPath: basePath })
@@ -9,7 +9,7 @@ export function mountedAt(basePath: string): Middleware {
   }
 }
 
-/** All other addresses are not there. @throws DomainError `not_found` */
+/** Answers only these paths. @throws DomainError `not_found` for all others */
 export function thereIsOnly(paths: readonly string[]): Middleware {
   return (ctx, next) => {
     if (!paths.includes(ctx.path)) throw new DomainError('not_found')

@@ -3,10 +3,7 @@ import { DomainError } from '../errors.ts'
 import { cameToMutualPort } from './edge.ts'
 import { addressPattern } from './spelling.ts'
 
-/**
- * Where callers are asked for certificates only programs are served: a browser that came there would ask a person to
- * choose one.
- */
+/** `MTLS_PORT` serves only paths that programs use: a browser would ask a person to choose a certificate. */
 export function mutualPortServes(paths: readonly string[]): Middleware {
   const patterns = paths.map((path) => addressPattern(path))
   return (ctx, next) => {

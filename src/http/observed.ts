@@ -1,26 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Metrics } from '../metrics/metrics.ts'
 
-/** Methods that something here takes; others are strangers' words. */
+/** Methods that label metrics; any other could be made up by a caller. */
 const methods = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 export const methodOf = ({ method = '' }: IncomingMessage): string =>
   methods.has(method) ? method : 'other'
 
-/** Watches what becomes of requests. */
+/** Metrics of requests. */
 export interface RequestWatch {
-  /** Counts and times one, whose answer is about to be made. */
+  /** Counts and times a request, from before its answer is made. */
   follow(request: IncomingMessage, response: ServerResponse): void
   /**
-   * Counts a request that was refused ahead of everything. Those of one turn of the event loop are counted together, as
-   * a refusal must be cheap.
+   * Counts a request that was refused by admission control. Refusals of one turn of the event loop are counted
+   * together, as a refusal must be cheap.
    */
   refused(request: IncomingMessage, url: string): void
 }
 
 /**
- * Counts and times every request that comes in, by the template of its address.
- * @param routeOf the template of a URL below its issuer
+ * Counts and times every request, by the template of its path.
+ * @param routeOf returns the template of a URL below its issuer
  */
 export function createRequestWatch(
   metrics: Metrics,

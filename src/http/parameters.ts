@@ -3,7 +3,7 @@ import type { Context, Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 import { readText } from './body.ts'
 
-/** More parameters than any request of a protocol needs; `querystring` would quietly drop those past a thousand. */
+/** More parameters than any protocol request needs; `querystring` would silently drop those after the thousandth. */
 export const mostParameters = 200
 const ampersand = 0x26
 
@@ -26,10 +26,10 @@ function zero(): DomainError {
 type Chunks = AsyncIterable<Uint8Array>
 
 /**
- * Limits how many parameters a query or a form may have, also in bodies that the engine reads (security class C18).
- * A query with U+0000 is refused: no parameter has one (RFC 6749 Appendix A), and Postgres cannot keep it; and so is
- * such a form, where parameters are kept as they came. The engine answers `invalid_request` for what it reads.
- * @param keeping the paths of forms that are kept
+ * Limits the number of parameters in a query or form, including bodies that the engine reads (security class C18).
+ * Refuses a query with U+0000: no parameter may contain it (RFC 6749 Appendix A), and Postgres cannot store it. Refuses
+ * it also in forms whose parameters are stored as received; for other forms the engine answers `invalid_request`.
+ * @param keeping paths of the forms that are stored
  */
 export function limitParameters(keeping: ReadonlySet<string>): Middleware {
   return (ctx, next) => {
@@ -55,7 +55,7 @@ async function* counted(chunks: Chunks): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** What no encoded form has: `%00`, its byte (as in UTF-16), and ESC, with which ISO-2022-JP could take it apart. */
+/** Never in an encoded form: `%00`, its raw byte (as in UTF-16), and ESC, with which ISO-2022-JP could split `%00`. */
 const malformed = ['%00', '\0', '\x1b']
 
 async function* withoutZero(chunks: Chunks): AsyncGenerator<Uint8Array> {
@@ -70,8 +70,8 @@ async function* withoutZero(chunks: Chunks): AsyncGenerator<Uint8Array> {
 }
 
 /**
- * Refuses a body that is announced to be too large before any of it is read; one that is not announced ends where it
- * is read, in `readForm` or in the engine.
+ * Refuses a body whose `Content-Length` is too large before reading it. A body without one is cut off where it is read,
+ * in `readForm` or in the engine.
  * @param limit bytes
  */
 export function limitBody(limit: number): Middleware {
@@ -86,9 +86,10 @@ export function limitBody(limit: number): Middleware {
 }
 
 /**
- * The fields of a form that one of our own pages posted. A field that came twice is refused.
+ * The fields of a form of one of our own pages. A repeated field is refused.
  * @param limit bytes
- * @throws DomainError `body_too_large`, `too_many_parameters`, `csrf_failed` for what no form of ours sends
+ * @throws DomainError `body_too_large`, `too_many_parameters`; `csrf_failed` for a media type that our forms do not
+ *   have
  */
 export async function readForm(ctx: Context, limit: number): Promise<Record<string, string>> {
   if (!ctx.is('application/x-www-form-urlencoded')) {

@@ -6,11 +6,11 @@ import { readText } from './body.ts'
 import { invalidRequest } from './checked.ts'
 
 /**
- * Lets people come by POST where they come by GET, and go on as if they had (OpenID Connect Core §3.1.2.1, RP-Initiated
- * Logout §2). The form is posted by another site's page, so that it comes without the cookie of the session
+ * Redirects a POST to the same address by GET, for endpoints that must accept both (OpenID Connect Core §3.1.2.1,
+ * RP-Initiated Logout §2). The form is posted by another site's page, so it comes without the session cookie
  * (`SameSite=Lax`); the GET that follows brings it.
  * @param paths below the issuer
- * @throws DomainError `request_invalid`, `body_too_large` for what fits no address, as headers have a limit
+ * @throws DomainError `request_invalid`; `body_too_large` when the parameters do not fit into a URL
  */
 export function postedNavigation(
   paths: readonly string[],

@@ -8,12 +8,14 @@ export interface Probed {
   clock: Pick<Clock, 'now'>
 }
 
-/** Whether each answered in time. */
+/** Whether each dependency answers in time. */
 export interface Probes {
-  /** Where it takes no writes (a standby, a primary that was fenced off) nobody can be served. */
+  /**
+   * False also where Postgres takes no writes (a standby, a primary that was fenced off): nobody can be served there.
+   */
   storage(): Promise<boolean>
   shortLived(): Promise<boolean>
-  /** True without one. */
+  /** The PKCS#11 token; true without one. */
   token(): Promise<boolean>
 }
 
@@ -23,8 +25,8 @@ const patience = 1500
 const keptFor = 100
 
 /**
- * Probes what a process needs. Anybody may ask, as often as they like, outside of every rate limit: so concurrent requests,
- * of all tenants, share one probe, and shared services see ten a second at most.
+ * Probes the dependencies of this process. Anyone may ask, as often as they like, without a rate limit. So concurrent
+ * requests of all tenants share one probe, and shared services get at most ten a second.
  */
 export function createProbes({ database, shortLived, signing, clock }: Probed): Probes {
   const { token } = signing
@@ -35,7 +37,7 @@ export function createProbes({ database, shortLived, signing, clock }: Probed): 
   }
 }
 
-/** Whoever asks while it is looked at, or so many milliseconds later, gets that answer. */
+/** Shares one probe among all calls that arrive during it or up to `kept` milliseconds later. */
 function together(
   ask: () => Promise<boolean>,
   clock: Probed['clock'],
@@ -55,7 +57,7 @@ function together(
   }
 
   return async () => {
-    // A clock that was set back must not keep an answer.
+    // A clock that was set back must not prolong an answer.
     if (told && Math.abs(clock.now() - told.at) < kept) return told.answer
     asking ??= askNow()
     return asking

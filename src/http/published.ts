@@ -7,33 +7,33 @@ import { requestIdOf } from './request.ts'
 import { withoutQuery } from './spelling.ts'
 
 /**
- * The key set and discovery, for anybody to fetch and to keep for a while (R-09, R-11, K-23, K-29). The engine
- * composes each document once, for the first who asks; its bytes then serve everybody for as long as this issuer
- * stands, which is built anew when its keys change. Nothing of a request reaches a document: its host and scheme are
- * the issuer's by then (http/edge.ts).
+ * The key set and discovery documents, cacheable by anyone (R-09, R-11, K-23, K-29). The engine composes each document
+ * once, for the first request. The bytes then serve all requests for as long as this issuer instance lives; it is
+ * rebuilt when its keys change. Nothing of a request can influence a document: its host and scheme are the issuer's by
+ * then (http/edge.ts).
  */
 export interface Published {
   /**
-   * Answers GET and HEAD from memory, ahead of all middleware: what that checks cannot make a difference here.
-   * @returns false when it has nothing to say
+   * Answers GET and HEAD from memory, before all middleware, whose checks make no difference here.
+   * @returns false when there is no such document
    */
   answer(request: IncomingMessage, response: ServerResponse): boolean
-  /** Keeps what the lines below compose. */
+  /** Middleware that stores the documents which the engine composes. */
   keep: Middleware
 }
 
-/** A document as it is sent, and its answers, but for the id of the request. */
+/** A document with its prepared answers, all but the request id. */
 interface Document {
-  /** Its bytes, one character each: text leaves in one piece with the header. */
+  /** Its bytes as latin1, one character each: a string is sent in one write with the header. */
   body: string
   etag: string
-  /** Names and values in turn: nothing of them is made again for a request. */
+  /** Alternating header names and values, prepared once. */
   full: readonly string[]
   notModified: readonly string[]
 }
 
 /**
- * @param paths which addresses
+ * @param paths paths of the documents
  * @param options maxAge in seconds; headers: those of every answer
  */
 export function createPublished(
@@ -45,7 +45,7 @@ export function createPublished(
     ...headers,
     'Cache-Control': `public, max-age=${maxAge}`,
     'Cross-Origin-Resource-Policy': 'cross-origin',
-    // The same for every origin, so that a shared cache keeps one copy.
+    // Not the caller's origin, so that a shared cache keeps one copy.
     'Access-Control-Allow-Origin': '*',
   }
 
@@ -93,7 +93,7 @@ export function createPublished(
       const body = Buffer.from(JSON.stringify(ctx.body))
       const document = compose(body, ctx.response.get('Content-Type'))
       documents.set(ctx.path, document)
-      // The first answer is like all others.
+      // The first answer must be identical to all later ones.
       for (const name of ctx.res.getHeaderNames()) ctx.res.removeHeader(name)
       ctx.respond = false
       send(ctx.req, ctx.res, document, requestIdOf(ctx))

@@ -6,27 +6,27 @@ import { userAgentIn, withOrigin } from '../origin.ts'
 
 const ids = new WeakMap<object, string>()
 
-/** The id of a request: in its log lines, in its answer, and what a person quotes when it was refused. */
+/** The id of a request: in its log lines and its answer; a person quotes it after an error. */
 export function requestIdOf(ctx: object): string {
   return ids.get(ctx) ?? ''
 }
 
-/** Characters of a path that are logged: a stranger's may be as long as a header. */
+/** Most characters of a path to log: a caller's may be as long as a header. */
 const longestPath = 256
 
-/** Handles in addresses are secrets: interactions and their resumption carry one. */
+/** Masks handles, such as interaction ids: they are secrets. */
 function withoutHandles(path: string): string {
   return path.replaceAll(/[\w-]{32,}/g, ':id').slice(0, longestPath)
 }
 
-/** Requests that say nothing about anybody's use of the server. */
+/** Requests that say nothing about the use of the server. */
 function isProbe(path: string): boolean {
   return path === '/healthz' || path === '/readyz' || path.startsWith('/assets/')
 }
 
 const arrivals = new WeakMap<IncomingMessage, number>()
 
-/** Says when a request came in, where that is before it comes to the stack. @param at of `performance.now()` */
+/** Records when a request arrived, where that is before the middleware stack. @param at of `performance.now()` */
 export function noteArrival(request: IncomingMessage, at: number): void {
   arrivals.set(request, at)
 }
@@ -37,11 +37,11 @@ interface Done {
   path: string
   status: number
   ip: string
-  /** When it came in, of `performance.now()`. */
+  /** Arrival, of `performance.now()`. */
   began: number
 }
 
-/** Writes the line of a request that is done. */
+/** Logs a finished request. */
 export function logRequest(log: Log, { id, method, path, status, ip, began }: Done): void {
   log[isProbe(path) ? 'debug' : 'info'](
     {
@@ -56,7 +56,7 @@ export function logRequest(log: Log, { id, method, path, status, ip, began }: Do
   )
 }
 
-/** Gives the request its id and writes one line when it is done. */
+/** Gives each request an id and logs it when it is finished. */
 export function requestLog(log: Log): Middleware {
   return async (ctx: Context, next) => {
     const began = arrivals.get(ctx.req) ?? performance.now()

@@ -1,12 +1,12 @@
 import { addressPattern, withoutQuery } from './spelling.ts'
 
-/** What every address is called that is none of ours: strangers can make up any number of them. */
+/** The label of all unknown paths: callers can make up any number of them. */
 export const unmatched = 'unmatched'
 
 /**
- * What requests are counted by: the template of an address, never what stands in its place.
- * @param addresses all that there are, in which `:name` stands for one segment
- * @returns the template of the path of a URL
+ * The label of requests in metrics: the template of the path, never a value in its place.
+ * @param addresses all paths, in which `:name` stands for one segment
+ * @returns a function from a URL to its template
  */
 export function createRouteNames(addresses: readonly string[]): (url: string) => string {
   const exact = new Set(addresses.filter((address) => !address.includes(':')))

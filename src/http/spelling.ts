@@ -1,22 +1,21 @@
 import type { Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 
-/** The path of an address, without its query. */
+/** The path of a URL, without its query. */
 export function withoutQuery(url: string): string {
   const query = url.indexOf('?')
   return query < 0 ? url : url.slice(0, query)
 }
 
-/** The pattern of an address in which `:name` stands for one segment. */
+/** A pattern for a path in which `:name` stands for one segment. */
 export function addressPattern(address: string, flags = ''): RegExp {
   const pattern = address.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+')
   return new RegExp(`^${pattern}$`, flags)
 }
 
 /**
- * Refuses other spellings of an address. The engine's router takes upper case and a trailing slash for the same;
- * whatever guards an address compares exactly (security class C29). So is one with U+0000: no address has it, and
- * Postgres cannot look for it.
+ * Refuses other spellings of our paths. The engine's router ignores case and a trailing slash, while our checks compare
+ * paths exactly (security class C29). Refuses U+0000, too: no path contains it, and Postgres cannot look it up.
  */
 export function exactSpelling(addresses: string[]): Middleware {
   const exact = addresses.map((address) => addressPattern(address))

@@ -4,15 +4,15 @@ import { type Asset, loadAssets } from './assets.ts'
 const prefix = '/assets/'
 const year = 'public, max-age=31536000, immutable'
 
-/** For pictures that are documents, when somebody opens one as such: no script, no requests, an origin of its own. */
+/** For SVG images, in case one is opened as a document: no script, no requests, an opaque origin. */
 const picturePolicy =
   "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; object-src 'none'; " +
   "frame-ancestors 'none'; sandbox"
 
 /**
- * Style sheets and logo; their address names their content, so they may be kept for a year. The logo is also what
- * browsers ask for by themselves on pages without a link to it.
- * @param own files of a theme, beside ours; `logo` takes the place of our own
+ * Serves style sheets and the logo. Their URLs contain a hash of the content, so they may be cached for a year. The
+ * logo is also served as the favicon that browsers request by themselves.
+ * @param own files of a theme, in addition to ours; its `logo` replaces our own
  */
 export function serveAssets(own: ReadonlyMap<string, Asset> = new Map()): Middleware {
   const assets = new Map([...loadAssets(), ...own])

@@ -5,23 +5,23 @@ import { DomainError } from '../errors.ts'
 import { type Followed, followFiles } from '../followed-files.ts'
 import type { Log } from '../log.ts'
 
-/** The certificate of this server, with its chain, and its key: both in PEM. */
+/** This server's certificate with its chain, and its key: both PEM. */
 export interface CertifiedKey {
   cert: string
   key: string
 }
 
-/** What the files say that TLS needs; they may be renewed while the server runs. */
+/** The content of the TLS files, which may be renewed while the server runs. */
 export interface TlsFiles {
-  /** What this server shows in a handshake; absent when it speaks plain HTTP. */
+  /** The server certificate; undefined for plain HTTP. */
   certificate: Followed<CertifiedKey> | undefined
-  /** Whose issues authenticate clients. */
+  /** The CAs whose certificates authenticate clients. */
   authorities(): readonly X509Certificate[]
-  /** Takes up what has been renewed. */
+  /** Reloads renewed files. */
   check(): Promise<void>
 }
 
-/** @throws DomainError `config_invalid` when a file does not hold what it should */
+/** @throws DomainError `config_invalid` when a file's content is not what it should be */
 export async function openTlsFiles(config: Config, log: Log): Promise<TlsFiles> {
   const { tlsCertFile, tlsKeyFile, mtlsCaFile } = config
   const certificate =

@@ -5,10 +5,10 @@ import { methodOf } from './observed.ts'
 import { unmatched } from './route-names.ts'
 
 /**
- * Makes a trace of a request, or goes on with that of a trusted proxy, if this process traces. Names and attributes are those
- * of OpenTelemetry (semantic conventions for HTTP spans, "HTTP server").
- * @param routeOf the template of a URL
- * @param work begins to answer
+ * Traces a request, if this process traces, and continues the trace of a trusted proxy. Names and attributes follow
+ * OpenTelemetry (semantic conventions for HTTP spans, "HTTP server").
+ * @param routeOf returns the template of a URL
+ * @param work begins the answer
  */
 export function traceRequest(
   request: IncomingMessage,
@@ -17,7 +17,7 @@ export function traceRequest(
   work: () => void,
 ): void {
   const tracer = currentTracer()
-  // Probes come every few seconds, and tell of nobody's use.
+  // Probes come every few seconds and say nothing about use.
   if (!tracer || /^\/(healthz|readyz)(\?|$)/.test(request.url ?? '')) return work()
   tracer.request(traceparentOf(request), (span) => {
     response.once('close', () => {

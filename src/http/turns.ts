@@ -1,15 +1,15 @@
-/** Work that came in, done in the order in which it came. */
+/** A queue of work, done in order of arrival. */
 export interface Turns {
   add(job: () => void): void
 }
 
 /**
- * Milliseconds of work between two looks at the sockets. Whoever is to be refused must not wait in one that nobody reads,
- * where no bound counts them, until they have gone; and the runtime takes one new connection in each turn.
+ * Milliseconds of work between two reads of the sockets. A request that will be refused must not wait unread in a
+ * socket, where no limit counts it. The runtime also accepts only one new connection per turn.
  */
 const slice = 3
 
-/** @param afterReading calls when all that can be read in this turn of the event loop was read */
+/** @param afterReading runs work after all readable sockets of this event-loop turn were read */
 export function createTurns(
   now = () => performance.now(),
   afterReading: (work: () => void) => void = setImmediate,

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 
 /**
- * Waits until a request has arrived with its whole body, or with more than anybody would take. The body is put back: it
- * is then read as if it had just arrived.
+ * Waits until a request's whole body has arrived, or more than the limit. The body is put back, and is then read as if
+ * it had just arrived.
  * @param most bytes
- * @param then called when it has
- * @param gone called when its sender has gone before that
+ * @param then called when the body is there
+ * @param gone called when the sender leaves before that
  */
 export function onceWhole(
   request: IncomingMessage,
@@ -23,7 +23,7 @@ export function onceWhole(
     gone()
   }
   function look(): void {
-    // To read on at the end would be taken for having read all of it.
+    // Reading beyond the end would mark the stream as consumed.
     while (!request.complete) {
       const chunk = request.read() as Buffer | null
       if (chunk === null) break

@@ -8,7 +8,7 @@ import type { PageParts } from './parts.ts'
 
 type Access = Pick<PageParts, 'tenant' | 'resources'>
 
-/** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
+/** What a client requests, in plain words, including what was allowed before. */
 export async function describeAccess(
   { tenant, resources }: Access,
   requested: { scopes: string[]; resources: string[] },
@@ -39,7 +39,7 @@ export async function describeAccess(
   }
 }
 
-/** The same of what was allowed. */
+/** The same for what was allowed. */
 export async function describeGrant(
   parts: Access,
   grant: Pick<ListedGrant, 'openidScopes' | 'openidClaims' | 'resources'>,
@@ -54,7 +54,7 @@ export async function describeGrant(
   return view
 }
 
-/** Claims that were asked for one by one, in the words of the scopes that they belong to. */
+/** Individually requested claims, as the scopes that they belong to. */
 function scopesOf(claims: string[]): string[] {
   return Object.entries(claimsByScope)
     .filter(([, names]) => names.some((name) => claims.includes(name)))

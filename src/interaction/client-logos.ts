@@ -4,15 +4,15 @@ import type { IssuerContext } from '../oidc/capabilities.ts'
 import { createCache } from '../storage/cache.ts'
 import type { PageParts } from './parts.ts'
 
-/** Bytes of one logo. */
+/** Most bytes of a logo. */
 const largest = 65_536
-/** How long one is kept, or that there is none: seconds; and how many. */
+/** How long a logo, or its absence, is cached, in seconds; and most cached logos. */
 const kept = { maxAge: 600, maxSize: 100 }
 
 /**
- * The pictures that clients name in `logo_uri`. This server gets them itself and shows its own copy: the policy of the
- * pages stays `img-src 'self'`, the client's host learns neither who looks nor when, and cannot show one person another
- * picture. Bytes that can only be a picture are shown; SVG is a document and is not.
+ * Logos of clients (`logo_uri`). This server fetches them and serves its own copy: so the policy of the pages stays
+ * `img-src 'self'`, and the client's host does not learn who looks or when, nor can it show different images to
+ * different people. Only raster images are shown, not SVG, which is a document.
  */
 export function createClientLogos(context: IssuerContext): PageParts['showLogo'] {
   const { fetch, log } = context

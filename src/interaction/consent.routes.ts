@@ -14,7 +14,7 @@ import type { Messages } from './pages/messages.ts'
 import type { PageParts } from './parts.ts'
 import { interactionAddress, posted } from './posted.ts'
 
-/** Asking a person what a client may do (OpenID Connect Core §3.1.2.4), and remembering the answer. */
+/** Asks a person for consent (OpenID Connect Core §3.1.2.4) and stores the answer. */
 export function consentRoutes(router: Router, parts: PageParts) {
   const { interactions, csrf, log } = parts
   const at = interactionAddress(parts.basePath)
@@ -37,7 +37,7 @@ export function consentRoutes(router: Router, parts: PageParts) {
     seeOther(ctx, (await next) ?? at(interaction.uid))
   })
 
-  // The interaction says whose picture it is, so that nobody has this server get pictures of their choice.
+  // The client is taken from the interaction, so that nobody can make this server fetch images of their choice.
   router.get('/interaction/:uid/logo', async (ctx) => {
     const { clientId } = await interactions.find(ctx, ctx.params['uid'] as string)
     const client = await parts.clientDocuments.find(parts.tenant, clientId)
@@ -68,7 +68,7 @@ export function consentRoutes(router: Router, parts: PageParts) {
   }
 }
 
-/** Everything that was asked for, in plain words; also what was allowed before, so that the picture is whole. */
+/** What a client requests, in plain words, including what was allowed before. */
 async function describe(
   parts: PageParts,
   { clientId, accountId = '', redirectUri, userCode, requested, missing }: Interaction,

@@ -27,15 +27,15 @@ export const deviceMethods = {
   '/device/:uid': ['GET', 'HEAD'],
 }
 
-/** Seconds in which so many wrong codes are taken. */
+/** Seconds of one window for wrong codes. */
 const window = 600
 const mostPerNetwork = 20
 const mostOfAll = 200
 const mostPerAccount = 10
 
 /**
- * Who may still try. Strangers share what they have, so that many networks are no way round the limit; whoever has
- * signed in has tries of his own, so that strangers cannot use up his (RFC 8628 §5.1, security class C9).
+ * The limits on guesses. All strangers share one budget, so that many networks do not get around the limit; a signed-in
+ * person has a budget of their own, which strangers cannot use up (RFC 8628 §5.1, security class C9).
  */
 function budgetsOf(address: string, accountId: string | undefined): Budget[] {
   const budget = (subject: string, limit: number) => ({ kind: 'user_code', subject, limit, window })
@@ -43,7 +43,7 @@ function budgetsOf(address: string, accountId: string | undefined): Budget[] {
   return [budget(`network ${networkOf(address)}`, mostPerNetwork), budget('everybody', mostOfAll)]
 }
 
-/** The last page of a device's person. */
+/** The last page of the flow for the device's user. */
 export function showOutcome(ctx: Context, context: PageContext, outcome: DeviceOutcome): void {
   showPage(
     ctx,
@@ -56,23 +56,26 @@ export function showOutcome(ctx: Context, context: PageContext, outcome: DeviceO
 }
 
 /**
- * What a person does with the code that a device shows. The second step needs a token that only the page of a right
- * code carries, so that neither a link nor another site can skip it.
+ * The pages for the code that a device shows. The second step requires a token that only the page of a right code has,
+ * so that neither a link nor another site can skip it.
  *
- * | state   | event                                | next                                 |
- * |---------|--------------------------------------|--------------------------------------|
- * | enter   | missing, wrong, over, no tries left  | enter, with the reason               |
- * | enter   | right                                | confirm                              |
- * | confirm | decided or over meanwhile            | over                                 |
- * | confirm | deny                                 | denied                               |
- * | confirm | continue                             | the engine: sign-in, consent, allowed |
+ * | state   | event                             | next                                  |
+ * |---------|-----------------------------------|---------------------------------------|
+ * | enter   | missing, wrong, expired, no tries | enter, with the reason                |
+ * | enter   | right                             | confirm                               |
+ * | confirm | decided or expired meanwhile      | over                                  |
+ * | confirm | deny                              | denied                                |
+ * | confirm | continue                          | the engine: sign-in, consent, allowed |
  */
 export function deviceRoutes(parts: PageParts): Middleware {
   const { tenant, basePath, config, log, attempts, csrf, devices, session } = parts
   const router = new Router()
   const cookie = createFormCookie(parts.deviceCookie)
   const entering = (browser: string) => `device ${browser}`
-  /** That this browser had a right code: nobody tries codes, or leads to one, by the address of the second step. */
+  /**
+   * Binding of the token that proves that this browser entered a right code: nobody can try codes, or link to one, by
+   * the URL of the second step.
+   */
   const found = (browser: string, code: string) => `device found ${browser} ${code}`
   const confirming = (browser: string, code: string) => `device ${browser} ${code}`
 
@@ -92,7 +95,7 @@ export function deviceRoutes(parts: PageParts): Middleware {
     showPage(ctx, enterCodePage(context, { ...form, ...view }), status)
   }
 
-  /** Takes the tries before it looks; gives them back unless the code is wrong. */
+  /** Counts the try before the check, and gives it back unless the code is wrong. */
   async function guess(ctx: Context, code: string): Promise<WaitingDevice | 'wrong' | 'too_many'> {
     const budgets = budgetsOf(ctx.ip, (await session.find(ctx))?.account.id)
     if (!(await attempts.take(tenant, budgets))) return 'too_many'
@@ -142,7 +145,7 @@ export function deviceRoutes(parts: PageParts): Middleware {
     const code = (typeof given === 'string' && userCodeIn(given)) || ''
     const isProven =
       typeof proof === 'string' && equalInConstantTime(proof, csrf.token(found(browser, code)))
-    // Typed, bookmarked, or the address of a form that came back.
+    // The URL was typed, bookmarked, or left over from a returned form.
     if (!isProven) return seeOther(ctx, `${basePath}/device`)
     const context = parts.pageContext(ctx)
     const device = await devices.find(code, networkOf(ctx.ip))

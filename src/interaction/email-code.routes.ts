@@ -14,22 +14,22 @@ import { interactionAddress, posted } from './posted.ts'
 import type { Next } from './second-factor.routes.ts'
 import { type EmailCodeStep, stepTtl } from './sign-in-steps.ts'
 
-/** Codes that may be tried after one right password, however many were mailed; then it is asked for again. */
+/** Most guesses after one right password, however many codes were mailed; then the password is required again. */
 const mostTries = 10
 
 /**
- * The step after a right password, where the account has codes by e-mail and nothing better. The page is the same
- * whether one was sent or not.
+ * The step after a right password, where the account has codes by e-mail and no second factor. The page is the same
+ * whether a code was sent or not.
  *
- * | state      | event                                        | next                                             |
- * |------------|----------------------------------------------|--------------------------------------------------|
- * | proven     | codes by e-mail are on                       | asked; one is mailed                             |
- * | asked      | wrong, used, void, missing                   | asked, with the reason                           |
- * | asked      | send another                                 | asked; the earlier one is void, if one is sent   |
- * | asked      | ten times wrong, ten minutes over            | login                                            |
- * | asked      | right, and another factor came meanwhile     | second factor                                    |
- * | asked      | right, and client or tenant require a factor | set up: a mailbox is none                        |
- * | asked      | right                                        | back to the engine                               |
+ * | state  | event                                        | next                                           |
+ * |--------|----------------------------------------------|------------------------------------------------|
+ * | proven | codes by e-mail are on                       | asked; one is mailed                           |
+ * | asked  | code wrong, used, void, missing              | asked, with the reason                         |
+ * | asked  | send another                                 | asked; the earlier one is void, if one is sent |
+ * | asked  | ten times wrong, ten minutes over            | login                                          |
+ * | asked  | right, and a factor was added meanwhile      | second factor                                  |
+ * | asked  | right, and client or tenant require a factor | set up: a mailbox is no factor                 |
+ * | asked  | right                                        | back to the engine                             |
  */
 export function emailCodeRoutes(
   router: Router,
@@ -77,7 +77,7 @@ export function emailCodeRoutes(
     )
   }
 
-  /** The interaction and its step, for a form of ours that was sent in its turn. */
+  /** The interaction and its due step, for a posted form. */
   async function due(ctx: RouterContext) {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(ctx, uid)

@@ -9,8 +9,8 @@ import { ownAddress, type PageContext } from './pages/layout.ts'
 import { logoutPage, signedOutPage } from './pages/logout.ts'
 
 /**
- * The pages that the engine asks for.
- * @param staysSignedIn answers, where whoever was asked to sign out has chosen to stay; false where nobody has
+ * The pages that the engine renders through us.
+ * @param staysSignedIn answers a person who chose to stay signed in; false when nobody did
  */
 export function enginePages(
   { tenant, accounts }: IssuerContext,
@@ -43,7 +43,7 @@ export function enginePages(
       })
     },
     async signedOut(ctx) {
-      // The engine leads here also whoever chose to stay.
+      // The engine also calls this for people who chose to stay.
       if (await staysSignedIn(ctx)) return
       const { client } = ctx.oidc
       ctx.type = 'html'

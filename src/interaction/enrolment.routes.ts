@@ -21,24 +21,25 @@ export const enrolmentMethods = {
   '/sign-up/done': ['GET', 'HEAD'],
 }
 
-/** What the sign-in gives. */
+/** What the sign-in provides. */
 export interface Finishing {
   cookie: SignUpCookie
-  /** The browser is the owner's. */
+  /** Makes the browser known to the account. */
   know(ctx: Context, account: Account): void
-  /** How a sign-in goes on with an account whose password is right. @param at when it was, in milliseconds */
+  /** Continues a sign-in after the password was right. @param at when it was checked, in milliseconds */
   enter(ctx: Context, interaction: Interaction, account: Account, at: number): Promise<void>
 }
 
 /**
- * The pages behind the link of a sign-up or of an invitation. To open it changes nothing: mail scanners open it, too.
+ * The pages behind the link of a sign-up or an invitation. Opening the link changes nothing: mail scanners open it,
+ * too.
  *
- * | the form comes                                                        | then                              |
- * |-----------------------------------------------------------------------|-----------------------------------|
- * | with a void link                                                      | the link is over                  |
- * | with a name or a password that is refused                             | the form, with the reason         |
- * | from the browser that asked, in an interaction that waits for a sign-in | an account, and as after a right password |
- * | from another browser, or that interaction is over                     | an account, and the way to sign in |
+ * | the form comes                                                       | then                                  |
+ * |----------------------------------------------------------------------|---------------------------------------|
+ * | with a void link                                                     | the link is over                      |
+ * | with a refused name or password                                      | the form, with the reason             |
+ * | from the browser that asked, in an interaction waiting for a sign-in | an account; as after a right password |
+ * | from another browser, or that interaction is over                    | an account, and the link to sign in   |
  */
 export function enrolmentRoutes(
   router: Router,
@@ -46,9 +47,9 @@ export function enrolmentRoutes(
   { cookie, know, enter }: Finishing,
 ): void {
   const { tenant, config, clock, log, csrf, enrolment, interactions, pageContext } = parts
-  // Where no mail is sent there are no such pages.
+  // Without mail there are no such pages.
   if (!parts.mail.isOn) return
-  /** Nobody can name it who has not read the mail. */
+  /** Only the reader of the mail knows it. */
   const finishing = (token: string) => `sign-up finish ${token}`
 
   function showOver(ctx: Context): void {
@@ -69,7 +70,7 @@ export function enrolmentRoutes(
     const page = pageContext(ctx)
     const { error } = again
     if (error === 'busy') ctx.set('Retry-After', '2')
-    // Below the interaction its cookie comes along with the form.
+    // Below the path of the interaction the browser sends its cookie with the form.
     const path = uid === undefined ? '/sign-up/finish' : `/interaction/${uid}/account`
     const name = again.name ?? found.name
     showPage(
@@ -86,7 +87,7 @@ export function enrolmentRoutes(
     )
   }
 
-  /** The interaction that this browser is in and that waits for a sign-in. */
+  /** This browser's interaction, if it waits for a sign-in. */
   async function waiting(ctx: Context, uid: string): Promise<Interaction | undefined> {
     try {
       const interaction = await interactions.find(ctx, uid)
@@ -107,7 +108,7 @@ export function enrolmentRoutes(
     if (!isShowable(name)) return again('name_invalid')
     if (password === '' || repeated === '') return again('missing')
     if (password !== repeated) return again('mismatch')
-    // Taken before the account is there: what ends its sign-ins from now on must end this one.
+    // Taken before the account is created: what voids sign-ins from now on must void this one.
     const at = clock.now()
     const { userAgent } = presenterOf(ctx)
     const about = { browser: cookie.find(ctx)?.browser, ip: ctx.ip, userAgent }

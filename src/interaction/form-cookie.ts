@@ -3,9 +3,9 @@ import { DomainError } from '../errors.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { PageCookie } from './parts.ts'
 
-/** What the forms of a browser are bound to where nobody has signed in. */
+/** What forms are bound to when nobody is signed in. */
 export interface FormCookie {
-  /** Sets it when need be. */
+  /** Sets the cookie if it is missing. */
   give(ctx: Context): string
   find(ctx: Context): string | undefined
   /** @throws DomainError `csrf_failed` */

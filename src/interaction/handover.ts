@@ -2,14 +2,14 @@ import type { Context, Middleware } from 'koa'
 import { handoverPage } from './pages/handover.ts'
 import type { PageContext } from './pages/layout.ts'
 
-/** The marks of the engine's own page that hands a form over by an inline script. */
+/** Parts of the engine's form_post page, which submits the form by an inline script. */
 const marks = {
   title: '<title>Submitting Callback</title>',
   action: /<form method="post" action="([^"]*)">/,
   field: /<input type="hidden" name="([^"]*)" value="([^"]*)"\/>/g,
 }
 
-/** What the engine added to the policy for its script. */
+/** The script hash that the engine adds to the policy. */
 const scriptHash = / 'sha256-[^']+'/g
 
 const entities: Readonly<Record<string, string>> = {
@@ -24,13 +24,13 @@ function unescape(text: string): string {
   return text.replace(/&(?:lt|gt|quot|#39|amp);/g, (entity) => entities[entity] ?? entity)
 }
 
-/** What a form of the engine's hands over, and to whom. */
+/** The fields and target of the engine's form. */
 export interface Handover {
   action: string
   fields: Array<[name: string, value: string]>
 }
 
-/** Takes an answer of the engine apart if it is its form_post page, and takes back the leave for its script. */
+/** Parses an answer of the engine if it is its form_post page, and removes its script from the policy. */
 export function takeHandover(ctx: Context): Handover | undefined {
   const { body } = ctx
   if (typeof body !== 'string' || !body.includes(marks.title)) return undefined
@@ -47,8 +47,8 @@ export function takeHandover(ctx: Context): Handover | undefined {
 }
 
 /**
- * Puts a page of ours in place of the engine's form_post page (OAuth 2.0 Form Post Response Mode): its script is a file,
- * so that no inline script is ever allowed, and its button is there for whoever has scripts switched off (K-09).
+ * Replaces the engine's form_post page (OAuth 2.0 Form Post Response Mode) by ours. Its script is a file, so that no
+ * inline script is ever allowed; its button works without scripts (K-09).
  */
 export function dressHandover(pageContext: (ctx: Context) => PageContext): Middleware {
   return async (ctx, next) => {

@@ -7,8 +7,8 @@ import { takeHandover } from './handover.ts'
 import type { WayBack } from './pages/error.ts'
 
 /**
- * Shows an error here that the engine was about to take to the client, with a way there that a person has to take
- * (P-016). A program gets JSON, and no way.
+ * Shows an error that the engine was about to redirect to the client, with a link there that the person must follow
+ * (P-016). Programs get JSON, without a link.
  */
 export function showHeldErrors(
   held: (ctx: Context) => HeldError | undefined,

@@ -3,7 +3,10 @@ import type { Account } from '../accounts/account.ts'
 import { deviceLife } from '../lockouts/known-devices.ts'
 import type { PageParts } from './parts.ts'
 
-/** Which accounts a browser is known to, whose owners strangers do not lock out of it (lockouts/known-devices.ts). */
+/**
+ * The accounts that a browser is known to; guesses of strangers do not lock their owners out of it
+ * (lockouts/known-devices.ts).
+ */
 export function createKnownBrowser({ tenant, lockouts, knownCookie }: PageParts) {
   const { name, ...where } = knownCookie
   const cookieIn = (ctx: Context): string | undefined =>
@@ -17,16 +20,16 @@ export function createKnownBrowser({ tenant, lockouts, knownCookie }: PageParts)
 
   return {
     cookieIn,
-    /** The id of this browser, when somebody has signed in to the account with it. */
+    /** The id of this browser, if somebody has signed in to the account with it. */
     idFor: (ctx: Context, accountId: string) =>
       lockouts.devices.find(cookieIn(ctx), tenant, accountId),
-    /** Likewise, or when it is known by a mailed link; for codes that whoever reads the mail has anyway. */
+    /** The same, or if it is known by a mailed link; for mailed codes, which need the mailbox anyway. */
     idForMailed: (ctx: Context, accountId: string) =>
       lockouts.devices.findMailed(cookieIn(ctx), tenant, accountId),
-    /** From now on this browser is one of the account's owner. */
+    /** Makes this browser known as the account owner's. */
     know: (ctx: Context, { id }: Account): void =>
       keep(ctx, lockouts.devices.add(cookieIn(ctx), tenant, id)),
-    /** From now on it is one of somebody who reads the account's mail. */
+    /** Makes it known as that of a reader of the account's mail. */
     knowMailed: (ctx: Context, { id }: Account): void =>
       keep(ctx, lockouts.devices.addMailed(cookieIn(ctx), tenant, id)),
   }

@@ -3,8 +3,8 @@ import { routes } from '../oidc/routes.ts'
 import type { PageContext } from './pages/layout.ts'
 
 /**
- * Signing out takes three requests, and the engine forgets after the first in which language it was asked for: the
- * addresses of the next two carry it.
+ * Carries the language through the three requests of a sign-out in their URLs, as the engine forgets it after the
+ * first.
  */
 export function carryLanguage(
   issuer: string,

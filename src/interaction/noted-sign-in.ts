@@ -9,18 +9,18 @@ import type { PageParts } from './parts.ts'
 
 interface SignIn {
   account: Account
-  /** When its password was checked, in milliseconds. */
+  /** When the password was checked, in milliseconds. */
   verifiedAt: number
-  /** How (RFC 8176). */
+  /** Authentication methods (RFC 8176). */
   amr: readonly string[]
-  /** What the browser's cookie says of the accounts it has signed in with. */
+  /** The cookie of known devices. */
   cookie: string | undefined
 }
 
 /**
- * What a finished sign-in leaves behind, in one transaction: wrong guesses are forgotten, and its event says what was
- * unusual about it.
- * @returns false for one that was voided meanwhile: nothing is left of it
+ * Records a finished sign-in in one transaction: resets the counts of wrong guesses, and writes an event with what was
+ * unusual.
+ * @returns false for a sign-in that was voided meanwhile: nothing is recorded
  */
 export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn): Promise<boolean> {
   const { tenant, database, accounts, lockouts, places, audit } = parts
@@ -29,7 +29,7 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
   let isNoted = false
   await database.unit(async (unit) => {
     await unit.open()
-    // The account comes first: whoever resets its password takes the locks in this order, too.
+    // The account is locked first: a password reset takes the locks in the same order.
     const [held, visit] = await unit.together(() =>
       Promise.all([
         accounts.holdSignIn(tenant, account.id, verifiedAt),
@@ -38,7 +38,7 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
       ]),
     )
     if (!held) return false
-    // Whoever was signed out everywhere may have known the browser since.
+    // An attacker who was signed out everywhere may have made the browser known before.
     const since = Math.floor(held.voidedAt / 1000)
     const isNewDevice = lockouts.devices.find(cookie, tenant, account.id, since) === undefined
     if (isNewDevice) await tellOfNewDevice(parts, ctx, account, visit)
@@ -55,7 +55,7 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
         ...(visit.isNewCountry ? { new_country: true } : {}),
       },
     }
-    // The event is the last: it travels with the end of the transaction.
+    // The event is the last statement: it is sent together with COMMIT.
     unit.commitWith(async () => {
       await audit.record(tenant, event)
       isNoted = true
@@ -68,9 +68,9 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
 }
 
 /**
- * Tells the owner that a browser signed in which had not before (ASVS 6.3.5), in one mail, whatever else is new: a known
- * browser in another country is its owner on a journey, and told in the history alone. Only at an address that is known to be
- * theirs: a stranger's mailbox is not to learn who signs in from where.
+ * Notifies the owner of a sign-in from a new browser (ASVS 6.3.5), in one mail whatever else is new. A known browser in
+ * another country is its owner on a journey and only shown in the history. Only to a verified address: a stranger must
+ * not learn who signs in from where.
  */
 async function tellOfNewDevice(
   { mail, pageContext }: PageParts,
@@ -80,7 +80,7 @@ async function tellOfNewDevice(
 ): Promise<void> {
   if (!emailVerified) return
   const { locale: language, account } = pageContext(ctx).messages
-  // In our words alone: what a program makes up about itself has no place in our mail.
+  // In our own words: a user agent string can contain anything, and must not be in our mail.
   const device = knownDevice(presenterOf(ctx).userAgent, account.device)
   const kind = isNewCountry ? 'new_country' : 'new_device'
   await mail.send(tenant, { kind, accountId, language, to, ip: ctx.ip, device, country })

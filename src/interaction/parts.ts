@@ -7,7 +7,7 @@ import type { DeviceVerification } from '../oidc/device-verification.ts'
 import type { Interactions } from '../oidc/interactions.ts'
 import type { PageContext } from './pages/layout.ts'
 
-/** A cookie of a page; `path` is where the browser sends it back to. */
+/** A cookie of a page; `path` is where browsers send it. */
 export interface PageCookie {
   name: string
   path: string
@@ -23,16 +23,16 @@ export interface PageParts extends IssuerContext {
   session: BrowserSession
   devices: DeviceVerification
   decisions: BackchannelDecisions
-  /** Says which accounts this browser belongs to somebody of (known-browser.ts). */
+  /** Which accounts this browser is known to (known-browser.ts). */
   knownCookie: PageCookie
-  /** What forms are bound to where nobody has signed in: of a sign-up, a device, a forgotten password. */
+  /** What forms are bound to when nobody is signed in: sign-up, device, forgotten password. */
   signUpCookie: PageCookie
   deviceCookie: PageCookie
   recoveryCookie: PageCookie
-  /** Names the client of an interaction, at its address alone. */
+  /** Identifies the client of an interaction, at its path alone. */
   clientCookie: Omit<PageCookie, 'path'>
   pageContext(ctx: Context): PageContext
   clientName(clientId: string): Promise<string | undefined>
-  /** Answers with the picture behind an address. @throws DomainError `not_found` when it cannot be had */
+  /** Answers with the image at an address. @throws DomainError `not_found` when it cannot be fetched */
   showLogo(ctx: Context, uri: string | undefined): Promise<void>
 }

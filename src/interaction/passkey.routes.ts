@@ -5,12 +5,12 @@ import { posted } from './posted.ts'
 import type { Next } from './second-factor.routes.ts'
 import { stepTtl } from './sign-in-steps.ts'
 
-/** Passkeys that may be tried in one sign-in: each costs a look at a signature. */
+/** Most answers per sign-in: each costs a signature check. */
 const mostTries = 10
 
 /**
- * Signing in with a passkey alone, whose device has made sure of its owner. Whoever has no passkey, shows somebody
- * else's or is disabled gets one answer (ASVS 6.3.8).
+ * Signing in with a passkey alone, with user verification. Without a passkey, with somebody else's, or with a disabled
+ * account the answer is the same (ASVS 6.3.8).
  */
 export function passkeyRoutes(
   router: Router,
@@ -28,7 +28,7 @@ export function passkeyRoutes(
       return showLogin(ctx, interaction, { error: 'passkey', status: 429 })
     }
 
-    // Taken before the passkey is looked at: what ends the account's sessions meanwhile must end this sign-in.
+    // Taken before the passkey is checked: what ends the account's sessions meanwhile must end this sign-in.
     const verifiedAt = clock.now()
     const shown = { binding: uid, credential }
     const accountId = await factors.passkeys.signIn(tenant, shown, presenterOf(ctx))

@@ -5,8 +5,8 @@ import type { Interaction } from '../oidc/interactions.ts'
 import type { PageParts } from './parts.ts'
 
 /**
- * A form that a page of an interaction has sent, in the browser that the interaction belongs to.
- * @param step the one that must be due; absent: any
+ * A form posted by a page of an interaction, from the browser that the interaction belongs to.
+ * @param step the step that must be due; undefined: any
  * @throws DomainError `interaction_not_found`, `csrf_failed`, `body_too_large`, `too_many_parameters`
  */
 export async function posted(
@@ -22,14 +22,14 @@ export async function posted(
   return { uid, interaction, form }
 }
 
-/** The addresses of an interaction below a base path: of the step that is due, or of what one step posts to or shows. */
+/** URLs of an interaction, below a base path: its page, or what a step posts to or shows. */
 export const interactionAddress =
   (basePath: string) =>
   (uid: string, step?: string): string =>
     `${basePath}/interaction/${uid}${step === undefined ? '' : `/${step}`}`
 
 /**
- * A step that is sent out of turn does nothing (ASVS 2.3.1).
+ * Refuses a form for a step that is not due (ASVS 2.3.1).
  * @throws DomainError `interaction_not_found`
  */
 export function requireStep(interaction: Interaction, step: Interaction['step']): void {

@@ -7,7 +7,7 @@ import type { Refusal } from '../refusals/refusal.ts'
 type About = Pick<Refusal, 'endpoint' | 'check' | 'error'> &
   Partial<Pick<Refusal, 'accountId' | 'clientId' | 'reason' | 'expected' | 'received'>>
 
-/** Keeps what was refused on a page, to be explained by the id of the request. */
+/** Stores a refusal on a page, to be explained by the request id. */
 export function noteRefusal(
   { tenant, refusals }: Pick<IssuerContext, 'tenant' | 'refusals'>,
   ctx: Context,
@@ -16,7 +16,7 @@ export function noteRefusal(
   refusals.note({ id: requestIdOf(ctx), tenant, ip: ctx.ip, ...about })
 }
 
-/** The same for an error of our own; its `detail` says what was expected and what came. */
+/** The same for a DomainError; its `detail` has what was expected and what came. */
 export function noteDomainError(
   context: Pick<IssuerContext, 'tenant' | 'refusals'>,
   ctx: Context,
@@ -24,7 +24,7 @@ export function noteDomainError(
   endpoint = ctx.path.split('/')[1] || 'root',
   who: Pick<About, 'accountId' | 'clientId'> = {},
 ): void {
-  // Who has which role where is in the log; it is not for everybody who reads what was refused.
+  // Roles are left to the log: not everybody who reads refusals may see them.
   const {
     account,
     expected,

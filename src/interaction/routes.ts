@@ -15,7 +15,7 @@ export const interactionMethods = {
   ...enrolmentMethods,
 }
 
-/** The pages a person sees on the way to a token: `/interaction/:uid` shows the step that is due. */
+/** The pages that a person sees on the way to a token: `/interaction/:uid` shows the due step. */
 export function interactionRoutes(parts: PageParts): Middleware {
   const router = new Router()
   const signIn = signInRoutes(router, parts)
@@ -24,7 +24,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
 
   router.get('/interaction/:uid', async (ctx) => {
     const uid = ctx.params['uid'] as string
-    // Asked for in one go, and looked at when the browser has shown whose it is.
+    // Both are read in one go; the step is used only after the browser has proven that the interaction is its own.
     const [interaction, step] = await Promise.all([
       parts.interactions.find(ctx, uid),
       signIn.stepOf(ctx, uid),
@@ -34,7 +34,7 @@ export function interactionRoutes(parts: PageParts): Middleware {
     else await signIn.show(ctx, interaction, step)
   })
 
-  // The address of a form that came back, typed or bookmarked: which step is due is not for the address to say.
+  // The URL of a returned form, typed or bookmarked: the URL does not decide which step is due.
   router.get('/interaction/:uid/:step', (ctx) => {
     seeOther(ctx, `${parts.basePath}/interaction/${ctx.params['uid']}`)
   })

@@ -15,13 +15,13 @@ import { interactionAddress, posted } from './posted.ts'
 import { noteRefusal } from './refusals.ts'
 import { type FactorStep, type SignInSteps, stepTtl } from './sign-in-steps.ts'
 
-/** Codes and passkeys that may be tried after one right password; then it is asked for again. */
+/** Most guesses after one right password; then the password is required again. */
 const mostTries = 5
 
-/** How the step goes on, which the sign-in itself decides. */
+/** How the step continues; the sign-in decides. */
 export interface Next {
   steps: SignInSteps
-  /** On from what was shown first: to a second factor where it takes one. */
+  /** Continues after the first factor: to a second one where required. */
   proceed(
     ctx: Context,
     interaction: Interaction,
@@ -29,7 +29,7 @@ export interface Next {
     verifiedAt: number,
     proof?: Proof,
   ): Promise<void>
-  /** @param signedInAt when the proof was shown, in milliseconds; now without it */
+  /** @param signedInAt when the proof was given, in milliseconds; by default now */
   finish(
     ctx: Context,
     account: Account,

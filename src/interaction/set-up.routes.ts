@@ -16,8 +16,8 @@ import type { Next } from './second-factor.routes.ts'
 import type { SetUpStep } from './sign-in-steps.ts'
 
 /**
- * Setting up an app or a passkey on the way to a client that requires a second factor, where the account has none. Nothing but a
- * password was shown: an account that has got a factor meanwhile gets none here.
+ * Sets up an app or a passkey on the way to a client that requires a second factor, where the account has none. Only a
+ * password was proven, so nothing is added if the account has got a factor meanwhile.
  */
 export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, showLogin }: Next) {
   const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts
@@ -30,7 +30,7 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
 
   const bindingOf = (uid: string, { accountId }: SetUpStep) => `set-up ${uid} ${accountId}`
 
-  /** What a browser needs to make a passkey in place of an app. */
+  /** What a browser needs to create a passkey instead of an app. */
   async function passkeyFor(uid: string, step: SetUpStep) {
     if (!factors.passkeys.isPossible) return {}
     const account = { id: step.accountId, email: step.email }
@@ -44,7 +44,7 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
     step: SetUpStep,
     again: Pick<NewFactorView, 'error' | 'name'> = {},
   ): Promise<void> {
-    // Whoever loads the page once more has seen them.
+    // A reload does not show the codes again.
     if (step.stage === 'codes') return showCodes(ctx, uid, [])
     const page = newFactorPage(pageContext(ctx), {
       action: at(uid, 'set-up'),
@@ -58,7 +58,7 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
     return showPage(ctx, page, again.error === undefined ? 200 : 400)
   }
 
-  /** The interaction and its step, for a form of ours that was sent in its turn. */
+  /** The interaction and its due step, for a posted form. */
   async function due(ctx: RouterContext, stage: SetUpStep['stage']) {
     const { uid, interaction, form } = await posted(parts, ctx, 'login')
     const step = await steps.find(ctx, uid)
@@ -95,7 +95,7 @@ export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, s
             { ...made, binding: bindingOf(uid, step), credential },
             by,
           )
-    // Sent twice at once: the other one has moved on.
+    // The form was sent twice at once; the other request has moved on.
     if (added === 'known' && credential === undefined) {
       return seeOther(ctx, at(uid))
     }

@@ -30,39 +30,39 @@ import { setUpRoutes } from './set-up.routes.ts'
 import { createSignInSteps, type PasswordStep, type SignInStep } from './sign-in-steps.ts'
 import { signUpRoutes } from './sign-up.routes.ts'
 
-/** An interaction, as far as it is known: nothing of it is read for a flood. */
+/** What is known of an interaction: under a flood nothing of it is read. */
 type Waiting = Pick<Interaction, 'uid'> & Partial<Pick<Interaction, 'clientId' | 'loginHint'>>
 
 /**
- * Signing in, as a state machine. A step belongs to one interaction, and that to one browser; what is sent for another
- * step than the one that is due changes nothing.
+ * Signing in, as a state machine. A step belongs to one interaction, and that to one browser; a form for a step that is
+ * not due changes nothing.
  *
- * | state           | event                                          | next                                  |
- * |-----------------|------------------------------------------------|---------------------------------------|
- * | login           | wrong, missing, expired, busy, too many        | login, with the reason                |
- * | login           | right, for one use                             | choose password                       |
- * | login           | right, short, and no factor is asked for any more | choose password                    |
- * | login           | right                                          | proven                                |
- * | login           | an account was made in this browser (`enrolmentRoutes`) | proven                                |
- * | login           | a passkey, wrong, used, not verified, too many | login, with the reason                |
- * | login           | a passkey whose device verified its owner      | back to the engine                    |
- * | choose password | refused by the policy                          | choose password, with the reason      |
- * | choose password | accepted                                       | proven                                |
- * | choose password | time is over, used meanwhile                   | login                                 |
- * | proven          | the account has a second factor                | second factor                         |
- * | proven          | it has none, but codes by e-mail               | code by e-mail (its own table)        |
- * | proven          | it has none; client or tenant requires one     | set up                                |
- * | proven          | it has none, and the request insists on one    | the client: unmet requirements        |
- * | proven          | it has none                                    | back to the engine                    |
- * | second factor   | wrong, used, missing                           | second factor, with the reason        |
- * | second factor   | wrong five times, time is over                 | login                                 |
- * | second factor   | right                                          | back to the engine                    |
- * | set up          | wrong                                          | set up, with the reason               |
- * | set up          | right                                          | codes, shown once                     |
- * | set up          | time is over, another factor came meanwhile    | login                                 |
- * | codes           | kept, of an app                                | back to the engine                    |
- * | codes           | kept, of a passkey                             | second factor: it is shown            |
- * | any             | a user name and a password, or a passkey       | as login; what was proven is forgotten |
+ * | state           | event                                               | next                                   |
+ * |-----------------|-----------------------------------------------------|----------------------------------------|
+ * | login           | wrong, missing, expired, busy, too many             | login, with the reason                 |
+ * | login           | right, a one-time password                          | choose password                        |
+ * | login           | right, too short without a required factor          | choose password                        |
+ * | login           | right                                               | proven                                 |
+ * | login           | account created in this browser (`enrolmentRoutes`) | proven                                 |
+ * | login           | passkey wrong, used, not verified, too many         | login, with the reason                 |
+ * | login           | passkey with user verification                      | back to the engine                     |
+ * | choose password | refused by the policy                               | choose password, with the reason       |
+ * | choose password | accepted                                            | proven                                 |
+ * | choose password | time is over, used meanwhile                        | login                                  |
+ * | proven          | the account has a second factor                     | second factor                          |
+ * | proven          | it has none, but codes by e-mail                    | code by e-mail (its own table)         |
+ * | proven          | it has none; client or tenant requires one          | set up                                 |
+ * | proven          | it has none, and the request insists on one         | the client: unmet requirements         |
+ * | proven          | it has none                                         | back to the engine                     |
+ * | second factor   | wrong, used, missing                                | second factor, with the reason         |
+ * | second factor   | wrong five times, time is over                      | login                                  |
+ * | second factor   | right                                               | back to the engine                     |
+ * | set up          | wrong                                               | set up, with the reason                |
+ * | set up          | right                                               | codes, shown once                      |
+ * | set up          | time is over, a factor was added meanwhile          | login                                  |
+ * | codes           | saved, of an app                                    | back to the engine                     |
+ * | codes           | saved, of a passkey                                 | second factor: the passkey is used     |
+ * | any             | a user name and a password, or a passkey            | as login; earlier proofs are discarded |
  */
 export function signInRoutes(router: Router, parts: PageParts) {
   const { tenant, accounts, factors, interactions, csrf, config, clock, log } = parts
@@ -70,7 +70,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
   const at = interactionAddress(parts.basePath)
   const steps = createSignInSteps(parts)
 
-  /** Signed in, with all that it takes: wrong guesses are forgotten, and the browser is known from now on. */
+  /** A complete sign-in: resets the counts of wrong guesses and makes the browser known. */
   async function finish(
     ctx: Context,
     account: Account,
@@ -81,7 +81,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     const authentication = authenticationBy(proof)
     const { amr } = authentication
     const signIn = { account, verifiedAt, amr, cookie: cookieIn(ctx) }
-    // Signed out everywhere while its last step was on the way: it starts over.
+    // Signed out everywhere during the last step: starts over.
     const uid = ctx['params'].uid as string
     if (!(await noteSignIn(parts, ctx, signIn))) {
       await steps.end(uid)
@@ -95,10 +95,10 @@ export function signInRoutes(router: Router, parts: PageParts) {
   }
 
   /**
-   * A password was right, or a passkey that needs none: what else it takes. Whichever step there was is over, or
-   * another takes its place.
-   * @param proof a code by e-mail is asked for once and stands for nothing else
-   * @param known what the account takes beside a password, where it was asked already
+   * After a right password, or a passkey that needs none: decides what else is required. The current step ends or is
+   * replaced.
+   * @param proof a code by e-mail is asked for once and replaces nothing else
+   * @param known what the account requires besides a password, if it was read already
    */
   async function proceed(
     ctx: Context,
@@ -159,11 +159,11 @@ export function signInRoutes(router: Router, parts: PageParts) {
     showPage(ctx, loginPage(page, view), again.status)
   }
 
-  /** The form again, with the reason. @throws what is no reason that a person should hear */
+  /** Shows the form again, with the reason. @throws errors that a person cannot act on */
   function refuse(ctx: Context, again: Waiting & { username: string }, error: unknown) {
     const known = isDomainError(error) ? signInFaults[error.code] : undefined
     if (!known || !isDomainError(error)) throw error
-    // In a flood the line of the request, and what is counted, say enough.
+    // Under a flood the request log and the counters suffice.
     log[error.status === 503 ? 'debug' : 'info'](
       { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, ip: ctx.ip },
       'sign-in refused',
@@ -208,7 +208,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     const form = await readForm(ctx, config.bodyLimit)
     csrf.check(ctx, uid, form['csrf'])
     const { username = '', password = '' } = form
-    // A flood is turned away before anything is read for it.
+    // A flood is refused before anything is read.
     if (!interaction) {
       parts.counters.count('hash_shed')
       return refuse(ctx, { uid, username }, new DomainError('hash_queue_full'))
@@ -218,7 +218,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
     }
 
-    // Taken before the password is read: what changes it meanwhile must end this sign-in.
+    // Taken before the password is checked: a change meanwhile must void this sign-in.
     const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
@@ -235,7 +235,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
-  /** The owner is told, whoever has chosen it (ASVS 6.3.7). */
+  /** Notifies the owner, whoever chose it (ASVS 6.3.7). */
   async function tellOfChosen(ctx: Context, { accountId, email: to }: PasswordStep): Promise<void> {
     const { ip, userAgent } = presenterOf(ctx)
     const detail = { by: 'owner', others: 'stay' }
@@ -287,7 +287,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
   const showSetUp = setUpRoutes(router, parts, next)
   const emailCode = emailCodeRoutes(router, parts, { ...next, proceed })
 
-  /** The page of whichever state the interaction is in. */
+  /** Shows the page of the current state. */
   async function show(ctx: Context, interaction: Interaction, step?: SignInStep): Promise<void> {
     if (step?.stage === 'password') await showPassword(ctx, interaction, step)
     else if (step?.stage === 'factor') await showFactor(ctx, interaction, step)

@@ -3,15 +3,15 @@ import { DomainError } from '../errors.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { PageCookie } from './parts.ts'
 
-/** The browser in which somebody signs up, and the interaction in which that began. */
+/** A browser in which somebody signs up, and the interaction in which it began. */
 export interface SigningUp {
   browser: string
   uid?: string | undefined
 }
 
-/** What the pages of a sign-up know of their browser between them. */
+/** The state that the pages of a sign-up keep in the browser. */
 export interface SignUpCookie {
-  /** Sets it when need be. @param uid of the interaction that this browser is known to be in */
+  /** Sets the cookie if needed. @param uid of this browser's interaction */
   give(ctx: Context, uid?: string): SigningUp
   find(ctx: Context): SigningUp | undefined
   /** @throws DomainError `csrf_failed` */

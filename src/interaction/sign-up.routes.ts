@@ -14,16 +14,16 @@ export const signUpMethods = {
   '/sign-up/sent': ['GET', 'HEAD'],
 }
 
-/** Where an interaction shows its sign-in although its client would like a new account. */
+/** The sign-in page of an interaction whose client prefers a sign-up. */
 const signInOf = (page: PageContext, uid: string): string => {
   const address = ownAddress(page, `/interaction/${uid}`)
   return `${address}${address.includes('?') ? '&' : '?'}sign_in=1`
 }
 
 /**
- * The pages on which people ask for an account (`SignUps` has the table of states). They are there where a tenant is
- * open and nowhere else. Every address gets the same bytes (C10).
- * @returns the cookie, for whoever finishes what began here
+ * The pages of a sign-up (`SignUps` has the table of states), only where the tenant allows it. Every address gets the
+ * same bytes (C10).
+ * @returns the cookie, to finish what began here
  */
 export function signUpRoutes(router: Router, parts: PageParts): SignUpCookie {
   const { tenant, config, csrf, signUps, interactions, pageContext } = parts
@@ -51,7 +51,7 @@ export function signUpRoutes(router: Router, parts: PageParts): SignUpCookie {
 
   if (!parts.canSignUp) return cookie
 
-  // Here the cookie of the interaction comes along, which is what lets this browser go on with it.
+  // Below the interaction's path the browser sends its cookie, which lets this browser continue it.
   router.get('/interaction/:uid/sign-up', async (ctx) => {
     const { uid } = await interactions.find(ctx, ctx.params['uid'] as string)
     cookie.give(ctx, uid)

@@ -9,13 +9,13 @@ import { safeUrl } from './pages/parts.ts'
 import type { PageParts } from './parts.ts'
 import { interactionAddress } from './posted.ts'
 
-/** Milliseconds: a page that was left open overnight still says where it came from. */
+/** Milliseconds: a page left open overnight still knows its client. */
 const life = 24 * 3600 * 1000
 
 /**
- * An interaction that is over, or lost, no longer says whose it was; a cookie of its address does. Whoever was on the way
- * to the account page begins anew there. Others get a link to where their application has declared that sign-ins begin
- * (OpenID Connect Core §4), or to its home page: never for one that registered itself.
+ * An interaction that is over or lost no longer names its client; a cookie of its path does. On the way to the account
+ * page it starts again. Otherwise the error page links to where the client has declared that sign-ins begin (OpenID
+ * Connect Core §4), or to its home page; never for a self-registered client.
  */
 export function createStartAgain(parts: PageParts) {
   const { tenant, issuer, basePath, clientDocuments, pageContext } = parts
@@ -37,7 +37,7 @@ export function createStartAgain(parts: PageParts) {
       const value = encodeURIComponent(clientId)
       ctx.cookies.set(name, value, { ...options, path: at(uid), maxAge: life })
     },
-    /** Around the pages of interactions. */
+    /** Middleware around the pages of interactions. */
     offer: (async (ctx, next) => {
       try {
         await next()

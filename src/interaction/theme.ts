@@ -5,7 +5,7 @@ import type { Theme } from './pages/layout.ts'
 
 type ThemeSettings = Pick<Config, 'themeName' | 'themeLogo' | 'themeAccent' | 'themeAccentDark'>
 
-/** How the pages look by the settings, and the files that it takes. */
+/** The theme of the pages from the settings, with its files. */
 export function createTheme(
   config: ThemeSettings,
   basePath: string,
@@ -31,8 +31,8 @@ export function createTheme(
 }
 
 /**
- * The style sheet of the accent. What stands on a button is the ground of the pages: an accent that can be read on it
- * carries it as well.
+ * The style sheet of the accent colour. Text on buttons has the colour of the page background: an accent that is
+ * readable on that background also contrasts with it.
  */
 function accentSheet({ themeAccent: light, themeAccentDark }: ThemeSettings): string | undefined {
   const dark = themeAccentDark ?? (light && lightened(light))

@@ -7,54 +7,54 @@ import type { BucketKey, Buckets } from '../storage/buckets.ts'
 import { type LimitName, limits } from './limits.ts'
 
 /**
- * Takes from the buckets of rate limits. They keep load away and make guessing slow; they are no guarantee, since they
- * open when Redis loses them: what must hold is in lockouts/ and attempts/.
+ * Rate limits. They keep load away and slow guessing down, but guarantee nothing, as they are lifted when Redis loses
+ * its data. Limits that must hold are in lockouts/ and attempts/.
  */
 export interface Limiter {
   /**
-   * Takes from each of these, or from none.
+   * Takes all shares, or none.
    * @throws DomainError `too_many_requests` with the seconds to wait
    */
   take(tenant: string, ...shares: Share[]): Promise<void>
-  /** The same for what is left out silently: whether it took them. */
+  /** The same for work that is skipped silently when limited. @returns whether it was taken */
   took(tenant: string, share: Share): Promise<boolean>
-  /** For what turned out not to count. Never fails, so that it hides no failure that it comes after. */
+  /** Returns shares that need not count after all. Never throws, so that it hides no earlier error. */
   giveBack(tenant: string, ...shares: Share[]): Promise<void>
-  /** Counts what has happened already; refuses nothing. */
+  /** Counts events after the fact; refuses nothing. */
   note(tenant: string, ...shares: Share[]): Promise<void>
   /**
-   * Refuses what is known in this process to be spent, without asking anybody: for addresses where nobody may wait for
-   * Redis. Other processes learn of it with the first failure that they see themselves.
+   * Refuses when a limit is known in this process to be used up, without asking Redis: for endpoints where nobody may
+   * wait for it. Other processes learn of it with the first failure that they see themselves.
    * @throws DomainError `too_many_requests`
    */
   assertLeft(tenant: string, ...shares: Share[]): void
-  /** Whether something was noted of this in this process and is not over, or nothing is left. */
+  /** Whether this process has noted such an event recently, or knows the limit to be used up. */
   hasNoted(tenant: string, share: Share): boolean
 }
 
 export interface Share {
   limit: LimitName
-  /** Whose bucket: a network, a client. */
+  /** Whom the limit is for: a network, a client. */
   subject: string
-  /** 1 unless said otherwise. */
+  /** 1 by default. */
   cost?: number
 }
 
 interface Dependencies extends Pick<Platform, 'clock' | 'log' | 'counters' | 'sealer'> {
-  /** Shared by all processes; absent without Redis. */
+  /** Shared by all processes; undefined without Redis. */
   shared: Buckets | undefined
   /** `RATE_LIMITS` */
   on: boolean
 }
 
 const mostRemembered = 50_000
-/** Seconds between two lines that say the same. */
+/** Seconds between two identical log lines. */
 const repeatAfter = 10
 
 export function createLimiter(deps: Dependencies): Limiter {
   const { clock, log, counters, sealer, shared, on } = deps
   const local = localBuckets(clock)
-  /** Until when, in milliseconds: nothing is left, and something was noted. */
+  /** Until when a limit is used up, and until when an event counts as noted. */
   const spent = createMemory(clock)
   const noted = createMemory(clock)
   let saidAt = 0
@@ -69,7 +69,7 @@ export function createLimiter(deps: Dependencies): Limiter {
     return { most, window, cost: Math.min(cost, most) }
   }
 
-  /** While Redis is away each process counts for itself: less is refused than should be, and nothing wrongly. */
+  /** While Redis is unreachable each process counts on its own: it refuses too little, but nothing wrongly. */
   async function ask<T>(work: (buckets: Buckets) => Promise<T>): Promise<T> {
     if (!shared) return work(local)
     try {
@@ -154,14 +154,14 @@ export function createLimiter(deps: Dependencies): Limiter {
   }
 }
 
-/** What holds for a while, by subject; bounded. */
+/** Facts that hold for a while, by subject; bounded. */
 function createMemory(clock: Clock) {
   const until = new Map<string, number>()
   return {
     keep(subject: string, milliseconds: number): void {
       setBounded(until, subject, clock.now() + milliseconds, mostRemembered)
     },
-    /** Milliseconds, 0 when it is over. */
+    /** Milliseconds left; 0 when it is over. */
     left(subject: string): number {
       const at = until.get(subject)
       if (at === undefined) return 0

@@ -1,14 +1,14 @@
 /**
- * Rate limits: every figure once. docs/security.md has the same table, which a test compares. A network is /24 of IPv4
- * and /48 of IPv6 (attempts/network.ts). Each is generous to many people behind one address: what is right costs
- * nothing wherever it can be told from what is wrong.
+ * Rate limits: the only place of each figure. docs/security.md has the same table, which a test compares. A network is
+ * a /24 of IPv4 or a /48 of IPv6 (attempts/network.ts). The limits are generous to many people behind one address.
+ * Where right and wrong attempts can be told apart, only wrong ones count.
  */
 export interface Limit {
-  /** What a full bucket holds. */
+  /** Capacity of a bucket. */
   most: number
-  /** Seconds in which an empty one fills. */
+  /** Seconds in which an empty bucket refills. */
   window: number
-  /** What is counted, for whom. */
+  /** What is counted, and per what. */
   counts: string
 }
 

@@ -2,22 +2,22 @@ import type { Platform } from '../platform.ts'
 import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
 
 /**
- * Which browsers are known to an account: a cookie that says so, with our MAC, bound to the account (OWASP, device
- * cookies). It grants nothing; whoever has it guesses within a count of its own, which strangers cannot use up.
+ * The browsers that an account knows: a cookie with our MAC, bound to the account (OWASP, device cookies). It grants
+ * nothing; it only gives this browser a count of guesses of its own, which strangers cannot use up.
  *
- * | known by                                  | counts for                                                      |
- * |-------------------------------------------|-----------------------------------------------------------------|
- * | a finished sign-in                        | all that is guessed at; a further sign-in is of no new device   |
- * | a password that was chosen by mailed link | the password, and codes by mail; nobody has signed in there yet |
+ * | known by                         | counts for                                                                  |
+ * |----------------------------------|-----------------------------------------------------------------------------|
+ * | a finished sign-in               | all guesses; later sign-ins are not from a new device                       |
+ * | a password chosen by mailed link | guesses at the password and at mailed codes; nobody has signed in there yet |
  *
- * So a mailbox, or a link that got about, buys no guesses at a second factor, and hushes up no sign-in; nor does a browser
- * in which somebody was signed in when the account was signed out everywhere.
+ * So neither a mailbox nor a leaked link gives extra guesses at a second factor, or hides a sign-in from a new device.
+ * Nor does a browser in which somebody was signed in when the account was signed out everywhere.
  */
 export interface KnownDevices {
-  /** Whether it is one of ours, for whichever account. */
+  /** Whether the cookie is one of ours, for any account. */
   isOurs(cookie: string | undefined, tenant: string): boolean
   /**
-   * The id of the browser, when somebody has signed in to this account with it.
+   * The id of the browser, if somebody has signed in to this account with it.
    * @param after not before this second of the epoch
    */
   find(
@@ -26,21 +26,21 @@ export interface KnownDevices {
     accountId: string,
     after?: number,
   ): string | undefined
-  /** Likewise, or when a password of the account was chosen there by a mailed link. */
+  /** The same, or if a password of the account was chosen there by a mailed link. */
   findMailed(cookie: string | undefined, tenant: string, accountId: string): string | undefined
-  /** The cookie after a sign-in: what it was, and this account. */
+  /** The new cookie value after a sign-in: with this account added. */
   add(cookie: string | undefined, tenant: string, accountId: string): string
-  /** The cookie after a password was chosen by a mailed link; a sign-in that it knows of stays. */
+  /** The new cookie value after a password was chosen by a mailed link; earlier sign-ins stay in it. */
   addMailed(cookie: string | undefined, tenant: string, accountId: string): string
 }
 
-/** By what a browser is known: the purpose of the MAC, so that none is taken for the other. */
+/** How a browser became known. It is the purpose of the MAC, so that one kind never passes for the other. */
 const kinds = ['known-device', 'known-device:mailed'] as const
 type Kind = (typeof kinds)[number]
 
 /** Seconds that a browser stays known after the last sign-in. */
 export const deviceLife = 31_536_000
-/** Entries of one browser. */
+/** Most accounts in one browser's cookie. */
 const mostEntries = 5
 
 const entryPattern = /^([\w-]{43})\.(\d{1,12})\.([\w-]{43})\.([\w-]{43})$/
@@ -49,13 +49,13 @@ export function createKnownDevices({
   sealer,
   clock,
 }: Pick<Platform, 'sealer' | 'clock'>): KnownDevices {
-  /** Names the account to nobody else, and in each browser in another way. */
+  /** A name of the account that only we can link to it, different in each browser. */
   const nameOf = (tenant: string, accountId: string, id: string) =>
     sealer.mac('known-device:account', JSON.stringify([tenant, accountId, id]))
   const sign = (kind: Kind, tenant: string, id: string, since: string, name: string) =>
     sealer.mac(kind, JSON.stringify([tenant, id, since, name]))
 
-  /** Only entries that may still count. */
+  /** The entries that are not expired. */
   function entriesOf(cookie = ''): string[] {
     const oldest = clock.seconds() - deviceLife
     return cookie
@@ -79,7 +79,7 @@ export function createKnownDevices({
     })
   }
 
-  /** @param replaced the kinds that it takes the place of */
+  /** @param replaced the kinds whose entries for this account it replaces */
   function added(
     kind: Kind,
     cookie: string | undefined,

@@ -27,23 +27,23 @@ export const LockoutsTable = table('lockouts', {
   },
 })
 
-/** Seconds without a guess after which what belongs to no account is forgotten. */
+/** Seconds without a guess after which a count that belongs to no account is deleted. */
 const strangersKept = 3600
 
-/** A row of the count. */
+/** The key of a count. */
 export interface Place {
   tenant: string
-  /** A MAC: it may stand for an address that nobody has here. */
+  /** A MAC: it may be of an address that has no account. */
   subject: string
   source: string
   accountId: string | undefined
 }
 
 export interface Taken {
-  /** Whether the guess may be looked at. */
+  /** Whether the guess may be checked. */
   looked: boolean
   failures: number
-  /** In milliseconds; absent when there is no pause. */
+  /** Milliseconds since the epoch; undefined when there is no pause. */
   lockedUntil: number | undefined
 }
 
@@ -62,9 +62,10 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
 
   return {
     /**
-     * One statement counts and decides; what is refused is written, too, so that it takes as long. The pause begins
-     * with the guess that uses up what is looked at without one.
-     * @param unlessLocking writes nothing where the guess begins a pause or is the last: that is told of
+     * Counts a guess and decides on it in one statement. A refused guess is written, too, to take the same time. The
+     * pause begins with the last guess that is free.
+     * @param unlessLocking writes nothing if the guess begins a pause or is the last allowed: the caller then repeats
+     *   it in a transaction with its event
      * @returns undefined when nothing was written
      */
     async take(
@@ -115,7 +116,7 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** @param failures what `take` said: when nobody came after, the pause that it began is over, too */
+    /** @param failures what `take` returned; if no guess came since, the pause that it began is ended, too */
     async giveBack({ tenant, subject, source }: Place, row: Row, failures: number): Promise<void> {
       await database.execute(
         `update lockouts set failures = failures - 1,
@@ -125,7 +126,11 @@ export function createLockoutStore({ database, clock }: { database: Database; cl
       )
     },
 
-    /** Begins anew; the wrong guesses in a row that there had been. @param least if strangers had so many, else not */
+    /**
+     * Resets the counts of an account.
+     * @returns the number of wrong guesses in a row
+     * @param least resets only if strangers had at least so many
+     */
     async clear(tenant: string, accountId: string, least = 0): Promise<number> {
       const rows = await database.query<{ failures: number }>(
         `delete from lockouts where tenant_id = $1 and account_id = $2 and ($3 = 0 or exists (

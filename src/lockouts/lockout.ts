@@ -1,25 +1,25 @@
 /**
- * How many wrong guesses at the secrets of one person are looked at: passwords, one-time passwords, and whatever else
- * signs somebody in. All of them count together, on every node and at every address (security classes C9, C20).
+ * How many wrong guesses at a person's secrets are checked: passwords, one-time passwords, and any other secret that
+ * signs somebody in. All count together, on all nodes and from all addresses (security classes C9, C20).
  *
- * | who guesses                     | at once | then one after             | in a row at most        |
- * |---------------------------------|---------|----------------------------|-------------------------|
- * | strangers, all together         | 5       | 30 s, doubled, up to 1 h   | 80                      |
- * | a browser known to the account  | 5       | 30 s, doubled, up to 5 min | 10, then it is unknown  |
- * | all known browsers together     |         |                            | 20                      |
+ * | guesses by                     | at once | then one after             | in a row at most       |
+ * |--------------------------------|---------|----------------------------|------------------------|
+ * | strangers, all together        | 5       | 30 s, doubled, up to 1 h   | 80                     |
+ * | a browser known to the account | 5       | 30 s, doubled, up to 5 min | 10, then it is unknown |
+ * | all known browsers together    |         |                            | 20                     |
  *
- * Together that is 100, the most that NIST SP 800-63B-4 §3.2.2 allows. A finished sign-in begins anew; a new password
- * does not. Strangers cannot use up what a known browser has, so that they cannot lock the owner out of it (OWASP,
+ * The sum is 100, the most that NIST SP 800-63B-4 §3.2.2 allows. A finished sign-in resets the counts; a new password
+ * does not. Strangers cannot use up the guesses of a known browser, so they cannot lock the owner out of it (OWASP,
  * device cookies).
  */
 export interface Row {
-  /** Guesses that are looked at before there is a pause. */
+  /** Guesses that are checked before the first pause. */
   free: number
   /** Seconds of the first pause; each further one is twice as long. */
   pause: number
-  /** Seconds of the longest. */
+  /** Seconds of the longest pause. */
   longest: number
-  /** Wrong guesses in a row; after that nothing is looked at. */
+  /** Most wrong guesses in a row; after that none is checked. */
   most: number
 }
 
@@ -30,14 +30,17 @@ export const devices: Row = { free: 20, pause: 0, longest: 0, most: 20 }
 /** Whose secret is guessed. */
 export type Owner =
   | { accountId: string }
-  /** What nobody is called, in the form in which identifiers are compared: counted alike, so that it shows nothing. */
+  /**
+   * An identifier without an account, as `identifierKey` makes it: counted like an account, so that nobody can tell the
+   * difference.
+   */
   | { identifier: string }
 
 export interface Guesser {
   owner: Owner
-  /** The browser, when it is known to the account (known-devices.ts). */
+  /** The browser's id, if the account knows it (known-devices.ts). */
   deviceId?: string | undefined
-  /** For the record. */
+  /** For the audit event. */
   ip?: string | undefined
 }
 
@@ -46,10 +49,10 @@ export interface Lockout {
   accountId: string
   /** Wrong guesses in a row, of strangers and of known browsers. */
   failures: number
-  /** Guesses that were not looked at since. */
+  /** Guesses refused since then without a check. */
   refused: number
-  /** In milliseconds: until then strangers are refused. */
+  /** Milliseconds since the epoch: until then guesses of strangers are refused. */
   lockedUntil?: number
-  /** Nobody gets in whose browser is not known, until an operator or the owner lifts it. */
+  /** Guesses of all unknown browsers are refused, until an operator or the owner lifts the lock. */
   blocked: boolean
 }

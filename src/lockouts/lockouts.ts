@@ -33,24 +33,24 @@ export interface Lockouts {
     beside?: () => Promise<unknown>,
   ): Promise<'right' | 'wrong' | 'locked'>
   /**
-   * What guesses at what nobody is called are told of as: all such names are 64 parts, so that a flood of names is none
-   * of events. Nobody else can compute which: who held a part up would learn from those who wait for it whose names
-   * they are.
+   * The subject under which guesses at an identifier without an account are reported. All such identifiers share 64
+   * subjects, so that a flood of names is no flood of events. The subject is a MAC: an attacker who could compute it
+   * could keep its row busy, and learn from the delays which names others try.
    * @param identifier as in `Owner`
    */
   nobodyOf(identifier: string): string
-  /** Begins anew, when somebody has signed in with all that it takes; a right password alone does not. */
+  /** Resets the counts after a complete sign-in; a right password alone is not one. */
   signedIn(tenant: string, accountId: string): Promise<void>
-  /** Lifts a lock, for an operator or an owner who has proven to be it; whether there was one. */
+  /** Lifts a lock, for an operator or an owner who has proven their identity. @returns whether there was one */
   lift(tenant: string, accountId: string, by: 'operator' | 'owner'): Promise<boolean>
   /**
-   * Lifts what is locked for good, for an owner who got a new password by mail (NIST SP 800-63B-4 §3.2.2). Whoever has a
-   * pause goes on having it: a mailbox is no reason to guess anew.
+   * Lifts a permanent lock, for an owner who got a new password by mail (NIST SP 800-63B-4 §3.2.2). A running pause
+   * goes on: access to the mailbox is no reason for new guesses.
    */
   unblock(tenant: string, accountId: string): Promise<void>
-  /** Those of these accounts that have wrong guesses in a row. */
+  /** Those of the given accounts that have wrong guesses in a row. */
   list(tenant: string, accountIds: readonly string[]): Promise<Lockout[]>
-  /** Forgets guesses at what nobody is called, a batch at a time; returns how many. */
+  /** Deletes expired counts of identifiers without an account, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -62,7 +62,7 @@ interface Dependencies
 type Kind = 'strangers' | 'device' | 'devices'
 const rows: Record<Kind, Row> = { strangers, device, devices }
 
-/** A try that was taken. */
+/** A guess that was counted. */
 interface Held {
   place: Place
   kind: Kind
@@ -81,8 +81,8 @@ export function createLockouts(deps: Dependencies): Lockouts {
   const nobodyOf = (identifier: string) => `nobody ${sealer.mac('lockout:nobody', identifier)[0]}`
 
   /**
-   * A guess that locks nothing is one statement. A lock and its event are one transaction; both take as long for an account
-   * that there is as for one that there is not.
+   * Counts one guess. A guess that locks nothing is one statement; a lock and its event are one transaction. Both take
+   * the same time for accounts and for unknown identifiers.
    */
   async function takeFrom(
     tenant: string,
@@ -106,7 +106,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
     })
   }
 
-  /** The same statement for an account as for a name that nobody has. */
+  /** Reports a lock: the same statement for accounts and for unknown identifiers. */
   async function tell(
     tenant: string,
     { owner, ip }: Guesser,
@@ -134,7 +134,10 @@ export function createLockouts(deps: Dependencies): Lockouts {
     }
   }
 
-  /** Both in one round trip; but several rows are never held together, which `clear` might take in another order. */
+  /**
+   * Gives back and runs `beside` in one round trip. Not with several rows: a transaction must not lock several of them,
+   * since `clear` might lock them in another order.
+   */
   async function giveBackBeside(held: Held[], beside: () => Promise<unknown>): Promise<void> {
     if (held.length > 1) return void (await Promise.all([giveBack(held), beside()]))
     const together = database.unit(async (unit) => {
@@ -146,13 +149,13 @@ export function createLockouts(deps: Dependencies): Lockouts {
       return true
     })
     await together.catch(async (error: unknown) => {
-      // Undone with what failed beside it; five right ones would lock the account.
+      // The failure of `beside` has undone the giving back, too; without it five right guesses would lock the account.
       await giveBack(held)
       throw error
     })
   }
 
-  /** A known browser that has used up what it had is a stranger, too. */
+  /** Counts a guess. A known browser that has used up its own guesses counts as a stranger. */
   async function take(tenant: string, guesser: Guesser): Promise<Held[] | undefined> {
     if (guesser.deviceId !== undefined) {
       const own = await takeFrom(tenant, guesser, 'device')
@@ -217,7 +220,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
       const found = new Map<string, Lockout>()
       for (const row of await store.of(tenant, accountIds)) {
         const known = found.get(row.account_id)
-        // Those of one known browser are among those of all.
+        // Guesses of one known browser are included in those of all known browsers.
         const counts = row.source === 'strangers' || row.source === 'devices'
         const until = row.source === 'strangers' ? row.locked_until?.getTime() : undefined
         const lockedUntil = until !== undefined && until > clock.now() ? until : known?.lockedUntil

@@ -1,15 +1,15 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
 
-/** A client that has to hear that a session is over, or what it got in one. */
+/** A session at a client that has ended, which the client must be told of. */
 export interface EndedPart {
   accountId: string
   clientId: string
-  /** The session at this client; absent when all that this person has there is meant. */
+  /** The session at this client; undefined when all of this person's sessions there ended. */
   sid?: string | undefined
 }
 
-/** What is stored of one until it is delivered. */
+/** What is stored of a logout until it is delivered. */
 export const pendingLogout = z.object({
   client_id: z.string(),
   account_id: z.string(),
@@ -18,17 +18,17 @@ export const pendingLogout = z.object({
 })
 export type PendingLogout = z.infer<typeof pendingLogout>
 
-/** Seconds that a logout token is good for (OpenID Connect Back-Channel Logout §2.4: two minutes at most). */
+/** Lifetime of a logout token in seconds (OpenID Connect Back-Channel Logout §2.4: at most two minutes). */
 const tokenTtl = 120
 
 /** The `typ` of a logout token, so that it is never taken for an ID token (§2.4, RFC 8725 §3.11). */
 export const logoutTokenType = 'logout+jwt'
 
 /**
- * The claims of a logout token (OpenID Connect Back-Channel Logout §2.4). `sub` and `sid` both, as clients keep their
- * sessions by one or the other. Only a client that says that it goes by `sid` is not told of `sub` when one of several
- * sessions ends: some take `sub` for all that this person has there.
- * @param id of the message: the same `jti` at every attempt
+ * The claims of a logout token (OpenID Connect Back-Channel Logout §2.4). It has both `sub` and `sid`, as clients index
+ * their sessions by either. Exception: when one of several sessions ends, a client that requires `sid` gets no `sub`,
+ * as some would end all sessions of that person.
+ * @param id of the message: the same `jti` on every attempt
  * @param sessionRequired the client's `backchannel_logout_session_required`
  * @param now seconds since the epoch
  */
@@ -52,7 +52,7 @@ export function logoutClaims(
   }
 }
 
-/** Each part once. */
+/** Removes duplicates. */
 export function distinct(parts: EndedPart[]): EndedPart[] {
   const keyOf = ({ accountId, clientId, sid }: EndedPart) =>
     JSON.stringify([accountId, clientId, sid])

@@ -17,15 +17,15 @@ import {
   pendingLogout,
 } from './logout.ts'
 
-/** Telling clients that a session is over (OpenID Connect Back-Channel Logout 1.0, P-070). */
+/** Notifies clients that a session has ended (OpenID Connect Back-Channel Logout 1.0, P-070). */
 export interface Logouts {
   /**
-   * Has those of the clients told that registered a `backchannel_logout_uri`. Joins the transaction that ends what
-   * they got; the logout token is signed when it is sent.
-   * @param everywhere whether all that an account had has ended, and not one session
+   * Queues logouts for those clients that registered a `backchannel_logout_uri`. Joins the transaction that ends their
+   * sessions; the logout token is signed when it is sent.
+   * @param everywhere whether everything of the account ended, not one session
    */
   tell(tenant: string, parts: EndedPart[], everywhere: boolean): Promise<void>
-  /** Who was told, who is still to be told, and who could not be; the newest first. */
+  /** Deliveries of all states, newest first. */
   list(tenant: string, filter: LogoutFilter): Promise<LogoutView[]>
 }
 
@@ -61,7 +61,7 @@ export function createLogouts({
 }): Logouts {
   type Receiver = ClientMetadata & { backchannel_logout_uri: string }
 
-  /** A client that is there, enabled and wants to be told. */
+  /** An enabled client that wants to be told. */
   async function receiver(tenant: string, clientId: string): Promise<Receiver | undefined> {
     const client = await clients.metadata(tenant, clientId)
     return client?.backchannel_logout_uri === undefined ? undefined : (client as Receiver)
@@ -87,7 +87,7 @@ export function createLogouts({
       }).toString(),
     })
     if (response.ok) return 'delivered'
-    // §2.8: the token is not valid there, or the log-out failed; the same token again would fare no better.
+    // §2.8: the client considers the token invalid, or its log-out failed; a retry would not help.
     const final = response.status === 400
     return { final, reason: `answered ${response.status}${await explanation(response)}` }
   }
@@ -140,7 +140,7 @@ export function createLogouts({
   }
 }
 
-/** What the client says of its refusal (§2.8), as far as it is text. */
+/** The error text of the client's answer (§2.8), if it has one. */
 async function explanation(response: Response): Promise<string> {
   const body: unknown = await response.json().catch(() => undefined)
   if (typeof body !== 'object' || body === null) return ''

@@ -11,7 +11,7 @@ export interface Letter {
   html: string
 }
 
-/** The same words twice: as plain text, and as HTML that loads nothing from anywhere. */
+/** Writes a mail as plain text and as HTML, which loads no external resources. */
 export function write(kind: MailKind, language: MailLanguage, facts: MailFacts): Letter {
   const said = languages[language][kind](facts)
   return { subject: said.subject, text: plain(said, facts), html: markup(said, facts, language) }
@@ -46,10 +46,10 @@ function escaped(text: string): string {
 }
 
 const timeFormat = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const
-/** Made with the first letter of a language: one takes ten milliseconds, and a start writes none. */
+/** Created on first use: a formatter takes ten milliseconds, and a start needs none. */
 const times = new Map<MailLanguage, Intl.DateTimeFormat>()
 
-/** A point in time in the words of a language. @param at milliseconds since the epoch */
+/** Formats a time in a language. @param at milliseconds since the epoch */
 export function timeIn(language: MailLanguage, at: number): string {
   const format = times.get(language) ?? new Intl.DateTimeFormat(language, timeFormat)
   times.set(language, format)

@@ -16,11 +16,17 @@ import { timeIn, write } from './letter.ts'
 import { type MailKind, type MailLanguage, type PendingMail, pendingMail } from './message.ts'
 import { folderTransport, smtpTransport, type Transport } from './transport.ts'
 
-/** Mail to the owner of an account, or of an address to be one, of a closed list of kinds, through the outbox. */
+/**
+ * Mail to the owner of an account, or of an address about to become one. The kinds are a closed list. Sent by the
+ * outbox.
+ */
 export interface Mail {
-  /** Whether mail goes anywhere; what needs it is not offered otherwise. */
+  /** Whether mail is configured; features that need it are not offered otherwise. */
   readonly isOn: boolean
-  /** Joins the transaction of what it tells. Leaves out all of it where mail is off; notices past `notice_account` go nowhere. */
+  /**
+   * Joins the transaction of the event. Does nothing where mail is off; notices beyond the limit `notice_account` are
+   * dropped.
+   */
   send(tenant: string, ...mailings: Mailing[]): Promise<void>
 }
 
@@ -28,20 +34,20 @@ export interface Mailing {
   kind: MailKind
   accountId?: string | undefined
   language: MailLanguage
-  /** The address, or the id of the link's token or of the code, which was issued for an address. */
+  /** The address; or the id of the token or code that was issued for an address. */
   to: string | { tokenId: string } | { enrolmentId: string } | { codeId: string }
   ip?: string | undefined
-  /** An address that the text mentions. */
+  /** An address to mention in the text. */
   address?: string | undefined
-  /** The browser and system, as words of the language. */
+  /** Browser and system, in the language of the mail. */
   device?: string | undefined
-  /** Of the IP address (ISO 3166-1). */
+  /** The country of the IP address (ISO 3166-1). */
   country?: string | undefined
 }
 
 const kind = 'mail'
 
-/** Where each link leads, below the issuer; the token follows. */
+/** The path of each kind's link, below the issuer; the token follows. */
 const linkPaths: Partial<Record<MailKind, string>> = {
   reset: '/password/reset',
   verification: '/email/verify',
@@ -51,7 +57,7 @@ const linkPaths: Partial<Record<MailKind, string>> = {
   invitation: '/sign-up/finish',
 }
 
-/** Notices that whoever is in an account can cause as often as they like. */
+/** Notices that a signed-in attacker could trigger without limit. */
 const bounded: ReadonlySet<MailKind> = new Set(['new_device', 'new_country', 'data_downloaded'])
 
 export function createMail({
@@ -77,7 +83,7 @@ export function createMail({
 }): Mail {
   const transport = transportOf(config, selfContained, log)
 
-  /** Made here and nowhere before, and the same at every attempt: what waits in the outbox is no secret. */
+  /** The link is made only now, and is the same on every attempt: so the outbox stores no secret. */
   async function linkOf(
     tenant: string,
     { token_id: tokenId, enrolment_id: enrolmentId }: PendingMail,
@@ -87,14 +93,17 @@ export function createMail({
     return (await enrolmentTokens.forDelivery(tenant, enrolmentId)) ?? 'void'
   }
 
-  /** Counted with the first attempt: it takes the time of Redis, which no transaction may wait for. */
+  /**
+   * Whether the limit allows this notice. Checked on the first attempt: it asks Redis, for which no transaction may
+   * wait.
+   */
   function mayGo(
     tenant: string,
     pending: PendingMail,
     attempts: number,
   ): Promise<boolean> | boolean {
     if (attempts > 1 || !bounded.has(pending.kind)) return true
-    // Each by itself: no number of sign-ins hides a download.
+    // A limit for each kind: however many sign-ins there are, they hide no download.
     const subject = `${pending.kind} ${pending.account_id}`
     return limiter.took(tenant, { limit: 'notice_account', subject })
   }
@@ -115,7 +124,7 @@ export function createMail({
     if (codeId !== undefined && !coded) return { final: true, reason: 'its code is void by now' }
     const to = action?.email ?? coded?.email ?? pending.to ?? ''
     if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
-    // From the issuer alone: no request is near (security class C17).
+    // URLs come from the issuer alone; there is no request here (security class C17).
     const home = issuerOf(config.issuer, tenant)
     const letter = write(pending.kind, language, {
       site: config.themeName,
@@ -173,8 +182,9 @@ export function createMail({
 }
 
 /**
- * A mail server that refuses a mail may quote it in its answer, which is stored, logged and sent to webhooks. For mails
- * with a token or a code only the status and the enhanced status are kept (RFC 5321 §4.2, RFC 3463 §2).
+ * Removes text from a mail server's refusal, which may quote the mail, and which is stored, logged and sent to
+ * webhooks. For mails with a token or code only the status and the enhanced status are kept (RFC 5321 §4.2, RFC 3463
+ * §2).
  */
 function withoutWords(attempt: Attempt): Attempt {
   if (attempt === 'delivered') return attempt

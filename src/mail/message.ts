@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { Config } from '../../config/config.ts'
 
-/** Every mail that the server sends. */
+/** Every kind of mail. */
 export const mailKinds = [
   'reset',
   'verification',
@@ -25,27 +25,27 @@ export const mailKinds = [
 ] as const
 export type MailKind = (typeof mailKinds)[number]
 
-/** What is stored of one until it is delivered: no secret, and no link either. */
+/** What is stored of a mail until it is delivered: neither secrets nor links. */
 export const pendingMail = z.object({
   kind: z.enum(mailKinds),
-  /** Absent where there is no account yet. */
+  /** Absent when there is no account yet. */
   account_id: z.string().optional(),
   language: z.enum(['en', 'de']),
-  /** The same of an enrolment token. */
+  /** Id of the enrolment token that the link carries. */
   enrolment_id: z.string().optional(),
-  /** Whom it goes to; absent when a token or the code says it. */
+  /** The recipient; absent when the token or code determines it. */
   to: z.string().optional(),
-  /** Of the action token that its link carries. */
+  /** Id of the action token that the link carries. */
   token_id: z.string().optional(),
-  /** Of the code that it has. */
+  /** Id of the code in the mail. */
   code_id: z.string().optional(),
-  /** Milliseconds since the epoch: when it happened. */
+  /** When it happened; milliseconds since the epoch. */
   at: z.number(),
-  /** Where it came from, as far as its reader may want to know. */
+  /** The IP address to mention. */
   ip: z.string().optional(),
-  /** An address that it speaks of. */
+  /** An e-mail address to mention. */
   address: z.string().optional(),
-  /** What a browser says of itself, in the words of the language. */
+  /** Browser and system, in the language of the mail. */
   device: z.string().optional(),
   /** Of the IP address (ISO 3166-1). */
   country: z.string().optional(),
@@ -54,17 +54,17 @@ export type PendingMail = z.infer<typeof pendingMail>
 
 export type MailLanguage = Config['language']
 
-/** What a text is written from. */
+/** The data of a text. */
 export interface MailFacts {
-  /** What the deployment calls itself. */
+  /** The name of the deployment. */
   site: string
-  /** The issuer, where everything starts. */
+  /** The issuer URL. */
   home: string
   link?: string | undefined
   code?: string | undefined
-  /** Minutes that the link or the code is good for. */
+  /** Minutes that the link or code is valid. */
   minutes: number
-  /** Until when it is good, in words, where that is not minutes. */
+  /** Until when it is valid, in words, where minutes do not fit. */
   until?: string | undefined
   /** In words. */
   at: string
@@ -82,5 +82,5 @@ export interface MailText {
   after: string[]
 }
 
-/** What a language says: one file each. */
+/** The texts of a language; one file each. */
 export type MailTexts = Record<MailKind, (facts: MailFacts) => MailText>

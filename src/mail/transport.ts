@@ -4,16 +4,16 @@ import type { Log } from '../log.ts'
 import type { Attempt } from '../outbox/message.ts'
 import { isThisMachine } from '../outgoing/address.ts'
 
-/** What carries mail away. */
+/** A way to send mail. */
 export interface Transport {
-  /** Whom the load falls on, for the outbox. */
+  /** The receiving host, for the outbox's load control. */
   readonly destination: string
-  /** One attempt. @throws whatever kept the other side from answering */
+  /** Makes one attempt. @throws when the other side did not answer */
   send(envelope: Envelope): Promise<Attempt>
 }
 
 export interface Envelope {
-  /** Stable over all attempts: without the angle brackets. */
+  /** The same on every attempt; without the angle brackets. */
   messageId: string
   from: { name: string; address: string }
   to: string
@@ -23,8 +23,8 @@ export interface Envelope {
 }
 
 /**
- * Milliseconds. Together less than the lease of a message in the outbox, so that no other node sends it meanwhile; if
- * one does, its message id is the same.
+ * Milliseconds. Together shorter than the outbox's lease, so that no other node sends the message meanwhile; if one
+ * does, its message id is the same.
  */
 const timeouts = {
   dnsTimeout: 2000,
@@ -33,16 +33,16 @@ const timeouts = {
   socketTimeout: 10_000,
 }
 
-/** Not before there is mail. */
+/** Loaded with the first mail. */
 const library = () => import('nodemailer')
 
-/** What no mail of ours needs, and what would read files or addresses if it got in. */
+/** Never needed by our mails; would read files or URLs if one got in. */
 const closed = { disableFileAccess: true, disableUrlAccess: true } as const
 
 function compose({ messageId, from, to, subject, text, html }: Envelope) {
   return {
     messageId: `<${messageId}>`,
-    // As objects: no address is parsed, so none can become two.
+    // As objects: addresses are not parsed, so one cannot become two.
     from,
     to: { name: '', address: to },
     subject,
@@ -79,7 +79,8 @@ export function smtpTransport(smtpUrl: string): Transport {
       } catch (error) {
         const { code, responseCode, response } = error as Refusal
         if (responseCode === undefined) throw error
-        // RFC 5321 §4.2.1: 5xx to this mail is for good, 4xx is not. One to our credentials is for an operator to mend.
+        // RFC 5321 §4.2.1: 5xx is permanent, 4xx is not. A 5xx to the login is for the operator to fix, so it is
+        // retried.
         const final = responseCode >= 500 && (code === 'EENVELOPE' || code === 'EMESSAGE')
         return {
           final,
@@ -96,7 +97,7 @@ interface Refusal {
   response?: string
 }
 
-/** Into files that a mail program opens, for whoever tries the server out. @param folder it is made when need be */
+/** Writes mails to files that a mail program opens, to try the server out. @param folder created when missing */
 export function folderTransport(folder: string, log: Log): Transport {
   return {
     destination: 'folder',

@@ -1,27 +1,27 @@
 /**
- * Every metric once: what it means, its labels, and how the figures of several workers become one. No label is a tenant,
- * client, account, address or path, as strangers choose those: the number of series is bounded (docs/metrics.md).
+ * The only list of metrics: meaning, labels, and how the figures of several workers are combined. No label is a tenant,
+ * client, account, address or path, as callers choose those: the number of series is bounded (docs/metrics.md).
  */
 
 interface Shape {
   type: 'counter' | 'gauge' | 'histogram'
   help: string
   labels?: readonly string[]
-  /** Labels of series that are there at 0 before anything was counted: an alert or the dashboard asks for them. */
+  /** Series that exist with 0 before anything was counted, because an alert or the dashboard queries them. */
   initial?: readonly Readonly<Record<string, string>>[]
-  /** Upper bounds in seconds, of histograms. */
+  /** For histograms: upper bounds in seconds. */
   buckets?: readonly number[]
-  /** Of gauges: what the workers' figures become. Counters and histograms are added. */
+  /** For gauges: how the workers' figures are combined. Counters and histograms are summed. */
   across?: 'sum' | 'max' | 'min'
-  /** It describes the installation, not the process: one worker is asked, and every node says the same. */
+  /** Describes the installation, not the process: only one worker is asked, and all nodes report the same. */
   shared?: true
 }
 
-/** Seconds: from what memory answers to what a client gives up on. */
+/** Seconds: from answers out of memory to client timeouts. */
 const requests = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
-/** Seconds: what a statement or a command takes. */
+/** Seconds: durations of statements and commands. */
 const statements = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5]
-/** Seconds: what waits in a queue. */
+/** Seconds: time in a queue. */
 const waits = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 
 export const catalogue = {
@@ -318,12 +318,12 @@ export type CounterName = OfType<'counter'>
 export type GaugeName = OfType<'gauge'>
 export type HistogramName = OfType<'histogram'>
 
-/** The labels of a metric, each with a text. */
+/** The labels of a metric as an object of texts. */
 export type Labels<Name extends MetricName> = Catalogue[Name] extends {
   labels: readonly (infer Label extends string)[]
 }
   ? Record<Label, string>
   : Readonly<Record<string, never>>
 
-/** The same row with its optional members. */
+/** The row of a metric, with its optional members. */
 export const shapeOf = (name: MetricName): Shape => catalogue[name]

@@ -2,7 +2,7 @@ import { type Counters, type CountName, countMeanings } from '../counters.ts'
 import type { LogFigures } from '../log-repeats.ts'
 import type { Counted } from './registry.ts'
 
-/** Counts that have a metric of their own; all others are events. */
+/** Counters that have a metric of their own; all others are exported as events. */
 const placed: Partial<Record<CountName, Counted>> = {
   family_rotated: ['keyturn_refreshes_total', { verdict: 'rotated' }, 0],
   family_replayed: ['keyturn_refreshes_total', { verdict: 'replayed' }, 0],
@@ -11,10 +11,10 @@ const placed: Partial<Record<CountName, Counted>> = {
   hash_shed: ['keyturn_hash_queue_refused_total', {}, 0],
 }
 
-/** What the log may say, for there to be a line before the first one (pino). */
+/** Log levels, so that each series exists before the first line (pino). */
 const levels = { trace: 0, debug: 0, info: 0, warn: 0, error: 0, fatal: 0 }
 
-/** What is counted in this process elsewhere (counters.ts, log.ts), as metrics: each count in one place. */
+/** Counters kept elsewhere (counters.ts, log.ts), as metrics: nothing is counted twice. */
 export function countedBy(counters: Counters, said: LogFigures): Counted[] {
   const counts = counters.read()
   const events = (Object.keys(countMeanings) as CountName[]).map((event): Counted => {

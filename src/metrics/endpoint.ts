@@ -7,15 +7,15 @@ export interface MetricsEndpoint {
   stop(): Promise<void>
 }
 
-/** One who reads them is enough. */
+/** Most connections; one reader is usual. */
 const mostConnections = 64
 
 /**
- * When all connections are taken, a new one replaces the oldest idle one, or the oldest of all when none is idle: opening
- * connections and not using them keeps no reader out. A reader whose idle connection was closed just connects again.
+ * When all connections are taken, a new one replaces the oldest idle one, or the oldest of all when none is idle. So
+ * unused connections keep no reader out; a reader whose idle connection was closed reconnects.
  */
 function giveWay(server: Server): void {
-  /** With how many requests are being answered on each; a caller may send several ahead. */
+  /** Connection → number of requests in progress; a client may pipeline several. */
   const open = new Map<Socket, number>()
   const count = (socket: Socket, more: number) => {
     const asked = open.get(socket)
@@ -38,16 +38,16 @@ function giveWay(server: Server): void {
 }
 
 /**
- * `/metrics` on a port of its own, in the text format of Prometheus; nothing else is there.
- * @param text all figures at this moment
- * @throws DomainError `config_invalid` when the port cannot be had
+ * Serves `/metrics`, and nothing else, on a port of its own, in the text format of Prometheus.
+ * @param text returns the current figures
+ * @throws DomainError `config_invalid` when the port cannot be opened
  */
 export async function serveMetrics(
   { port, host, log }: { port: number; host: string; log: Log },
   text: () => Promise<string>,
 ): Promise<MetricsEndpoint> {
   const server = createServer(
-    // Milliseconds: who holds connections and says nothing must not keep those out who read.
+    // Milliseconds: silent connections must not keep readers out.
     { requestTimeout: 5000, headersTimeout: 2000, connectionsCheckingInterval: 1000 },
     (request, response) => {
       const { method, url = '' } = request

@@ -1,13 +1,13 @@
 import type { CounterName, GaugeName, HistogramName, Labels } from './catalogue.ts'
 
-/** What is measured of this process. Off without METRICS_PORT: each of these does nothing then. */
+/** Metrics of this process. Without METRICS_PORT they are off, and each method does nothing. */
 export interface Metrics {
   readonly isOn: boolean
   /** @param by 1 unless said otherwise */
   count<Name extends CounterName>(name: Name, labels: Labels<Name>, by?: number): void
   /** @param seconds how long something took */
   observe<Name extends HistogramName>(name: Name, labels: Labels<Name>, seconds: number): void
-  /** Says how a gauge is read, whenever somebody asks. One that cannot be read is left out of that answer. */
+  /** Registers how a gauge is read at each scrape. A gauge that fails is left out of that answer. */
   gauge<Name extends GaugeName>(name: Name, read: Reader<Name>): void
 }
 
@@ -23,7 +23,7 @@ export const noMetrics: Metrics = {
   gauge: () => undefined,
 }
 
-/** Runs `work` and says how long it took, however it ends. */
+/** Runs `work` and reports its duration, even when it fails. */
 export async function timed<T>(
   { isOn }: Metrics,
   took: (seconds: number, failed: boolean) => void,

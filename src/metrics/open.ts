@@ -3,15 +3,15 @@ import { figuresOf, type Log } from '../log.ts'
 import { type Metrics, noMetrics } from './metrics.ts'
 import type { Figures } from './registry.ts'
 
-/** Metrics, and how they are read where they are on. */
+/** Metrics, and how to read them where they are on. */
 export interface OpenMetrics {
   metrics: Metrics
-  /** @param shared whether those of the installation are among them */
+  /** @param shared whether to include those of the installation */
   read?(shared: boolean): Promise<Figures>
 }
 
 /**
- * The metrics of this process. What keeps them is not even loaded without METRICS_PORT.
+ * The metrics of this process. Without METRICS_PORT the library is not even loaded.
  * @param version of this program
  */
 export async function openMetrics(

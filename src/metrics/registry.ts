@@ -9,11 +9,11 @@ import {
 } from './catalogue.ts'
 import type { Metrics, Reading } from './metrics.ts'
 
-/** The metrics of one process, as they are kept and given. */
+/** The metrics of one process. */
 export interface MetricsRegistry extends Metrics {
   /**
-   * All figures now, fit to be sent to another process.
-   * @param shared whether those of the installation are among them, which Postgres is asked for
+   * All current figures, serialisable for another process.
+   * @param shared whether to include those of the installation, for which Postgres is asked
    */
   read(shared: boolean): Promise<Figures>
 }
@@ -25,19 +25,19 @@ interface Figure {
   name: string
   help: string
   type: unknown
-  /** How those of several processes become one. */
+  /** How figures of several processes are combined. */
   aggregator?: string
   values: { value: number; labels: object; metricName?: string }[]
 }
 
-/** A figure of a counter that is kept elsewhere. */
+/** The value of a counter that is kept elsewhere. */
 export type Counted = readonly [
   name: CounterName,
   labels: Readonly<Record<string, string>>,
   value: number,
 ]
 
-/** Of what the library measures: gauges that are named like counters, and every space of the heap. */
+/** Metrics of the library to drop: gauges named like counters, and each heap space. */
 const unwanted = [
   'nodejs_active_handles_total',
   'nodejs_active_requests_total',
@@ -49,10 +49,10 @@ const unwanted = [
 
 /** Milliseconds that one answer waits for its slowest gauge. */
 const patience = 2000
-/** Combinations of labels of one metric; beyond, all of them are "other". No table of ours comes near it. */
+/** Most label combinations per metric; any further one becomes "other". No metric of ours comes near it. */
 const mostSeries = 1000
 
-/** @param counted what is counted elsewhere, asked at each reading */
+/** @param counted returns the counters kept elsewhere; called at each scrape */
 export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry {
   const own = new Registry()
   const installation = new Registry()
@@ -108,7 +108,7 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
     const asked = (async () => readers.get(name)?.())()
     const readings = await inTime(asked, patience).catch(() => undefined)
     gauge?.reset()
-    // Without labels it is 0 after a reset, and has to be nothing where it could not be read.
+    // After a reset a gauge without labels is 0; if it cannot be read it must be absent.
     if (!readings?.length && !shapeOf(name).labels) gauge?.remove()
     for (const [labels, value] of readings ?? []) gauge?.set(labels, value)
   }
@@ -133,7 +133,7 @@ export function createMetricsRegistry(counted: () => Counted[]): MetricsRegistry
     observe: (name, labels, seconds) =>
       histograms.get(name)?.observe(bounded(name, labels), seconds),
     gauge: (name, reader) => void readers.set(name, reader as never),
-    // One after the other: a gauge is empty for a moment while it is read.
+    // One after the other: a gauge is empty while it is being read.
     read(shared) {
       const next = reading.then(() => read(shared))
       reading = next.catch(() => undefined)

@@ -4,8 +4,8 @@ import type { Figures } from './registry.ts'
 import { textOf } from './text.ts'
 
 /**
- * Answers with the metrics of this process, which is the only one.
- * @throws DomainError `config_invalid` when the port cannot be had
+ * Serves the metrics of a single process.
+ * @throws DomainError `config_invalid` when the port cannot be opened
  */
 export function serveOwnMetrics(
   place: { port: number; host: string; log: Log },

@@ -1,10 +1,13 @@
 import { AggregatorRegistry, type Registry } from 'prom-client'
 import type { Figures } from './registry.ts'
 
-/** How the library adds up what it measures of a process, where another way says more: of workers the worst, the first. */
+/**
+ * Better aggregations for the library's own metrics: the worst value instead of the average; the lowest (earliest
+ * start) where it would omit the metric.
+ */
 const better: Readonly<Record<string, string>> = { average: 'max', omit: 'min' }
 
-/** The figures of several processes as those of one. */
+/** Combines the figures of several processes. */
 function together(figures: Figures[]): Registry {
   const added = figures.map((each) =>
     each.map((metric) => {
@@ -21,8 +24,8 @@ export function textOf(figures: Figures[]): Promise<string> {
 }
 
 /**
- * What is left of processes that are no more: what they counted goes on to count, or a sum would fall and look like a
- * restart of everything. What they were (gauges) is over.
+ * The figures that remain of ended processes. Counters stay, or their sum would fall and look like a restart. Gauges
+ * are dropped.
  */
 export async function whatLasts(figures: Figures[]): Promise<Figures> {
   const lasting = figures.map((each) => each.filter(({ type }) => type !== 'gauge'))

@@ -1,11 +1,11 @@
-/** Something that others have to be told, although they may be away just now. */
+/** A message for another system, delivered even if that system is unreachable at first. */
 export interface Message {
   tenant: string
-  /** Stable over all attempts, so that a receiver recognises what it has already (R-25). */
+  /** The same on every attempt, so that a receiver recognises a duplicate (R-25). */
   id: string
-  /** Whom it goes to, as far as load is concerned: a host. A receiver that is slow delays its own messages alone. */
+  /** The receiver's host, for load control: a slow receiver delays only its own messages. */
   destination: string
-  /** No secrets. */
+  /** Must not contain secrets. */
   payload: Record<string, unknown>
 }
 
@@ -20,28 +20,28 @@ export interface MessageView extends Message {
   nextAt?: number
   deliveredAt?: number
   failedAt?: number
-  /** Why the last attempt came to nothing. */
+  /** Why the last attempt failed. */
   lastError?: string
 }
 
-/** What came of an attempt: delivered; refused for good; or not now. */
+/** The outcome of an attempt: delivered, or failed; `final` when no further attempt is made. */
 export type Attempt = 'delivered' | { final: boolean; reason: string }
 
-/** What came of an attempt that was answered. @param final statuses with which a receiver refuses for good */
+/** The outcome of an attempt that was answered. @param final statuses with which a receiver refuses for good */
 export function answeredWith({ ok, status }: Response, ...final: number[]): Attempt {
   return ok ? 'delivered' : { final: final.includes(status), reason: `answered ${status}` }
 }
 
-/** Milliseconds after which a message that never arrived is given up. */
+/** Milliseconds after which an undelivered message is given up. */
 export const giveUpAfter = 24 * 3600 * 1000
 
-/** Milliseconds before the second attempt, and the most between two. */
+/** Milliseconds before the second attempt, and the longest pause between two. */
 const firstPause = 1000
 const longestPause = 10 * 60 * 1000
 
 /**
- * Milliseconds until the next attempt: twice as long after each, up to ten minutes, and less by chance, so that what
- * failed together does not come back together.
+ * Milliseconds until the next attempt: doubles with each attempt, up to ten minutes, minus a random part (jitter), so
+ * that messages that failed together are not retried together.
  * @param attempts made so far
  * @param chance from 0 to 1
  */

@@ -4,7 +4,7 @@ import type { MessageState, MessageView } from './message.ts'
 
 export interface MessageFilter {
   state?: MessageState | undefined
-  /** Members that the payload has. */
+  /** Members that the payload must have. */
   payload?: Record<string, unknown> | undefined
 }
 
@@ -22,13 +22,13 @@ interface Row {
   state: MessageState
 }
 
-/** Rows of one listing at most. */
+/** Most rows of one listing. */
 const longestList = 1000
 
-/** Messages as operators look at them; what delivers them is in outbox.store.ts. */
+/** Messages as operators see them; the queries of delivery are in outbox.store.ts. */
 export function createOutboxViewStore({ database, clock }: { database: Database; clock: Clock }) {
   return {
-    /** Begins anew with what was given up, as if it had just been added. @returns how many */
+    /** Restarts messages that were given up, as if they had just been added. @returns how many */
     async retry(
       tenant: string,
       kind: string,
@@ -42,7 +42,7 @@ export function createOutboxViewStore({ database, clock }: { database: Database;
       )
     },
 
-    /** The newest first. */
+    /** Newest first. */
     async list(
       tenant: string,
       kind: string,

@@ -35,10 +35,13 @@ export const OutboxTable = table('outbox', {
   },
 })
 
-/** Wakes the workers of every node. */
+/** Notifications on this channel wake the workers of every node. */
 export const channel = 'keyturn_outbox'
 
-/** The destinations for which something waits: each is found by one step of the index. @param which of what waits */
+/**
+ * SQL: the destinations with pending messages, each found by one index lookup (loose index scan).
+ * @param which condition on the messages
+ */
 function queues(which = 'true'): string {
   const next = (where: string) =>
     `select destination from outbox where ${pending} and ${which} and ${where} order by destination limit 1`
@@ -46,20 +49,20 @@ function queues(which = 'true'): string {
     select later.* from queues q cross join lateral (${next('destination > q.destination')}) later)`
 }
 
-/** What a node may take now. */
+/** How much a node may take now. */
 export interface Appetite {
   kind: string
-  /** Messages in all. */
+  /** Most messages in all. */
   most: number
-  /** Attempts under way at one destination, those of other nodes included. */
+  /** Most attempts in progress at one destination, including those of other nodes. */
   mostPerDestination: number
-  /** Destinations that did not answer a moment ago. */
+  /** Destinations to skip, as they did not answer a moment ago. */
   except: string[]
-  /** Milliseconds after which another node may take what this one did not finish. */
+  /** Milliseconds after which another node may take a message that this one did not settle. */
   lease: number
 }
 
-/** A message that is this node's until its lease is over. */
+/** A message leased to this node. */
 export interface Taken extends Message {
   kind: string
   attempts: number
@@ -100,7 +103,9 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       )
     },
 
-    /** Forgets what was given up, was missed before, or is for another destination; never what is under way. */
+    /**
+     * Deletes messages that were given up, have failed before, or are for another destination; never one in progress.
+     */
     async withdraw(
       tenant: string,
       kind: string,
@@ -115,7 +120,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       )
     },
 
-    /** Forgets what nobody has been sent; never what is under way. */
+    /** Deletes undelivered messages; never one in progress. */
     async recall(tenant: string, kind: string, payload: Record<string, unknown>): Promise<void> {
       await database.execute(
         `delete from outbox where tenant_id = $1 and kind = $2 and payload @> $3 and delivered_at is null
@@ -124,7 +129,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       )
     },
 
-    /** What one member of the payloads is in all that is pending with these members. */
+    /** The values of one payload member, among the pending messages whose payloads contain the given members. */
     async pendingOf(
       tenant: string,
       kind: string,
@@ -139,7 +144,9 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return new Set(rows.map(({ value }) => value))
     },
 
-    /** Whether something is due, or under way; if not, whether something waits for its time. */
+    /**
+     * `due`: a message is due or in progress; `waiting`: all pending messages are due later; `empty`: none is pending.
+     */
     async state(): Promise<'due' | 'waiting' | 'empty'> {
       const [row] = await database.query<{ due: boolean; waiting: boolean }>(
         `with recursive ${queues()}
@@ -154,8 +161,8 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
     },
 
     /**
-     * Leases due messages to this node in one statement: what another node takes at the same moment is skipped. It
-     * goes from destination to destination by the index, so that a long queue at one hides nobody else's.
+     * Leases due messages to this node in one statement; rows that another node is taking at the same moment are
+     * skipped. It walks the destinations by the index, so that a long queue at one does not hide the others.
      */
     async take(appetite: Appetite): Promise<Taken[]> {
       const rows = await database.query<TakenRow>(
@@ -193,7 +200,10 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       }))
     },
 
-    /** Whether this was the one that settled it. It counts also when its lease was over: it did arrive. */
+    /**
+     * Settles a message as delivered, even if its lease is over: it did arrive.
+     * @returns false when it was settled already
+     */
     async delivered({ tenant, id }: Message, forget = false): Promise<boolean> {
       if (forget) {
         const gone = await database.execute(
@@ -210,7 +220,11 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return changed > 0
     },
 
-    /** Whether this attempt was still the last one. @param pause milliseconds; absent when it is given up */
+    /**
+     * Records a failed attempt.
+     * @returns false when a later attempt has begun
+     * @param pause milliseconds; undefined to give up
+     */
     async missed(
       { tenant, id, attempts }: Taken,
       reason: string,
@@ -231,7 +245,7 @@ export function createOutboxStore({ database, clock }: { database: Database; clo
       return changed > 0
     },
 
-    /** What waits, by kind; a kind of which nothing waits, too. */
+    /** Pending messages by kind; a kind without any has a row, too. */
     async backlog(
       kinds: string[],
     ): Promise<{ kind: string; messages: number; oldest: Date | null }[]> {

@@ -10,27 +10,27 @@ import { channel, createOutboxStore, OutboxTable, type Taken } from './outbox.st
 import { createOutboxViewStore, type MessageFilter } from './outbox-view.store.ts'
 import { createPauses } from './pauses.ts'
 
-/** Of an attempt to deliver, as they are measured. */
+/** Outcomes of an attempt, as metrics label them. */
 const outcomes = ['delivered', 'missed', 'given_up'] as const
 type Outcome = (typeof outcomes)[number]
 
 /**
- * What others have to be told. A message is written in the transaction of what it tells, and delivered by whichever
- * node comes first: soon after the commit, again and again while its receiver is away, and at least once although a
- * node dies (R-21, R-25). No transaction is open while a receiver is talked to.
+ * Transactional outbox for messages to other systems. A message is written in the transaction of the change that it
+ * reports. Any node delivers it: soon after the commit, with retries while its receiver is unreachable, and at least
+ * once even if a node dies (R-21, R-25). No transaction is open during a delivery.
  */
 export interface Outbox {
-  /** Joins the transaction of this context; delivery begins when that is committed. */
+  /** Joins the transaction of this context; delivery begins after its commit. */
   add(
     tenant: string,
     kind: string,
     messages: Array<Pick<Message, 'destination' | 'payload'>>,
   ): Promise<void>
   /**
-   * Adds to one destination what is not on its way there yet: what was missed or given up begins anew, so that there is
-   * one message of each. The caller sees to it that nobody else does the same at this time.
-   * @param about members of these payloads, and of no others
-   * @param each the member that tells them apart, and what it is in each
+   * Queues one message for each value, unless a fresh one is already pending. Messages that have failed, were given up,
+   * or are for another destination are replaced. The caller must prevent concurrent calls.
+   * @param about payload members that these messages share and no others have
+   * @param each the payload member that tells the messages apart, and its values
    */
   renew(
     tenant: string,
@@ -39,45 +39,55 @@ export interface Outbox {
     destination: string,
     each: { member: string; values: string[] },
   ): Promise<void>
-  /** Takes back what is not delivered and not under way. @param about members of these payloads, and of no others */
+  /**
+   * Deletes messages that are neither delivered nor in progress.
+   * @param about payload members that these messages share and no others have
+   */
   recall(tenant: string, kind: string, about: Record<string, unknown>): Promise<void>
-  /** Says how messages of a kind are delivered; before `start`. */
+  /** Registers the deliverer of a kind; before `start`. */
   deliverWith(kind: string, deliverer: Deliverer): void
-  /** The newest first, 1000 at most. */
+  /** Newest first, at most 1000. */
   list(tenant: string, kind: string, filter: MessageFilter): Promise<MessageView[]>
-  /** Begins anew with what was given up; returns how many. @param which one alone by its id, or by members of payloads */
+  /**
+   * Restarts messages that were given up.
+   * @returns how many
+   * @param which one message by its id, or those whose payloads have these members
+   */
   retry(
     tenant: string,
     kind: string,
     which: { id?: string | undefined; payload?: Record<string, unknown> | undefined },
   ): Promise<number>
-  /** Delivers until `stop`, which waits for what is under way. */
+  /** Delivers until `stop`, which waits for attempts in progress. */
   start(): void
   stop(): Promise<void>
-  /** Deletes messages that were settled longer ago than they are kept; returns how many. */
+  /** Deletes settled messages after their retention time. @returns how many */
   sweep(): Promise<number>
 }
 
 export interface Deliverer {
   /**
-   * One attempt.
+   * Makes one attempt.
    * @param attempts 1 for the first
-   * @returns `dropped` for what is not to be sent after all: nothing is kept of it
-   * @throws whatever kept it from being answered
+   * @returns `dropped` when the message need not be sent any more; it is then deleted
+   * @throws when the receiver did not answer
    */
   deliver(message: Message, attempts: number): Promise<Attempt | 'dropped'>
-  /** Joins the transaction that writes down that a message was delivered or given up. */
+  /** Joins the transaction that records a message as delivered or given up. */
   settled(message: Message, outcome: { attempts: number; failed?: string }): Promise<void>
-  /** Whether nothing is kept of a message once it is delivered. */
+  /** Whether a message is deleted once it is delivered. */
   readonly forgets?: true
 }
 
-/** Attempts under way of this node: of one kind, so that none waits for the receivers of another; at one destination. */
+/**
+ * Most attempts in progress on this node: per kind, so that no kind waits for the receivers of another, and per
+ * destination.
+ */
 const mostOfKind = 32
 const mostPerDestination = 4
-/** Milliseconds between two looks at whether something is due while nothing waits at all; else it is looked for on every beat. */
+/** Milliseconds between two checks for due messages while none is pending; otherwise every beat checks. */
 const lookEveryIdle = 2000
-/** Milliseconds; more than an attempt may take. What a node that died had taken is taken again after it. */
+/** Milliseconds; longer than an attempt may take. Messages that a dead node had taken are taken again after it. */
 const lease = 15_000
 
 const day = 24 * 3600 * 1000
@@ -97,7 +107,7 @@ export function createOutbox(
   const underWay = new Map<Promise<void>, string>()
   let end: (() => void) | undefined
   let looking: Promise<void> | undefined
-  /** By a clock that never jumps. */
+  /** Milliseconds, monotonic. */
   let nextLook = 0
   let wokenAt = -Infinity
   let running: Promise<void> | undefined
@@ -116,7 +126,7 @@ export function createOutbox(
   const tried = (kind: string, outcome: Outcome, times = 1) =>
     metrics.count('keyturn_outbox_attempts_total', { kind, outcome }, times)
 
-  // Whoever wakes the worker may be inside of a transaction or a request, which deliveries are no part of.
+  // A caller of `wake` may be within a transaction or request. Deliveries run outside of its asynchronous context.
   const outside = AsyncLocalStorage.snapshot()
   const wake = () => {
     nextLook = 0
@@ -127,8 +137,8 @@ export function createOutbox(
   const notRead = (error: Error) => log.warn({ err: error }, 'outbox not read')
 
   /**
-   * A notification makes it prompt, this makes it sure. It is no part of the poll: it may take long, and nobody must hear
-   * of a revocation later for that.
+   * Finds due messages whose notification was lost. It is not a question of the poll (storage/poll.ts): it may be slow
+   * and would delay the news of revocations.
    */
   function look(): void {
     const began = performance.now()
@@ -137,7 +147,8 @@ export function createOutbox(
       .state()
       .then((state) => {
         if (state === 'due') wake()
-        // What it was woken for since may be new, and not be taken at once. A little less, as a timer may be early.
+        // A wake-up since then may be for a new message that this answer does not show. Half a beat less, as a timer
+        // may fire early.
         else if (wokenAt < began)
           nextLook = state === 'empty' ? began + lookEveryIdle - beat / 2 : 0
       }, notRead)
@@ -146,7 +157,7 @@ export function createOutbox(
       })
   }
 
-  /** Takes as much as there is room for: one round at a time, and one more when something came meanwhile. */
+  /** Takes as many messages as there is room for: one round at a time, and another one if it was called meanwhile. */
   function takeMore(): void {
     again = true
     if (!end || running) return
@@ -179,7 +190,7 @@ export function createOutbox(
           log.warn({ err: error, message: message.id }, 'outcome of a delivery not written down')
           await store.missed(message, 'its outcome could not be written down', pauseOf(message))
         })
-        // The message is taken once more then.
+        // The message is then taken again after its lease.
         .catch((error: Error) =>
           log.warn(
             { err: error, message: message.id },
@@ -194,7 +205,7 @@ export function createOutbox(
     }
   }
 
-  /** Milliseconds until the next attempt; undefined when there is none any more. */
+  /** Milliseconds until the next attempt; undefined when the message is given up. */
   const pauseOf = ({ createdAt, attempts }: Taken) =>
     clock.now() - createdAt >= giveUpAfter ? undefined : pauseAfter(attempts)
 
@@ -266,7 +277,7 @@ export function createOutbox(
     recall: store.recall,
     deliverWith(kind, deliverer) {
       deliverers.set(kind, deliverer)
-      // Who draws them sees that there were none.
+      // Exports the counters as 0 from the start.
       for (const outcome of outcomes) tried(kind, outcome, 0)
     },
     list: views.list,
@@ -298,7 +309,10 @@ export function createOutbox(
   }
 }
 
-/** A receiver may have said it: Postgres keeps neither U+0000 nor half a character, which a cut leaves as well. */
+/**
+ * The reason as it can be stored; it may quote a receiver. Postgres accepts neither U+0000 nor a lone surrogate, which
+ * truncation may leave as well.
+ */
 const asKept = (reason: string) =>
   reason.slice(0, longestError).toWellFormed().replaceAll('\0', '\uFFFD')
 

@@ -1,13 +1,13 @@
 /**
- * Destinations that do not answer. Each gets a pause of its own, so that a queue of messages for one that is down does
- * not hold every connection of this node for as long as a connection may hang (R-21).
+ * Destinations that do not answer. Each is paused on its own, so that the queue for one that is down does not occupy
+ * all connections of this node until they time out (R-21).
  */
 export interface Pauses {
-  /** Nobody answered there. */
+  /** Records that the destination did not answer. */
   unanswered(destination: string): void
-  /** Somebody did. */
+  /** Records that it answered. */
   answered(destination: string): void
-  /** Where nothing is to be sent now. */
+  /** The destinations that are paused now. */
   current(): string[]
 }
 
@@ -15,13 +15,13 @@ export interface Pauses {
 const first = 500
 const longest = 10_000
 
-/** @param now milliseconds, by a clock that never jumps */
+/** @param now milliseconds, monotonic */
 export function createPauses(now: () => number = () => performance.now()): Pauses {
   const known = new Map<string, { length: number; until: number }>()
   return {
     unanswered(destination) {
       const before = known.get(destination)
-      // Attempts that were under way together fail together, and count once.
+      // Attempts in progress at the same time fail together and count once.
       if (before && before.until > now()) return
       const length = before ? Math.min(longest, before.length * 2) : first
       known.set(destination, { length, until: now() + length })

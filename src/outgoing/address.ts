@@ -1,11 +1,11 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * Which IP addresses an outgoing request may reach (IANA special-purpose registries, RFC 6890).
+ * IP addresses that outgoing requests must not reach (IANA special-purpose registries, RFC 6890).
  *
- * IPv4: all but the blocks below. IPv6: global unicast (2000::/3) alone, but for the blocks below. That leaves out
- * loopback, link-local, unique local, multicast and IPv4 in a prefix of its own (mapped, compatible, NAT64) unnamed; 6to4
- * and Teredo, which carry IPv4 as well, are named.
+ * IPv4: all but the blocks below may be reached. IPv6: only global unicast (2000::/3), without the blocks below. That
+ * excludes loopback, link-local, unique local, multicast and embedded IPv4 (mapped, compatible, NAT64) without listing
+ * them; 6to4 and Teredo, which embed IPv4 as well, are listed.
  */
 const special = {
   ipv4: [
@@ -40,7 +40,7 @@ const globalUnicast = listOf(['2000::/3'])
 const specialPurpose = listOf([...special.ipv4, ...special.ipv6])
 const loopback = listOf(['127.0.0.0/8', '::1/128'])
 
-/** A matcher of networks, each written as `address/prefix length`. */
+/** Creates a matcher of networks, each written as `address/prefix length`. */
 export function listOf(networks: readonly string[]): (address: string) => boolean {
   const list = new BlockList()
   for (const network of networks) {
@@ -50,7 +50,7 @@ export function listOf(networks: readonly string[]): (address: string) => boolea
   return (address) => isIP(address) !== 0 && list.check(address, familyOf(address))
 }
 
-/** Whether anybody on the internet might have this address. False for what is no IP address. */
+/** Whether an IP address is public. False for anything else. */
 export function isPublic(address: string): boolean {
   switch (isIP(address)) {
     case 4:
@@ -62,20 +62,20 @@ export function isPublic(address: string): boolean {
   }
 }
 
-/** Whether an IP address is this machine itself; the IPv4-mapped form of one is not meant. */
+/** Whether an IP address is loopback; not its IPv4-mapped form. */
 export function isLoopback(address: string): boolean {
   return !address.toLowerCase().startsWith('::ffff:') && loopback(address)
 }
 
-/** The host of a URL without the brackets of IPv6 and the dot of an absolute name. */
+/** The host of a URL, without IPv6 brackets and the trailing dot of an absolute name. */
 export const plainHost = (hostname: string): string =>
   hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
 
-/** RFC 6761 §6.3: such names are this machine, whatever DNS says. @param host as `plainHost` makes it */
+/** RFC 6761 §6.3: these names are this machine, whatever DNS says. @param host from `plainHost` */
 export const isLocalName = (host: string): boolean =>
   host === 'localhost' || host.endsWith('.localhost')
 
-/** Whether the host of a URL is this machine itself, by its name or as an IP address. */
+/** Whether the host of a URL is this machine, by name or IP address. */
 export function isThisMachine(hostname: string): boolean {
   const host = plainHost(hostname)
   return isLocalName(host) || isLoopback(host)

@@ -1,4 +1,4 @@
-/** Why a request that this server wanted to make was not made, or failed; what each means is in docs/outgoing.md. */
+/** Why an outgoing request was refused or failed; docs/outgoing.md explains each. */
 export const fetchFaults = [
   'url_refused',
   'name_not_found',
@@ -12,7 +12,7 @@ export const fetchFaults = [
 
 export type FetchFault = (typeof fetchFaults)[number]
 
-/** The message says what was expected and what came, for operators; it holds no query and no credentials. */
+/** Its message says what was expected and what came, for operators, without query or credentials. */
 export class FetchError extends Error {
   override readonly name = 'FetchError'
   readonly code: FetchFault

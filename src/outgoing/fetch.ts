@@ -10,24 +10,24 @@ import { FetchError } from './fault.ts'
 import { checkTarget, type Resolve, resolveByDns, type Target, type TargetRules } from './target.ts'
 
 /**
- * The one way out: every request that this server makes of its own accord to an address that others named (security
- * class C11). As the global `fetch`, but
- * - only to public addresses over https; the name is looked up once and exactly what was checked is connected to, so
- *   that a name cannot change its mind in between;
- * - a redirect is an answer like any other and never followed;
- * - time, size of the answer and number of connections are limited; no proxy, no cookies, no kept connections.
+ * The only way out: all requests of this server to URLs that others chose (security class C11). Like the global
+ * `fetch`, but
+ * - only to public addresses over https; the name is resolved once, and the connection goes to exactly the checked
+ *   addresses (no DNS rebinding);
+ * - redirects are returned, never followed;
+ * - time, answer size and connections are limited; no proxy, no cookies, no keep-alive.
  * @throws FetchError
  */
 export type OutgoingFetch = (url: string | URL, init?: OutgoingInit) => Promise<Response>
 
-/** What `fetch` takes; `largest`: bytes of the body, where that is less than what any may have. */
+/** Options of `fetch`; `largest`: most bytes of the body, if less than the general limit. */
 export type OutgoingInit = RequestInit & { largest?: number }
 
-/** Milliseconds for everything: name, connection, TLS, answer to its last byte. */
+/** Milliseconds for everything: DNS, connection, TLS, and the answer to its last byte. */
 const fetchPatience = 5000
-/** Bytes of a body. */
+/** Most bytes of a body. */
 const largestAnswer = 262_144
-/** Connections of this process: to one host, and in all. What comes then waits, on its own time. */
+/** Most connections of this process: per host, and in total. Further requests wait, within their own time. */
 const most = { maxSockets: 8, maxTotalSockets: 128 }
 
 export function createFetch(
@@ -47,7 +47,7 @@ export function createFetch(
     'https:': new HttpsAgent({ keepAlive: false, ...most }),
   }
 
-  /** @param outcome as in `2xx` */
+  /** @param outcome such as `2xx` */
   const took = (began: number, outcome: string) =>
     metrics.observe(
       'keyturn_outgoing_request_duration_seconds',
@@ -71,7 +71,7 @@ export function createFetch(
         'server.address': target.url.hostname,
         'server.port': portOf(target.url),
       })
-      // The connection is named by the URL, whatever headers say.
+      // The URL alone determines the connection, whatever the headers say.
       for (const name of ['host', 'connection', 'transfer-encoding']) headers.delete(name)
       const bytes = body ? Buffer.from(await new Response(body).arrayBuffer()) : undefined
       const agent = agents[target.url.protocol as keyof typeof agents]
@@ -119,7 +119,7 @@ function send(target: Target, { method, headers, bytes, agent, signal, largest }
     agent,
     signal,
     lookup: pinned(addresses),
-    // Whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED).
+    // Set explicitly, whatever the environment says (NODE_TLS_REJECT_UNAUTHORIZED).
     ...(url.protocol === 'https:' ? { rejectUnauthorized: true, minVersion: 'TLSv1.2' } : {}),
   })
   outgoing.on('error', reject)
@@ -129,7 +129,7 @@ function send(target: Target, { method, headers, bytes, agent, signal, largest }
       reject(error)
     })
   })
-  // Without this, Node ends the connection and says nothing: the answer would be waited for without end.
+  // Without this, Node closes the connection silently, and the answer would be awaited for ever.
   outgoing.on('upgrade', (_incoming, socket) => {
     socket.destroy()
     reject(new FetchError('answer_malformed', 'expected an answer, got a switch of protocols'))
@@ -138,7 +138,7 @@ function send(target: Target, { method, headers, bytes, agent, signal, largest }
   return promise
 }
 
-/** Answers the only question that a connection asks with what was checked. */
+/** A lookup function that returns only the checked addresses. */
 function pinned(addresses: string[]): LookupFunction {
   const known = addresses.map((address) => ({ address, family: isIPv6(address) ? 6 : 4 }))
   return (_hostname, { all }, answer) => {
@@ -171,7 +171,7 @@ async function read(incoming: IncomingMessage, largest: number): Promise<Respons
   return new Response(withoutBody.has(status) ? null : Buffer.concat(chunks), { status, headers })
 }
 
-/** What a name server, or Node itself, does after the time is up is not waited for. */
+/** Does not wait for name servers, or Node itself, beyond the time limit. */
 function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   if (signal.aborted) reject(signal.reason)
@@ -181,7 +181,7 @@ function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 
 const isTimeout = (reason: unknown) => reason instanceof Error && reason.name === 'TimeoutError'
 
-/** Codes of OpenSSL and of Node's check of names. */
+/** Error codes about certificates, of OpenSSL and of Node's host name check. */
 const ofCertificates = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/
 
 function faultOf(error: unknown, late: boolean): FetchError {

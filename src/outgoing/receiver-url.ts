@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Where something of ours is posted to; whether it may be reached is decided when it is asked (target.ts). */
+/** A URL that we post to; whether it may be reached is decided at each request (target.ts). */
 export const receiverUrl = z
   .string()
   .max(2000)

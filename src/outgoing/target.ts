@@ -3,24 +3,24 @@ import { isIP } from 'node:net'
 import { isLocalName, isLoopback, isPublic, isThisMachine, plainHost } from './address.ts'
 import { FetchError } from './fault.ts'
 
-/** All addresses of a name, both families; none when there is no such name. */
+/** Resolves a name to all its addresses, both families; none when it does not exist. */
 export type Resolve = (hostname: string, signal: AbortSignal) => Promise<string[]>
 
 export interface TargetRules {
-  /** Networks that may be reached although they are not public. */
+  /** Whether a non-public address may be reached. */
   isAllowed(address: string): boolean
-  /** For tests alone: this machine may be reached, over plain http as well. */
+  /** For development and tests only: this machine may be reached, also over plain http. */
   allowLoopback: boolean
 }
 
-/** Where a request will go: the addresses were checked and are the only ones that will be connected to. */
+/** A checked target: the connection goes only to these addresses. */
 export interface Target {
   url: URL
   addresses: string[]
 }
 
 /**
- * Checks where a request wants to go. Order is security: what is refused by its looks is not even looked up.
+ * Checks the target of a request. The order matters for security: a URL refused by its form is not even resolved.
  *
  * | check                                    | refused with      |
  * |------------------------------------------|-------------------|
@@ -60,7 +60,7 @@ export async function checkTarget(
   return { url, addresses }
 }
 
-/** What somebody needs who tries an application on their own machine. */
+/** Hint for developers who try an application on their own machine. */
 const development = '; for development ALLOW_LOOPBACK_FETCH=on allows this machine'
 
 async function addressesOf(url: URL, resolve: Resolve, signal: AbortSignal) {
@@ -75,8 +75,8 @@ async function addressesOf(url: URL, resolve: Resolve, signal: AbortSignal) {
 const noSuchName = new Set(['ENOTFOUND', 'ENODATA'])
 
 /**
- * Asks DNS itself. The system's own lookup would hold one of the few threads that hash passwords for as long as a
- * name server of a stranger likes (R-21).
+ * Queries DNS directly. The system's lookup would block one of the few threads that hash passwords for as long as an
+ * untrusted name server likes (R-21).
  */
 export const resolveByDns: Resolve = async (hostname, signal) => {
   const resolver = new Resolver({ timeout: 700, tries: 2 })

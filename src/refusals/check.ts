@@ -1,10 +1,10 @@
-/** One check that a request has to pass. */
+/** A check that a request must pass. */
 export interface Check {
   /** What must hold, as a sentence. */
   rule: string
-  /** Where it is written: specification and section, or the page of our documentation. */
+  /** The source: specification and section, or a page of our documentation. */
   source: string
-  /** What whoever runs the client, or this server, can do. */
+  /** How the operator of the client, or of this server, can fix it. */
   mend: string
 }
 

@@ -1,6 +1,6 @@
 import type { CheckRow } from './check.ts'
 
-/** What an authorization request is checked for, wherever it comes in: in the address, pushed, for a device. */
+/** Checks of authorization requests: at the endpoint, pushed, and for devices. */
 export const authorizationChecks = {
   authorize_address: [
     'The request goes to the authorization endpoint of the issuer.',

@@ -1,6 +1,6 @@
 import type { CheckRow } from './check.ts'
 
-/** How a client shows who it is, and that tokens are its own. */
+/** Checks of client authentication, and of the binding of tokens to a client. */
 export const clientChecks = {
   authentication_present: [
     'The request identifies its client.',

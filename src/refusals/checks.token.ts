@@ -1,6 +1,6 @@
 import type { CheckRow } from './check.ts'
 
-/** What is checked where tokens are issued, presented, introspected and revoked, and where sessions end. */
+/** Checks at endpoints that issue, accept, introspect and revoke tokens, and that end sessions. */
 export const tokenChecks = {
   grant_type_supported: [
     'This server supports the grant type.',

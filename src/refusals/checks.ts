@@ -10,10 +10,10 @@ export const protocolChecks = { ...authorizationChecks, ...clientChecks, ...toke
 
 export type ProtocolCheck = keyof typeof protocolChecks
 
-/** A check of the protocol, or the code of an error of our own. */
+/** A check of the protocol, or the code of a DomainError. */
 export type CheckName = ProtocolCheck | DomainErrorCode
 
-/** What a name means; an unknown one is of another version. */
+/** The check of a name; an unknown name comes from another version. */
 export function checkOf(name: string): Check {
   if (Object.hasOwn(protocolChecks, name)) {
     const [rule, source, mend] = protocolChecks[name as ProtocolCheck]

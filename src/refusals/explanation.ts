@@ -3,7 +3,7 @@ import { type CheckName, checkOf } from './checks.ts'
 import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
 
-/** A check that failed, what it found, and what to do about it. */
+/** A failed check, what it found, and how to fix it. */
 export interface Finding {
   error: string
   check: string
@@ -15,7 +15,7 @@ export interface Finding {
   received?: string
 }
 
-/** A refusal, and the check that failed, as operators are told it. */
+/** A refusal with its failed check, as operators see it. */
 export interface RefusalExplanation extends Finding {
   id: string
   tenant: string
@@ -26,7 +26,7 @@ export interface RefusalExplanation extends Finding {
   ip?: string
 }
 
-/** What a failed check says, for the eyes of an operator. */
+/** The explanation of a failed check, for operators. */
 export function findingOf({
   check,
   error,

@@ -2,19 +2,19 @@ import { networkOf } from '../attempts/network.ts'
 import { setBounded } from '../bounded-map.ts'
 import type { Tally } from '../tallies.ts'
 
-/** Networks that are told apart between two lines, and of how many of them a line tells. */
+/** Most networks counted separately between two log lines, and most networks in one line. */
 const mostNetworks = 1000
 const mostTold = 5
-/** What in ten seconds is fewer is no flood. */
+/** Fewer refusals in ten seconds are no flood. */
 const least = 50
 
-/** Refusals that come too fast to be kept: what was refused, and from where most of it came. */
+/** Counts refusals that come too fast to be stored: by check, and by network. */
 export function createFlood(): { add(check: string, ip: string | undefined): void; tally: Tally } {
   const byCheck: Record<string, number> = {}
   let byNetwork = new Map<string, number>()
   return {
     add(check, ip) {
-      // Some are called as secrets are, whose members the log hides.
+      // A prefix, as some checks have names that the log redacts as secrets.
       const name = `check.${check}`
       byCheck[name] = (byCheck[name] ?? 0) + 1
       if (ip === undefined) return

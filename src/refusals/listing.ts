@@ -2,24 +2,24 @@ import type { Database } from '../storage/database.ts'
 import type { CheckName } from './checks.ts'
 import type { Refusal } from './refusal.ts'
 
-/** Which refusals; what is absent leaves none out. Times in milliseconds since the epoch. */
+/** A filter for refusals; absent members match all. Times in milliseconds since the epoch. */
 export interface RefusalFilter {
   id?: string | undefined
-  /** Those alone. */
+  /** Only these tenants. */
   tenants?: readonly string[] | undefined
   clientId?: string | undefined
   accountId?: string | undefined
   check?: string | undefined
   error?: string | undefined
   endpoint?: string | undefined
-  /** From then on. */
+  /** Inclusive. */
   since?: number | undefined
-  /** Before then. */
+  /** Exclusive. */
   until?: number | undefined
 }
 
 export interface RefusalPage {
-  /** Where the page before ended. */
+  /** Where the previous page ended. */
   after?: { at: number; id: string } | undefined
   limit: number
 }
@@ -42,7 +42,7 @@ interface Row {
 const columns = `tenant_id, id, at, endpoint, failed_check, error, client_id, account_id, ip, reason, expected,
   received`
 
-/** Refusals, the newest first. Only the conditions that are asked for are in the statement: each has its index. */
+/** Refusals, newest first. The statement has only the requested conditions: each has its index. */
 export async function listRefusals(
   database: Database,
   { id, tenants, clientId, accountId, check, error, endpoint, since, until }: RefusalFilter,

@@ -1,6 +1,6 @@
 import type { DomainErrorCode } from '../errors.ts'
 
-/** What to do about each error of our own, as docs/errors.md has it. */
+/** How to fix each DomainError; docs/errors.md has the same. */
 export const mends: Record<DomainErrorCode, string> = {
   config_invalid: 'Correct the settings that are named; reference (config/reference.md).',
   storage_unavailable:

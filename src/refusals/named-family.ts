@@ -1,22 +1,22 @@
 import type { CheckName } from './checks.ts'
 import type { Refusal } from './refusal.ts'
 
-/** Checks that a refresh token did not pass for what became of its family. */
+/** Checks that a refresh token fails because of the state of its family. */
 export const ofRefreshTokens: ReadonlySet<CheckName> = new Set([
   'refresh_token_known',
   'refresh_token_once',
   'refresh_token_current',
 ])
 
-/** What is kept of a refresh token that was refused: how long it was, and the family that it names. */
+/** What is stored of a refused refresh token: its length and its family. */
 export const receivedOf = (masked: string, family: string): string =>
   `${masked} of family ${family}`
 
-/** The same of an access token whose signature nobody looked at. */
+/** The same for an access token whose signature was not verified. */
 export const claimedOf = (said: string, family: string): string =>
   `${said}, which claims to be of family ${family}`
 
-/** @returns `isCertain`: no stranger can have made the token that names it */
+/** @returns `isCertain`: only we can have made a token that names this family */
 export function familyNamedIn({
   check,
   received = '',

@@ -1,24 +1,24 @@
 import type { CheckName } from './checks.ts'
 
-/** A request that was refused, for whoever asks why. */
+/** A refused request, to be explained later. */
 export interface Refusal {
-  /** The id that the answer had: `Request-Id`, `error_id`, the number on the page. */
+  /** The id in the answer: `Request-Id`, `error_id`, the number on the page. */
   id: string
   tenant: string
   /** Milliseconds since the epoch. */
   at: number
-  /** Where: `authorization`, `token`, `userinfo`, `sign-in` and so on. */
+  /** The endpoint: `authorization`, `token`, `userinfo`, `sign-in` and so on. */
   endpoint: string
   /** The check that failed. */
   check: CheckName
-  /** What the caller was told: the code of the specification. */
+  /** The error code that the caller got. */
   error: string
   clientId?: string | undefined
   accountId?: string | undefined
   ip?: string | undefined
-  /** Why, in the words of the check. */
+  /** The reason that the check gave. */
   reason?: string | undefined
-  /** Without secrets: see `mask`. Kept as `printable` makes them. */
+  /** Without secrets (`mask`), printable (`printable`). */
   expected?: string | undefined
   received?: string | undefined
 }

@@ -9,24 +9,24 @@ import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
 
 /**
- * Refusals, kept for a while so that they can be explained. They are truth of nobody: written in batches after the
- * answer, so that no request waits for them, and bounded, since anybody can have a request refused.
+ * Stores refusals for a while so that they can be explained. Nothing depends on them: they are written in batches after
+ * the answer, so that no request waits, and their number is bounded, since anyone can cause a refusal.
  */
 export interface Refusals {
   /**
-   * Keeps it, unless the same check refused the same client many times in these minutes. Never throws.
-   * @param values what costs something to tell, asked for only where it is kept
+   * Stores a refusal, unless the same check refused the same client often in the last minutes. Never throws.
+   * @param values details that are expensive to compute; called only if the refusal is stored
    */
   note(refusal: Omit<Refusal, 'at'>, values?: () => Pick<Refusal, 'expected' | 'received'>): void
-  /** Those that were not kept, for the log. */
+  /** Counts those that were not stored, for the log. */
   readonly tally: Tally
-  /** Writes what was noted in this process. */
+  /** Writes the buffered refusals of this process. */
   flush(): Promise<void>
-  /** By its id, in some tenants or in all. What another process noted is there after a second. */
+  /** Finds a refusal by id, in some tenants or in all. Those of other processes show within a second. */
   find(id: string, tenants?: readonly string[]): Promise<Refusal | undefined>
-  /** Those that fit, the newest first. What another process noted is there after a second. */
+  /** Matching refusals, newest first. Those of other processes show within a second. */
   list(filter: RefusalFilter, page: RefusalPage): Promise<Refusal[]>
-  /** Removes those that are older than they are kept, a batch at a time; returns how many. */
+  /** Deletes refusals after their retention time, in batches. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -59,11 +59,14 @@ export const RefusalsTable = table('refusals', {
 })
 
 const keptDays = 7
-/** Of one check and one client, in one process: so many at once, and then one in so many milliseconds. */
+/** Limit per check and client, in one process: a burst, then one per so many milliseconds. */
 const alike = { burst: 20, oneEvery: 10_000 }
-/** The same of all together: clients are known by name, and a flood may be of all of them. */
+/** The limit of all together: client ids are public, so a flood may name many. */
 const together = { burst: 1000, oneEvery: 200 }
-/** Checks with clients that are remembered: before there are more, the first has all its room again (`together`). */
+/**
+ * Most pairs of check and client that are remembered. At the rate of `together`, the first has recovered fully before
+ * there are more.
+ */
 const mostRemembered = 2000
 const longestText = 1000
 
@@ -75,16 +78,16 @@ export function createRefusals({
   log,
 }: Pick<Platform, 'database' | 'clock' | 'counters' | 'metrics' | 'log'>): Refusals {
   let waiting: Refusal[] = []
-  /** One at a time: whoever asks for what was noted waits for what is being written. */
+  /** One write at a time: `find` and `list` wait for the one in progress. */
   let writing = Promise.resolve()
   const flood = createFlood()
-  /** When the room of a check and client is all there again, in milliseconds. */
+  /** When each limit is fully restored, in milliseconds. */
   const fullAgain = new Map<string, number>()
 
-  /** @returns when it has room for all again, with one more; undefined while there is none */
+  /** @returns when the limit is fully restored after one more; undefined when it is used up */
   function withOneMore(subject: string, { burst, oneEvery }: typeof alike, now: number) {
     const known = fullAgain.get(subject) ?? 0
-    // One that is further away than it can be is of a clock that was set back.
+    // A time further away than possible is from before the clock was set back.
     const from = known > now + burst * oneEvery ? now : Math.max(now, known)
     return from > now + (burst - 1) * oneEvery ? undefined : from + oneEvery
   }
@@ -152,7 +155,7 @@ export function createRefusals({
 
 function rowOf(refusal: Refusal): Record<string, unknown> {
   const { tenant, id, at, endpoint, check, error, clientId, accountId, ip } = refusal
-  // One that Postgres does not take would take those of everybody else with it.
+  // A text that Postgres refuses would make the whole batch fail.
   const text = (value: string | undefined) => value && printable(value.slice(0, longestText))
   return {
     tenant_id: tenant,

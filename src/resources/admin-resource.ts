@@ -5,8 +5,8 @@ import type { ResourceServer } from './resource-server.ts'
 export const adminPath = '/admin/v1'
 
 /**
- * The resource server of the admin API: built in, of the default tenant alone, so that nobody edits or deletes it. What
- * its tokens are worth is decided by the roles of who presents them.
+ * The built-in resource server of the admin API, of the default tenant alone: it cannot be edited or deleted. What its
+ * tokens permit depends on the roles of their holder.
  * @param issuer the configured one
  */
 export function adminResource(issuer: string): ResourceServer {

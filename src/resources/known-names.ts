@@ -2,24 +2,24 @@ import { nearest } from '../../config/distance.ts'
 import type { ClientMetadata } from '../clients/client.ts'
 import { DomainError } from '../errors.ts'
 
-/** What the clients of a tenant can name in `scope` and `resources`. */
+/** Names that clients of a tenant may use in `scope` and `resources`. */
 export interface KnownNames {
   scopes: ReadonlySet<string>
   resources: ReadonlySet<string>
 }
 
-/** What a client names of it. */
+/** The names that a client uses. */
 export type Naming = Pick<Partial<ClientMetadata>, 'scope' | 'resources'>
 
-/** Names of one message. */
+/** Most names in one message. */
 const mostShown = 20
-/** Faults that are told with what was meant: each is compared with all that there is. */
+/** Most faults with a suggestion: each is compared with all known names. */
 const mostHints = 50
 
 /**
- * Tells what clients of a tenant name that there is not: a mistake in writing, which would be told as `invalid_scope` or
- * `invalid_target` of a request, much later. Each name is looked for once, however many clients have it.
- * @returns a fault for each name of a client, with what there is
+ * Finds unknown names in clients of a tenant: typos, which would otherwise surface much later as `invalid_scope` or
+ * `invalid_target`. Each name is looked up once, however many clients use it.
+ * @returns a function from a client to its faults, with suggestions
  */
 export function createNameCheck({ scopes, resources }: KnownNames): (client: Naming) => string[] {
   const [allScopes, allResources] = [list(scopes), list(resources)]
@@ -33,7 +33,7 @@ export function createNameCheck({ scopes, resources }: KnownNames): (client: Nam
   }
 
   function scopeFault(name: string): string {
-    // They may be in a name; between names they are a mistake.
+    // Separators are allowed within names; between names they are a mistake.
     const parts = name.split(/[,;]/)
     if (parts.length > 1 && parts.some((part) => scopes.has(part))) {
       return `scope: expected names separated by single spaces (RFC 6749 §3.3), got ${JSON.stringify(name)}`
@@ -55,8 +55,8 @@ export function createNameCheck({ scopes, resources }: KnownNames): (client: Nam
 }
 
 /**
- * What a client names that is not stored of it already; that may stay, as a resource server may have gone since.
- * @returns undefined when there is nothing
+ * The names that a client newly uses. Stored ones may stay, as their resource server may have been deleted since.
+ * @returns undefined when there is none
  */
 export function newNames(client: Naming, before: Naming = {}): Naming | undefined {
   const [hadScopes, hadResources] = [new Set(namesIn(before.scope)), new Set(before.resources)]
@@ -66,7 +66,7 @@ export function newNames(client: Naming, before: Naming = {}): Naming | undefine
   return { ...(names.length === 0 ? {} : { scope: names.join(' ') }), resources }
 }
 
-/** @throws DomainError `client_invalid` with these faults */
+/** @throws DomainError `client_invalid` listing the unknown names */
 export async function assertNamesKnown(
   { resources }: { resources: { knownNames(tenant: string): Promise<KnownNames> } },
   tenant: string,

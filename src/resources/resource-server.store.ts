@@ -23,7 +23,7 @@ export const ResourceServersTable = table('resource_servers', {
 
 type Row = Omit<ResourceServer, 'default' | 'name'> & { is_default: boolean; name: string | null }
 
-/** A resource server as operators look at it; times in milliseconds since the epoch. */
+/** A resource server as operators see it; times in milliseconds since the epoch. */
 export interface ResourceServerView extends ResourceServer {
   createdAt: number
   updatedAt: number
@@ -49,7 +49,7 @@ export function createResourceServerStore({
       return rows.map(toServer)
     },
 
-    /** In the order of their identifiers. @param after the last one of the page before */
+    /** By identifier. @param after the last one of the previous page */
     async page(
       tenant: string,
       {
@@ -80,8 +80,8 @@ export function createResourceServerStore({
     },
 
     /**
-     * @param only `new`: what is there stays as it is
-     * @returns rows written: none when everything is as declared already
+     * @param only `new`: does not change an existing one
+     * @returns rows written: 0 when everything is as declared already
      */
     put(tenant: string, server: ResourceServer, only?: 'new'): Promise<number> {
       return database.execute(
@@ -114,7 +114,7 @@ export function createResourceServerStore({
       )
     },
 
-    /** One default at a time is handed on; held until the transaction ends. */
+    /** Serialises changes of the default, until the transaction ends. */
     async lockDefault(tenant: string): Promise<void> {
       await database.query(`select pg_advisory_xact_lock(hashtextextended($1, 0))`, [
         `keyturn default resource server ${tenant}`,

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { line } from '../line.ts'
 import { type SigningAlg, signingAlgs } from '../signing/signing-key.ts'
 
-/** A protected resource that tokens are made for (RFC 8707 §2). */
+/** A protected resource, the audience of tokens (RFC 8707 §2). */
 export interface ResourceServer {
   /** The `resource` of requests and the `aud` of tokens. */
   identifier: string
@@ -10,15 +10,15 @@ export interface ResourceServer {
   scopes: string[]
   access_token_format: 'jwt' | 'opaque'
   access_token_signing_alg: SigningAlg
-  /** Clients that may introspect its tokens, besides the one a token was issued to. */
+  /** Clients that may introspect its tokens, besides the client that a token was issued to. */
   introspection_clients: string[]
   /** Applies to requests that name no resource; the OpenID scopes belong to it. */
   default: boolean
-  /** Whether clients that registered themselves may reach it. */
+  /** Whether self-registered clients may use it. */
   open: boolean
-  /** Whether only clients reach it on behalf of people whose `resources` name it. */
+  /** Whether clients that act for people must name it in their `resources` to use it. */
   namedOnly?: true
-  /** Whether it is for clients that introspect the tokens of another resource server, each as itself, and for no other. */
+  /** Whether it is only for clients that may introspect tokens of another resource server, acting for themselves. */
   forIntrospectionClients?: true
 }
 
@@ -28,7 +28,7 @@ const scopeName = z
 
 export const openidScopes = ['openid', 'profile', 'email', 'offline_access'] as const
 
-/** What an operator says of a resource server; an unknown member is refused. */
+/** An operator's declaration of a resource server; unknown members are refused. */
 export const resourceServerDeclaration = z.strictObject({
   identifier: z
     .string()
@@ -53,8 +53,8 @@ export const resourceServerDeclaration = z.strictObject({
 })
 
 /**
- * The issuer itself, which offers userinfo: what requests that name no resource are for where no resource server is
- * declared the default one.
+ * The issuer itself as a resource server, for userinfo: the target of requests without `resource` where no resource
+ * server is declared as default.
  */
 export function implicitDefault(issuer: string): ResourceServer {
   return {

@@ -19,19 +19,19 @@ import {
 import { revocationsResource, signalsResource } from './revocations-resource.ts'
 
 export interface ResourceServers {
-  /** Every resource server of a tenant. Changes made on another node show within a second. */
+  /** All resource servers of a tenant. Changes by another node show within a second. */
   list(tenant: string): Promise<ResourceServer[]>
-  /** The built-in ones, too. */
+  /** Also finds built-in ones. */
   find(tenant: string, identifier: string): Promise<ResourceServer | undefined>
-  /** Those whose tokens a client may introspect, as whoever runs them. */
+  /** Those whose tokens a client may introspect as their operator. */
   introspectedBy(tenant: string, clientId: string): Promise<ResourceServer[]>
-  /** What clients can name, past caches, in the transaction of this context when there is one. */
+  /** The names that clients can use; bypasses caches, and joins the transaction of this context. */
   knownNames(tenant: string): Promise<KnownNames>
   /** The declared default, if there is one. */
   default(tenant: string): Promise<ResourceServer | undefined>
   /**
-   * Makes a resource server be as declared. Declaring a default takes that from the one that had it.
-   * @param only `new`: none that is there already
+   * Creates or updates a resource server as declared. A new default replaces the previous one.
+   * @param only `new`: fails for an existing one
    * @throws DomainError `resource_server_invalid` naming the member, what was expected and what came; `built_in`,
    *   `already_exists`
    */
@@ -40,16 +40,19 @@ export interface ResourceServers {
     declaration: unknown,
     only?: 'new',
   ): Promise<'created' | 'updated' | 'unchanged'>
-  /** As operators look at them. */
+  /** Resource servers as operators see them. */
   page: ReturnType<typeof createResourceServerStore>['page']
-  /** Nobody gets tokens for it any more; those that are out end by themselves. Whether it was there. */
+  /**
+   * Deletes it. No new tokens are issued for it; existing ones stay valid until they expire.
+   * @returns whether it existed
+   */
   delete(tenant: string, identifier: string): Promise<boolean>
 }
 
 export function createResourceServers(
   deps: Pick<Platform, 'database' | 'clock'> & {
     changes: Changes
-    /** Makes sure that there is a key to sign its tokens with. */
+    /** Ensures that there is a key to sign its tokens with. */
     signing: Pick<SigningKeys, 'ensure'>
     audit: Audit
     config: Pick<Config, 'issuer'>
@@ -61,7 +64,7 @@ export function createResourceServers(
   changes.follow('resource_server', { changed: cache.drop, muchChanged: cache.clear })
   const list = (tenant: string) => cache.get(tenant, () => store.list(tenant))
 
-  /** Those that nobody declares. */
+  /** The built-in resource servers. */
   function builtInOf(tenant: string): ResourceServer[] {
     const issuer = issuerOf(deps.config.issuer, tenant)
     const ofTenant = [revocationsResource(issuer), signalsResource(issuer)]
@@ -118,7 +121,7 @@ export function createResourceServers(
         })
       }
       const { identifier } = parsed.data
-      // The admin API is of the default tenant, and its name is nobody else's either.
+      // The admin API belongs to the default tenant, but its identifier is reserved in all.
       if (builtIn(tenant, identifier) ?? builtIn(defaultTenant, identifier)) {
         throw new DomainError('built_in', { detail: { identifier } })
       }

@@ -1,15 +1,15 @@
 import type { ResourceServer } from './resource-server.ts'
 
-/** Where the revocation feed is, below the issuer. */
+/** Path of the revocation feed, below the issuer. */
 export const revocationsPath = '/revocations'
 export const revocationsStreamPath = `${revocationsPath}/stream`
 export const revocationsScope = 'revocations:read'
 
-/** Where Shared Signals are, below the issuer. */
+/** Path of Shared Signals, below the issuer. */
 export const signalsPath = '/ssf'
 export const signalScopes = { read: 'ssf.read', manage: 'ssf.manage' } as const
 
-/** The resource server of Shared Signals, built in like that of the revocation feed and for the same clients. */
+/** The built-in resource server of Shared Signals, for the same clients as that of the revocation feed. */
 export function signalsResource(issuer: string): ResourceServer {
   return {
     ...revocationsResource(issuer),
@@ -20,8 +20,8 @@ export function signalsResource(issuer: string): ResourceServer {
 }
 
 /**
- * The resource server of the revocation feed: built in, of every tenant. Whoever may introspect the tokens of a resource
- * server may read what is revoked of them, with no registration beside.
+ * The built-in resource server of the revocation feed, in every tenant. Clients that may introspect the tokens of a
+ * resource server may read its revocations, without further registration.
  */
 export function revocationsResource(issuer: string): ResourceServer {
   return {

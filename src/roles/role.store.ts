@@ -49,13 +49,13 @@ const toAssignment = (row: Row): Assignment => ({
 const idsOf = (subject: Subject): [accountId: string | null, clientId: string | null] =>
   'accountId' in subject ? [subject.accountId, null] : [null, subject.clientId]
 
-/** Assignments whose subject may act. */
+/** SQL: assignments whose subject is active. */
 const active = `role_assignments r
   left join accounts a on a.tenant_id = r.tenant_id and a.id = r.account_id
   left join clients c on c.tenant_id = r.tenant_id and c.client_id = r.client_id
   where r.tenant_id = $1 and coalesce(a.disabled_at, c.disabled_at) is null`
 
-/** @param tenant of the subjects */
+/** @param tenant the tenant of the subjects */
 export function createRoleStore({ database }: { database: Database }, tenant: string) {
   return {
     async of(subject: Subject): Promise<Assignment[]> {
@@ -75,7 +75,7 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       return row && toAssignment(row)
     },
 
-    /** In the order of their ids. */
+    /** By id. */
     async page(
       after: string | undefined,
       { reaches, limit }: { reaches?: string[] | undefined; limit: number },
@@ -90,8 +90,8 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
     },
 
     /**
-     * Rows written: none when the subject has it already.
-     * @throws a foreign key violation for an unknown client, that of a check for an account that is unknown or deleted
+     * Rows written: 0 when the subject has the role already.
+     * @throws a foreign key violation for an unknown client, a check violation for an unknown or deleted account
      */
     insert({ id, subject, role, reach, createdAt }: Assignment): Promise<number> {
       return database.execute(
@@ -118,9 +118,12 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       )
     },
 
-    /** Owners of everything who may act; held in one order, so that of two who go the second sees that one is gone. */
+    /**
+     * Active owners with global reach. Locked in one order, so that of two concurrent removals the second sees the
+     * first.
+     */
     async lockOwners(): Promise<Assignment[]> {
-      // Who acts is asked by a second statement: the first sees what was so before it waited.
+      // A second statement reads the owners: the first has a snapshot from before it waited for the lock.
       await database.query(
         `select 1 from role_assignments
          where tenant_id = $1 and role = 'owner' and reach = $2 order by id for update`,
@@ -133,7 +136,7 @@ export function createRoleStore({ database }: { database: Database }, tenant: st
       return rows.map(toAssignment)
     },
 
-    /** One bootstrap at a time; until the transaction ends. */
+    /** Serialises bootstraps, until the transaction ends. */
     async lockBootstrap(): Promise<void> {
       await database.query(`select pg_advisory_xact_lock(hashtextextended('keyturn bootstrap', 0))`)
     },

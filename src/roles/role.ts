@@ -1,6 +1,6 @@
 /**
- * Who may do what through the admin API: a verb on one kind of thing. The scope of the same right is
- * `admin:<permission>`; a caller needs the scope in the token, and a role that permits it where the thing is.
+ * Permissions of the admin API: a verb on a kind of object. The scope of a permission is `admin:<permission>`. A caller
+ * needs the scope in its token, and a role that grants the permission in that tenant.
  */
 const allowedTo = {
   'tenants:read': ['owner', 'operator', 'auditor'],
@@ -31,7 +31,7 @@ const allowedTo = {
   'statistics:read': ['owner', 'operator', 'auditor'],
 } as const satisfies Record<string, readonly AdminRole[]>
 
-/** In the order of how much they permit. */
+/** From most to least permissions. */
 export const adminRoles = ['owner', 'operator', 'auditor', 'help_desk'] as const
 export type AdminRole = (typeof adminRoles)[number]
 
@@ -44,13 +44,13 @@ export function permits(role: AdminRole, permission: Permission): boolean {
 
 export const scopeOf = (permission: Permission) => `admin:${permission}`
 
-/** The reach of a role that holds for every tenant, and for what belongs to none. */
+/** The reach of a role that holds in every tenant, and for objects of no tenant. */
 export const everywhere = '*'
 
-/** An account or a client of the default tenant; nobody else has roles. */
+/** An account or client of the default tenant; only those have roles. */
 export type Subject = { accountId: string } | { clientId: string }
 
-/** A role that somebody has. */
+/** A role assigned to a subject. */
 export interface Assignment {
   id: string
   subject: Subject
@@ -63,13 +63,13 @@ export interface Assignment {
 
 type Held = Pick<Assignment, 'role' | 'reach'>
 
-/** The scopes of all that roles permit. */
+/** The scopes of all permissions of some roles. */
 export const scopesOf = (held: ReadonlyArray<Pick<Held, 'role'>>) =>
   permissions
     .filter((permission) => held.some(({ role }) => permits(role, permission)))
     .map(scopeOf)
 
-/** Whether roles permit something in a tenant. @param tenant `everywhere` for what is of no tenant */
+/** Whether roles grant a permission in a tenant. @param tenant `everywhere` for objects of no tenant */
 export function mayDo(held: readonly Held[], permission: Permission, tenant: string): boolean {
   return held.some(
     ({ role, reach }) => (reach === everywhere || reach === tenant) && permits(role, permission),
@@ -77,8 +77,8 @@ export function mayDo(held: readonly Held[], permission: Permission, tenant: str
 }
 
 /**
- * Whether whoever holds some roles may do all that others permit. Nobody gives away, takes or takes over more than they
- * have: neither by granting a role nor by changing how somebody signs in who has it (security class C21).
+ * Whether some roles cover all permissions of others. Nobody may grant, revoke or take over more than they have:
+ * neither by assigning a role, nor by changing the credentials of somebody who has it (security class C21).
  */
 export function covers(held: readonly Held[], others: readonly Held[]): boolean {
   return others.every(({ role, reach }) =>

@@ -7,12 +7,12 @@ import { defaultTenant } from '../tenants/tenant.ts'
 import { createRoleStore } from './role.store.ts'
 import { type AdminRole, type Assignment, everywhere, type Subject } from './role.ts'
 
-/** Who administers what. Asked at every request, so that a role that is taken away is gone at once (ASVS 8.3.2). */
+/** Assignments of roles. Read at every request, so that a revoked role is gone at once (ASVS 8.3.2). */
 export interface Roles {
-  /** What an account or a client of the default tenant has; whether it may act is for others to know. */
+  /** The roles of an account or client of the default tenant; whether it is active must be checked elsewhere. */
   of(subject: Subject): Promise<Assignment[]>
   find(id: string): Promise<Assignment | undefined>
-  /** @param reaches those alone; all when absent */
+  /** @param reaches only these; all when undefined */
   page(
     after: string | undefined,
     which: { reaches?: string[] | undefined; limit: number },
@@ -23,25 +23,25 @@ export interface Roles {
    * @throws DomainError `subject_unknown`
    */
   grant(subject: Subject, role: AdminRole, reach: string): Promise<Assignment | undefined>
-  /** @param force even of the last owner. @throws DomainError `last_owner`, `role_not_found` */
+  /** @param force even for the last owner. @throws DomainError `last_owner`, `role_not_found` */
   revoke(id: string, force?: boolean): Promise<void>
   /**
-   * For whoever is about to disable or delete a subject, in the same transaction.
-   * @throws DomainError `last_owner` when nobody could give roles any more
+   * Call before disabling or deleting a subject, in the same transaction.
+   * @throws DomainError `last_owner` when nobody could assign roles any more
    */
   assertNotLastOwner(subject: Subject): Promise<void>
   /**
-   * Holds the owners until the transaction ends. Who locks one of their accounts as well does so after this, in one
-   * order for all.
+   * Locks the owners until the transaction ends. Code that also locks one of their accounts must do so afterwards: one
+   * lock order for all.
    */
   hold(): Promise<void>
-  /** The same for many: all of them but the last owner. */
+  /** The same for many. @returns all but the last owner */
   mayGo(kind: 'accountId' | 'clientId', ids: string[]): Promise<string[]>
-  /** Takes everything from accounts that are deleted; joins the transaction of that. */
+  /** Revokes all roles of deleted accounts; joins the transaction of that. */
   forget(accountIds: string[]): Promise<void>
   /**
-   * The first owners, once.
-   * @param subjects makes them, and says who they are
+   * Creates the first owners, once.
+   * @param subjects creates and returns them
    * @throws DomainError `bootstrap_done`
    */
   bootstrap(subjects: () => Promise<Subject[]>): Promise<Assignment[]>

@@ -6,22 +6,22 @@ export function newHandle(): string {
 }
 
 /**
- * What is stored in place of a handle: its SHA-256. Enough for 256 random bits of ours, and only for those; values a
- * person types go through `Sealer.mac` (architecture §5).
+ * The SHA-256 of a handle, which is stored in its place. Only for our own 256 random bits; values that a person types
+ * need `Sealer.mac` (architecture §5).
  */
 export function hashOf(handle: string): string {
   return hash('sha256', handle, 'base64url')
 }
 
 /**
- * An identifier that everybody who knows the handle can compute again and nobody can turn back: the family of a code,
+ * An identifier derived from a handle, one-way: all who know the handle can compute it. For the family of a code and
  * the `sid` of a session at a client. 128 bits, 22 characters.
  */
 export function derivedId(...parts: string[]): string {
   return hash('sha256', JSON.stringify(parts), 'buffer').subarray(0, 16).toString('base64url')
 }
 
-/** Compares without telling by time where the difference is (ASVS 11.2.4). */
+/** Compares two texts in constant time (ASVS 11.2.4). */
 export function equalInConstantTime(a: string, b: string): boolean {
   return timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))
 }

@@ -4,17 +4,17 @@ import { join } from 'node:path'
 import { DomainError } from '../errors.ts'
 import type { KeyEncryptionKeys } from './seal.ts'
 
-/** Where the keys may come from. */
+/** Where key-encryption keys come from. */
 export interface KeySources {
   /** From the configuration. */
   configured?: Buffer | undefined
   previous?: readonly Buffer[] | undefined
-  /** The folder of the files, which count where nothing is configured. */
+  /** The folder of the key files, used when nothing is configured. */
   keysDir: string
 }
 
 const pathIn = (keysDir: string) => join(keysDir, 'key-encryption-key')
-/** The keys before it, one a line, while a rotation is under way. */
+/** The previous keys, one per line, during a rotation. */
 const previousIn = (keysDir: string) => `${pathIn(keysDir)}.previous`
 
 /**
@@ -39,16 +39,16 @@ export async function loadKeyEncryptionKeys({
   return { current, previous: [...previous, ...unfinished] }
 }
 
-/** The keys of a rotation that has begun and not ended: some rows may still be sealed under them. */
+/** The previous keys of an unfinished rotation: some rows may still be sealed under them. */
 export async function unfinishedRotation(keysDir: string, current: Buffer): Promise<Buffer[]> {
   const path = previousIn(keysDir)
   const lines = (await read(path))?.trim().split('\n') ?? []
-  // A start of a rotation that was cut short has written the old key, and no new one.
+  // A rotation interrupted at its first step has written the old key but no new one.
   return lines.map((line) => decode(line, path, restore)).filter((key) => !key.equals(current))
 }
 
 /**
- * Makes a new key the current one. At every moment the files hold each key that something may be sealed under:
+ * Makes a new key the current one. At every moment the files hold each key under which something may be sealed:
  *
  * | after | key-encryption-key | key-encryption-key.previous |
  * |---|---|---|
@@ -64,7 +64,7 @@ export async function beginRotation(keysDir: string, old: Buffer): Promise<Buffe
   return current
 }
 
-/** Removes the old key, under which nothing is sealed any more. */
+/** Deletes the previous keys, once nothing is sealed under them. */
 export async function endRotation(keysDir: string): Promise<void> {
   await rm(previousIn(keysDir), { force: true })
   await syncFolder(keysDir)
@@ -93,7 +93,7 @@ async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
   return key
 }
 
-/** What to do about a file that cannot be used, where secrets are sealed already, and where there are none yet. */
+/** Advice about an unusable key file: when secrets are sealed already, and when there are none yet. */
 const restore =
   'Put back your copy of it: what is stored cannot be read without. Nothing was changed.'
 const beginAgain = 'Nothing is sealed yet: remove it, and this start makes one.'
@@ -106,7 +106,7 @@ async function read(path: string): Promise<string | undefined> {
   })
 }
 
-/** The files that hold keys and are open to more than their owner, with their modes. */
+/** The key files that others than their owner can access, with their modes. */
 export async function openToOthers(keysDir: string): Promise<{ path: string; mode: string }[]> {
   const found: { path: string; mode: string }[] = []
   for (const path of [pathIn(keysDir), previousIn(keysDir)]) {
@@ -116,7 +116,10 @@ export async function openToOthers(keysDir: string): Promise<{ path: string; mod
   return found
 }
 
-/** All of it or nothing, also when the machine stops now: what will be sealed can be read with this file alone. */
+/**
+ * Writes a file atomically and durably, even if the machine stops: what is sealed from now on can only be opened with
+ * this file.
+ */
 async function writeDurably(folder: string, path: string, text: string): Promise<void> {
   const file = await open(`${path}.new`, 'w', 0o600)
   try {
@@ -138,7 +141,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
-/** Node decodes leniently: only the text that a key is written as will do, and not what happens to begin like it. */
+/** Decodes a key strictly. Node would also accept text that only begins like base64. */
 function decode(text: string, path: string, advice: string): Buffer {
   const encoded = text.trim()
   const key = Buffer.from(encoded, 'base64')
@@ -149,7 +152,7 @@ function decode(text: string, path: string, advice: string): Buffer {
   )
 }
 
-/** Without showing any of it. */
+/** Describes the content of a key file without revealing any of it. */
 function contentOf(encoded: string, key: Buffer | undefined): string {
   if (encoded === '') return 'is empty'
   if (key) return `holds ${key.length} bytes`

@@ -14,17 +14,17 @@ import type { SealingKeys } from './sealing-keys.ts'
 /** Rotation of the key-encryption key. */
 export interface KeyRotation extends Pick<SealingKeys, 'check' | 'fault'> {
   /**
-   * Seals everything under the current key. Where this process keeps the key in a file of its own, a new key is made
-   * first, unless an earlier rotation has not ended: then that one goes on.
-   * @param wanted the key that the caller takes for the current one, by its id
-   * @throws DomainError `key_encryption_key_invalid`; whatever was done by then stays, and a repetition does the rest
+   * Reseals everything under the current key. Where this process manages the key file, it first generates a new key, or
+   * continues an unfinished rotation.
+   * @param wanted id of the key that the caller takes for the current one
+   * @throws DomainError `key_encryption_key_invalid`; rows resealed by then stay so, and another call does the rest
    */
   rotate(wanted?: string): Promise<KeyRotated>
-  /** How many envelopes each key has sealed. */
+  /** Number of envelopes by key id. */
   survey(): Promise<Map<string, number>>
   /**
    * Opens every envelope.
-   * @returns how many there are
+   * @returns their number
    * @throws DomainError `key_encryption_key_invalid` naming the first that does not open
    */
   openAll(): Promise<number>
@@ -32,15 +32,15 @@ export interface KeyRotation extends Pick<SealingKeys, 'check' | 'fault'> {
 
 export interface KeyRotated {
   keyId: string
-  /** Whether the key was made now. */
+  /** Whether a new key was generated. */
   generated: boolean
-  /** Keys that seal nothing any more. */
+  /** Keys that no longer seal anything. */
   retiredKeyIds: string[]
-  /** `table.column` → rows that were sealed anew. */
+  /** `table.column` → number of resealed rows. */
   resealed: Record<string, number>
 }
 
-/** @param keysDir of the key file, when this process may replace it: nobody else reads it */
+/** @param keysDir folder of the key file, when this process may replace it: no other process reads it */
 export function createKeyRotation({
   database,
   envelopes,
@@ -56,11 +56,11 @@ export function createKeyRotation({
 }): KeyRotation {
   const inTurn = createTurns()
 
-  /** @returns whether a new key was made */
+  /** Begins a rotation or continues an unfinished one. @returns whether a new key was generated */
   async function renewFile(folder: string): Promise<boolean> {
     const { current } = await loadKeyEncryptionKeys({ keysDir: folder, create: false })
     if ((await unfinishedRotation(folder, current)).length > 0) {
-      // What is sealed from here on must open with the file that stays.
+      // From here on, seal with the key that is already in the file.
       envelopes.adopt(current)
       return false
     }
@@ -85,7 +85,7 @@ export function createKeyRotation({
       })
     }
     const generated = keysDir !== undefined && (await renewFile(keysDir))
-    // From here on nothing comes that is sealed under another: what is sealed anew is all there is.
+    // From here on nothing new is sealed under another key, so the resealing is complete when it ends.
     await sealingKeys.retireOthers()
     const resealed = await reseal(database, envelopes, columns)
     if (keysDir !== undefined) await endRotation(keysDir)

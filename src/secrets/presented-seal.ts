@@ -1,9 +1,9 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
 /**
- * Seals under a key derived from what somebody presents, not from anything that is stored: only who presents the same
- * again can open it (architecture §6).
- * @param info what it is for
+ * Seals under a key derived from a value that the caller presents, not from anything stored: only a caller with the
+ * same value can open it (architecture §6).
+ * @param info the purpose
  */
 export function sealUnder(presented: string, info: string, plain: string): string {
   const nonce = randomBytes(12)
@@ -17,7 +17,7 @@ export function sealUnder(presented: string, info: string, plain: string): strin
   return sealed.toString('base64url')
 }
 
-/** @throws Error when something else sealed it */
+/** @throws Error when it was sealed under another value or purpose */
 export function openUnder(presented: string, info: string, sealed: string): string {
   const bytes = Buffer.from(sealed, 'base64url')
   const decipher = createDecipheriv('aes-256-gcm', keyOf(presented, info), bytes.subarray(0, 12))

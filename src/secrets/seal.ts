@@ -9,50 +9,54 @@ import {
 import { DomainError } from '../errors.ts'
 import { derivedId } from './handle.ts'
 
-/** The key that seals, and others that only open: those before it, or the one that comes next. 32 bytes each. */
+/** The key that seals, and others that only open: previous ones, and the next one. 32 bytes each. */
 export interface KeyEncryptionKeys {
   current: Buffer
   previous: Buffer[]
 }
 
-/** Envelopes by the key-encryption keys that this process has; what is to be stored goes through `Seals`. */
+/**
+ * Seals and opens envelopes with the key-encryption keys of this process. Data to be stored is sealed through `Seals`.
+ */
 export interface Envelopes {
-  /** Names the key-encryption key that seals; stands in every envelope, so that it can be rotated. */
+  /** Id of the key that seals; it is part of every envelope, so that keys can be rotated. */
   readonly keyId: string
-  /** The other keys that it opens with. */
+  /** Ids of the other keys that can open envelopes. */
   readonly previousKeyIds: string[]
   /**
-   * @param purpose bound to the envelope: it opens only for the same purpose
-   * @param keyId another key of this process than the one that seals
+   * @param purpose bound to the envelope, which opens only for the same purpose
+   * @param keyId another key of this process to seal with
    */
   seal(purpose: string, plain: string, keyId?: string): string
   /**
-   * @param formerly a purpose of an earlier version, for what was sealed by that
-   * @throws DomainError `key_encryption_key_invalid` when no key here sealed it or it was changed
+   * @param formerly the purpose in an earlier version, for envelopes sealed by that
+   * @throws DomainError `key_encryption_key_invalid` when it was sealed by an unknown key, or altered
    */
   open(purpose: string, envelope: string, formerly?: string): string
-  /** From now on this key seals, for whoever holds the envelopes; those before it go on to open. */
+  /** From now on this key seals; the previous ones still open. */
   adopt(key: Buffer): void
 }
 
-/** Seals what must be readable again: signing keys, shared secrets, session state (architecture §5). */
+/** Seals data that must be readable again: signing keys, shared secrets, session state (architecture §5). */
 export interface Seals extends Pick<Envelopes, 'open'> {
   /**
-   * Seals what the transaction of this context writes: no rotation retires the key until that has ended.
-   * @throws DomainError `key_encryption_key_retired` when no key of this process may seal any more
+   * Seals a value that the transaction of this context writes. The key is not retired before that transaction ends.
+   * @throws DomainError `key_encryption_key_retired` when all keys of this process are retired
    */
   seal(purpose: string, plain: string): Promise<string>
 }
 
 export interface Sealer extends Seals {
-  /** Names the key that seals, as configured. */
+  /** Id of the key that seals, as configured. */
   readonly keyId: string
   /**
-   * HMAC-SHA-256 under a key of its own, for values that are not 256 random bits of ours. It stays the same when the
-   * key-encryption key is rotated: what was stored, or handed out, goes on being recognised.
+   * HMAC-SHA-256 under a separate key, for values that are not our own 256 random bits. It does not change when the
+   * key-encryption key is rotated, so stored or issued values stay recognisable.
    */
   mac(purpose: string, value: string): string
-  /** For short-lived artifacts, which a rotation of the key-encryption key does not reach: under a key of their own. */
+  /**
+   * For short-lived artifacts, which a rotation of the key-encryption key does not reseal: sealed under a separate key.
+   */
   readonly artifacts: Pick<Envelopes, 'seal' | 'open'>
 }
 
@@ -132,14 +136,14 @@ export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
   }
 }
 
-/** @param macKey 32 bytes, which no rotation changes */
+/** @param macKey 32 bytes, never rotated */
 export function createSealer(
   envelopes: Pick<Envelopes, 'keyId'>,
   { seal, open }: Seals,
   macKey: Buffer,
 ): Sealer {
   const artifactKey = Buffer.from(hkdfSync('sha256', macKey, '', 'keyturn artifacts', 32))
-  // Made from its bytes each time, a key takes five times as long as the hash.
+  // Created once: to import the key for each call takes five times as long as the hash.
   const keyObject = createSecretKey(macKey)
   return {
     artifacts: createEnvelopes({ current: artifactKey, previous: [] }),
@@ -156,8 +160,8 @@ export function createSealer(
 }
 
 /**
- * What `Sealer.mac` used before it had a key of its own: derived from the key-encryption key that sealed the envelopes
- * of that time.
+ * The key of `Sealer.mac` in versions before it had its own: derived from the key-encryption key that sealed the
+ * envelopes of that time.
  */
 export function inheritedMacKey(
   { current, previous }: KeyEncryptionKeys,

@@ -3,7 +3,7 @@ import { DomainError, isDomainError } from '../errors.ts'
 import type { Database } from '../storage/database.ts'
 import { type Envelopes, keyIdIn } from './seal.ts'
 
-/** A column of envelopes, and what each row was sealed for. */
+/** A column of envelopes, and the purpose for which each row is sealed. */
 export interface SealedColumn {
   table: string
   /** Columns of the primary key; all are text. */
@@ -11,7 +11,7 @@ export interface SealedColumn {
   column: string
   /** @param of values of the primary key */
   purpose(...of: string[]): string
-  /** The same of an earlier version, which rows may have until the next rotation. */
+  /** The purpose in an earlier version, which rows may have until the next rotation. */
   formerly?(...of: string[]): string
 }
 
@@ -20,15 +20,15 @@ type Row = Record<string, string> & { sealed: string }
 const valuesOf = ({ key }: Pick<SealedColumn, 'key'>, row: Row) =>
   key.map((name) => row[name] as string)
 
-/** Rows of one batch: each is one statement, so that nobody waits for long. */
+/** Rows of one batch: each is one statement, to hold locks only briefly. */
 const batch = 200
-/** So often all columns are gone through, should others seal with an old key meanwhile. */
+/** Most passes over all columns, in case other nodes keep sealing with an old key. */
 const mostPasses = 5
 
-/** What an envelope looks like; a column may hold other things, too. */
+/** SQL: whether a value is an envelope; a column may hold other values, too. */
 const isEnvelope = (column: string) => `${column} like 'v1.%'`
 
-/** Batches of rows whose envelopes fit a condition, in the order of the primary key. */
+/** Batches of rows that match a condition, in the order of the primary key. */
 async function* rowsOf(
   database: Database,
   { table, key, column }: SealedColumn,
@@ -53,7 +53,7 @@ async function* rowsOf(
   }
 }
 
-/** A row of each key that has sealed something in a column: found by its index (migration 0040), however many there are. */
+/** One row for each key that has sealed a value in the column, found by its index (migration 0040) in constant time. */
 function samplesOf(database: Database, { table, key, column }: SealedColumn): Promise<Row[]> {
   const keyId = `split_part(${column}, '.', 2)`
   const next = (condition: string) =>
@@ -82,8 +82,7 @@ function assertOpens(envelopes: Envelopes, sealed: SealedColumn, row: Row): void
 }
 
 /**
- * Opens an envelope of each key that has sealed something, so that a key that is missing stops the start and not a
- * request. It takes the same time however many there are.
+ * Opens one envelope of each key in use, so that a missing key stops the start and not a request. Takes constant time.
  * @throws DomainError `key_encryption_key_invalid` naming a row that does not open
  */
 export async function assertKeysOpen(
@@ -117,10 +116,10 @@ export async function openAll(
 }
 
 /**
- * Seals under the current key whatever is sealed under another. Each row is changed only while it is as it was read,
- * so that others may write at the same time; what is done stays done, and a repetition does the rest.
- * @returns `table.column` → rows
- * @throws DomainError `key_encryption_key_invalid` when a row does not open, or others go on to seal with an old key
+ * Reseals under the current key all values that are sealed under another. A row is changed only if it is still as it
+ * was read, so others may write concurrently. Interrupted work stays valid, and another call does the rest.
+ * @returns `table.column` → number of rows
+ * @throws DomainError `key_encryption_key_invalid` when a row does not open, or others keep sealing with an old key
  */
 export async function reseal(
   database: Database,
@@ -153,7 +152,7 @@ export async function reseal(
   })
 }
 
-/** One batch in one statement. @returns rows that were still as they had been read */
+/** Writes one batch in one statement. @returns number of rows that were still as read */
 function replace(
   database: Database,
   envelopes: Envelopes,
@@ -175,7 +174,7 @@ function replace(
   )
 }
 
-/** How many envelopes each key has sealed. */
+/** Number of envelopes by key id. */
 export async function envelopesByKey(
   database: Database,
   columns: SealedColumn[],

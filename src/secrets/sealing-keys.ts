@@ -4,21 +4,21 @@ import { column, nullable, table } from '../storage/table.ts'
 import type { Envelopes, Seals } from './seal.ts'
 
 /**
- * Which key-encryption keys may seal, as Postgres knows it. Postgres refuses a row that is sealed under a retired key
- * (migration 0010), and sealing locks the row of the key, which a rotation updates: a secret is either written before the
- * key is retired, and then sealed anew by the rotation, or not written at all.
+ * The key-encryption keys that may seal, as recorded in Postgres. Postgres refuses rows sealed under a retired key
+ * (migration 0010). Sealing locks the row of the key, which a rotation updates. So a secret is either written before
+ * its key is retired, and then resealed by the rotation, or not written at all.
  */
 export interface SealingKeys extends Seals {
-  /** Makes the configured key known, so that others see whether they have it. */
+  /** Registers the configured key, so that other processes can tell whether they have it. */
   register(): Promise<void>
   /**
-   * From when it returns on, only the current key of this process seals. Waits for those who seal under another.
-   * @throws DomainError `key_encryption_key_invalid` when that one was retired itself
+   * After it returns, only the current key of this process seals. Waits for transactions that seal under another.
+   * @throws DomainError `key_encryption_key_invalid` when the current key was itself retired
    */
   retireOthers(): Promise<void>
-  /** Looks whether this process has the keys that it needs, and tells of a fault once. */
+  /** Checks whether this process has the keys that it needs, and logs a fault once. */
   check(): Promise<void>
-  /** What the last look found, for operators. */
+  /** The fault that the last check found, for operators. */
   fault(): string | undefined
 }
 
@@ -58,7 +58,7 @@ export function createSealingKeys({
   const all = () =>
     database.query<Row>('select id, retired_at from key_encryption_keys order by first_used_at, id')
 
-  /** Those of this process that may seal, the latest first; they may until the transaction ends. */
+  /** Keys of this process that may seal, latest first. They are locked until the transaction ends. */
   async function held(): Promise<string[]> {
     const rows = await database.query<Row>(
       `select id from key_encryption_keys where id = any($1) and retired_at is null
@@ -68,7 +68,7 @@ export function createSealingKeys({
     return rows.map(({ id }) => id)
   }
 
-  /** The configured key, or the one that took its place. */
+  /** Locks the configured key, or the one that replaced it. */
   async function holdKey(): Promise<string> {
     let ids = await held()
     if (!ids.includes(envelopes.keyId)) {
@@ -117,7 +117,7 @@ export function createSealingKeys({
     },
     register,
     async retireOthers() {
-      // By itself: whoever seals meanwhile holds the old key and may be registering the new one, too.
+      // In a transaction of its own: another may hold the lock on the old key and be registering the new one, too.
       await register()
       await database.transaction(async () => {
         if (!(await held()).includes(envelopes.keyId)) {

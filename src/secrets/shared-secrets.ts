@@ -4,7 +4,7 @@ import { column, ofTenant, table } from '../storage/table.ts'
 import { inheritedMacKey, type KeyEncryptionKeys, type Seals } from './seal.ts'
 import type { SealedColumn } from './sealed-column.ts'
 
-/** Secrets that every node of a tenant needs alike; created once, by whichever node comes first. */
+/** Secrets that all nodes share, per tenant; created by the first node that needs one. */
 export type SharedSecretName =
   | 'audit'
   | 'cookies'
@@ -15,7 +15,7 @@ export type SharedSecretName =
   | 'pairwise'
 
 export interface SharedSecrets {
-  /** The secret, 32 bytes. All nodes get the same one, also when they ask at the same moment. */
+  /** The secret, 32 bytes. All nodes get the same one, even when they ask at the same moment. */
   get(tenant: string, name: SharedSecretName): Promise<Buffer>
 }
 
@@ -43,7 +43,7 @@ interface Dependencies extends Pick<Platform, 'database' | 'clock'> {
   seals: Seals
 }
 
-/** The secret of that name, which whoever comes first decides. */
+/** Returns the stored secret, or creates it. Of concurrent callers the first insert wins, and all get its value. */
 async function settled(
   { database, seals, clock }: Dependencies,
   tenant: string,
@@ -78,10 +78,10 @@ export function createSharedSecrets(deps: Dependencies): SharedSecrets {
 }
 
 /**
- * The key of `Sealer.mac`: a secret like the others, so that it outlives the key-encryption key. It is the first one
- * of an installation; where others are there before it, they are of a version that derived it from the key that
- * sealed them, and so it stays.
- * @param tenant whose row it is: there is one for all
+ * The key of `Sealer.mac`: stored like other shared secrets, so that it outlives the key-encryption key. It is the
+ * first secret of an installation. If others exist before it, they were sealed by a version that derived this key from
+ * their key-encryption key; then that derived key is kept.
+ * @param tenant which stores it: there is one for the whole installation
  */
 export function macKeyOf(
   deps: Dependencies,

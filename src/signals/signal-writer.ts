@@ -8,15 +8,15 @@ import { sidOf } from '../sessions/session.ts'
 import { issuerOf } from '../tenants/tenant.ts'
 import { type Meaning, meaningsOf, type Signal, type Subject } from './signal.ts'
 
-/** A person at a client, as tokens for an audience call them. */
+/** A person as a client knows them. */
 interface PersonAt {
   clientId: string
   sub: string
-  /** Whether nobody is to link it to what other sectors call the person (OpenID Connect Core §8.1). */
+  /** Whether the `sub` is pairwise: it must not be linkable to those of other sectors (OpenID Connect Core §8.1). */
   isPairwise: boolean
 }
 
-/** Makes signals of audit events: what they mean, about the people that a receiver knows. */
+/** Turns audit events into signals about the people that a receiver knows. */
 export function createSignalWriter({
   config,
   clients,
@@ -40,11 +40,11 @@ export function createSignalWriter({
     return found
   }
 
-  /** What is the same for subjects of several sectors would tell that they are one person. */
+  /** With pairwise subjects, a common `txn` would reveal that several are one person. */
   const transactionOf = (event: string, { sub, isPairwise }: PersonAt) =>
     isPairwise ? sealer.mac('signal-transaction', JSON.stringify([event, sub])) : event
 
-  /** @param about wanted: types of events; audiences: whose receiver it is */
+  /** @param about wanted: event types; audiences: those of the receiver */
   return async (
     tenant: string,
     events: StoredEvent[],

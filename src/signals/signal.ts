@@ -1,35 +1,37 @@
 import type { StoredEvent } from '../audit/event.ts'
 import type { AuditType } from '../audit/kinds.ts'
 
-/** The events of CAEP 1.0 that this server sends, and those of the framework itself (SSF 1.0 §8.1.4, §8.1.5). */
+/** The CAEP 1.0 events that this server sends, and those of SSF itself (SSF 1.0 §8.1.4, §8.1.5). */
 const sessionRevoked = 'https://schemas.openid.net/secevent/caep/event-type/session-revoked'
 const credentialChange = 'https://schemas.openid.net/secevent/caep/event-type/credential-change'
 export const verification = 'https://schemas.openid.net/secevent/ssf/event-type/verification'
 export const streamUpdated = 'https://schemas.openid.net/secevent/ssf/event-type/stream-updated'
 
-/** Those that a receiver may ask for. */
+/** The events that a receiver may request. */
 export const supportedEvents: readonly string[] = [sessionRevoked, credentialChange]
 
 /** RFC 8417 §2.3. */
 export const eventTokenType = 'secevent+jwt'
 export const eventTokenMedia = 'application/secevent+jwt'
 
-/** A subject as SSF 1.0 §3 writes it: in a simple form, or in several parts. */
+/** A subject identifier (SSF 1.0 §3), simple or complex. */
 export type Subject = Record<string, unknown>
 
-/** What waits in a stream: all of an event token but what its delivery knows. */
+/** A queued signal: an event token without the members that its delivery adds. */
 export interface Signal {
   event: string
   subject: Subject
   body: Record<string, unknown>
-  /** Tells what came of one occurrence, over all streams (RFC 8417 §2.2); for a pairwise subject, about it alone. */
+  /**
+   * Links the signals of one occurrence across streams (RFC 8417 §2.2); for a pairwise subject, of that subject alone.
+   */
   txn?: string
 }
 
-/** What an audit event means to whoever has a person's tokens; absent where it means nothing. */
+/** What an audit event means to a receiver; absent when nothing. */
 export interface Meaning {
   event: string
-  /** The session it is about, where it is not about all of them. */
+  /** The session concerned, unless it is all of them. */
   session?: string
   body: Record<string, unknown>
 }
@@ -54,7 +56,7 @@ const factorChanges: Partial<Record<AuditType, string>> = {
   'account.factor_removed': 'delete',
 }
 
-/** For whoever reads the receiver's log: the CAEP Interoperability Profile 1.0 §3 wants a `reason_admin` of each event. */
+/** For the receiver's log: the CAEP Interoperability Profile 1.0 §3 requires a `reason_admin` in each event. */
 const reasons: Partial<Record<AuditType, string>> = {
   'account.signed_out_everywhere': 'Signed out everywhere',
   'account.disabled': 'Account disabled',
@@ -67,12 +69,12 @@ const reasons: Partial<Record<AuditType, string>> = {
 }
 
 /**
- * | audit event                                              | events                                                     |
- * |----------------------------------------------------------|------------------------------------------------------------|
- * | signed out everywhere; account disabled or deleted       | `session-revoked` of all sessions                          |
- * | a session ended, signed out                              | `session-revoked` of that session                          |
- * | password changed                                         | `credential-change`; `session-revoked` where everything ended |
- * | authenticator app or passkey added or removed            | `credential-change`                                        |
+ * | audit event                                        | events                                              |
+ * |----------------------------------------------------|-----------------------------------------------------|
+ * | signed out everywhere; account disabled or deleted | `session-revoked` of all sessions                   |
+ * | a session ended, signed out                        | `session-revoked` of that session                   |
+ * | password changed                                   | `credential-change`; `session-revoked` if all ended |
+ * | authenticator app or passkey added or removed      | `credential-change`                                 |
  */
 export function meaningsOf({ type, at, actor, detail = {} }: StoredEvent): Meaning[] {
   const isOwner = type === 'session.signed_out' || actor?.kind === 'account'
@@ -86,7 +88,7 @@ export function meaningsOf({ type, at, actor, detail = {} }: StoredEvent): Meani
   if (oneEnds.has(type)) return [{ ...revoked, session: String(detail['session']) }]
   if (type === 'account.password_changed') {
     const changed = { ...body, credential_type: 'password', change_type: 'update' }
-    // Who changes it knowing it says what happens to the other sessions; all end where it is reset.
+    // An owner who changes the password decides about other sessions; a reset ends all.
     return [
       { event: credentialChange, body: changed },
       ...(detail['others'] === undefined ? [revoked] : []),

@@ -32,19 +32,19 @@ import {
 } from './stream.ts'
 
 /**
- * Shared Signals (SSF 1.0) with events of CAEP 1.0: the operator of a resource server learns what happened to the people
- * who have granted access to it, by push (RFC 8935) or poll (RFC 8936). Signals are queued in the transaction that seals
- * the audit event, so none that was committed is lost, and are kept until the receiver has them.
+ * Shared Signals (SSF 1.0) with CAEP 1.0 events: the operator of a resource server learns what happens to people who
+ * have granted access to it, by push (RFC 8935) or poll (RFC 8936). Signals are queued in the transaction that seals
+ * the audit event, so no committed event is lost, and kept until the receiver acknowledges them.
  */
 export interface Signals {
-  /** The stream of a receiver; it has one at most. */
+  /** The stream of a receiver, which has at most one. */
   of(tenant: string, clientId: string): Promise<SignalStream | undefined>
   /** @throws DomainError `already_exists` */
   create(tenant: string, clientId: string, declared: StreamDeclaration): Promise<SignalStream>
-  /** Makes a stream be as declared; its status stays. @throws DomainError `not_found` */
+  /** Replaces the declaration of a stream; its status stays. @throws DomainError `not_found` */
   replace(tenant: string, stream: SignalStream, declared: StreamDeclaration): Promise<SignalStream>
   delete(tenant: string, id: string): Promise<void>
-  /** A stream that is disabled drops its queue, one that is paused keeps it. @throws DomainError `not_found` */
+  /** Sets the status: a disabled stream drops its queue, a paused one keeps it. @throws DomainError `not_found` */
   setStatus(
     tenant: string,
     stream: SignalStream,
@@ -53,22 +53,22 @@ export interface Signals {
   ): Promise<SignalStream>
   /** Sends the receiver a verification event with its `state`. @throws DomainError `too_many_requests` */
   verify(tenant: string, stream: SignalStream, state?: string): Promise<void>
-  /** The next event tokens by their ids; `more` when there are others. @param most 0 for none */
+  /** The next event tokens by id; `more` when others wait. @param most 0 for none */
   fetch(
     tenant: string,
     stream: SignalStream,
     most: number,
   ): Promise<{ sets: Record<string, string>; more: boolean }>
-  /** The receiver has these; they are forgotten. */
+  /** Acknowledges events, which are then deleted. */
   acknowledge(tenant: string, stream: SignalStream, ids: string[]): Promise<void>
-  /** Whom the events of a receiver are for: the resource servers that it speaks for. */
+  /** The audiences of a receiver: the resource servers that it may introspect tokens of. */
   audienceOf(tenant: string, clientId: string): Promise<string[]>
-  /** Forgets what nobody fetched for too long. */
+  /** Deletes events that were not fetched for too long. */
   sweep(): Promise<number>
 }
 
 const kind = 'signal'
-/** Events that wait in one stream. */
+/** Most events waiting in one stream. */
 const mostWaiting = 10_000
 /** Milliseconds. */
 const kept = 7 * 24 * 3600 * 1000
@@ -97,7 +97,7 @@ export function createSignals(
   const audienceOf = async (tenant: string, clientId: string) =>
     (await resources.introspectedBy(tenant, clientId)).map(({ identifier }) => identifier)
 
-  /** RFC 8417 §2.2; neither `sub` nor `exp` (SSF 1.0 §4.1.8, §4.1.9). */
+  /** Signs an event token (RFC 8417 §2.2) without `sub` and `exp` (SSF 1.0 §4.1.8, §4.1.9). */
   async function tokenOf(
     tenant: string,
     { clientId }: SignalStream,
@@ -124,7 +124,7 @@ export function createSignals(
     await send(tenant, stream, rows)
   }
 
-  /** Whoever comes back learns that something is missing (SSF 1.0 §8.1.5). */
+  /** Tells a returning receiver that events are missing (SSF 1.0 §8.1.5). */
   async function tellLoss(tenant: string, stream: SignalStream): Promise<void> {
     const reason = `more than ${mostWaiting} events waited: the oldest were dropped`
     log.warn({ tenant, stream: stream.id, client_id: stream.clientId }, reason)
@@ -143,7 +143,7 @@ export function createSignals(
   const endpointOf = ({ delivery }: SignalStream) =>
     delivery.method === 'push' ? delivery.endpointUrl : undefined
 
-  /** Where events are pushed to now, if they are. */
+  /** Where events are pushed to; undefined if they are not. */
   const destinationOf = ({ status, delivery }: SignalStream) =>
     status === 'enabled' && delivery.method === 'push'
       ? new URL(delivery.endpointUrl).host
@@ -161,8 +161,8 @@ export function createSignals(
   }
 
   /**
-   * At a pause and after it, or where it is delivered another way from now on: each event is queued once, whoever asks
-   * how often, and none where it is not pushed.
+   * Requeues the waiting events after a change of status or delivery: each is queued once, however often this runs, and
+   * none unless events are pushed.
    */
   async function sendWaiting(tenant: string, stream: SignalStream): Promise<void> {
     const destination = destinationOf(stream)
@@ -173,14 +173,14 @@ export function createSignals(
     await outbox.renew(tenant, kind, about, destination, each)
   }
 
-  /** The stream as it is, which stays so until this transaction is over. @throws DomainError `not_found` */
+  /** Locks the stream until the transaction ends. @throws DomainError `not_found` */
   async function locked(tenant: string, id: string): Promise<SignalStream> {
     const stream = await store.lock(tenant, id)
     if (!stream) throw new DomainError('not_found', { detail: { stream: id } })
     return stream
   }
 
-  /** What a message is about; it may be gone. */
+  /** The stream and event of a message; either may be gone. */
   async function find({ tenant, payload }: Message) {
     const stream = await store.find(tenant, String(payload['stream']))
     const id = String(payload['signal'])
@@ -210,7 +210,7 @@ export function createSignals(
       },
       body: await tokenOf(tenant, stream, waiting),
     })
-    // RFC 8935 §2.3: this token is refused, and the same again would be.
+    // RFC 8935 §2.3: the token is refused, and a retry would be as well.
     return answeredWith(response, 400)
   }
 
@@ -224,7 +224,7 @@ export function createSignals(
       if (failed === undefined || failed === 'answered 400') {
         await store.settle(tenant, stream.id, [waiting.id])
       } else if (failed === notPushed) {
-        // A pause that ended meanwhile left out what was under way.
+        // If a pause ended meanwhile, this event was not requeued, as it was in progress.
         const current = await store.lock(tenant, stream.id)
         if (current) await send(tenant, current, [waiting])
       } else if (stream.delivery.method === 'push') {

@@ -107,7 +107,7 @@ export function createSignalStreamStore({
     return rows.map((row) => toStream(tenant, row))
   }
 
-  /** The parameters of a statement that writes what is declared. */
+  /** The statement parameters of a declaration. */
   async function declaredOf(tenant: string, stream: SignalStream): Promise<unknown[]> {
     const { id, delivery, eventsRequested, description } = stream
     const isPush = delivery.method === 'push'
@@ -133,7 +133,7 @@ export function createSignalStreamStore({
       return (await select(tenant, 'and id = $2', [id]))[0]
     },
 
-    /** A stream that nobody else changes until this transaction is over. */
+    /** Locks the stream until the transaction ends. */
     async lock(tenant: string, id: string): Promise<SignalStream | undefined> {
       const [row] = await database.query<Row>(
         `select ${columns} from signal_streams where tenant_id = $1 and id = $2 for no key update`,
@@ -142,7 +142,7 @@ export function createSignalStreamStore({
       return row && toStream(tenant, row)
     },
 
-    /** One of each client. @returns whether it was written: not where there is one already */
+    /** Adds the only stream of a client. @returns false when it has one already */
     async add(tenant: string, stream: SignalStream): Promise<boolean> {
       const written = await database.execute(
         `insert into signal_streams (tenant_id, id, method, endpoint_url, sealed, events_requested, description,
@@ -154,7 +154,7 @@ export function createSignalStreamStore({
       return written === 1
     },
 
-    /** Writes what its receiver declares, and not its status. @returns whether there is one */
+    /** Updates the declaration, not the status. @returns whether the stream exists */
     async update(tenant: string, stream: SignalStream): Promise<boolean> {
       const written = await database.execute(
         `update signal_streams set method = $3, endpoint_url = $4, sealed = $5, events_requested = $6,
@@ -165,7 +165,7 @@ export function createSignalStreamStore({
       return written === 1
     },
 
-    /** @param from changes nothing unless it has this status */
+    /** @param from the required current status */
     setStatus(tenant: string, id: string, status: StreamStatus, reason?: string, from?: string) {
       return database.execute(
         `update signal_streams set status = $3, reason = $4, updated_at = $5
@@ -174,7 +174,7 @@ export function createSignalStreamStore({
       )
     },
 
-    /** Notes a verification; false when the last one is too recent. @param interval milliseconds */
+    /** Records a verification; false when the last one is too recent. @param interval milliseconds */
     async noteVerification(tenant: string, id: string, interval: number): Promise<boolean> {
       const changed = await database.execute(
         `update signal_streams set verified_at = $3
@@ -203,7 +203,7 @@ export function createSignalStreamStore({
       }
     },
 
-    /** Drops the oldest past so many; how many. */
+    /** Deletes the oldest events beyond `most`. @returns how many */
     dropBeyond: (tenant: string, stream: string, most: number) =>
       database.execute(
         `delete from signal_events where tenant_id = $1 and id in (
@@ -212,14 +212,14 @@ export function createSignalStreamStore({
         [tenant, stream, most],
       ),
 
-    /** Drops those of one type of event. */
+    /** Deletes the events of one type. */
     dropType: (tenant: string, stream: string, event: string) =>
       database.execute(
         `delete from signal_events where tenant_id = $1 and stream_id = $2 and payload->>'event' = $3`,
         [tenant, stream, event],
       ),
 
-    /** The oldest first. */
+    /** Oldest first. */
     async waiting(
       tenant: string,
       stream: string,
@@ -238,7 +238,7 @@ export function createSignalStreamStore({
       }))
     },
 
-    /** What the receiver has. @param ids absent: all */
+    /** Deletes acknowledged events. @param ids all when undefined */
     settle: (tenant: string, stream: string, ids?: string[]) =>
       database.execute(
         `delete from signal_events

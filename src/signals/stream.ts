@@ -31,11 +31,11 @@ const delivery = z.discriminatedUnion('method', [
       .regex(/^[\x20-\x7E]+$/, { error: 'must be one line of printable ASCII' })
       .optional(),
   }),
-  // The address to poll at is ours to say.
+  // The poll URL is assigned by us.
   z.object({ method: z.literal(poll), endpoint_url: z.string().optional() }),
 ])
 
-/** What a receiver says of its stream; members that nobody knows are left aside. */
+/** A receiver's declaration; unknown members are ignored. */
 export const streamDeclaration = z.object({
   delivery: delivery.default({ method: poll }),
   events_requested: z
@@ -47,13 +47,13 @@ export const streamDeclaration = z.object({
 
 export type StreamDeclaration = z.infer<typeof streamDeclaration>
 
-/** Seconds between two verifications that a receiver asks for. */
+/** Least seconds between two verifications. */
 export const minVerificationInterval = 5
 
 export const delivered = ({ eventsRequested }: Pick<SignalStream, 'eventsRequested'>) =>
   supportedEvents.filter((event) => eventsRequested.includes(event))
 
-/** A stream as its receiver declares it. @param stream what the receiver has no word in */
+/** A stream made from a declaration. @param stream the members that the receiver cannot set */
 export function declaredAs(
   { id, clientId, status, reason }: Omit<SignalStream, 'delivery' | 'eventsRequested'>,
   { delivery: wanted, events_requested: eventsRequested, description }: StreamDeclaration,
@@ -75,7 +75,7 @@ export function declaredAs(
   }
 }
 
-/** The declaration that a stream was made of. */
+/** The declaration of a stream. */
 export const declarationOf = ({
   delivery: chosen,
   eventsRequested,

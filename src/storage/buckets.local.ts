@@ -2,12 +2,12 @@ import { setBounded } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { type BucketKey, type Buckets, spansOf } from './buckets.ts'
 
-/** Buckets in memory; beyond that the one that was touched longest ago is forgotten. */
+/** Most buckets in memory; beyond that the least recently used one is dropped. */
 const mostBuckets = 50_000
 
-/** Buckets of this process alone: for installations without Redis, and while Redis is away. */
+/** Buckets in the memory of this process: for installations without Redis, and while Redis is unreachable. */
 export function localBuckets(clock: Clock): Buckets {
-  /** When each is full again, in milliseconds. */
+  /** Bucket id → when the bucket is full again, in milliseconds since the epoch. */
   const full = new Map<string, number>()
   const idOf = ({ tenant, name, subject }: BucketKey) => `${tenant}:${name}:${subject}`
 

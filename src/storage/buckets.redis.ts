@@ -2,12 +2,14 @@ import type { Clock } from '../clock.ts'
 import { type BucketKey, type Buckets, spansOf } from './buckets.ts'
 import type { RedisConnection } from './redis.ts'
 
-/** Each bucket is used alone, so that there is nothing that would have to share a slot of a Cluster. */
+/**
+ * No command uses two buckets, so a bucket need not share a Cluster slot with another: its whole name is the hash tag.
+ */
 function keyOf({ tenant, name, subject }: BucketKey): string {
   return `keyturn:{${tenant}:limit:${name}:${subject}}`
 }
 
-// Numbers are written out: Lua would shorten a time in milliseconds to 14 digits.
+// `string.format` because Lua's `tostring` would round a time in milliseconds to 14 digits.
 const taking = `
 local now, step, whole = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local full = tonumber(redis.call('get', KEYS[1]) or now)
@@ -25,7 +27,7 @@ if next <= now then redis.call('del', KEYS[1])
 else redis.call('set', KEYS[1], string.format('%.0f', next), 'PX', math.max(next - now, 1)) end
 return 0`
 
-/** Buckets that all processes share. Fails with DomainError `storage_unavailable` when Redis does not answer in time. */
+/** Buckets shared by all processes. Throws DomainError `storage_unavailable` when Redis does not answer in time. */
 export function bucketsInRedis({ ask }: RedisConnection, clock: Clock): Buckets {
   return {
     async take(key, bucket) {

@@ -1,11 +1,12 @@
 /**
- * The seam for the buckets of rate limits. They may vanish at any moment, which opens them; what must hold whatever
- * happens to Redis is counted in Postgres (attempts, lockouts).
+ * The interface to the token buckets of rate limits. A bucket may vanish at any moment, which lifts the limit. Limits
+ * that must hold even without Redis are counted in Postgres (src/attempts, src/lockouts).
  */
 export interface Buckets {
   /**
-   * Takes from a bucket if there is enough in it, in one step.
-   * @returns 0, or the milliseconds until there will be enough; then nothing was taken
+   * Takes `cost` from a bucket, atomically, if it holds that much.
+   * @returns 0 when taken; otherwise nothing was taken, and the result is the milliseconds until the bucket holds
+   *   enough
    */
   take(key: BucketKey, bucket: Bucket): Promise<number>
   giveBack(key: BucketKey, bucket: Bucket): Promise<void>
@@ -14,21 +15,24 @@ export interface Buckets {
 export interface BucketKey {
   tenant: string
   name: string
-  /** No address and no name of anybody: what a stranger may read in Redis. */
+  /** Never an e-mail address, IP address or name in the clear: Redis keys may be read by others. */
   subject: string
 }
 
-/** A bucket that fills steadily (the generic cell rate algorithm: all that is kept is when it will be full again). */
+/**
+ * A bucket that refills at a constant rate. Implemented as GCRA (generic cell rate algorithm): the only state is the
+ * time at which the bucket will be full again.
+ */
 export interface Bucket {
-  /** What a full one holds. */
+  /** Capacity. */
   most: number
-  /** Seconds in which an empty one fills. */
+  /** Seconds in which an empty bucket refills. */
   window: number
-  /** What is taken at once, at most `most`. */
+  /** Units that one call takes, at most `most`. */
   cost: number
 }
 
-/** The time that one taking is worth, and that a full bucket is worth; in milliseconds. */
+/** Milliseconds of refill that one call costs (`step`) and that a full bucket is worth (`whole`). */
 export function spansOf({ most, window, cost }: Bucket): { step: number; whole: number } {
   return { step: Math.ceil((window * 1000 * cost) / most), whole: window * 1000 }
 }

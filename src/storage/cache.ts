@@ -5,27 +5,27 @@ import type { Database } from './database.ts'
 
 export interface Cache<Value> {
   get(key: string, load: () => Promise<Value>): Promise<Value>
-  /** Forgets one key on this node; within a transaction also when that is committed. */
+  /** Drops one key on this node. Within a transaction it is dropped again after the commit. */
   drop(key: string): void
-  /** Forgets all keys on this node. */
+  /** Drops all keys on this node. */
   clear(): void
 }
 
 /**
- * Keys that are remembered as absent. Strangers can invent any number of them, so they have a bound of their own and
- * push out nothing that exists.
+ * Most keys that are cached as absent. Anyone can ask for any number of made-up keys, so absent keys have a bound of
+ * their own and never evict rows that exist.
  */
 const mostAbsent = 1000
 
 /**
- * A bounded cache of rows that many requests read and few change. A change is seen by other nodes after `maxAge`, or as
- * soon as this one hears of it: then nothing of the cache counts while the node cannot know that it hears.
+ * A bounded cache of rows that are read often and changed rarely. Another node sees a change after `maxAge`, or as soon
+ * as `changes` reports it. While this node may be missing changes (`changes.isFresh()` is false), the cache is
+ * bypassed.
  *
- * A load that is under way is shared between requests, but never into or out of an open transaction: what a
- * transaction reads through its own connection belongs to it, and waiting for another request's connection while
- * holding one would deadlock a pool of one.
+ * Concurrent requests share one load, except within an open transaction: what a transaction reads is not for others to
+ * see, and to wait for another request's connection while holding one would deadlock a pool of one.
  * @param maxAge seconds
- * @param changes from which the owner of the cache hears what to drop
+ * @param changes tells whether changes of other nodes are heard; the cache's owner follows them and calls `drop`
  */
 export function createCache<Value>(
   { database, clock }: { database: Database; clock: Clock },
@@ -70,7 +70,7 @@ export function createCache<Value>(
       }
       return pending
     },
-    // A load that began before the change must not put the old value back; nor one before its commit.
+    // A load that began before the change, or before its commit, must not put the old value back.
     drop(key) {
       forget(key)
       const unit = database.current()

@@ -4,35 +4,35 @@ import type { Moment, Poll, Question } from './poll.ts'
 import { sweepTable } from './sweep.ts'
 import { column, table } from './table.ts'
 
-/** Rows that nodes keep in memory. */
+/** Kinds of rows that nodes cache in memory. */
 export type ChangedKind = 'client' | 'resource_server' | 'tenant'
 
-/** Tenant, kind, subject, and when, as Postgres writes it. */
+/** Tenant, kind, subject, and `changed_at` as Postgres prints it. */
 type Change = [string, ChangedKind, string, string]
 
 export interface Follower {
   changed(tenant: string, subject: string): void
-  /** Called instead when there were too many to name each. */
+  /** Called instead of `changed` when there were too many changes to list, or the server was replaced. */
   muchChanged(): void
 }
 
 /**
- * What was changed on any node, so that caches forget it (ADR 0024). A trigger writes it, whoever makes the change: as it
- * commits, or before where there are many (`settleChanges` of `apply`). A notification is heard at once, and a poll is the
- * truth, however long after it was written a change commits.
+ * Changes made on any node, so that caches can drop what is outdated (ADR 0024). A database trigger records every
+ * change, whoever makes it: at commit, or earlier where there are many (`settleChanges` of `apply`). A notification
+ * reports a change at once. The poll is authoritative: it finds every change, however late its transaction commits.
  */
 export interface Changes {
   /**
-   * Whether this process has heard of every change that was committed a second ago. Otherwise what it keeps in memory
-   * tells nothing.
+   * Whether this process knows every change that was committed more than a second ago. If not, its caches must not be
+   * used.
    */
   isFresh(): boolean
-  /** Calls back for whatever of a kind was changed: once, as a rule. */
+  /** Calls back for each change of a kind; once per change, as a rule. */
   follow(kind: ChangedKind, follower: Follower): void
-  /** Hears of changes until `stop`. */
+  /** Follows changes until `stop`. */
   start(): Promise<void>
   stop(): void
-  /** Deletes what every node has heard of long ago; returns how many. */
+  /** Deletes changes that every node has seen long ago. @returns how many */
   sweep(): Promise<number>
 }
 
@@ -43,23 +43,23 @@ export const ChangesTable = table('changes', {
     kind: column.text,
     subject: column.text,
     changed_at: column.time,
-    /** The number of the transaction. */
+    /** Id of the transaction that wrote the row (`xid8`). */
     changed_in: column.long,
   },
   index: { changed: ['changed_at'], changed_in: ['changed_in'] },
 })
 
 const channel = 'keyturn_changes'
-/** Milliseconds after which what was heard is too old. */
+/** Milliseconds after which the last poll is too old to trust the caches. */
 const freshFor = 1000
 /**
- * A poll reads what the one before could not see, however long ago it was dated; and what was dated since, and a while
- * before.
+ * SQL condition of a poll: rows whose transaction the previous poll's snapshot (`$2`) could not see, however early they
+ * are dated, and rows dated since 20 seconds before the previous poll (`$1`).
  */
 const isNew = `changed_at > coalesce($1::timestamptz, now()) - interval '20 seconds'
   or (changed_in >= pg_snapshot_xmin($2::pg_snapshot)::text::bigint
     and not pg_visible_in_snapshot(changed_in::text::xid8, $2::pg_snapshot))`
-/** Changes that one poll reads: after an import of many, everything is forgotten instead. */
+/** Most changes that one poll lists. Beyond that, as after a large import, caches are cleared. */
 const mostNamed = 10_000
 /** Milliseconds. */
 const keptFor = 3600 * 1000
@@ -75,13 +75,13 @@ export function createChanges({
 }): Changes {
   const followers: Array<[ChangedKind, Follower]> = []
   /**
-   * When it was heard last, and what time it was in Postgres and which transactions could be seen, as it wrote them; and
-   * since when that server ran.
+   * The last poll: when it was asked, the time in Postgres (as printed), the snapshot that it saw, and the start time
+   * of the server that answered.
    */
   let heard: (Moment & { databaseTime: string; seen: string; server: string }) | undefined
-  /** The last answer: the next one is the same, as a rule, and need not be parsed. */
+  /** The last answer. The next one is usually identical and then need not be parsed. */
   let lastAnswer = ''
-  /** The changes of the poll before, which looked at most of what this one looks at. */
+  /** The changes of the previous poll, whose window overlaps with that of the current one. */
   let told = new Set<string>()
   let leave: (() => void) | undefined
 
@@ -111,10 +111,11 @@ export function createChanges({
       if (answer !== lastAnswer || isOther) {
         const changes = JSON.parse(answer) as Change[]
         const isCut = changes.length > mostNamed
-        // What the other could see tells nothing of this one, whose transactions may have the same numbers.
+        // The snapshot of another server says nothing about this one, which may reuse the same transaction ids.
         if (isCut || isOther) for (const [, follower] of followers) follower.muchChanged()
         else tell(changes)
-        // The same again would not say that nothing has come: what has come may be what was cut off.
+        // After a truncated list an identical answer does not mean that nothing is new: the new rows may be those cut
+        // off.
         lastAnswer = isCut ? '' : answer
       }
       heard = { ...asked, databaseTime, seen, server }

@@ -8,48 +8,49 @@ import { mayRepeat } from './repeat.ts'
 import { type AskableClient, type Asked, ask, type Outcome, type Statement } from './statement.ts'
 import { isConnectionLost, isOwnFault } from './violations.ts'
 
-/** One connection out of the pool. */
+/** A connection from the pool. */
 export interface Connection {
-  /** Takes it, which the first statement does otherwise. */
+  /** Takes the connection from the pool; otherwise the first `run` does. */
   take(): Promise<void>
   run(statement: Statement): Promise<Outcome>
   release(): Promise<void>
 }
 
-/** How statements are asked. */
+/** Options for sending statements. */
 export interface Asking {
   /** Milliseconds for one statement; absent for an engine in this process. */
   patience?: number | undefined
-  /** Whether statements are kept prepared on the connection. */
+  /** Whether to use named prepared statements. */
   prepares: boolean
   metrics: Metrics
   reach: Reach
 }
 
-/** What the connections of a process know of each other. */
+/** What the connections of this process have learnt about the server, shared among them. */
 export interface Reach {
-  /** Whether the last that was asked of Postgres, over whichever connection, was answered. */
+  /** Whether the most recent statement, over any connection, was answered. */
   isUp: boolean
   /**
-   * When what broke a connection was asked (milliseconds, by a clock that never jumps): those that were open by then lead
-   * to the same server, which has gone, or takes no writes any more. One that never answered tells of no change.
+   * When the statement was sent that last found its connection broken (milliseconds, monotonic). Connections opened
+   * before lead to the same server, which is gone or no longer takes writes. A connection that had never answered does
+   * not count: its failure is no sign of a fail-over.
    */
   lostAt: number
   /**
-   * When what had no answer in time was asked: those that have answered nothing since may lead to where nobody does. To
-   * the others it was one slow answer.
+   * When the statement was sent that last timed out. Connections that have not answered since may lead to the same
+   * unresponsive server. For those that have, it was one slow statement.
    */
   silentAt: number
 }
 
 export const reachable = (): Reach => ({ isUp: true, lostAt: 0, silentAt: 0 })
 
-/** When each was opened, as in `Reach`. */
+/** Connection → when it was opened (milliseconds, monotonic, as in `Reach`). */
 const openings = new WeakMap<object, number>()
-/** When each answered last. */
+/** Connection → when it last answered. */
 const answers = new WeakMap<object, number>()
 
-/** Has to be told of each connection that the pool opens. */
+/** Must be called for each connection that the pool opens. */
 export const noteOpened = (client: object): void => void openings.set(client, performance.now())
 
 function isSound(client: object, { lostAt, silentAt }: Reach): boolean {
@@ -60,15 +61,17 @@ function isSound(client: object, { lostAt, silentAt }: Reach): boolean {
 type Client = AskableClient & { end(): Promise<void> }
 
 /**
- * A connection that is given up when it does not answer. A server that is frozen, or behind a network that drops
- * everything, neither answers nor closes: `statement_timeout` is its own clock and does not tick. What was given up
- * may still be at work, so it is closed and never used again: in the pool it would lend an open transaction to the
- * next request.
+ * A pooled connection that is given up when it does not answer in time. A frozen server, or one behind a network that
+ * drops packets, neither answers nor closes, and `statement_timeout` is measured by the server itself. A given-up
+ * statement may still be running, so its connection is closed and never returned to the pool, where it would hand an
+ * open transaction to the next request.
  *
- * After a fail-over connections that were idle are found dead by whoever asks first: that statement is asked once more, over
- * a new one, where nothing can have come of it (`mayRepeat`). Where a new one fails, the server does: another would too.
- * @param create one of the pool, which is taken when it connects
- * @param asking.connectPatience milliseconds for all that comes before what is asked last: however many are taken
+ * After a fail-over the first statement on each idle connection finds it dead. That statement is sent once more over a
+ * new connection, if it cannot have taken effect (`mayRepeat`). If the new connection fails too, the server is down and
+ * the error is passed on.
+ * @param create takes a new runner from the pool; it connects on first use
+ * @param asking.connectPatience milliseconds for everything before the last statement sent, however many connections
+ *   that takes
  */
 export function connectionOver(
   create: () => QueryRunner,
@@ -84,7 +87,7 @@ export function connectionOver(
   async function connect(): Promise<Client> {
     const taking: Promise<Client> = runner.connect()
     try {
-      // The pool itself has this patience with the first.
+      // The pool applies this timeout to the first attempt.
       if (until === undefined) {
         until = performance.now() + connectPatience
         return await taking
@@ -105,7 +108,7 @@ export function connectionOver(
 
   const waited = (seconds: number) => metrics.observe('keyturn_db_pool_wait_seconds', {}, seconds)
 
-  /** Past all that lead to where one was lost. */
+  /** Takes connections, and discards those that lead to a lost server, until one is sound. */
   async function takeSound(): Promise<Client> {
     for (;;) {
       const taken = await timed(metrics, waited, connect)
@@ -114,7 +117,10 @@ export function connectionOver(
     }
   }
 
-  /** The pool drops a connection that is ending. Not waited for: the other side may never confirm it. */
+  /**
+   * Discards a connection; the pool drops one that is ending. `end()` is not awaited: the other side may never confirm
+   * it.
+   */
   async function replace(broken: Client): Promise<void> {
     broken.end().catch(() => undefined)
     await runner.release()
@@ -138,7 +144,8 @@ export function connectionOver(
   return {
     take: () => using(async () => undefined),
     async run({ before = [], ...statement }) {
-      // Told at the end: nobody may go on from what was undone, and is asked again.
+      // Outcomes are passed on only at the end: the whole batch may be undone and sent again, and no caller may
+      // continue with an outcome that was undone.
       const outcomes = new Map<Asked, Outcome>()
       const held = before.map((asked) => ({
         ...asked,
@@ -165,11 +172,11 @@ export function connectionOver(
       }
     },
     async release() {
-      // The engine in this process has one session, whichever connection asks it: what is open in it must be undone.
+      // The embedded engine has one session for all connections: an open transaction must be rolled back explicitly.
       if (lost && client && patience === undefined) {
         await ask(client, { sql: 'ROLLBACK' }, prepares).catch(() => undefined)
       }
-      // As above.
+      // Not awaited, as in `replace`.
       else if (lost) client?.end().catch(() => undefined)
       await runner.release()
     },
@@ -185,7 +192,7 @@ export function answerTo(
   const texts = [...(statement.before ?? []), statement].map(({ sql }) => sql)
   const operation = operationOf(statement.sql)
   const took = (seconds: number, failed: boolean) => {
-    // Each took as long as all that went together.
+    // The statements of one batch share its duration.
     for (const text of texts) {
       const labels = { operation: operationOf(text) }
       metrics.observe('keyturn_db_statement_duration_seconds', labels, seconds)
@@ -220,7 +227,7 @@ function noteAnswer(client: object, reach: Reach): void {
   answers.set(client, performance.now())
 }
 
-/** @param failed.began when it was asked */
+/** @param failed.began when the statement was sent */
 function noteLoss(client: object, reach: Reach, failed: { error: unknown; began: number }): void {
   const { error, began } = failed
   reach.isUp = false
@@ -230,16 +237,16 @@ function noteLoss(client: object, reach: Reach, failed: { error: unknown; began:
 
 const operations = new Set(['select', 'insert', 'update', 'delete', 'with', 'commit', 'rollback'])
 
-/** The kind of a statement: its first word, where that is one of a few. */
+/** The kind of a statement: its first word if that is a known one, else `other`. */
 function operationOf(sql: string): string {
   const word = /^\s*(\w+)/.exec(sql)?.[1]?.toLowerCase() ?? ''
   return operations.has(word) ? word : 'other'
 }
 
 /**
- * Statements carry their values as parameters, which are not told.
- * @param sql the one that the others went ahead of, by which they are called
- * @param texts all that went together
+ * Span of a batch. It has the text of the statements, never their parameters.
+ * @param sql the last statement, which names the span
+ * @param texts all statements of the batch
  */
 function spanOf(operation: string, sql: string, texts: string[]) {
   const text = texts.join('; ').replaceAll(/\s+/g, ' ').trim()
@@ -256,10 +263,10 @@ function spanOf(operation: string, sql: string, texts: string[]) {
   }
 }
 
-/** That it had no answer in time. */
+/** Whether a statement timed out. */
 const isLate = (error: unknown) => isDomainError(error, 'storage_unavailable')
 
-/** What the pool says when all its connections are taken, or still being opened: no word of whether Postgres is there. */
+/** The pool's error when all connections are taken or still being opened. It does not say whether Postgres is up. */
 const isNoneFree = ({ message }: Error) => message.startsWith('timeout exceeded when trying to')
 
 const noneFree = () => new Error('timeout exceeded when trying to connect')

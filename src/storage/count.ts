@@ -1,30 +1,30 @@
 import type { Database } from './database.ts'
 import { isTimedOut } from './violations.ts'
 
-/** How many rows there are, and whether that is what the statistics of Postgres say, as counting would take long. */
+/** A number of rows, exact or, where counting would take too long, the planner's estimate. */
 export interface Count {
   rows: number
   isEstimate: boolean
 }
 
-/** Which rows of a tenant are counted. */
+/** Which rows of a tenant to count. */
 export interface Counted {
   table: string
   /**
-   * SQL: columns behind `tenant_id` of the primary key, or of the index that has what is `within`. In this order they are
-   * read: without one Postgres may look for them among those of all tenants.
+   * SQL: the columns after `tenant_id` of the primary key, or of the partial index selected by `within`. The scan
+   * follows this order; without it Postgres may scan the rows of all tenants.
    */
   order: string
-  /** SQL: the condition of that index. What does not meet it is not read. */
+  /** SQL: the condition of that partial index. Rows outside of it are not read. */
   within?: string
-  /** SQL over `$1`, the tenant, and further parameters: which of the rows that are read fit. */
+  /** SQL over `$1`, the tenant, and further parameters: which of the scanned rows to count. */
   where?: string
 }
 
-/** Rows of a tenant that are looked at: some milliseconds, whatever Postgres believes of how many there are. */
+/** Most rows to scan: takes some milliseconds, whatever plan Postgres chooses. */
 const mostRead = 10_000
 
-/** Counts rows of a tenant. However many it has, and however few of them fit, no more are read than `mostRead`. */
+/** Counts rows of a tenant. Scans at most `mostRead` of them, however many there are and however few match. */
 export async function countRows(
   database: Database,
   { table, order, within = 'true', where = 'true' }: Counted,

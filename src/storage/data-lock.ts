@@ -8,19 +8,19 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { DomainError } from '../errors.ts'
 
 /**
- * One process per data folder: two engines on one cluster overwrite each other's pages.
+ * An exclusive lock on a data folder: two engines on one cluster would overwrite each other's pages.
  *
- * Node has no file locks, so every process first creates a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
- * looks for the files of others: of two processes that start together, at least one sees the other. No name is ever used
- * twice, so anybody may remove the file of a dead process at any time. The file says whether its process holds the
- * folder or is still looking.
+ * Node has no file locks. So every process first creates a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
+ * looks for the files of others: of two processes that start together, at least one sees the other. No file name is
+ * ever reused, so any process may remove the file of a dead one at any time. The content says whether its process holds
+ * the folder or is still looking.
  */
 export interface DataLock {
-  /** Gives the folder back. May be called again. */
+  /** Releases the folder. Idempotent. */
   release(): Promise<void>
 }
 
-/** Milliseconds; how the process that holds a lock is told from a dead one when its process id says nothing. */
+/** In milliseconds: tells a live lock holder from a dead one where its process id means nothing here. */
 export interface Heartbeat {
   readonly beat: number
   readonly stale: number
@@ -37,9 +37,9 @@ const shape = /^lock-(\d+)-([\w.]+)-([0-9a-f]{12})$/
 const attempts = 40
 
 /**
- * Takes the folder, which is created (0700) when it is missing.
- * @throws DomainError `storage_locked`, naming the folder and the process that holds it; `config_invalid` when this user
- *   cannot make it or write in it
+ * Locks the folder and creates it (mode 0700) when missing.
+ * @throws DomainError `storage_locked`, naming the folder and the process that holds it; `config_invalid` when this
+ *   user cannot create the folder or write to it
  */
 export async function lockDataDir(
   dataDir: string,
@@ -59,7 +59,7 @@ export async function lockDataDir(
     if (!rival) return { release: claim.withdraw }
     await claim.withdraw()
     if (rival.holds || attempt === attempts) throw locked(folder, rival.pid)
-    // Both looked at the same time and both step back; unequal pauses let one be first.
+    // Two processes saw each other and both stepped back; random pauses let one come first.
     await pause(randomInt(10, 100))
   }
 }
@@ -70,7 +70,7 @@ async function putClaim(folder: string, file: string, beat: number) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw locked(folder, process.pid)
     unwritable(folder)(error as Error)
   })
-  // Writing it again moves the time of the file by the clock of the file system, the only one that all can compare.
+  // Rewriting the file updates its mtime by the clock of the file system, the only clock that all processes share.
   const write = () => writeFile(file, content, { flag: 'r+' })
   const timer = setInterval(() => void write().catch(() => undefined), beat)
   timer.unref()
@@ -86,7 +86,7 @@ async function putClaim(folder: string, file: string, beat: number) {
   }
 }
 
-/** Both states have the same length, so that one replaces the other in place. */
+/** Both states have the same length, so one can overwrite the other in place. */
 function describe(holds: boolean): string {
   const state = holds ? 'holding' : 'looking'
   return `${JSON.stringify({ state, pid: process.pid, host: hostname() })}\n`
@@ -114,7 +114,7 @@ async function findRival(
 
 async function isAlive(claim: Claim, own: string, heartbeat: Heartbeat): Promise<boolean> {
   if (claim.scope === scope()) return processStart(claim.pid) === claim.start
-  // Its process ids are not ours: another container on this volume, or this machine before it restarted.
+  // Its process ids belong to another container on this volume, or to this machine before a reboot.
   const [theirs, ours] = await Promise.all([modified(claim.file), modified(own)])
   if (theirs === undefined || ours === undefined) return false
   if (ours - theirs > heartbeat.stale) return false
@@ -132,7 +132,7 @@ async function modified(file: string): Promise<number | undefined> {
   return found?.mtimeMs
 }
 
-/** When a process started, in the unit of the system; `undefined` when there is no such process. */
+/** When a process started, in the system's own unit; `undefined` when there is no such process. */
 function processStart(pid: number): string | undefined {
   if (process.platform === 'linux') {
     const line = read(() => readFileSync(`/proc/${pid}/stat`, 'latin1'))
@@ -147,7 +147,7 @@ function processStart(pid: number): string | undefined {
 
 const quiet = { encoding: 'utf8', stdio: 'pipe' } as const
 
-/** Names what gives process ids their meaning: this boot of this machine, in this container. */
+/** The scope within which process ids are unique: this boot of this machine, in this container. */
 function scope(): string {
   const boot = read(() => readFileSync('/proc/sys/kernel/random/boot_id', 'latin1'))
   const namespace = read(() => readlinkSync('/proc/self/ns/pid'))

@@ -8,32 +8,32 @@ import type { Statement } from './statement.ts'
 import { createUnit, type Unit } from './unit.ts'
 
 /**
- * The seam to Postgres. One dialect for a server and for the embedded engine; statements join the transaction
- * of their asynchronous context, so that no store has to pass a connection around.
+ * The interface to Postgres: one SQL dialect for a server and for the embedded engine. Statements join the transaction
+ * of their asynchronous context, so stores need not pass a connection around.
  */
 export interface Database {
   readonly dataSource: DataSource
   /**
-   * Rows of a statement. Joins the open transaction of this context, if there is one. Outside of any, one that begins
-   * with `select` must not write: it may be asked twice.
+   * The rows of a statement. Joins the open transaction of this context, if there is one. Outside of a transaction a
+   * statement that begins with `select` must not write: it may be sent twice.
    */
   query<Row = Record<string, unknown>>(sql: string, parameters?: unknown[]): Promise<Row[]>
   /**
-   * Rows of a statement that only reads, outside of any transaction. It fails where the server takes no writes
-   * (SQLSTATE 25006): a primary that was fenced off would go on answering with what is no longer true. The embedded
-   * engine cannot be fenced off and has one connection: there this is `query`.
+   * The rows of a read-only statement, outside of any transaction. It fails on a server that takes no writes (SQLSTATE
+   * 25006): a primary that was fenced off would keep answering with stale data. The embedded engine cannot be fenced
+   * off and has one connection, so there this is `query`.
    */
   queryPrimary: Database['query']
-  /** Number of rows a statement changed. */
+  /** The number of rows that a statement changed. */
   execute(sql: string, parameters?: unknown[]): Promise<number>
-  /** Runs `work` in a transaction: the one of this context when it is open, else a new one. */
+  /** Runs `work` in the open transaction of this context, or else in a new one. */
   transaction<T>(work: () => Promise<T>): Promise<T>
   /**
-   * A unit of work whose BEGIN waits for `open()` and whose end is decided by what `work` returns: true commits,
-   * false rolls back. Architecture §6: a token request is one such unit.
+   * A unit of work. Its transaction begins with `open()`, and the result of `work` ends it: true commits, false rolls
+   * back. A token request is one such unit (architecture §6).
    */
   unit(work: (unit: Unit) => Promise<boolean>): Promise<void>
-  /** Runs an effect when what this context writes is committed: behind its open transaction, or at once. */
+  /** Runs an effect after the open transaction of this context commits, or at once when there is none. */
   afterCommit(effect: () => Promise<unknown>): Promise<void>
   /** The unit of this context, opened or not. */
   current(): Unit | undefined
@@ -42,19 +42,19 @@ export interface Database {
 
 export interface DatabaseOptions {
   entities: EntitySchema[]
-  /** A server's address; absent when `extra` carries an embedded engine. */
+  /** Connection URL of a server; absent when `extra` carries the embedded engine. */
   url?: string
   poolSize: number
   /** Milliseconds to wait for a free connection, or for a new one. */
   connectPatience: number
   /** Milliseconds to wait for the answer to a statement; absent for an engine in this process. */
   answerPatience?: number
-  /** Whether statements are kept prepared on each connection: yes when absent. */
+  /** Whether to use named prepared statements; true by default. */
   prepares?: boolean
   /** Settings of pg.Pool. */
   extra: object
   metrics?: Metrics
-  /** Is told whether Postgres answers. */
+  /** Records whether Postgres answers. */
   reach?: Reach
   /** Runs after the pool is closed: the embedded engine stops here. */
   onClose?: () => Promise<void>
@@ -94,14 +94,14 @@ const hintFor = ({ message }: Error): string =>
     ? ' (PgBouncer is to leave it out: ignore_startup_parameters, see docs/deployment.md)'
     : ''
 
-/** Where it was looked for, without a name or a password. */
+/** The server's address for an error message, without user name and password. */
 function placeIn(url: string | undefined): string {
   const parsed = url === undefined ? null : URL.parse(url)
   const host = parsed && (parsed.searchParams.get('host') ?? parsed.host)
   return host ? ` at ${host} (DATABASE_URL)` : ''
 }
 
-/** What is read of pg.Pool. */
+/** The members of pg.Pool that metrics read. */
 interface Pool {
   totalCount: number
   idleCount: number

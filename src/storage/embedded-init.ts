@@ -2,8 +2,8 @@ import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
- * The program that `embedded.ts` runs once, in a process of its own, to create a cluster: what initdb takes
- * (600 MB and some seconds of a blocked event loop) ends with it. Its argument is the folder to create.
+ * `embedded.ts` runs this program once, as a child process, to create a cluster. initdb takes 600 MB and blocks the
+ * event loop for some seconds; in a child process the memory is freed when it ends. Argument: the folder to create.
  */
 process.once('disconnect', () => process.exit(1))
 
@@ -15,7 +15,7 @@ await pglite.close()
 syncTree(folder)
 process.exit(0)
 
-/** Everything must be on the disk before the folder gets its final name. */
+/** Everything must be on disk before the folder gets its final name. */
 function syncTree(path: string): void {
   for (const entry of readdirSync(path, { withFileTypes: true })) {
     const child = join(path, entry.name)

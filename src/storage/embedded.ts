@@ -9,29 +9,29 @@ import type { NodeFS } from '@electric-sql/pglite/nodefs'
 import { DomainError } from '../errors.ts'
 import { lockDataDir } from './data-lock.ts'
 
-/** PostgreSQL inside of this process (PGlite), behind the ordinary pool of `pg`. */
+/** PostgreSQL within this process (PGlite), behind the ordinary pool of `pg`. */
 export interface Embedded {
-  /** What TypeORM takes as `extra`, beside `type: 'postgres'` and `poolSize: 1`. */
+  /** TypeORM's `extra`, beside `type: 'postgres'` and `poolSize: 1`. */
   readonly pgConfig: object
   /**
-   * Statements to run about every hour, one by one, over the pool and outside of a transaction: this engine has
-   * no background processes, so nobody else removes dead rows or shortens the write-ahead log.
+   * Statements to run about every hour, one by one, through the pool and outside of a transaction. This engine has no
+   * background processes: nothing else vacuums or shortens the write-ahead log.
    */
   readonly maintenance: readonly string[]
-  /** Stops the engine and gives the folder back; the pool must be closed before. May be called again. */
+  /** Stops the engine and releases the folder; close the pool first. Idempotent. */
   close(): Promise<void>
 }
 
-/** Postgres's defaults are for a machine of its own: 128 MB of buffers, which this engine touches at once. */
+/** Postgres' defaults assume a machine of its own: 128 MB of buffers, all of which this engine touches at once. */
 const settings = ['shared_buffers=16MB', 'wal_sync_method=fsync', 'max_wal_size=64MB'].flatMap(
   (setting) => ['-c', setting],
 )
 
 /**
- * Opens the embedded engine; the first time, creates its cluster (some seconds).
+ * Opens the embedded engine. The first call creates its cluster, which takes some seconds.
  *
- * Commits are on the disk before they are answered. One connection, one process: the folder stays locked until
- * `close()`, or until the process is gone.
+ * A commit is on disk before it is acknowledged. There is one connection and one process: the folder stays locked until
+ * `close()` or the end of the process.
  * @param dataDir the folder, which gets `postgres/` and a lock
  * @throws DomainError `storage_locked` when another process has the folder
  * @throws DomainError `storage_unavailable` when the cluster cannot be created or opened
@@ -64,7 +64,7 @@ async function start(fs: NodeFS): Promise<Embedded> {
   const defaults = PGlite.defaultStartParams.filter((parameter) => parameter !== '-F')
   const pglite = await PGlite.create({ fs, startParams: [...defaults, ...settings] })
   return {
-    // Without an idle time of 0 the pool keeps the process alive for 10 s after its end.
+    // With any other idle time the pool keeps the process alive for 10 s after its end.
     pgConfig: { ...createPgConfig(pglite), max: 1, idleTimeoutMillis: 0 },
     maintenance: ['vacuum (analyze)', 'checkpoint'],
     close: () => pglite.close(),
@@ -72,8 +72,8 @@ async function start(fs: NodeFS): Promise<Embedded> {
 }
 
 /**
- * The file system of the engine with an `fsync` that reaches the disk. Emscripten's does nothing, for which reason
- * PGlite turns it off (`-F`); a loss of power could then lose commits and leave a cluster that does not start.
+ * The engine's file system, with an `fsync` that reaches the disk. Emscripten's does nothing, so PGlite disables it
+ * (`-F`); then a power failure could lose commits and leave a cluster that does not start.
  */
 async function durableFolder(cluster: string): Promise<NodeFS> {
   const { NodeFS: Folder } = await import('@electric-sql/pglite/nodefs')
@@ -87,11 +87,11 @@ async function durableFolder(cluster: string): Promise<NodeFS> {
   return folder
 }
 
-/** The part of Emscripten's module that is not in the types of PGlite. */
+/** The part of Emscripten's module that PGlite's types omit. */
 interface NodeFsModule {
   NODEFS: {
     stream_ops: { fsync?: (stream: { nfd: number }) => number }
-    /** Turns an error of Node into an `errno` for Postgres. */
+    /** Converts a Node error into an `errno` for Postgres. */
     tryFSOperation(operation: () => void): void
   }
 }
@@ -104,7 +104,7 @@ function addFsync(module: unknown): void {
   }
 }
 
-/** Creates the cluster under another name first: a start that was interrupted leaves no half of one. */
+/** Creates the cluster under a temporary name first: an interrupted start leaves no partial cluster. */
 async function createCluster(folder: string, cluster: string): Promise<void> {
   if (existsSync(cluster) && (await readdir(cluster)).length > 0) {
     throw new Error(`${cluster} has files but no database; move them away`)
@@ -136,8 +136,8 @@ function remove(folder: string): Promise<void> {
 }
 
 /**
- * Postgres in WASM stays in the code of V8's first compiler. The second one takes up to 500 MB while it compiles
- * its large functions, and statements are hardly faster afterwards. Must come before the module is compiled.
+ * Keeps Postgres' WASM code in V8's baseline compiler. The optimizing one takes up to 500 MB to compile its large
+ * functions, for hardly faster statements. Must run before the module is compiled.
  */
 function keepWasmSmall(): void {
   setFlagsFromString('--no-wasm-tier-up')

@@ -2,17 +2,17 @@ import type { Clock } from '../clock.ts'
 import { DomainError } from '../errors.ts'
 
 /**
- * Milliseconds: whose turn comes later than that is refused then. Where Postgres stands still, nobody waits for those
- * ahead to fail one by one.
+ * Milliseconds: work whose turn comes later is refused. When Postgres hangs, waiters must not wait for all those ahead
+ * to time out one by one.
  */
 const longestWait = 5000
 
 /**
- * Runs one piece of work after the other. Transactions that would wait for one lock hold one connection of this process
- * then, and not all that there are.
- * @param bound on how many may wait, and for how long; without one, any number does, for as long as it takes
- * @returns throws DomainError `too_many_requests` for one more, and for one whose turn comes too late, else what the
- *   work throws
+ * Runs pieces of work one after the other. Transactions that compete for one lock then hold one connection of this
+ * process, not all of them.
+ * @param bound how many may wait, and for how long; without it there is no limit
+ * @returns a function that runs work in its turn; it throws DomainError `too_many_requests` when too many wait or the
+ *   turn comes too late, else what the work throws
  */
 export function createTurns(bound?: {
   clock: Clock

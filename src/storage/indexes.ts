@@ -1,23 +1,23 @@
 import type { QueryRunner } from 'typeorm'
 import type { Migration } from '../../migrations/migration.ts'
 
-/** Name → what it is on. */
+/** Index name → the table and columns it is on. */
 type Indexes = Record<string, string>
 
-/** The indexes that migrations have left for afterwards. */
+/** The indexes that migrations leave to be built concurrently afterwards. */
 export const indexesOf = (migrations: readonly Migration[]): Indexes =>
   Object.assign({}, ...migrations.map(({ indexes = {} }) => indexes))
 
-/** Of these the names of those that are not there, or were not finished. */
+/** Names of the given indexes that are missing or invalid. */
 export async function missingIndexes(runner: QueryRunner, indexes: Indexes): Promise<string[]> {
   const valid = await namesOf(runner, indexes, true)
   return Object.keys(indexes).filter((name) => !valid.includes(name))
 }
 
 /**
- * Makes those that are missing while others read and write. It waits for every transaction that is open: whoever holds
- * one and waits for this process waits for ever. What was cut short leaves an index that is kept up and serves nobody;
- * that goes first.
+ * Builds the missing indexes without blocking reads and writes (CREATE INDEX CONCURRENTLY). It waits for every open
+ * transaction, so a caller that holds one and waits for this deadlocks. An interrupted build leaves an invalid index,
+ * which costs writes and serves no reads; it is dropped first.
  */
 export async function buildIndexes(runner: QueryRunner, indexes: Indexes): Promise<void> {
   const missing = await missingIndexes(runner, indexes)

@@ -4,37 +4,41 @@ import { DomainError } from '../errors.ts'
 import { buildIndexes, indexesOf, missingIndexes } from './indexes.ts'
 import { isLockTimeout } from './violations.ts'
 
-/** Where the schema stands in relation to this version of the software. */
+/** The state of the schema relative to this version of the software. */
 export interface MigrationState {
   pending: string[]
-  /** Migrations in the database that this version does not know: it was written by a newer one. */
+  /** Migrations in the database that this version does not know: a newer version applied them. */
   unknown: string[]
-  /** Of what a process must know to work with this schema, what this version does not know. */
+  /** Capabilities that the schema requires of a process and that this version lacks. */
   lacking: string[]
-  /** Indexes that a migration left for afterwards and that are not there: it was cut short. None of a newer schema. */
+  /**
+   * Indexes that a migration left to build afterwards and that are missing: the build was interrupted. Empty for a
+   * newer schema.
+   */
   indexes: string[]
 }
 
-/** Any 64-bit number serves; all versions must agree on it for ever. */
+/** Key of the advisory lock: any 64-bit number, but the same in all versions. */
 const lock = 4_917_260_331
 
-/** Milliseconds that a request is kept waiting, at most. */
+/** Most milliseconds that a migration makes requests wait for a table lock. */
 const lockPatience = 400
-/** Milliseconds in which those who waited behind it are served. */
+/** Milliseconds between two tries, in which the requests that queued behind it are served. */
 const betweenTries = 1000
-/** For about five minutes. */
+/** About five minutes of tries. */
 const mostTries = 200
 /** Milliseconds. */
 const betweenLooks = 100
 
 /**
- * Brings the schema up to date, one node at a time; the others wait and find nothing to do.
+ * Applies pending migrations and builds missing indexes. One node does so at a time; the others wait and then find
+ * nothing to do.
  * @returns names of the migrations that were applied
- * @throws DomainError `storage_newer` when a newer version has been here
+ * @throws DomainError `storage_newer` when a newer version has changed the schema
  */
 export async function migrate(dataSource: DataSource): Promise<string[]> {
   return withRunner(dataSource, async (runner) => {
-    // Neither a large table nor a node that is before us in line may be cut short.
+    // Neither a statement on a large table nor the wait for another node may time out.
     await runner.query('set statement_timeout = 0')
     await takeTurn(runner)
     try {
@@ -49,7 +53,10 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
   })
 }
 
-/** Polls: a statement that waited for the lock would be a transaction, for which whoever builds an index waits in turn. */
+/**
+ * Polls for the lock. A statement that blocks on it would be an open transaction, for which the node that builds an
+ * index waits in turn: a deadlock.
+ */
 async function takeTurn(runner: QueryRunner): Promise<void> {
   for (;;) {
     const [row] = await runner.query('select pg_try_advisory_lock($1) as mine', [lock])
@@ -78,8 +85,8 @@ async function applyPending(dataSource: DataSource, runner: QueryRunner): Promis
 }
 
 /**
- * Refuses a schema that does not fit. One of a later release may fit: a node of the release before starts anew while
- * others are upgraded, or goes back.
+ * Refuses a schema that this version cannot work with. The schema of a newer release may fit: nodes of the previous
+ * release restart during a rolling upgrade, or after a rollback.
  * @returns migrations that this version does not know
  * @throws DomainError `storage_newer` or `migrations_pending`
  */
@@ -92,20 +99,22 @@ export async function assertMigrated(dataSource: DataSource): Promise<string[]> 
   })
 }
 
-/** Names that are named one by one; an empty database lacks all that there are. */
+/** Most names to list one by one; an empty database lacks all of them. */
 const mostNamed = 5
 
-/** Migrations and indexes for a person to read. */
+/** Lists migrations or indexes in a message. */
 export function summaryOf(names: readonly string[]): string {
   return names.length <= mostNamed
     ? names.join(', ')
     : `${names.length} migrations, from ${names[0]} to ${names.at(-1)}`
 }
 
-/** What a role is told that looks past a schema that was migrated: not on its `search_path`, or not for its use. */
+/**
+ * A hint for a role that cannot see a migrated schema: it is not on its `search_path`, or lacks the USAGE privilege.
+ */
 async function unseenIn(runner: QueryRunner): Promise<string> {
   const rows: Array<{ schema: string }> = await runner.query(
-    // Others have a table of this name, too.
+    // Other software has a table of this name, too.
     `select relnamespace::regnamespace::text as schema from pg_class named
      where relname = 'schema_migrations' and relkind = 'r' and to_regclass('schema_migrations') is null
        and exists (select from pg_class own
@@ -132,7 +141,7 @@ async function assertNotNewer(
 
 /** @throws DomainError `storage_newer` for a schema that only later versions can work with, or change */
 export function assertFits({ unknown, lacking, pending }: MigrationState): void {
-  // What two versions have changed each without the other was never tried.
+  // Two versions that have each changed the schema without the other are an untested combination.
   const apart = unknown.length > 0 ? pending : []
   if (lacking.length === 0 && apart.length === 0) return
   const why =
@@ -155,13 +164,13 @@ async function readState(dataSource: DataSource, runner: QueryRunner): Promise<M
     pending: known.filter((name) => !applied.includes(name)),
     unknown,
     lacking: needed.filter((name) => !known.includes(name)),
-    // What is not there may be what a later release has taken away.
+    // A missing index may have been dropped by a later release.
     indexes:
       unknown.length > 0 ? [] : await missingIndexes(runner, indexesOf(dataSource.migrations)),
   }
 }
 
-/** Of a table that may not be there yet. */
+/** The names in a table that may not exist yet. */
 async function namesIn(
   runner: QueryRunner,
   table: string,

@@ -9,32 +9,32 @@ import { isConnectionLost } from './violations.ts'
 
 /** Messages between the nodes of one database. They may be lost; polling finds what they missed (R-10). */
 export interface Notifications {
-  /** Calls back whenever another node, or this one, has said something on the channel. */
+  /** Calls back for every notification on the channel, from this node or another. */
   listen(channel: string, heard: () => void): void
   /**
-   * Rows of a statement that only reads, outside of any transaction. It uses the listening connection while there is one:
-   * reading revocations must not wait for requests that hold every connection of the pool. It fails when the server takes
-   * no writes, since a primary that was fenced off would go on answering with stale data.
+   * The rows of a read-only statement, outside of any transaction. Uses the listening connection while there is one:
+   * reading revocations must not wait for requests that hold every connection of the pool. Fails on a server that takes
+   * no writes, since a primary that was fenced off would keep answering with stale data.
    */
   query: Database['query']
   close(): Promise<void>
 }
 
-/** One process alone has nobody to listen to. */
+/** For the embedded engine: a single process has no other nodes to hear from. */
 export const noNotifications = ({ query }: Database): Notifications => ({
   listen: () => undefined,
   query,
   close: async () => undefined,
 })
 
-/** Milliseconds between two attempts to get the connection back. */
+/** Milliseconds between two reconnection attempts. */
 const pause = 1000
-/** Milliseconds that Postgres has to close a connection. */
+/** Milliseconds that Postgres gets to close a connection. */
 const leave = 1000
 
 /**
- * LISTEN on a connection of its own, which is opened again whenever it breaks, does not answer, or leads to a server
- * that takes no writes.
+ * LISTEN on a dedicated connection, which is reopened whenever it breaks, does not answer, or leads to a server that
+ * takes no writes.
  * @param settings of the driver's client, the same as the pool's
  */
 export function listenOnServer(
@@ -43,14 +43,14 @@ export function listenOnServer(
 ): Notifications {
   const channels = new Map<string, Array<() => void>>()
   let client: pg.Client | undefined
-  /** The same, also while it connects. */
+  /** The newest client, also while it still connects. */
   let latest: pg.Client | undefined
   let retry: NodeJS.Timeout | undefined
   let closed = false
-  /** What is heard belongs to no request, whichever found the connection broken. */
+  /** Runs callbacks outside of the asynchronous context of the request that happened to find the connection broken. */
   const apart = AsyncLocalStorage.snapshot()
 
-  /** Its socket is destroyed: a connection that hangs may take long to end, and not say so. */
+  /** Destroys the socket: a connection that hangs may take long to end, without a sign. */
   function lose(lost: pg.Client, error?: Error): void {
     if (lost !== latest) return
     client = undefined
@@ -63,7 +63,7 @@ export function listenOnServer(
     }, pause).unref()
   }
 
-  /** Given up in time like any other statement, so that those behind it on the connection do not wait for ever. */
+  /** Has the timeout of any other statement, so that those queued behind it do not wait for ever. */
   const listenOn = (asked: pg.Client, channel: string) =>
     answerTo(asked, { sql: `listen ${channel}` }, asking)
 
@@ -97,7 +97,7 @@ export function listenOnServer(
     }
   }
 
-  /** One after the other: the driver takes one statement at a time. */
+  /** Serialises statements: the driver takes one at a time. */
   const inTurn = createTurns()
 
   let connected: Promise<void> | undefined
@@ -121,7 +121,7 @@ export function listenOnServer(
         await connected
         await latest?.end().catch(() => undefined)
       }
-      // A server that stands still says nothing, not even good-bye.
+      // A hung server does not confirm the close.
       await Promise.race([ended(), sleep(leave, undefined, { ref: false })])
       latest?.connection.stream.destroy()
     },

@@ -1,6 +1,6 @@
 /**
- * Runs work one at a time. All calls that arrive during a run share the next run: it starts after they were made, so it
- * sees whatever caused them.
+ * Runs `work` one run at a time. All calls that arrive during a run share the next one, which starts after they were
+ * made and so sees whatever caused them.
  */
 export function oneAtATime(work: () => Promise<void>): () => Promise<void> {
   let running: Promise<void> | undefined

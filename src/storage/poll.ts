@@ -7,42 +7,42 @@ import type { Notifications } from './notifications.ts'
 import { oneAtATime } from './one-at-a-time.ts'
 import { followDatabaseClock } from './storage.ts'
 
-/** The moment before something was asked: whatever was committed by then is in the answer. */
+/** The moment just before a query: whatever was committed by then is in the answer. */
 export interface Moment {
   /** Milliseconds since the epoch, by the server's clock. */
   at: number
-  /** Milliseconds, by a clock that never jumps. */
+  /** Milliseconds, monotonic. */
   monotonic: number
-  /** How often the machine's clock had been set by then. */
+  /** How often the machine's clock had been set by then (`clock.steps`). */
   steps: number
 }
 
-/** What somebody wants to hear of again and again. */
+/** A question that is put to Postgres periodically. */
 export interface Question {
-  /** Whoever says something there has everything asked at once. */
+  /** A notification on this channel triggers the poll at once. */
   channel: string
   /**
-   * An expression over `$1`, `$2` …: a text, or null when there is nothing to tell. What may take long does not belong
-   * here: it would keep the others from being heard.
+   * A scalar SQL expression over `$1`, `$2` …: text, or null when there is nothing to report. It must be fast: a slow
+   * one delays the answers of all other questions.
    */
   sql: string
   parameters(asked: Moment): unknown[]
   /**
-   * Takes the answer, and what time it was in Postgres, as it writes it. Nobody waits for what it begins, and it never
-   * throws.
+   * Receives the answer and the time in Postgres, as Postgres prints it. Must not throw; asynchronous work that it
+   * starts is not awaited.
    */
   heard(answer: string | null, asked: Moment, databaseTime: string): void
 }
 
 /**
- * What this process asks Postgres all the time, in one statement: one round trip twice a second, however many want to
- * hear of something, over the connection that listens (ADR 0024, ADR 0028).
+ * The periodic poll of this process: one statement with all questions, so one round trip twice a second however many
+ * subscribers there are, over the listening connection (ADR 0024, ADR 0028).
  */
 export interface Poll {
-  /** Asks it with the others from now on; the same question once. @returns what ends that */
+  /** Adds a question to the poll; adding the same one twice has no effect. @returns removes it */
   join(question: Question): () => void
   /**
-   * Asks everything at once: what was committed before the call has been heard.
+   * Polls now: when it resolves, everything committed before the call has been reported.
    * @throws DomainError or Error as `Notifications.query` does
    */
   now(): Promise<void>
@@ -59,16 +59,19 @@ export function createPoll({
   clockWatch: ClockWatch
   log: Log
 }): Poll {
-  /** It belongs to no request, whichever began it. */
+  /** Runs the poll outside of the asynchronous context of the request that started it. */
   const apart = AsyncLocalStorage.snapshot()
   const questions = new Set<Question>()
   const channels = new Set<string>()
   let sql: string | undefined
   let end: (() => void) | undefined
-  /** How often the clock had been set when it was compared last. */
+  /** `clock.steps` when the clocks were last compared. */
   let compared = clock.steps
 
-  /** What time depends on is asked with the right time: the machine may have stood still, or was set. */
+  /**
+   * Reads the database clock again after this machine was suspended or its clock was set: questions depend on the right
+   * time.
+   */
   async function compareClock(): Promise<void> {
     if (clock.steps === compared) return
     await followDatabaseClock(notifications, clock)
@@ -122,7 +125,7 @@ export function createPoll({
 
 type Answers = { now: string } & Record<`answer_${number}`, string | null>
 
-/** @param parameters of each; how many a question has never changes */
+/** @param parameters of each question; their number per question never changes */
 function togetherOf(questions: Question[], parameters: unknown[][]): string {
   let before = 0
   const answers = questions.map((question, i) => {

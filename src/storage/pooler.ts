@@ -1,16 +1,23 @@
 import pg from 'pg'
 
 /**
- * What lends connections between this process and Postgres: nothing, or for a whole session, which is the same here; a
- * pooler, for a transaction each; or such a one that does not know of prepared statements.
+ * What stands between this process and Postgres: no pooler, or one that lends connections per session, which makes no
+ * difference here (`none`); a pooler that lends them per transaction; or such a pooler without support for prepared
+ * statements.
  */
 export type Pooler = 'none' | 'per transaction' | 'per transaction, unprepared'
 
 /** Milliseconds. */
 const patience = 5000
-/** Of a prepared statement: there is none of its name (invalid_sql_statement_name), or there is one of somebody else's. */
+/**
+ * SQLSTATEs of a prepared statement that does not exist (invalid_sql_statement_name), or whose name is already in use
+ * by another client (duplicate_prepared_statement).
+ */
 const unknownOrTaken = new Set<string | undefined>(['26000', '42P05'])
-/** Statements of each of two connections: a pooler lends what was given back last, or one after the other. */
+/**
+ * Statements to send over each of two connections: a pooler lends the most recently returned server connection, or
+ * takes them in turn.
+ */
 const most = 20
 
 /** @throws Error when Postgres cannot be reached, or does not answer in time */
@@ -28,7 +35,7 @@ export async function findPooler(connectionString: string): Promise<Pooler> {
   }
 }
 
-/** Two connections that are open at the same time have two processes of Postgres, unless they are lent. */
+/** Whether two open connections share a backend process. Without a pooler each has its own. */
 async function shareBackend(one: pg.Client, other: pg.Client): Promise<boolean> {
   const backend = async (client: pg.Client) => {
     const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
@@ -44,12 +51,13 @@ async function shareBackend(one: pg.Client, other: pg.Client): Promise<boolean> 
   return false
 }
 
-/** Whether a statement that was prepared is there also when another connection of the pooler is lent. */
+/** Whether a prepared statement still exists when the pooler lends another server connection. */
 async function keepsPrepared(one: pg.Client, other: pg.Client): Promise<boolean> {
   const prepared = { name: 'keyturn_doctor', text: 'select 1' }
   try {
     await one.query(prepared)
-    // What was given back last is lent next, and held: by then `one` has to have another.
+    // The pooler lends the most recently returned server connection. The open transaction pins it, so `one` now gets
+    // another.
     await other.query('begin')
     await one.query(prepared)
     return true

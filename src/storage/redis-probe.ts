@@ -1,17 +1,17 @@
 import type { Cluster, Redis } from 'ioredis'
 
 /**
- * Asks whether Redis keeps what it is told: one that is full, or a replica, answers all else. Of a cluster this is one of
- * its shards.
- * @throws Error when it does not answer, or says why not
+ * Checks that Redis accepts writes: one that is full, or a replica, still answers everything else. On a Cluster this
+ * checks one shard.
+ * @throws Error when it does not answer, or refuses
  */
 export const keeps = (redis: Redis | Cluster): Promise<unknown> =>
   redis.set('keyturn:probe', '', 'EX', 1)
 
 /**
- * Says once everything that is ever said to Redis (docs/deployment.md): what its user may not do, or an old one cannot, shows
- * at the start, and not when somebody signs in.
- * @throws Error that says the first that was refused
+ * Sends every command that Keyturn ever uses (docs/deployment.md), so that a missing permission or an old Redis shows
+ * at start, not at the first sign-in.
+ * @throws Error with the first refusal
  */
 export async function rehearse(redis: Redis | Cluster): Promise<void> {
   const key = 'keyturn:rehearsal'
@@ -21,7 +21,7 @@ export async function rehearse(redis: Redis | Cluster): Promise<void> {
     redis.getdel(key),
     redis.del(key),
     redis.eval('return 0', 1, key),
-    // Which the library asks when it connects, and does without when it may not.
+    // ioredis sends this when it connects, and goes on without an answer when it is not permitted.
     redis.info('server'),
   ])
 }

@@ -11,19 +11,19 @@ import { keeps, rehearse } from './redis-probe.ts'
 export interface RedisConnection {
   /**
    * @param name of the command
-   * @throws DomainError `storage_unavailable` when Redis does not answer in time, or refuses
+   * @throws DomainError `storage_unavailable` when Redis does not answer in time, or refuses the command
    */
   ask<T>(name: string, command: (redis: Redis | Cluster) => Promise<T>): Promise<T>
   close(): void
 }
 
-/** A client call waits this long, in milliseconds, and no longer: a dead Redis must cost a quick 503, never a hang. */
+/** Milliseconds that a command may take. A dead Redis must cost a quick 503, never a hang. */
 const patience = 200
 
 const options = {
-  // What one turn of the event loop asks leaves in one write.
+  // Commands of one turn of the event loop go out in one write.
   enableAutoPipelining: true,
-  // A connection that is silent for so long is given up: what was sent to a frozen server would pile up.
+  // A silent connection is given up: commands to a frozen server would pile up.
   socketTimeout: 1000,
   connectTimeout: 2000,
   maxRetriesPerRequest: 0,
@@ -36,7 +36,7 @@ const connection = {
   retryStrategy: (attempt: number) => Math.min(50 * attempt, 1000),
 } satisfies RedisOptions
 
-/** Only members that have a value: an undefined one would hide what ioredis reads from the URL. */
+/** Only members with a value: an undefined one would override what ioredis reads from the URL. */
 function credentials({ username, password }: { username?: string; password?: string }) {
   return { ...(username ? { username } : {}), ...(password ? { password } : {}) }
 }
@@ -62,10 +62,13 @@ function connect(target: RedisTarget): Redis | Cluster {
   }
 }
 
-/** Milliseconds that a start waits for Redis, beyond a connection that is silent. */
+/** Milliseconds that a start waits for Redis to answer, beyond the time of a silent connection. */
 const startPatience = 4000
 
-/** What Redis or its certificate says that no waiting mends; not that it has too many clients, or loads its data. */
+/**
+ * Whether an error of Redis or TLS means a wrong configuration, which waiting does not cure. Too many clients, or a
+ * Redis that loads its data, is none.
+ */
 function isMisconfigured({ message, code = '' }: Error & { code?: string }): boolean {
   return (
     /^(WRONGPASS|NOAUTH|NOPERM|DENIED|ERR (?!max number of clients))/.test(message) ||
@@ -74,8 +77,8 @@ function isMisconfigured({ message, code = '' }: Error & { code?: string }): boo
 }
 
 /**
- * Connects. Nothing in Redis is needed to start, so a start goes on without it, just as a process that loses it later;
- * it reconnects until Redis answers.
+ * Connects. Nothing in Redis is required to start, so a start goes on without it, just like a process that loses it
+ * later; the client reconnects until Redis answers.
  * @throws DomainError `config_invalid` when Redis refuses the configured credentials or certificate
  */
 export async function openRedis(
@@ -105,7 +108,7 @@ export async function openRedis(
       () => undefined,
       (error: Error) => error,
     )
-  // With a wrong database it is connected all the same: to another one.
+  // With a wrong database number the client connects all the same: to another database.
   const fault = absent ?? said
   if (fault && isMisconfigured(fault)) {
     redis.disconnect()
@@ -114,7 +117,7 @@ export async function openRedis(
   }
   if (absent)
     log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
-  // Redis is asked for this: a process that has nothing else to ask would not notice that it is frozen.
+  // This gauge asks Redis: a process that has nothing else to ask would not notice that it is frozen.
   metrics.gauge('keyturn_redis_up', async () => {
     const kept = inTime(keeps(redis), patience).then(
       () => 1,
@@ -132,17 +135,17 @@ export async function openRedis(
         () => spanOf(name),
         () => timed(metrics, took(name), () => inTime(command(redis), patience, late)),
       ).catch((error: Error) => {
-        // The client says that there is no connection, and not why.
+        // The client reports that there is no connection; `said` has the reason.
         throw unavailable(redis.status === 'ready' ? error : (said ?? error))
       }),
     close: () => redis.disconnect(),
   }
 }
 
-/** Counted from the call: what stands behind a pipeline that hangs has not been sent. */
+/** Counted from the call: a command behind a pipeline that hangs is never sent. */
 const late = () => new Error(`no answer within ${patience} ms`)
 
-/** Keys name tenants and carry hashes: they are not told. */
+/** Keys contain tenants and hashes, so spans leave them out. */
 function spanOf(command: string) {
   const attributes = { 'db.system.name': 'redis', 'db.operation.name': command }
   return { name: command, kind: 'client' as const, attributes }

@@ -3,19 +3,19 @@ import type { RedisConnection } from './redis.ts'
 import { keeps } from './redis-probe.ts'
 import type { ShortLived, ShortLivedKey } from './short-lived.ts'
 
-/** The tenant and the model are the Cluster hash tag: keys that are used together share a slot. */
+/** Tenant and model are the Cluster hash tag: keys that are used together share a slot. */
 function keyOf({ tenant, model, id }: ShortLivedKey): string {
   return `keyturn:{${tenant}:${model}}:${id}`
 }
 
 interface Stored {
-  /** Expiry in milliseconds by the server's clock; Redis' own clock only cleans up. */
+  /** Expiry in milliseconds by the server's clock; Redis' own expiry only cleans up. */
   e: number
   v: unknown
 }
 
 /**
- * Short-lived artifacts in Redis. Every verb fails with DomainError `storage_unavailable` when it does not answer in
+ * Short-lived artifacts in Redis. Every method throws DomainError `storage_unavailable` when Redis does not answer in
  * time.
  */
 export function shortLivedInRedis({ ask, close }: RedisConnection, clock: Clock): ShortLived {

@@ -7,22 +7,22 @@ export interface Asked {
   parameters?: unknown[]
 }
 
-/** What is asked of Postgres in one round trip. */
+/** What is sent to Postgres in one round trip. */
 export interface Statement extends Asked {
-  /** Others that come before it; `done` is told what came of each, unless one failed before. */
+  /** Statements sent ahead of it. `done` receives the outcome of each, unless an earlier one failed. */
   before?: Array<Asked & { done(outcome: Outcome): void }>
-  /** Begins a transaction with it. */
+  /** Begins a transaction ahead of it. */
   begins?: boolean
-  /** Ends the transaction behind it, unless it fails: then the transaction is left for a rollback. */
+  /** Commits behind it. When it fails, nothing is committed and the caller must roll back. */
   commits?: boolean
-  /** Only where the server takes writes, though it writes nothing: fails elsewhere (SQLSTATE 25006). */
+  /** Fails on a server that takes no writes (SQLSTATE 25006), though the statement itself only reads. */
   onPrimary?: boolean
 }
 
-/** Sent ahead of the statement: it locks nothing, but a server that takes no writes refuses a locking clause. */
+/** Sent ahead of such a statement. It locks no row, but a server that takes no writes refuses a locking clause. */
 const refusedOnStandby = 'select 1 from changes where false for key share'
 
-/** What goes ahead of a statement, up to the same Sync. */
+/** Statements sent ahead, up to the same Sync. */
 const aheadOf = ({ begins, onPrimary }: Statement): string[] => [
   ...(begins ? ['start transaction'] : []),
   ...(onPrimary ? [refusedOnStandby] : []),
@@ -30,16 +30,16 @@ const aheadOf = ({ begins, onPrimary }: Statement): string[] => [
 
 export interface Outcome {
   rows: unknown[]
-  /** Rows that were read or changed. */
+  /** Number of rows read or changed. */
   count: number
 }
 
-/** A client of the driver. */
+/** The driver's client. */
 export interface AskableClient {
   query(query: unknown): unknown
 }
 
-/** The members of the driver's connection that a query writes to. */
+/** The members of the driver's connection that a query uses. */
 interface Wire {
   parsedStatements: Record<string, string>
   submittedNamedStatements: Record<string, string>
@@ -49,7 +49,7 @@ interface Wire {
   execute(message: object): void
 }
 
-/** The members of the driver's query that its types leave out. */
+/** The members of the driver's query that its types omit. */
 const DriverQuery = pg.Query as unknown as new (
   config: { text: string; values: unknown[]; name?: string },
   values: undefined,
@@ -63,15 +63,15 @@ const DriverQuery = pg.Query as unknown as new (
 }
 
 interface Result {
-  /** Absent until it is complete. */
+  /** Null until the result is complete. */
   command: string | null
   rows: unknown[]
   rowCount: number | null
 }
 
 /**
- * Several statements up to one Sync (PostgreSQL documentation, "Extended Query"): they travel together, and when one
- * fails those behind it are skipped.
+ * Several statements up to one Sync (PostgreSQL documentation, "Extended Query"): one round trip; when one fails, the
+ * server skips those behind it.
  */
 class Batch extends DriverQuery {
   readonly #ahead: string[]
@@ -102,7 +102,7 @@ class Batch extends DriverQuery {
     this.#prepares = prepares
   }
 
-  /** What came until now; the driver tells nobody where one failed. */
+  /** Results received so far; when a statement fails, the driver does not report those before it. */
   #came(): Result | Result[] {
     return Reflect.get(this, '_results') as Result | Result[]
   }
@@ -113,9 +113,9 @@ class Batch extends DriverQuery {
 
   override prepare(wire: Wire): void {
     const { name, text } = this
-    // Ahead of the others: the driver takes the first statement that was parsed for this one.
+    // Parsed before the others: the driver takes the first ParseComplete for this statement.
     if (name !== undefined && !this.hasBeenParsed(wire)) {
-      // A batch that failed may have left one of this name.
+      // A failed batch may have left a prepared statement of this name.
       wire.close({ type: 'S', name })
       wire.parse({ name, text })
       wire.submittedNamedStatements[name] = text
@@ -142,13 +142,13 @@ function configOf({ sql: text, parameters: values = [] }: Asked, prepares: boole
 
 /**
  * Writes a statement without a Sync.
- * @returns what it is prepared as, once all have come through; until then it may be there, or not
+ * @returns its name and text if it is newly prepared; certain only once the whole batch has succeeded
  */
 function askedBefore(wire: Wire, config: QueryConfig): Record<string, string> {
   const { name, text } = config
   const query = new DriverQuery(config, undefined, () => undefined)
   const isNew = name !== undefined && !query.hasBeenParsed(wire)
-  // As above; to close what is not there is no error.
+  // A failed batch may have left one of this name; closing a missing statement is no error.
   if (isNew) wire.close({ type: 'S', name })
   query.prepare(over(wire, { sync: () => undefined }))
   if (!isNew) return {}
@@ -162,7 +162,7 @@ function beside(wire: Wire, text: string): void {
   wire.execute({})
 }
 
-/** The same, with COMMIT behind what is executed, if it comes to that. */
+/** The same connection, which sends COMMIT behind the executed statement. */
 function committing(wire: Wire): Wire {
   const execute = (message: object) => {
     wire.execute(message)
@@ -171,7 +171,7 @@ function committing(wire: Wire): Wire {
   return over(wire, { execute })
 }
 
-/** The same with other members. */
+/** A proxy of the connection with some members replaced. */
 function over(wire: Wire, others: Partial<Wire & { sync(): void }>): Wire {
   return new Proxy(wire, {
     get(target, member) {
@@ -181,7 +181,10 @@ function over(wire: Wire, others: Partial<Wire & { sync(): void }>): Wire {
   })
 }
 
-/** Statements of ours are few; what is put together as it comes must not fill the memory of every connection. */
+/**
+ * Most statements that get a name. Fixed statements are few; those with generated text must not fill the memory of
+ * every connection.
+ */
 const mostNames = 500
 const names = new Map<string, string>()
 
@@ -193,7 +196,7 @@ function nameOf(sql: string): string | undefined {
   return name
 }
 
-/** @param prepares whether it is parsed and planned once for each connection, and later only named */
+/** @param prepares whether the statement is prepared once per connection and then executed by name */
 export function ask(
   client: AskableClient,
   statement: Statement,

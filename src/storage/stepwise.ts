@@ -1,22 +1,25 @@
-/** Rows that the first statement looks at: a page that fills soon costs no more. */
+/** Rows that the first statement scans: enough for a page when many rows match. */
 const firstStep = 1000
-/** Rows that each further one looks at, when few fit: some milliseconds, where all at once may take too long. */
+/**
+ * Rows that each further statement scans when few rows match: takes some milliseconds, where one scan of all rows may
+ * take too long.
+ */
 const step = 25_000
 
-/** A page of rows that were looked for step by step. */
+/** A page of rows found step by step. */
 export interface SteppedPage<Row> {
   rows: Row[]
-  /** The key that the search goes on behind: it took too long to fill the page. */
+  /** Set when the time was up before the page was full: the key to continue after. */
   stoppedAt?: string
 }
 
 /**
- * A page of rows that fit a condition which no index leads to: looked for step by step, however many rows lie between two
- * that fit, so that no statement takes long.
- * @param page `after`: what the page before ended with, undefined for the first; `patience`: milliseconds after which the
- *   page is what was found
- * @param endOf the key of the row that is so many behind another one; undefined when there are fewer
- * @param rowsIn rows that fit, behind a key and up to another one, in their order
+ * A page of rows that match a condition without an index. The table is scanned in steps of bounded size, so that no
+ * statement takes long however few rows match.
+ * @param page `after`: last key of the previous page, undefined for the first; `patience`: milliseconds after which the
+ *   rows found so far are returned
+ * @param endOf the key of the row that is `rows` rows behind another; undefined when there are fewer
+ * @param rowsIn matching rows after one key and up to another, in key order
  */
 export async function pageStepwise<Row>(
   {

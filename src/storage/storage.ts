@@ -20,24 +20,25 @@ import type { ShortLived } from './short-lived.ts'
 export interface Storage {
   database: Database
   shortLived: ShortLived
-  /** Buckets that all processes share; absent without Redis. */
+  /** Buckets shared by all processes; undefined without Redis. */
   sharedBuckets: Buckets | undefined
   notifications: Notifications
-  /** Whether this installation keeps itself: its first start creates what an operator would provide elsewhere. */
+  /** Whether this installation manages itself: its first start creates what an operator provides elsewhere. */
   selfContained: boolean
-  /** Where the data is, fit to be shown. */
+  /** Where the data is, without secrets. */
   description: string
-  /** Statements to run now and then, outside of a transaction. */
+  /** Statements to run periodically, outside of a transaction. */
   maintenance: readonly string[]
   close(): Promise<void>
 }
 
-/** Whether a schema that lags behind is brought up to date, refused, or left to the caller. */
+/** Whether an outdated schema is migrated, refused, or left to the caller. */
 export type SchemaPolicy = 'migrate' | 'require' | 'ignore'
 
 /**
- * Milliseconds. Together the first and the last are the longest that a request waits for a server that is there but
- * does not answer. The server cancels a slow statement itself before this side gives the connection up.
+ * Timeouts in milliseconds. `connection` and `answer` together are the longest that a request waits for a server that
+ * is up but does not answer. The server cancels a slow statement itself (`statement`) before this side gives up the
+ * connection.
  */
 const patience = {
   connection: 2000,
@@ -50,7 +51,7 @@ const patience = {
 const embeddedQueue = 3000
 
 /**
- * Opens both stores: the one place that knows whether Postgres is embedded.
+ * Opens Postgres and Redis. The only place that knows whether Postgres is embedded.
  * @throws DomainError `storage_unavailable`, `storage_locked`, `storage_newer`, `migrations_pending`
  */
 export async function openStorage(
@@ -149,8 +150,8 @@ async function openServer(config: Config, url: string, measured: Measured) {
 }
 
 /**
- * The pool stops listening for errors when it lends a connection, and the borrower begins a moment later. If the server
- * ends the connection in between, nobody would handle the error, which would end the process.
+ * Adds an error listener of our own. The pool removes its listener when it lends a connection, and the borrower adds
+ * one a moment later. An error in between would be unhandled and end the process.
  */
 function surviveItsEnd(client: ClientBase): void {
   client.on('error', () => undefined)
@@ -173,7 +174,7 @@ async function openFolder(config: Config, measured: Measured) {
   }
 }
 
-/** Reads the clock of Postgres, which every node follows (architecture §4, Time). */
+/** Reads the clock of Postgres, which all nodes follow (architecture §4, Time). */
 export async function followDatabaseClock(
   database: Pick<Database, 'query'>,
   clock: Clock,

@@ -2,22 +2,22 @@ import { setImmediate } from 'node:timers/promises'
 import type { EntitySchema } from 'typeorm'
 import type { Database } from './database.ts'
 
-/** Rows that one batch changes: little enough to hold no lock for long (R-19). */
+/** Rows that one batch changes: few enough to hold no lock for long (R-19). */
 export const sweepBatch = 500
-/** Batches of one round; what is left waits for the next. */
+/** Most batches of one round; the rest waits for the next round. */
 const mostBatches = 200
 
-/** Any 64-bit number serves; it only must differ from other advisory locks. */
+/** Key of the advisory lock: any 64-bit number that no other advisory lock has. */
 export const sweepLock = 4_917_260_332
 
 /**
- * Whether this statement may sweep: one node at a time does, until its statement ends. Asked once and first, so that whoever
- * may not reads nothing.
+ * SQL: whether this statement may sweep. One node at a time may, until its statement ends. A scalar subquery is
+ * evaluated once and first, so that other nodes read nothing.
  */
 export const mySweep = `(select pg_try_advisory_xact_lock(${sweepLock}))`
 
 /**
- * Deletes rows that are over, batch by batch.
+ * Deletes expired rows, batch by batch.
  * @param where SQL over `$1`
  * @param before `$1`, in milliseconds since the epoch
  * @returns how many
@@ -41,9 +41,9 @@ export function sweepTable(
 }
 
 /**
- * Repeats a statement that changes at most `sweepBatch` rows until it finds no more. Each is a transaction of its own;
- * requests come in between.
- * @param statement finds rows only where `mySweep`
+ * Repeats a statement that changes at most `sweepBatch` rows until it changes fewer. Each run is a transaction of its
+ * own, so requests get in between.
+ * @param statement must match rows only where `mySweep`
  * @returns how many rows
  */
 export async function inBatches(

@@ -1,6 +1,6 @@
 import { EntitySchema, type EntitySchemaColumnOptions } from 'typeorm'
 
-/** Types of columns; `nullable` widens one. */
+/** Column types; `nullable` makes one nullable. */
 export const column = {
   text: { type: 'text' },
   texts: { type: 'text', array: true },
@@ -23,13 +23,13 @@ interface Table {
   references?: Record<string, [table: string, own: string[], theirs: string[]]>
   unique?: Record<string, string[]>
   index?: Record<string, string[] | { columns: string[]; unique?: true; where: string }>
-  /** Constraint name suffix; what it says stands in the migration alone. */
+  /** Constraint name suffixes; the expressions are in the migrations alone. */
   check?: string[]
 }
 
 /**
- * The mapping of one table. Migrations create it; a test proves that both agree, which is why every constraint is
- * named here by the same rule: pk_<table>, fk_<table>_<x>, uq_<table>_<x>, ix_<table>_<x>, ck_<table>_<x>.
+ * The TypeORM mapping of a table. Migrations create the table, and a test proves that both agree; so every constraint
+ * is named here by the same rule: pk_<table>, fk_<table>_<x>, uq_<table>_<x>, ix_<table>_<x>, ck_<table>_<x>.
  */
 export function table(
   name: string,

@@ -3,24 +3,24 @@ import type { Asked, Outcome } from './statement.ts'
 
 type Effect = () => Promise<unknown>
 
-/** A statement that somebody waits for. */
+/** A statement that a caller awaits. */
 interface Waiting extends Asked {
   done(outcome: Outcome): void
   fail(error: unknown): void
 }
 
 /**
- * One unit of work: at most one transaction, and what has to happen after it ended.
+ * A unit of work: at most one transaction, and effects that run after its end.
  *
- * | ended by | what it wrote | afterCommit | onRefusal                                   |
- * |----------|---------------|-------------|---------------------------------------------|
- * | commit   | stays         | runs        | is dropped                                  |
- * | rollback | is gone       | is dropped  | runs in a transaction of its own, committed |
+ * | ended by | writes      | afterCommit | onRefusal                        |
+ * |----------|-------------|-------------|----------------------------------|
+ * | commit   | are kept    | runs        | is dropped                       |
+ * | rollback | are undone  | is dropped  | runs in its own, new transaction |
  */
 export interface Unit {
-  /** Takes the connection, once; BEGIN goes with the first statement. */
+  /** Takes the connection, once. BEGIN is sent with the first statement. */
   open(): Promise<void>
-  /** True from `open()` on for good: a statement that comes after the end is refused, never run on its own. */
+  /** True from `open()` on, for good: a statement after the end is refused, never run on its own. */
   isOpen(): boolean
   run(sql: string, parameters: unknown[]): Promise<Outcome>
   /**
@@ -28,33 +28,36 @@ export interface Unit {
    * fails, those behind it fail with the same error.
    */
   together<T>(work: () => T): T
-  /** For statements that belong at the very end of the transaction. */
+  /** Runs statements at the very end of the transaction. */
   beforeCommit(effect: Effect): void
-  /** For what must not happen while row locks are held (network), or only when the work is kept. */
+  /** For effects that must not happen while row locks are held (network calls), or only if the work is kept. */
   afterCommit(effect: Effect): void
-  /** For what must stay although the work is undone: a spent `jti`, the end of a family that was replayed. */
+  /**
+   * For writes that must persist although the work is rolled back: a spent `jti`, the end of a replayed token family.
+   */
   onRefusal(effect: Effect): void
   /**
-   * For the one statement that comes last: it goes to Postgres together with COMMIT.
-   * @param last what it returns false for has written nothing, and the unit counts as refused
+   * Registers the last statement, which is sent together with COMMIT.
+   * @param last returns false when its statement has written nothing; the unit then counts as refused
    */
   commitWith(last: () => Promise<boolean>): void
   /**
-   * @returns whether it is done: what `commitWith` was given may refuse
-   * @throws the error of a statement that failed, whoever overlooked it: Postgres has undone everything by then
+   * @returns whether it was committed: `commitWith`'s statement may refuse
+   * @throws the error of any failed statement, even if its caller caught it: Postgres has rolled everything back by
+   *   then
    */
   commit(): Promise<boolean>
-  /** Never fails: what a lost connection did not undo, Postgres does. */
+  /** Never throws: when the connection is lost, Postgres rolls back by itself. */
   rollback(): Promise<void>
   settleCommit(): Promise<void>
   settleRefusal(transaction: (work: () => Promise<void>) => Promise<void>): Promise<void>
 }
 
-/** @param connect makes a connection, which is taken at the first `open()` */
+/** @param connect creates a connection; the first `open()` takes it */
 export function createUnit(connect: () => Connection): Unit {
   let connection: Connection | undefined
   let taken: Promise<void> | undefined
-  /** From the first statement on, until it was committed with the last. */
+  /** True from the first statement until COMMIT was sent with the last. */
   let inTransaction = false
   let committing = false
   let ended = false
@@ -66,7 +69,7 @@ export function createUnit(connect: () => Connection): Unit {
   const commits: Effect[] = []
   const refusals: Effect[] = []
 
-  /** Waits for what is under way and gives the connection back, whatever becomes of `work`. */
+  /** Waits for running statements and releases the connection, whatever becomes of `work`. */
   async function end(work: (connection: Connection) => Promise<unknown>): Promise<void> {
     if (!connection || ended) return
     ended = true
@@ -82,7 +85,8 @@ export function createUnit(connect: () => Connection): Unit {
   const undo = (open: Connection) => open.run({ sql: 'ROLLBACK' }).catch(() => undefined)
 
   async function send(statement: Asked, before: Waiting[] = []): Promise<Outcome> {
-    // As Postgres would; but a first statement that it cannot parse leaves no transaction, and later ones would stay.
+    // Postgres itself refuses statements after a failure, with one exception: when it cannot parse the first one, no
+    // transaction begins, and later statements would be committed.
     if (failure) throw failure.error
     const begins = !inTransaction
     inTransaction = true
@@ -97,7 +101,7 @@ export function createUnit(connect: () => Connection): Unit {
     return outcome
   }
 
-  /** The engine issues statements in parallel; one connection takes them one after the other. */
+  /** The protocol engine issues statements in parallel; one connection runs them one after the other. */
   function inLine(work: () => Promise<Outcome>): Promise<Outcome> {
     const next = last.then(() => taken).then(work)
     last = next.catch((error: unknown) => {

@@ -3,15 +3,15 @@ import { defaultTenant, tenantIdPattern } from './tenant.ts'
 const wellKnown =
   /^(\/\.well-known\/(?:openid-configuration|oauth-authorization-server|ssf-configuration))(\/[^?]*)?(\?.*)?$/
 
-/** Of the process, not of an issuer: whoever asks knows the port, and not the path. */
+/** Probes belong to the process, not to an issuer: their callers know the port but not the path. */
 const probe = /^\/(?:healthz|readyz)(?:\?|$)/
 
 /**
- * Which tenant an address belongs to, and the address below its issuer. Metadata of an issuer with a path is found
- * under both forms: appended (OpenID Connect Discovery §4) and inserted (RFC 8414 §3.1).
+ * The tenant of a URL, and the URL below its issuer. Metadata of an issuer with a path has two forms: appended (OpenID
+ * Connect Discovery §4) and inserted (RFC 8414 §3.1).
  * @param url path and query
  * @param basePath the path of the configured issuer, without a trailing slash
- * @returns no tenant for what is not below that path: whatever a proxy keeps to itself has no second address (C29)
+ * @returns no tenant for paths outside of it: paths that a proxy blocks must have no second URL (C29)
  */
 export function locate(url: string, basePath: string): { tenant: string | undefined; url: string } {
   const inserted = wellKnown.exec(url)
@@ -21,7 +21,7 @@ export function locate(url: string, basePath: string): { tenant: string | undefi
   const below = probe.test(url) ? url : belowPath(target, basePath)
   if (below === undefined) return { tenant: undefined, url }
   const [, id, rest] = /^\/t\/([^/?]+)(.*)$/s.exec(below) ?? []
-  // The default tenant is at the issuer itself, for the same reason.
+  // The default tenant is only at the issuer itself, for the same reason.
   if (id === undefined || id === defaultTenant || !tenantIdPattern.test(id)) {
     return { tenant: defaultTenant, url: below }
   }

@@ -2,7 +2,7 @@ import { domainToASCII } from 'node:url'
 import { z } from 'zod'
 import { line } from '../line.ts'
 
-/** An issuer of its own with its own clients, accounts, keys and everything else. */
+/** A tenant: an issuer with its own clients, accounts, keys and everything else. */
 export interface Tenant extends TenantPolicy {
   id: string
   name: string
@@ -11,7 +11,7 @@ export interface Tenant extends TenantPolicy {
 
 const signUpModes = ['closed', 'open', 'invitation'] as const
 
-/** Who may come to have an account, besides those that operators create. */
+/** Who may create an account, apart from operators. */
 export interface SignUp {
   /**
    * | mode       | people sign up by themselves | operators invite |
@@ -21,23 +21,23 @@ export interface SignUp {
    * | open       | yes                          | yes              |
    */
   mode: (typeof signUpModes)[number]
-  /** Domains that an address must be of, in `open`; any when there are none. As `domainKey` makes them. */
+  /** In `open`, the allowed e-mail domains; any when empty. As `domainKey` makes them. */
   domains: string[]
 }
 
-/** What a tenant begins with. */
+/** The default of a new tenant. */
 export const noSignUp: SignUp = { mode: 'closed', domains: [] }
 
-/** The form in which domains are compared: lower case, A-labels (RFC 5890); empty for what is none. */
+/** Normalises a domain: lower case, A-labels (RFC 5890); empty for an invalid one. */
 const domainKey = (domain: string): string => domainToASCII(domain.normalize('NFKC').trim())
 
-/** The domain of an address, as domains are compared; empty when it is none. */
+/** The normalised domain of an address; empty when there is none. */
 export const domainOf = (email: string): string =>
   domainKey(email.slice(email.lastIndexOf('@') + 1))
 
-/** What holds for everybody in a tenant. */
+/** Settings for all accounts of a tenant. */
 export interface TenantPolicy {
-  /** Whether every sign-in takes a second factor. */
+  /** Whether every sign-in requires a second factor. */
   requireMfa: boolean
   /** Whether people may turn on codes by e-mail. */
   emailCodes: boolean
@@ -60,10 +60,10 @@ export function basePathOf(issuer: string): string {
   return pathname === '/' ? '' : pathname
 }
 
-/** What may stand in the path of an issuer. */
+/** Valid tenant ids, as they occur in issuer paths. */
 export const tenantIdPattern = /^[a-z0-9][a-z0-9-]{0,62}$/
 
-/** What operators say of a tenant. */
+/** An operator's declaration of a tenant. */
 export const tenantDeclaration = z.strictObject({
   id: z.string().regex(tenantIdPattern, {
     error: 'must be 1 to 63 lower-case letters, digits and hyphens',
@@ -78,7 +78,7 @@ const domain = z
   })
   .transform(domainKey)
 
-/** Who may come to have an account (`SignUp`). */
+/** The declaration of `SignUp`. */
 export const signUpDeclaration = z
   .strictObject({
     mode: z.enum(signUpModes),

@@ -10,20 +10,20 @@ export interface Tenants {
   find(id: string): Promise<Tenant | undefined>
   /** Every tenant, enabled or not. */
   list(): Promise<ListedTenant[]>
-  /** Creates or renames; whether anything changed. */
+  /** Creates or renames a tenant. @returns whether anything changed */
   declare(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
-  /** Says who may come to have an account; whether anything changed. */
+  /** Sets who may sign up. @returns whether anything changed */
   declareSignUp(id: string, signUp: SignUp): Promise<boolean>
-  /** Changes what is named, and nothing else; whether anything changed. Other nodes know it within a second. */
+  /** Changes only the given members. @returns whether anything changed; other nodes see it within a second */
   setPolicy(
     id: string,
     policy: { [K in keyof TenantPolicy]?: TenantPolicy[K] | undefined },
   ): Promise<boolean>
-  /** Whether it was not there. */
+  /** @returns false when it existed already */
   create(tenant: Pick<Tenant, 'id' | 'name'>): Promise<boolean>
-  /** One, enabled or not. @param lock until the transaction of this context ends */
+  /** A tenant, enabled or not. @param lock until the transaction of this context ends */
   view(id: string, lock?: boolean): Promise<ListedTenant | undefined>
-  /** Whether anything changed; a disabled tenant answers nothing. */
+  /** @returns whether anything changed. A disabled tenant answers nothing */
   setDisabled(id: string, disabled: boolean): Promise<boolean>
 }
 

@@ -6,15 +6,14 @@ import {
 import { JsonTraceSerializer, TraceExporterMetricsHelper } from '@opentelemetry/otlp-transformer'
 import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 
-/** Spans of one export that a collector did not take, and its words. */
+/** Number of spans of one export that the collector rejected, and its message. */
 export type Rejected = (spans: number, message: string) => void
 
 const longestMessage = 300
 
 /**
- * Sends spans over OTLP/HTTP as JSON, like the exporter of the library, which keeps to itself that the answer to some was
- * no.
- * @param rejected hears of a partial success (OTLP specification, "Partial Success")
+ * Exports spans over OTLP/HTTP as JSON. Unlike the library's exporter it reports partially rejected exports.
+ * @param rejected called on a partial success (OTLP specification, "Partial Success")
  */
 export function createExporter(
   { url, headers }: { url: string; headers: Record<string, string> },
@@ -27,7 +26,7 @@ export function createExporter(
     ...JsonTraceSerializer,
     deserializeResponse(bytes) {
       const response = JsonTraceSerializer.deserializeResponse(bytes)
-      // A number of 64 bits, which JSON has as text (Protocol Buffers, ProtoJSON).
+      // A 64-bit number, which ProtoJSON encodes as text.
       const partial: { rejectedSpans?: number | string; errorMessage?: string } =
         response.partialSuccess ?? {}
       const spans = Number(partial.rejectedSpans)

@@ -3,22 +3,22 @@ import type { SpanExporter, SpanProcessor } from '@opentelemetry/sdk-trace'
 import type { Metrics } from '../metrics/metrics.ts'
 import type { Rejected } from './exporter.ts'
 
-/** Spans that nobody will see: too many waited, or the collector did not take them. */
+/** Lost spans: the queue was full, or the collector did not accept them. */
 interface Lost {
   queue: number
   export: number
-  /** What the collector said last of those that it did not take from among others. */
+  /** The collector's last message about spans it rejected from an otherwise accepted export. */
   collector?: string
 }
 
-/** Milliseconds between two lines about them. */
+/** Milliseconds between two log lines about them. */
 const every = 10_000
 
 /**
- * Counts the spans that are lost, which the library itself tells nobody.
- * @param open makes the exporter
- * @param batch makes what collects spans for an exporter, and keeps `most` of them
- * @param tell hears how many were lost since the last time, once in ten seconds and at the end
+ * Counts lost spans, which the library does not report.
+ * @param open creates the exporter
+ * @param batch creates the batch processor for an exporter, with a queue of `most` spans
+ * @param tell called with the losses since the last call, at most every ten seconds and at the end
  */
 export function countLosses(
   open: (rejected: Rejected) => SpanExporter,
@@ -82,14 +82,14 @@ export function countLosses(
         try {
           await inner.shutdown()
         } finally {
-          // For the library one that fails is the end, whatever else is under way.
+          // The library stops at the first failure, whatever else is in progress.
           await Promise.all(underWay)
         }
       },
     },
     end() {
       clearInterval(timer)
-      // What is still on its way has nobody who waits for it.
+      // Exports still in progress are no longer awaited.
       lose('export', waiting + sending)
       tellLost()
       isOver = true

@@ -4,8 +4,8 @@ import { type Metrics, noMetrics } from '../metrics/metrics.ts'
 import { useTracer } from './trace.ts'
 
 /**
- * Traces from now on, if the settings say so.
- * @returns ends it, and sends what has not been sent
+ * Starts tracing, if it is configured.
+ * @returns stops it after sending the remaining spans
  */
 export async function startTracing(
   config: Config,

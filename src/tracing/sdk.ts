@@ -31,11 +31,11 @@ import { type Span, type Tracer, untold } from './trace.ts'
 
 const kinds = { internal: SpanKind.INTERNAL, client: SpanKind.CLIENT } as const
 
-/** Characters of one attribute; a statement may be long. */
+/** Most characters of an attribute; a statement may be long. */
 const longestAttribute = 1000
-/** Milliseconds that the last spans may take on their way, before the process ends without. */
+/** Milliseconds to send the last spans before the process ends. */
 const patience = 3000
-/** Spans that wait for the collector; more are lost. */
+/** Most spans waiting for the collector; more are lost. */
 const mostWaiting = 2048
 
 function samplerOf({ otelSampler, otelSamplerArg }: Config): Sampler {
@@ -50,12 +50,12 @@ function samplerOf({ otelSampler, otelSamplerArg }: Config): Sampler {
 }
 
 /**
- * Traces that go to a collector. Nothing is registered globally: what other libraries would tell on their own has not
- * been looked at, and is not told.
+ * Exports traces to a collector. Nothing is registered globally: other libraries' own instrumentation, which nobody has
+ * checked for personal data, stays off.
  */
 export function createTracer(config: Config, url: string, log: Log, metrics: Metrics): Tracer {
   const endpoint = new URL(url).host
-  // What is told of the collector belongs to none of the requests that are under way.
+  // Messages about the collector belong to no request in progress.
   const outside = AsyncLocalStorage.snapshot()
   setGlobalErrorHandler((error) => {
     const err = error instanceof Error ? error : new Error(JSON.stringify(error))
@@ -124,7 +124,7 @@ export function createTracer(config: Config, url: string, log: Log, metrics: Met
         try {
           return await work(told(span))
         } catch (error) {
-          // Its text may quote anything; its kind does not.
+          // The error's text may quote secrets; its kind does not.
           told(span).fail(typeOf(error))
           throw error
         } finally {

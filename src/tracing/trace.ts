@@ -1,7 +1,7 @@
 /**
- * Traces of requests (OpenTelemetry). This file is all that the others know; without a collector it does nothing, and
- * what makes traces is not loaded. No attribute carries what belongs to a person or opens anything: no addresses, no
- * queries, no paths but templates, no parameters of statements, no texts of errors.
+ * Tracing of requests (OpenTelemetry). Other modules know only this file. Without a collector it does nothing, and the
+ * SDK is not loaded. No attribute may contain personal data or credentials: no IP addresses, no queries, no paths but
+ * templates, no statement parameters, no error texts.
  */
 
 export type Attributes = Record<string, string | number>
@@ -10,14 +10,14 @@ interface SpanStart {
   name: string
   kind: 'internal' | 'client'
   attributes: Attributes
-  /** It is worth a trace of its own where no request is under way. */
+  /** Starts a trace of its own outside of a request. */
   root?: true
 }
 
-/** A span that is under way; what is set after its end is lost. */
+/** A span in progress; attributes set after its end are lost. */
 export interface Span {
   set(attributes: Attributes): void
-  /** @param type of one of a few kinds of error (`error.type`): a status, a code, a class; never a text */
+  /** @param type one of few error types (`error.type`): a status, a code, a class; never a text */
   fail(type: string): void
 }
 
@@ -27,16 +27,19 @@ export interface RequestSpan extends Span {
 }
 
 export interface Tracer {
-  /** @param traceparent what an earlier program said, where it is believed (W3C Trace Context §3.2) */
+  /** @param traceparent of a trusted caller (W3C Trace Context §3.2) */
   request(traceparent: string | undefined, work: (span: RequestSpan) => void): void
   span<T>(start: SpanStart, work: (span: Span) => Promise<T>): Promise<T>
-  /** Of what is under way here. */
+  /** Ids of the current span. */
   ids(): { trace_id: string; span_id: string } | undefined
-  /** Sends what has not been sent. */
+  /** Sends the remaining spans. */
   stop(): Promise<void>
 }
 
-/** A process has one or none: it goes along with the work, as its origin does (origin.ts). */
+/**
+ * The tracer of this process, if it traces. Its current span follows the asynchronous context, as the origin does
+ * (origin.ts).
+ */
 let current: Tracer | undefined
 
 export function useTracer(tracer: Tracer | undefined): void {
@@ -48,8 +51,8 @@ export const currentTracer = (): Tracer | undefined => current
 export const untold: Span = { set: () => undefined, fail: () => undefined }
 
 /**
- * Runs `work`, as a step of the request that is under way here if that is traced.
- * @param start what the step is; not asked for otherwise
+ * Runs `work` in a span, if the current request is traced.
+ * @param start describes the span; not called otherwise
  */
 export function traced<T>(start: () => SpanStart, work: (span: Span) => Promise<T>): Promise<T> {
   return current ? current.span(start(), work) : work(untold)

@@ -4,10 +4,10 @@ import { type AuditType, auditTypes } from '../audit/kinds.ts'
 import { receiverUrl } from '../outgoing/receiver-url.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
-/** Where audit events are sent, and which. */
+/** A receiver of audit events. */
 export interface Webhook {
   url: string
-  /** Types, or what types begin with (`account.*`), or `*` for all. */
+  /** Event types, prefixes (`account.*`), or `*` for all. */
   events: string[]
 }
 
@@ -33,7 +33,7 @@ function keyIn(secret: string): Buffer | undefined {
   return key && key.length >= 24 && key.length <= 64 ? key : undefined
 }
 
-/** Whether any event has this type, or begins so. */
+/** Whether the pattern matches any event type. */
 const isKnown = (pattern: string) => auditTypes.some((type) => fits(type, pattern))
 
 function fits(type: AuditType, pattern: string): boolean {
@@ -44,7 +44,7 @@ export function wants({ events }: Webhook, type: AuditType): boolean {
   return events.some((pattern) => fits(type, pattern))
 }
 
-/** A webhook of an apply file. */
+/** A webhook in an apply file. */
 export const webhookDeclaration = z.strictObject({
   url: receiverUrl,
   events: z

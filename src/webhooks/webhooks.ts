@@ -11,24 +11,24 @@ import type { SealedColumn } from '../secrets/sealed-column.ts'
 import { signed, type Webhook, wants, type webhookDeclaration } from './webhook.ts'
 
 /**
- * Sends audit events to others when they are sealed, by the outbox: in the transaction that seals, so that each is sent
- * at least once, with its place in the chain.
+ * Sends audit events to other systems through the outbox. They are queued in the transaction that seals them, so each
+ * is sent at least once, with its position in the chain.
  */
 export interface Webhooks {
   list(tenant: string): Promise<Webhook[]>
   /**
-   * Makes a webhook be as declared; a secret that is absent stays as it is.
-   * @throws DomainError `apply_invalid` for one that is new and has no secret
+   * Creates or updates a webhook as declared; without a secret the stored one stays.
+   * @throws DomainError `apply_invalid` when a new one has no secret
    */
   declare(
     tenant: string,
     webhook: z.infer<typeof webhookDeclaration>,
   ): Promise<'created' | 'updated' | 'unchanged'>
-  /** Whether it was there; what waits for it is given up. */
+  /** Deletes a webhook and its waiting messages. @returns whether it existed */
   remove(tenant: string, url: string): Promise<boolean>
-  /** What was sent, what waits and what was given up, the newest first, 1000 at most. */
+  /** Deliveries of all states, newest first, at most 1000. */
   deliveries(tenant: string, which: DeliveryFilter): Promise<MessageView[]>
-  /** Sends again what was given up; returns how many. @param id one delivery alone */
+  /** Restarts deliveries that were given up. @returns how many @param id one delivery alone */
   retry(
     tenant: string,
     which: { url?: string | undefined; id?: string | undefined },
@@ -43,7 +43,7 @@ const kind = 'webhook'
 
 const pending = z.object({ url: z.string(), event: z.record(z.string(), z.unknown()) })
 
-/** Gone: it is not to be told again (Standard Webhooks). */
+/** 410 Gone: do not retry (Standard Webhooks). */
 const gone = 410
 
 const purpose = (tenant: string, url: string) => JSON.stringify(['webhook', tenant, url])
@@ -95,7 +95,7 @@ export function createWebhooks({
     return answeredWith(response, gone)
   }
 
-  // No event tells of a delivery: a webhook for all events would tell of that as well, and so on.
+  // Deliveries have no audit event: a webhook for all events would report its own deliveries, without end.
   outbox.deliverWith(kind, { deliver, settled: async () => undefined })
 
   audit.onSealed(async (tenant, ids) => {
@@ -113,7 +113,7 @@ export function createWebhooks({
     await outbox.add(tenant, kind, messages)
   })
 
-  /** Addresses may have secrets in their query. */
+  /** Removes the query, which may have secrets. */
   const plain = (url: string) => url.replace(/\?.*$/, '')
 
   return {

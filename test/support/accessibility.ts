@@ -2,9 +2,9 @@ import axe from 'axe-core'
 import type { Page as Tab } from 'playwright-core'
 import { widen } from './tab.ts'
 
-/** What somebody who does not see, does not use a mouse or has a narrow screen finds wrong with a page, in Chromium. */
+/** Accessibility checks in Chromium: for screen readers, keyboard-only use and narrow screens. */
 
-/** All rules that axe has, its advice beyond WCAG included. */
+/** All rules of axe, including advice beyond WCAG. */
 const everything = `{ resultTypes: ['violations'] }`
 const contrastAlone = `{ resultTypes: ['violations'], runOnly: ['color-contrast', 'link-in-text-block'] }`
 
@@ -14,7 +14,7 @@ interface Violation {
   nodes: Array<{ html: string; failureSummary: string }>
 }
 
-/** What axe finds, one line each, whatever its impact: there is nothing small to get used to. */
+/** Findings of axe, one line each, of any impact. */
 async function axeFaults(tab: Tab, options: string): Promise<string[]> {
   if (!(await tab.evaluate<boolean>('"axe" in globalThis'))) await tab.evaluate(axe.source)
   const { violations } = await tab.evaluate<{ violations: Violation[] }>(
@@ -28,7 +28,7 @@ async function axeFaults(tab: Tab, options: string): Promise<string[]> {
   )
 }
 
-/** What sticks out of the page to the side, and by how many pixels. */
+/** Elements that overflow the page sideways, and by how many pixels. */
 const overhang = `(() => {
   const { scrollWidth, clientWidth } = document.documentElement
   if (scrollWidth <= clientWidth) return []
@@ -41,7 +41,7 @@ const truncated = `[...document.querySelectorAll('body *:not(.kt-unseen):not(.kt
   .filter(e => e.clientWidth > 0 && e.scrollWidth > e.clientWidth + 1 && getComputedStyle(e).overflowX !== 'visible')
   .map(e => 'cut off: ' + e.outerHTML.slice(0, 80))`
 
-/** Labels, fields and buttons that lie on each other. */
+/** Overlapping labels, fields and buttons. */
 const overlapping = `(() => {
   const all = [...document.querySelectorAll('label, a[href], button, input:not([type=hidden]), h1, h2')]
     .filter(e => e.checkVisibility() && !e.closest('.kt-unseen'))
@@ -56,14 +56,14 @@ const overlapping = `(() => {
     .map(other => 'lies on another: ' + one.e.outerHTML.slice(0, 80) + ' | ' + other.e.outerHTML.slice(0, 80)))
 })()`
 
-/** Anything to press that is less than 24 pixels high or wide, but for links in a sentence (WCAG 2.2, 2.5.8). */
+/** Targets smaller than 24 pixels, except links in sentences (WCAG 2.2, 2.5.8). */
 const small = `[...document.querySelectorAll('a[href], button, input:not([type=hidden]), summary')]
   .filter(e => e.checkVisibility() && !e.closest('.kt-unseen'))
   .map(e => [e, e.getBoundingClientRect(), e.type === 'checkbox' && e.labels[0]?.getBoundingClientRect()])
   .filter(([e, box, label]) => Math.max(box.height, label ? label.height : 0) < 24 || Math.max(box.width, label ? label.width : 0) < 24)
   .map(([e, box]) => 'small: ' + Math.round(box.width) + '×' + Math.round(box.height) + ' ' + e.outerHTML.slice(0, 80))`
 
-/** Fields marked as faulty that do not say why, and a fault that leaves the cursor elsewhere (WCAG 3.3.1). */
+/** Invalid fields without an explanation, and errors after which the focus is elsewhere (WCAG 3.3.1). */
 const unexplained = `(() => {
   const faulty = [...document.querySelectorAll('[aria-invalid=true]')]
   const found = faulty
@@ -76,7 +76,7 @@ const unexplained = `(() => {
   return found
 })()`
 
-/** Anything that moves although its reader asked for stillness (`prefers-reduced-motion`). */
+/** Animations despite `prefers-reduced-motion`. */
 const moving = `[...document.querySelectorAll('*')]
   .filter(e => getComputedStyle(e).transitionDuration !== '0s' || getComputedStyle(e).animationName !== 'none')
   .map(e => 'moves: ' + e.outerHTML.slice(0, 80))`
@@ -85,7 +85,7 @@ async function found(tab: Tab, ...scripts: string[]): Promise<string[]> {
   return tab.evaluate<string[]>(`[${scripts.join(',')}].flat()`)
 }
 
-/** What does not fit on 320 pixels, and with text of twice the size on 640 (WCAG 2.2, 1.4.4 and 1.4.10). */
+/** What does not fit at 320 pixels, and at 640 with text of twice the size (WCAG 2.2, 1.4.4 and 1.4.10). */
 export async function narrowFaults(tab: Tab): Promise<string[]> {
   const usual = tab.viewportSize()?.width ?? 1280
   await widen(tab, 320)
@@ -100,7 +100,7 @@ export async function narrowFaults(tab: Tab): Promise<string[]> {
   return faults
 }
 
-/** What axe finds, in light and dark, and what it does not look at. */
+/** Findings of axe in the light and dark schemes, and of the checks above. */
 export async function faultsOf(tab: Tab): Promise<string[]> {
   await settled(tab)
   await tab.emulateMedia({ colorScheme: 'dark', reducedMotion: 'reduce' })
@@ -111,17 +111,17 @@ export async function faultsOf(tab: Tab): Promise<string[]> {
   return faults
 }
 
-/** What is to have the focus from the start gets it with a frame, which may come after the page. */
+/** Waits for the initial focus, which is set in a frame that may come after the load event. */
 async function settled(tab: Tab): Promise<void> {
   await tab.waitForFunction(
     `(first => !first || document.activeElement === first)(document.querySelector('[autofocus]'))`,
   )
 }
 
-/** What the keyboard cannot reach in the order of reading, and what it reaches without anybody seeing so. */
+/** What Tab does not reach in reading order, and what it reaches without a visible focus. */
 export async function keyboardFaults(tab: Tab): Promise<string[]> {
   if ((await faultsOnTheWay(tab)).length === 0) return []
-  // A browser that is busy may lose the focus on the way: what is the page's fault comes again.
+  // A busy browser may lose the focus on the way; a real fault occurs again.
   await tab.reload()
   return faultsOnTheWay(tab)
 }
@@ -131,7 +131,7 @@ async function faultsOnTheWay(tab: Tab): Promise<string[]> {
   const stops = await tab.evaluate<number>(`(() => {
     const order = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex]')]
       .filter(e => e.tabIndex >= 0 && !e.disabled && e.checkVisibility({ visibilityProperty: true }))
-    // From where the cursor is, round to where it was.
+    // Starts at the focused element and goes full circle.
     order.push(...order.splice(0, order.indexOf(document.activeElement) + 1))
     globalThis.ktKeys = { order, reached: [], unseen: [] }
     document.addEventListener('focusin', ({ target }) => {
@@ -142,7 +142,7 @@ async function faultsOnTheWay(tab: Tab): Promise<string[]> {
     })
     return order.length
   })()`)
-  // One more: on its way round the focus may rest on the document.
+  // One more stop: the focus may rest on the document once.
   for (let stop = 0; stop <= stops; stop += 1) await tab.keyboard.press('Tab')
   return tab.evaluate<string[]>(`(() => {
     const { order, reached, unseen } = ktKeys

@@ -3,7 +3,7 @@ import { type SigningAlg } from '../../src/signing/signing-key.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { eventually } from './eventually.ts'
 
-/** Keys of algorithms that the default tenant has not from its start, as if they had been published for long. */
+/** Creates keys of algorithms that the default tenant does not start with, as if published long ago. */
 export async function activeKeys(core: Core, algs: SigningAlg[]): Promise<void> {
   await core.signing.ensure(defaultTenant, algs)
   await core.database.execute(

@@ -4,10 +4,10 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { someSession, tokenOf } from './people.ts'
 
-/** One of everything that a route of the admin API can name, by the name in its path. */
+/** One object of every kind in the admin API's paths, by parameter name. */
 export type AdminObjects = Record<string, string>
 
-/** Makes one of everything in a tenant. */
+/** Creates one object of every kind in a tenant. */
 export async function objectsIn(core: Core, tenant: string): Promise<AdminObjects> {
   const { clientId } = await core.clients.declare(tenant, {
     redirect_uris: ['https://app.example.com/callback'],
@@ -69,7 +69,7 @@ export async function objectsIn(core: Core, tenant: string): Promise<AdminObject
   }
 }
 
-/** The address of a route for some objects. */
+/** The URL of a route for these objects. */
 export function addressOf(path: string, objects: AdminObjects): string {
   return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(objects[name] ?? ''))
 }

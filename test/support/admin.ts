@@ -10,7 +10,7 @@ import { remember } from './witness.ts'
 /** Every scope of the admin API. */
 const allScopes = permissions.map(scopeOf).join(' ')
 
-/** What a request to the admin API has beside its address. */
+/** Options of a request to the admin API. */
 export interface Asking {
   token?: string | undefined
   body?: unknown
@@ -52,7 +52,7 @@ export async function tokenOf(
   return tokensIn(page).access_token
 }
 
-/** Makes the first owner; the client that was made. */
+/** Creates the first owner. @returns its client */
 export async function bootstrap({ core }: TestServer): Promise<StoryClient> {
   const { client_id, client_secret } = await adminBootstrap.execute(core, {})
   remember(client_secret)

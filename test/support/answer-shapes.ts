@@ -1,14 +1,14 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose'
 import type { Page } from './http-exchange.ts'
 
-/** The headers of an answer, but for those of one answer alone. */
+/** The headers of an answer, without those that differ between identical answers. */
 export function headersOf({ headers }: Page) {
   const own = new Set(['date', 'request-id'])
   const lengthOfIds = headers.get('content-type')?.includes('+jwt') ? ['content-length'] : []
   return [...headers].filter(([name]) => !own.has(name) && !lengthOfIds.includes(name))
 }
 
-/** What a body says, but for what is of one answer alone; a JWT is taken apart. */
+/** The body of an answer, without members that differ between identical answers; a JWT is decoded. */
 export function bodyOf({ body, headers }: Page): unknown {
   const type = headers.get('content-type') ?? ''
   if (type.includes('+jwt')) return parts(body)
@@ -34,7 +34,7 @@ function parts(token: string) {
   }
 }
 
-/** A line of the log, but for its time and its ids. */
+/** A log line without its time and ids. */
 export function shapeOfLine(line: string): Record<string, unknown> {
   const {
     time: _time,

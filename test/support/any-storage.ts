@@ -7,16 +7,16 @@ if (wanted !== undefined && wanted !== 'embedded') {
 }
 
 /**
- * For what is the same on every storage: the one of servers, where the machine has it, as it begins with half the
- * processor time; embedded storage with `TEST_STORAGE=embedded`.
+ * The storage for tests whose result does not depend on it: Postgres and Redis where the machine has them, which take
+ * half the processor time to start; embedded with `TEST_STORAGE=embedded`.
  */
 export const anyStorage: StorageKind = servicesFound() && !wanted ? 'services' : 'embedded'
 
-/** Defines a suite of what is the same on every storage, in place of one for each of them (`onEachStorage`). */
+/** Defines a suite that runs on one storage instead of each (`onEachStorage`). */
 export function onAnyStorage(title: string, define: (kind: StorageKind) => void): void {
   describe(`${title} [${anyStorage}]`, () => define(anyStorage))
 }
 
-/** In a suite of each storage (`onEachStorage`), for `test` in place of `it`: what is the same on all, on one alone. */
+/** Within a suite of `onEachStorage`: `test` instead of `it` for a test that need run on one storage only. */
 export const itOnAny = (kind: StorageKind): ((title: string, test: Mocha.AsyncFunc) => void) =>
   kind === anyStorage ? it : () => undefined

@@ -10,7 +10,7 @@ const modules = '/usr/lib/apache2/modules'
 const needed = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc', 'include']
 const program = () => findProgram('apache2') ?? ['/usr/sbin/apache2'].find(existsSync)
 
-/** Whether this machine has Apache with mod_auth_openidc; says so when it has not, and fails where it must. */
+/** Whether Apache with mod_auth_openidc is installed. If not, says so, or fails where services are required. */
 export function apacheFound(): boolean {
   const missing = [
     ...(program() === undefined ? ['apache2'] : []),
@@ -30,7 +30,7 @@ export interface Site {
   readonly config: string
   /** Path → page, with server-side includes. */
   readonly pages: Readonly<Record<string, string>>
-  /** Certificates, in PEM, of those whom it believes over TLS. */
+  /** Trusted CA certificates, PEM. */
   readonly authorities: string
 }
 
@@ -41,9 +41,9 @@ export interface Apache {
 }
 
 /**
- * Starts Debian's Apache with these sites alone, in a temporary folder and as an unprivileged user when this one is root.
+ * Starts Debian's Apache with only these sites, in a temporary folder; as an unprivileged user when run by root.
  *
- * @throws Error with its log when it does not come up.
+ * @throws Error with its log when it does not start.
  */
 export async function startApache(sites: readonly Site[]): Promise<Apache> {
   const folder = await temporaryFolder('apache')

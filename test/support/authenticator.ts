@@ -5,17 +5,17 @@ import type { Page } from './http-exchange.ts'
 import { somebody } from './second-factor.ts'
 import { remember } from './witness.ts'
 
-/** A key as a device keeps it. */
+/** A passkey as an authenticator keeps it. */
 export interface SoftKey {
   id: string
   userHandle: string
   privateKey: KeyObject
   cose: Buffer
-  /** What it says of copies of itself. */
+  /** Its backup flags. */
   flags: number
 }
 
-/** What a device and a browser say, where it is not what honest ones say. */
+/** Deviations from an honest authenticator and browser. */
 export interface Lies {
   origin?: string
   rpId?: string
@@ -28,7 +28,7 @@ export interface Lies {
   /** `null` leaves it out. */
   userHandle?: string | null
   id?: string
-  /** Signs in place of the key. */
+  /** Signs instead of the key. */
   privateKey?: KeyObject
   /** CBOR of `fmt` and `attStmt`. */
   attestation?: { fmt: string; attStmt: Buffer }
@@ -43,7 +43,7 @@ const attested = 0x40
 const text64 = (bytes: Buffer) => bytes.toString('base64url')
 const hash = (of: string | Buffer) => createHash('sha256').update(of).digest()
 
-/** CBOR (RFC 8949) of what is needed here: lengths below 2^16. */
+/** Encodes a CBOR head (RFC 8949); lengths below 2^16 only. */
 function head(major: number, length: number): Buffer {
   if (length < 24) return Buffer.of((major << 5) | length)
   if (length < 256) return Buffer.of((major << 5) | 24, length)
@@ -97,8 +97,8 @@ function authenticatorData(rpId: string, flags: number, counter: number, key?: S
 }
 
 /**
- * What a browser with a device would answer, as `passkey.js` sends it (W3C Web Authentication §5.1.3, §6): without
- * attestation, and with whatever lies the story tells.
+ * The answer of a browser with an authenticator, as `passkey.js` sends it (W3C Web Authentication §5.1.3, §6), without
+ * attestation, with the deviations of the test.
  */
 export function makePasskey(
   options: Options,
@@ -152,14 +152,14 @@ export function showPasskey(
   })
 }
 
-/** What a page asks its browser for. */
+/** The WebAuthn options on a page. */
 export function optionsOn(page: Page): Options & Record<string, unknown> {
   const form = page.root.querySelector('#passkey-form')
   return JSON.parse(form?.getAttribute('data-options') ?? 'null') as Options &
     Record<string, unknown>
 }
 
-/** Adds one to an account, past its pages. */
+/** Adds a passkey to an account directly, without pages. */
 export async function givePasskey(
   { config, factors }: Core,
   account: { id: string; email: string },

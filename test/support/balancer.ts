@@ -1,6 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net'
 
-/** One address in front of several nodes, as a load balancer is: each connection goes to one that is up. */
+/** A load balancer in front of several nodes: each connection goes to a live one. */
 export interface Balancer {
   readonly port: number
   /** From now on connections go to these ports, in turn. */

@@ -7,8 +7,8 @@ import { createStructuredTokens } from '../../src/oidc/structured-tokens.ts'
 import { issuerOf } from '../../src/tenants/tenant.ts'
 
 /**
- * The engine as an issuer of this core configures it, with nothing of ours around it: what its own handlers answer.
- * Nobody must see a page.
+ * The engine configured as by an issuer of this core, without our middleware: for the answers of its own handlers. No
+ * request may need a page.
  */
 export async function bareEngine(core: Core, tenant: string): Promise<Provider> {
   const issuer = issuerOf(core.config.issuer, tenant)

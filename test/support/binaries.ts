@@ -13,7 +13,7 @@ function executable(path: string): boolean {
   }
 }
 
-/** The path of the first of these programs that `PATH` knows. */
+/** The path of the first of these programs found in `PATH`. */
 export function findProgram(...names: readonly string[]): string | undefined {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '')
   return names.flatMap((name) => folders.map((folder) => join(folder, name))).find(executable)
@@ -41,7 +41,7 @@ export function findPostgres(): string | undefined {
   ].find((folder) => executable(join(folder, 'postgres')) && executable(join(folder, 'initdb')))
 }
 
-/** Who runs Postgres when the tests run as root, which it refuses; otherwise `undefined`. */
+/** The user to run Postgres as when the tests run as root, which it refuses; otherwise `undefined`. */
 export function unprivilegedUser(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined
   const id = (flag: string, user: string): number =>
@@ -58,7 +58,7 @@ export function unprivilegedUser(): { readonly uid: number; readonly gid: number
   )
 }
 
-/** The programs of the real services that this machine lacks; empty when all are here. */
+/** Missing programs of the real services; empty when all are installed. */
 export function missingPrograms(): readonly string[] {
   return [
     ...(findPostgres() === undefined ? ['postgres'] : []),

@@ -16,33 +16,33 @@ import { sharedTemplates, templateName } from './templates.ts'
 import { travellingClock } from './time-travel.ts'
 import { dump, secretsIn } from './witness.ts'
 
-/** Where the state of a booted server is. */
+/** Where a booted server keeps its state. */
 export type StorageKind = 'embedded' | 'services'
 
 export interface TestServer {
   kind: StorageKind
   issuer: string
-  /** What callers show in a TLS handshake when they are asked for it. */
+  /** The client certificate that callers present. */
   identity?: Identity | undefined
   core: Core
-  /** The environment that a process would need to be a second node on the same storage. */
+  /** The environment for a second node on the same storage. */
   env: Record<string, string>
   /** Everything that was logged, at trace level. */
   logged(): string
-  /** Stops it, and fails when a secret that was used is in its stores or its log (architecture §5, C19). */
+  /** Stops it; fails if its stores or its log contain a secret that was used (architecture §5, C19). */
   stop(): Promise<void>
 }
 
-/** One key for all, so that a template can be copied. */
+/** The same key for all, so that a template can be copied. */
 export const testKey = Buffer.alloc(32, 7).toString('base64')
 
 const common = {
   KEY_ENCRYPTION_KEY: testKey,
   LOG_LEVEL: 'trace',
   OPERATOR_EMAIL: 'operator@example.com',
-  // Everything comes from one address; tests of the limits switch them on.
+  // All requests come from one address; tests of rate limits turn them on.
   RATE_LIMITS: 'off',
-  // The least that may be set: each start of a process makes hashes, too.
+  // The lowest allowed value: each process start makes hashes, too.
   ARGON2_ITERATIONS: '2',
 }
 
@@ -52,8 +52,8 @@ let templateDatabase: Promise<string> | undefined
 let databases = 0
 
 /**
- * The configuration of a server in this process. A password hash costs next to nothing there, less than may be set,
- * unless `env` has ARGON2_MEMORY_KIB, or another ARGON2_ITERATIONS than all storage of tests begins with.
+ * The configuration of a server in this process. Password hashes cost almost nothing there, less than settings allow,
+ * unless `env` has ARGON2_MEMORY_KIB, or an ARGON2_ITERATIONS other than the tests' default.
  */
 export function configFrom(env: Record<string, string>): Config {
   const config = loadConfig(env)
@@ -80,7 +80,7 @@ async function openFrom(env: Record<string, string>, lines: string[]): Promise<C
 export async function makeTemplateFolder(folder: string): Promise<void> {
   const core = await openFrom({ ...common, DATA_DIR: folder, KEYS_DIR: folder }, [])
   await core.firstStart()
-  // Nobody creates a database in it, and without the files of these it is copied in half the time.
+  // No test creates databases in it; without these files it is copied in half the time.
   for (const name of ['template1', 'template0']) {
     await core.database.query(`alter database ${name} is_template false`)
     await core.database.query(`drop database ${name}`)

@@ -8,7 +8,7 @@ import {
 import { findProgram } from './binaries.ts'
 import { atTheEnd, sayLoudly, servicesRequired } from './root-hooks.ts'
 
-/** The first is Chromium without windows, which takes a third of the processor time. */
+/** The first is Chromium without a window system, which takes a third of the processor time. */
 const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
 
 const ARGUMENTS = [
@@ -22,7 +22,7 @@ const ARGUMENTS = [
   '--disable-sync',
 ]
 
-/** `undefined`, said loudly, when the machine has none, and an error when `REQUIRE_SERVICES=1`. */
+/** `undefined` with a loud message when none is installed; an error with `REQUIRE_SERVICES=1`. */
 async function launchBrowser(): Promise<Browser | undefined> {
   const executablePath = findProgram(...programs)
   if (executablePath === undefined) {
@@ -36,12 +36,12 @@ async function launchBrowser(): Promise<Browser | undefined> {
   return browser
 }
 
-/** The Chromium of this process, from the first test on that needs it. */
+/** The Chromium of this process, started by the first test that needs it. */
 let running: ReturnType<typeof launchBrowser> | undefined
 
 /**
- * For a suite in Chromium, which is left out on a machine that has none: a tab with a fresh profile, which is gone after
- * the test, or after the suite when a hook has opened it.
+ * Declares a suite in Chromium, skipped where none is installed. Returns a function that opens a tab with a fresh
+ * profile, which is removed after the test, or after the suite if a hook opened it.
  */
 export function inChromium(): (options?: BrowserContextOptions) => Promise<Tab> {
   const contexts: BrowserContext[] = []

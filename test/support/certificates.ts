@@ -19,7 +19,7 @@ export interface Identity {
   readonly key: string
 }
 
-/** Who signs certificates. */
+/** A certificate authority. */
 export interface Authority extends Identity {
   readonly subject: string
   /** Issues a certificate. @param subject as in `CN=web, O=Example` */
@@ -72,12 +72,12 @@ async function make(subject: string, options: Issue, signer?: Signer) {
   return { identity, privateKey: keys.privateKey }
 }
 
-/** A certificate that nobody else has signed. */
+/** A self-signed certificate. */
 export async function selfSigned(subject: string, options: Issue = {}): Promise<Identity> {
   return (await make(subject, options)).identity
 }
 
-/** Each has a name of its own, unless told otherwise: who trusts several tells them apart by it. */
+/** Creates a CA, by default with a unique name: trust stores tell CAs apart by name. */
 export async function createAuthority(subject = `CN=Test CA ${serials++}`): Promise<Authority> {
   const { identity, privateKey } = await make(subject, { isAuthority: true })
   return {
@@ -107,7 +107,7 @@ export async function serverFiles(authority: Authority) {
   return { certFile, keyFile, write, issue }
 }
 
-/** Lets this process trust what an authority issues, as `fetch` and `https` know no other way for a single server. */
+/** Makes this process trust a CA: `fetch` and `https` cannot do so for a single server. */
 export function trust({ cert }: Authority): void {
   setDefaultCACertificates([...getCACertificates('default'), cert])
 }

@@ -11,7 +11,7 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** A process of a test, which dies with the test run at the latest. */
+/** A process started by a test; it ends with the test run at the latest. */
 export interface Child {
   readonly pid: number
   readonly exit: Promise<Exit>
@@ -19,9 +19,12 @@ export interface Child {
   ended(): Exit | undefined
   stdout(): string
   stderr(): string
-  /** Sends a signal; nothing happens when the process is gone. */
+  /** Sends a signal; does nothing when the process is gone. */
   signal(name: NodeJS.Signals): void
-  /** Sends a signal, wakes a stopped process and waits; after 30 s, which a busy machine may need, it is killed. */
+  /**
+   * Sends a signal, resumes a stopped process and waits for its end; after 30 s, which a busy machine may need, it is
+   * killed.
+   */
   stop(name?: NodeJS.Signals): Promise<Exit>
 }
 
@@ -41,12 +44,12 @@ done
 rm -rf "$1"
 `
 
-/** Bytes that are free in memory, at least, for files to be kept there. */
+/** Least free memory, in bytes, to keep files there. */
 const plenty = 8 * 2 ** 30
 
 /**
- * Where temporary files go: into memory where there is plenty of it, since every server of a test begins with a cluster of
- * hundreds of files, and a disk takes ten times the processor time to copy one. TMPDIR says another place.
+ * The folder for temporary files: in memory where there is plenty, since every test server starts with a cluster of
+ * hundreds of files, and copying one on disk takes ten times the processor time. TMPDIR overrides it.
  */
 function roomiest(): string {
   const memory = '/dev/shm'
@@ -54,7 +57,7 @@ function roomiest(): string {
     const mount = readFileSync('/proc/mounts', 'utf8').match(/^\S+ \/dev\/shm tmpfs (\S+)/m)?.[1]
     const { bavail, bsize } = statfsSync(memory)
     const free = Math.min(bavail * bsize, process.availableMemory())
-    // A test compiles a library, and loads it.
+    // A test compiles a library and loads it from here.
     const fits = mount !== undefined && !mount.includes('noexec') && free > plenty
     return fits && process.env['TMPDIR'] === undefined ? memory : tmpdir()
   } catch {
@@ -67,7 +70,7 @@ let reaper: { readonly folder: string; readonly list: Socket } | undefined
 
 function startReaper(): { readonly folder: string; readonly list: Socket } {
   const folder = mkdtempSync(join(roomiest(), 'keyturn-'))
-  // Postgres runs under a user of its own, which has to pass through.
+  // Postgres runs as another user, who must be able to pass through.
   chmodSync(folder, 0o755)
   const child = spawn('/bin/sh', ['-c', REAPER, 'reaper', folder], {
     detached: true,
@@ -91,7 +94,7 @@ export async function temporaryFolder(name: string): Promise<string> {
   return mkdtemp(join(reaper.folder, `${name}-`))
 }
 
-/** Puts another file in place of one, as whoever renews it does: nobody reads half of it. */
+/** Replaces a file atomically, as renewal tools do: no reader sees half of it. */
 export async function replaceFile(path: string, content: string | Buffer): Promise<void> {
   await writeFile(`${path}.new`, content)
   await rename(`${path}.new`, path)
@@ -103,8 +106,8 @@ export function runningChildren(): readonly { readonly pid: number; readonly com
 }
 
 /**
- * Starts a process in a group of its own (Ctrl-C reaches the test run alone, which then stops its
- * processes in order), keeps its output, and ends it when the test run ends, however that happens.
+ * Starts a process in a group of its own, so that Ctrl-C reaches only the test run, which then stops its processes in
+ * order. Keeps its output, and ends it when the test run ends, however that happens.
  *
  * @throws Error when the command cannot be started.
  */

@@ -7,7 +7,7 @@ import { type Fields, post, type StoryClient } from './protocol.ts'
 import { type Credentials, createUserAgent, type UserAgent } from './user-agent.ts'
 import { remember } from './witness.ts'
 
-/** A bank's call centre: it asks people behind their back. */
+/** A client that sends backchannel requests: a bank's call centre. */
 export const bank = {
   client_id: 'bank',
   client_name: 'Example bank',
@@ -16,14 +16,14 @@ export const bank = {
   backchannel_token_delivery_mode: 'poll',
 }
 
-/** What a client is answered (CIBA §7.3). */
+/** The acknowledgement of a request (CIBA §7.3). */
 export interface Acknowledgement {
   auth_req_id: string
   expires_in: number
   interval: number
 }
 
-/** What a client asks when it is about Alice. */
+/** Sends a request about Alice. */
 export function askPerson(
   server: TestServer,
   fields: Fields = {},
@@ -33,7 +33,7 @@ export function askPerson(
   return post(server, '/backchannel-authentication', client, { ...usual, ...fields })
 }
 
-/** The same, where it is let in. */
+/** The same; the request must be accepted. */
 export async function startRequest(
   server: TestServer,
   fields: Fields = {},
@@ -58,7 +58,7 @@ export function askForResult(
 
 const ofAlice = { username: alice.email, password: alice.password }
 
-/** Somebody opens the account page, signing in where asked. */
+/** Opens the account page, signing in if needed. */
 export async function openAccount(
   server: TestServer,
   agent: UserAgent,
@@ -69,7 +69,7 @@ export async function openAccount(
   return agent.follow(await agent.submit(page, { fields: { username, password } }))
 }
 
-/** The links to the requests that wait, on an account page. */
+/** Links to the pending requests on an account page. */
 export function requestsOn(page: Page): string[] {
   return page.root
     .querySelectorAll('#requests a.kt-request')
@@ -99,7 +99,7 @@ export async function answerRequest(
   return agent
 }
 
-/** What the last page says came of it: `allowed`, `denied`, `over`; undefined when it is no such page. */
+/** The outcome on the last page: `allowed`, `denied`, `over`; undefined for another page. */
 export function outcomeOf(page: Page): string | undefined {
   return page.root.querySelector('#request-outcome')?.getAttribute('data-outcome')
 }

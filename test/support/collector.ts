@@ -2,7 +2,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 
-/** A span, as far as tests look at it. */
+/** The members of a span that tests use. */
 export interface CollectedSpan {
   traceId: string
   spanId: string
@@ -35,15 +35,15 @@ export interface Collector {
   /** As OTEL_EXPORTER_OTLP_ENDPOINT has it. */
   url: string
   spans(): CollectedSpan[]
-  /** What the service says of itself. */
+  /** The resource attributes. */
   resource(): Record<string, string | number>
   headers(): Record<string, unknown>[]
-  /** All that came, as it came. */
+  /** The raw requests. */
   text(): string
   stop(): Promise<void>
 }
 
-/** @param answer what it says when it has them */
+/** @param answer its answer to each export */
 export async function startCollector(answer: object = {}): Promise<Collector> {
   const received: Export[] = []
   const headers: Record<string, unknown>[] = []

@@ -2,11 +2,11 @@ import { runCli } from '../../src/cli/program.ts'
 import type { Outcome } from './node-process.ts'
 
 /**
- * Runs a command of the product to its end in this process, with only these settings. A process of its own
- * (`runCommand`) takes a second of the processor before it does anything: that is for what only a process can show, its
- * start, its end, and that two of them meet.
+ * Runs a command of the product in this process, with only these settings. A child process (`runCommand`) takes a
+ * second of processor time to start: use it only where the process matters, for its start, its end, or when two of them
+ * meet.
  *
- * @throws Error for `serve` and for a shifted clock: they would end, or shift, the process of the test
+ * @throws Error for `serve` and for a shifted clock: they would end, or shift, the test process
  */
 export async function runHere(
   args: readonly string[],

@@ -24,7 +24,7 @@ export async function openNode(
   return core
 }
 
-/** Nodes on one fresh storage: two where the storage can have two, else the same one twice. */
+/** Two nodes on one fresh storage; the same one twice where the storage allows only one. */
 export interface Nodes {
   a: Core
   b: Core
@@ -50,7 +50,7 @@ export async function openNodes(
   }
 }
 
-/** The nodes of a suite, from before its tests until after them; they are there by then. */
+/** The nodes of a suite: opened before its tests, closed after them. Their members are there by then. */
 export function openedNodes(kind: StorageKind, settings: Record<string, string> = {}): Nodes {
   const nodes: Partial<Nodes> = {}
   before(async () => void Object.assign(nodes, await openNodes(kind, settings)))
@@ -58,7 +58,7 @@ export function openedNodes(kind: StorageKind, settings: Record<string, string> 
   return nodes as Nodes
 }
 
-/** The same of one node. */
+/** Like `openedNodes`, with a single node. */
 export function openedCore(kind: StorageKind, settings: Record<string, string> = {}): Core {
   const core: Partial<Core> = {}
   before(async () => {
@@ -68,7 +68,7 @@ export function openedCore(kind: StorageKind, settings: Record<string, string> =
   return core as Core
 }
 
-/** The refusal that some work ends with. */
+/** The error that some work throws. */
 export async function refusalOf(
   work: Promise<unknown>,
   code?: DomainErrorCode,
@@ -88,7 +88,7 @@ export async function errorOf(work: Promise<unknown>): Promise<Error> {
   return outcome
 }
 
-/** How often work on either node, all at once, gave each answer. */
+/** Runs work on both nodes concurrently and counts the answers. */
 export async function raceOver(
   { a, b }: Pick<Nodes, 'a' | 'b'>,
   count: number,

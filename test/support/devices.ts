@@ -5,7 +5,7 @@ import type { Page } from './http-exchange.ts'
 import { type Fields, post, type StoryClient } from './protocol.ts'
 import { type Credentials, createUserAgent, type UserAgent } from './user-agent.ts'
 
-/** What a device gets first (RFC 8628 §3.2). */
+/** The device authorization response (RFC 8628 §3.2). */
 export interface DeviceAuthorization {
   device_code: string
   user_code: string
@@ -46,7 +46,7 @@ export async function enterCode(
   return agent.follow(await agent.submit(form, { fields: { user_code } }))
 }
 
-/** Submits every step as it stands, signing in where asked, until no form is left: the last page. */
+/** Submits every step unchanged, signing in if needed, until no form is left. @returns the last page */
 export async function finishSteps(
   agent: UserAgent,
   start: Page,
@@ -62,7 +62,7 @@ export async function finishSteps(
   return page
 }
 
-/** What the last page says came of it: `allowed`, `denied`, `over`; undefined when it is no such page. */
+/** The outcome on the last page: `allowed`, `denied`, `over`; undefined for another page. */
 export function outcomeOf(page: Page): string | undefined {
   return page.root.querySelector('#device-outcome')?.getAttribute('data-outcome')
 }
@@ -82,7 +82,7 @@ export async function allowDevice(
   return agent
 }
 
-/** Whoever is signed in in a browser signs out there, and nowhere else. */
+/** Signs out the user of a browser, there only. */
 export async function signOut(server: TestServer, agent: UserAgent): Promise<void> {
   await agent.follow(await agent.submit(await agent.get(`${server.issuer}/account`)))
 }

@@ -9,16 +9,16 @@ type Answer = (response: ServerResponse) => void
 /** A host on this machine that publishes client metadata documents. */
 export interface DocumentHost {
   origin: string
-  /** How often each path was asked for. */
+  /** Number of requests by path. */
   asked: Map<string, number>
-  /** Puts a public client's document somewhere. @returns its address: the `client_id` */
+  /** Publishes a public client's document. @returns its URL: the `client_id` */
   publish(path: string, members?: object, headers?: Record<string, string>): string
-  /** Has an address answered in another way. @returns the address */
+  /** Sets another answer for a path. @returns its URL */
   answer(path: string, answer: Answer): string
   stop(): void
 }
 
-/** @param identity for https; who fetches must trust it */
+/** @param identity for https; callers must trust it */
 export async function startDocumentHost(identity?: Identity): Promise<DocumentHost> {
   const answers = new Map<string, Answer>()
   const asked = new Map<string, number>()

@@ -1,14 +1,14 @@
 import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 
-/** The code blocks of a page in `docs/` in a language, in their order. */
+/** The code blocks of one language on a page of `docs/`, in order. */
 export function documented(page: string, language: string): string[] {
   const content = readFileSync(new URL(`../../docs/${page}`, import.meta.url), 'utf8')
   const blocks = content.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))
   return [...blocks].map(([, block = '']) => block)
 }
 
-/** Text with each of these replaced; all must be there. */
+/** Replaces each of these in a text; all must occur. */
 export function adapted(text: string, changes: Readonly<Record<string, string>>): string {
   return Object.entries(changes).reduce((done, [from, to]) => {
     expect(done, 'in the documentation').to.include(from)

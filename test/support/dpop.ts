@@ -3,8 +3,8 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import type { TestServer } from './boot.ts'
 
 /**
- * A key that makes proofs of possession (RFC 9449 §4.2): for the token endpoint or another one that is posted to, or for
- * a token at userinfo or another address. It is dated now, or as said, in seconds since the epoch.
+ * A key that makes DPoP proofs (RFC 9449 §4.2): for the token endpoint or another POST endpoint, or with a token for
+ * userinfo or another URL. Dated now, or as given in seconds since the epoch.
  */
 export async function prover(server: TestServer) {
   const { privateKey, publicKey } = await generateKeyPair('ES256')

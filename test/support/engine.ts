@@ -20,7 +20,7 @@ export interface TestEngine {
   stop(): Promise<void>
 }
 
-/** The engine over a core, with nothing but the adapters and the token transaction. */
+/** The engine on a core, with only the adapters and the token transaction. */
 export async function startEngine(core: Core, tenant = defaultTenant): Promise<TestEngine> {
   const issuer = 'http://localhost'
   await core.signing.ensure(tenant, ['ES256', 'RS256'])
@@ -36,7 +36,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
   const settled = new Map<string, 'done' | 'failed'>()
   let requests = 0
   const provider = new Provider(issuer, {
-    // The engine asks for the client first: the one moment in which a test can be inside of a request.
+    // The engine looks up the client first: a test's only way into a request.
     adapter: () => ({ find: async (id: string) => works.get(id)?.() }) as never,
     cookies: { keys: ['of no matter'] },
     jwks: { keys: engineKeys(keys) },

@@ -7,12 +7,11 @@ export interface Patience {
 }
 
 /**
- * Asks again and again until the answer is neither `undefined` nor `false` and returns it. A check
- * that throws counts as "not yet". Measures with the monotonic clock, so a faked `Date` does not
- * matter.
+ * Polls until the answer is neither `undefined` nor `false`, and returns it. A check that throws counts as "not yet".
+ * Uses the monotonic clock, so a faked `Date` does not matter.
  *
- * @throws Error naming `what` when the bound (30 s by default, which a loaded machine may need) has passed; its
- *   cause is the last failure of the check.
+ * @throws Error naming `what` after the bound (30 s by default, which a loaded machine may need); its cause is the last
+ *   failure of the check.
  */
 export async function eventually<T>(
   what: string,
@@ -34,11 +33,11 @@ export async function eventually<T>(
 }
 
 /**
- * As `eventually`, where a bound is promised: what counts is when somebody asked, not how long a busy machine took to
- * answer.
+ * Like `eventually`, to check a promised bound: measures when the check was started, not how long a busy machine took
+ * to answer.
  *
  * @param since of the monotonic clock, in milliseconds: now by default
- * @returns milliseconds from then until somebody asked last in vain; 0 when nobody did
+ * @returns milliseconds from then until the start of the last failed check; 0 when none failed
  */
 export async function lastInVain(
   what: string,

@@ -2,12 +2,12 @@ import { randomInt } from 'node:crypto'
 import { createServer, type Server } from 'node:net'
 
 /**
- * Ports that no system hands out by itself, neither to who asks for any nor to a connection that goes out (they begin at
- * 32768 on Linux, at 49152 elsewhere), in blocks, each of one process at a time.
+ * Ports that no system assigns by itself, neither to listeners on port 0 nor to outgoing connections (those begin at
+ * 32768 on Linux, at 49152 elsewhere), in blocks; each block belongs to one process at a time.
  */
 const [first, blocks, size] = [20_000, 150, 80] as const
 
-/** @throws Error when somebody listens there */
+/** @throws Error when the port is in use */
 function listenAt(port: number): Promise<Server> {
   const { promise, resolve, reject } = Promise.withResolvers<Server>()
   const server = createServer()
@@ -18,7 +18,7 @@ function listenAt(port: number): Promise<Server> {
 
 const isTaken = () => undefined
 
-/** Takes a block for as long as this process lives: it listens at the first port of it. @returns that port */
+/** Reserves a block for the life of this process, by listening on its first port. @returns that port */
 async function takeBlock(): Promise<number> {
   const start = randomInt(blocks)
   for (let i = 0; i < blocks; i++) {
@@ -35,8 +35,8 @@ let block: Promise<number> | undefined
 let given = 0
 
 /**
- * A TCP port of 127.0.0.1 on which nobody listens, and which no other test run is given, however late it is bound; in this
- * process it comes again after all the others of its block.
+ * A free TCP port of 127.0.0.1, which no other test run gets, however late it is bound; in this process it is reused
+ * only after all others of its block.
  */
 export async function freePort(): Promise<number> {
   block ??= takeBlock()

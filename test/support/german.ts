@@ -3,7 +3,7 @@ import { type HTMLElement, parse } from 'node-html-parser'
 import { html } from '../../src/http/html.ts'
 import { type Messages, messagesOf } from '../../src/interaction/pages/messages.ts'
 
-/** Every text of a catalogue under its path; what is set into a sentence is `⟦x⟧`, a number is 15. */
+/** Every text of a catalogue by its path; an inserted value is `⟦x⟧`, a number 15. */
 export function leaves(node: unknown, path: string[] = []): Map<string, string> {
   if (typeof node === 'string') return new Map([[path.join('.'), node]])
   if (typeof node === 'function') {
@@ -17,7 +17,7 @@ export function leaves(node: unknown, path: string[] = []): Map<string, string> 
 const takesNumber = (path: string[]) => ['hint', 'too_short'].includes(path.at(-1) ?? '')
 
 const german = new Set(leaves(messagesOf('de')).values())
-/** What is English alone, in pieces without insertions; one word says too little. */
+/** Texts that occur only in English, split at insertions; single words are too ambiguous. */
 const english = [...leaves(messagesOf('en'))]
   .filter(([, text]) => !german.has(text))
   .flatMap(([, text]) => text.split('⟦x⟧'))
@@ -28,8 +28,8 @@ const words = /\b(the|you|your|and|with|this|that|of|to|sign|again|not|please|is
 const keys = [...leaves(messagesOf('en')).keys()].filter((key) => key.includes('.'))
 
 /**
- * That a page is German all through. Elements that say they are English are left out, and so is what people and
- * clients wrote, which has no language of ours.
+ * Expects a page without English text. Elements marked as English are skipped, and so are texts from people and
+ * clients.
  */
 export function expectNoEnglish(root: HTMLElement, page: string): void {
   const document = parse(root.toString())

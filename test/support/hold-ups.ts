@@ -1,8 +1,8 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 
 /**
- * Watches how long this process does not run by itself, which is no matter of what it waits for.
- * @returns ends it, and tells the longest time at once, in milliseconds
+ * Measures how long this process itself is blocked, whatever it waits for.
+ * @returns stops it, and returns the longest single delay in milliseconds
  */
 export function watchHoldUps(): () => number {
   const delays = monitorEventLoopDelay({ resolution: 10 })

@@ -1,7 +1,7 @@
 import type { HTMLElement } from 'node-html-parser'
 import type { Page } from './http-exchange.ts'
 
-/** What a person does with a form. */
+/** How a person fills in a form. */
 export interface FormInput {
   /** Which form of the page: its place or a CSS selector; the first by default. */
   readonly form?: number | string
@@ -11,7 +11,7 @@ export interface FormInput {
   readonly button?: number | string
 }
 
-/** What a browser sends for it. */
+/** The resulting request. */
 export interface Submission {
   readonly method: 'GET' | 'POST'
   readonly url: URL
@@ -83,7 +83,7 @@ function entries(
 }
 
 /**
- * What a browser sends when a person fills a form of the page and presses Enter or a button.
+ * The request that a browser sends when a person fills in a form and submits it.
  *
  * @throws Error when the page has no such form, field, choice or button: a person could not do it.
  */

@@ -4,9 +4,9 @@ import type { LookupFunction } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { type HTMLElement, parse } from 'node-html-parser'
 
-/** An answer, as a page that can be read and acted on. */
+/** An answer, with its page parsed. */
 export interface Page {
-  /** The address that was asked. */
+  /** The requested URL. */
   readonly url: URL
   readonly status: number
   readonly headers: Headers
@@ -19,23 +19,23 @@ export interface Page {
   json(): unknown
 }
 
-/** A request to send exactly so. */
+/** A request, sent exactly like this. */
 export interface Exchange {
   readonly method: string
   readonly url: URL
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
-  /** What the caller shows in a TLS handshake when it is asked for it. */
+  /** The client certificate to present if asked. */
   readonly identity?: { readonly cert: string; readonly key: string } | undefined
 }
 
 const PATIENCE = 30_000
 
-/** Where `localhost` is, without the thread and the system's files that would be asked for each connection. */
+/** Resolves `localhost` without the system's resolver, which costs a thread and file reads per connection. */
 const loopback: LookupFunction = (_host, { all }, done) =>
   all ? done(null, [{ address: '127.0.0.1', family: 4 }]) : done(null, '127.0.0.1', 4)
 
-/** Without script, what stands in `noscript` is part of the page. */
+/** Parses as a browser without scripts: `noscript` is part of the page. */
 const withoutScript = { blockTextElements: { script: true, style: true } }
 
 /**

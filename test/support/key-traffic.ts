@@ -7,7 +7,7 @@ import { authorizeUrl, introspect, refresh, type Tokens, tokensFor, tokensIn } f
 import { createUserAgent } from './user-agent.ts'
 import { remember } from './witness.ts'
 
-/** Whatever reads what is sealed or recognised by a MAC, over and over; each failure is kept. */
+/** Continuous traffic that uses sealed values and MACs; it records every failure. */
 export interface KeyTraffic {
   /** Kind → how often it succeeded. */
   readonly done: Record<string, number>
@@ -18,7 +18,7 @@ export interface KeyTraffic {
 
 const scope = 'openid offline_access'
 
-/** Milliseconds between two requests of one worker, and of one that has a password hashed. */
+/** Milliseconds between two requests of a worker, and of one that needs password hashes. */
 const pace = 100
 const pensive = 400
 

@@ -1,26 +1,26 @@
 import { expect } from 'chai'
 import type { Page as Tab } from 'playwright-core'
 
-/** Somebody with a keyboard and nothing else: Tab, Enter, the space bar, and letters. */
+/** A keyboard-only user: Tab, Enter, space and letters. */
 export interface Typist {
   readonly tab: Tab
   /** Types an address. */
   open(url: string | URL): Promise<void>
-  /** Goes to a field with Tab and types into it, in place of what is there. */
+  /** Tabs to a field and replaces its content. */
   type(field: string, text: string): Promise<void>
-  /** Goes to a link or a button with Tab, presses it, and has the next page. */
+  /** Tabs to a link or button, presses it, and waits for the next page. */
   press(what: string): Promise<void>
-  /** The same where the page stays, says something, and the cursor with it. */
+  /** The same where the page stays, shows a message, and the focus stays. */
   pressInPlace(what: string, said: string): Promise<void>
   /** Ticks or unticks a box. */
   tick(box: string): Promise<void>
-  /** That the cursor waits in a field that is marked as faulty and says why. */
+  /** Expects the focus in an invalid field that has an explanation. */
   expectFaultAt(field: string): Promise<void>
 }
 
 const FARTHEST = 80
 
-/** @param arrived is told of every page */
+/** @param arrived called on every page */
 export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
   const isAt = (selector: string) =>
     tab.evaluate<boolean>(`document.activeElement.matches(${JSON.stringify(selector)})`)
@@ -31,7 +31,10 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
     await arrived()
   }
 
-  /** How often Tab has to be pressed, by the order of the page; below 0 where it is passed. Whether it leads there is then seen. */
+  /**
+   * Number of Tab presses to an element, by the order of the page; below 0 when it is behind. The caller then checks
+   * that Tab leads there.
+   */
   const stopsTo = (selector: string) =>
     tab.evaluate<number>(`(() => {
       const order = [...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, textarea, summary')]
@@ -43,7 +46,7 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
   async function reach(selector: string): Promise<unknown> {
     const stops = await stopsTo(selector)
     for (let stop = 0; stop < stops; stop += 1) await tab.keyboard.press('Tab')
-    // From the end of the page it would lead there, too.
+    // Otherwise Tab would still reach it by wrapping around at the end of the page.
     if (stops > 0 && (await stopsTo(selector)) < 0)
       throw new Error(`Tab passes ${selector} by at ${tab.url()}`)
     for (let stop = 0; stop < FARTHEST; stop += 1) {
@@ -67,7 +70,7 @@ export function typistAt(tab: Tab, arrived: () => Promise<void>): Typist {
       await reach(field)
       await tab.keyboard.press('Control+A')
       await tab.keyboard.press('Delete')
-      // One letter by its key; the others at once, as from an input method.
+      // The first letter as a key press, the rest at once, as from an input method.
       await tab.keyboard.type(text.slice(0, 1))
       await tab.keyboard.insertText(text.slice(1))
     },

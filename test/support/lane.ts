@@ -6,14 +6,14 @@ import { mochaGlobalSetup, mochaGlobalTeardown } from './root-hooks.ts'
 import { forgetSecrets } from './witness.ts'
 
 /**
- * Runs the test files whose paths come on standard input, a line each, and tells of each what came of it. They share the
- * Postgres and the Redis of this process.
+ * Runs the test files whose paths come on standard input, one per line, and reports the outcome of each. They share
+ * this process' Postgres and Redis.
  *
  *     node test/support/lane.ts [--forbid-only]
  */
 const forbidOnly = process.argv.includes('--forbid-only')
 
-/** Characters of a message, and of what was compared: enough to see what it was. */
+/** Most characters of a message or diff. */
 const enough = 1200
 
 function failureOf(
@@ -21,7 +21,7 @@ function failureOf(
   error: Error & { [key in 'actual' | 'expected']?: unknown },
 ): Failure {
   const { actual, expected, stack = '' } = error
-  // The reporter has made texts of what can be compared.
+  // The reporter has turned comparable values into texts.
   const isCompared = typeof actual === 'string' && typeof expected === 'string'
   const difference = isCompared ? Mocha.reporters.Base.generateDiff(actual, expected) : ''
   const place = /^ +at .*[\\/]test[\\/].*$/m.exec(stack)?.[0].trim() ?? ''

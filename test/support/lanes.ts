@@ -9,7 +9,7 @@ export interface Failure {
   message: string
 }
 
-/** What came of one file. */
+/** The outcome of one file. */
 export interface Outcome {
   file: string
   passed: number
@@ -17,24 +17,24 @@ export interface Outcome {
   failures: Failure[]
 }
 
-/** Runs one file after the other in a process of its own (test/support/lane.ts). */
+/** Runs files one after the other in a process of its own (test/support/lane.ts). */
 export interface Lane {
   /** Its output comes in one piece, so that lanes do not mix. */
   run(file: string): Promise<Outcome[]>
-  /** @returns what the end of its process found, if that is anything */
+  /** @returns failures found when its process ended */
   end(): Promise<Outcome[]>
 }
 
-/** What the lines begin with by which a process tells of what it has done; the others are output. */
+/** Prefix of lines in which a process reports outcomes; all other lines are output. */
 export const mark = '\u001e'
 
 /**
- * Begins with a young generation of the size that tests make use of: a tenth of the processor time of most files is for
- * collecting it where it is small. Modules that are compiled are of use to those alone that have the same flags.
+ * A young generation sized for tests: with a small one, garbage collection takes a tenth of the processor time of most
+ * files. All processes need the same flags to share compiled modules.
  */
 export const roomy = ['--min-semi-space-size=32', '--max-semi-space-size=64']
 
-/** Files of one process: what they leave in memory and on the disk, some 20 MB each, goes with it. */
+/** Most files per process: their memory and temporary files, some 20 MB each, are freed when it ends. */
 const most = 45
 
 interface Running {
@@ -51,7 +51,7 @@ function start(flags: readonly string[], templates: string, niceness: number): R
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...compiledHere, ...process.env, TEST_TEMPLATES: templates },
   })
-  // What it starts inherits it.
+  // Its child processes inherit the priority.
   if (child.pid !== undefined && niceness > 0) setPriority(child.pid, niceness)
   let said = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -59,7 +59,7 @@ function start(flags: readonly string[], templates: string, niceness: number): R
   })
   const ended = new Promise<number | null>((resolve) => void child.on('close', resolve))
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]()
-  // It may have ended before it is told the next file.
+  // It may have ended before the next file is written to it.
   child.stdin.on('error', () => undefined)
   return {
     child,
@@ -82,14 +82,14 @@ function start(flags: readonly string[], templates: string, niceness: number): R
 
 /**
  * @param flags for each process
- * @param templates as `make-templates.ts` has made them
- * @param niceness how far it stands back from others that want the processor: 0 to 19
+ * @param templates from `make-templates.ts`
+ * @param niceness scheduling priority: 0 to 19
  */
 export function createLane(flags: readonly string[], templates: string, niceness = 0): Lane {
   let running: Running | undefined
   let files = 0
 
-  /** The outcome of what the process was at when it ended by itself, or in disorder. */
+  /** The outcome of the current file when the process ended unexpectedly or failed. */
   async function lost(what: string, from: Running): Promise<Outcome> {
     running = undefined
     files = 0

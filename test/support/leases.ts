@@ -1,12 +1,12 @@
 import { expect } from 'chai'
 import type { Core } from '../../src/core.ts'
 
-/** Milliseconds; what the outbox gives a node for one delivery, at most. */
+/** Milliseconds: the outbox's lease. */
 const longest = 15_000
 
 /**
- * Lets the time pass for which a node that is dead now had taken messages of the outbox; it may have passed by itself.
- * @param kind of messages; no node that lives has taken any of it
+ * Ends the leases of a dead node in the outbox; they may have ended by themselves.
+ * @param kind of messages; no live node may have taken any of it
  */
 export async function endLeases(core: Core, kind: string): Promise<void> {
   const now = core.clock.now()

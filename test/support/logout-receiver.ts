@@ -4,13 +4,13 @@ import { createRemoteJWKSet, decodeJwt, type JWTPayload, jwtVerify } from 'jose'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
 
-/** A relying party that can be told of log-outs (OpenID Connect Back-Channel Logout 1.0). */
+/** A relying party that receives back-channel logouts (OpenID Connect Back-Channel Logout 1.0). */
 export interface LogoutReceiver {
   /** Its `backchannel_logout_uri`. */
   readonly uri: string
-  /** Tokens that came, in their order; the claims are what was verified, or what a refused token said. */
+  /** Received tokens in order; the claims are verified, or those of a refused token. */
   readonly received: readonly Received[]
-  /** Connections that anybody opened. */
+  /** Number of accepted connections. */
   connections(): number
   /** Waits for so many verified tokens, and for no more than that. */
   told(count: number): Promise<JWTPayload[]>
@@ -48,7 +48,7 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
   let handler: Handler | undefined
   let connections = 0
   let attempts = 0
-  // Nobody else is given it while this one is away.
+  // Reserved, so that no one else gets it while this is stopped.
   const port = await freePort()
 
   /** OpenID Connect Back-Channel Logout §2.6, step by step. @throws Error */

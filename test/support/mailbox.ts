@@ -21,16 +21,16 @@ export interface Mail {
   link: string | undefined
 }
 
-/** A real SMTP server; says what it does with each mail. */
+/** A real SMTP server with controllable replies. */
 export interface Mailbox {
   url: string
-  /** What was taken, the oldest first. */
+  /** Accepted mails, oldest first. */
   mails: Mail[]
   /** Every attempt, by its message id. */
   attempts: string[]
   /** The link of each attempt. */
   links: Array<string | undefined>
-  /** Replies to the next mails in place of taking them; 0 takes one and never says so. */
+  /** Reply codes to the next mails; 0 accepts a mail but never replies. */
   refuseWith(...codes: number[]): void
   stop(): Promise<void>
 }
@@ -72,7 +72,7 @@ function readMail(raw: string): Mail {
   const text = textOf(raw)
   const link = /^https?:\S+token=\S+$/m.exec(text)?.[0]
   const token = link && new URL(link).searchParams.get('token')
-  // It must be in no store and in no log.
+  // No store or log may contain it.
   if (token) remember(token)
   return {
     raw,
@@ -84,7 +84,7 @@ function readMail(raw: string): Mail {
   }
 }
 
-/** Servers say what they dislike of a mail: a link that is on a list, or the lines as they came (RFC 2045 §6.7). */
+/** Real servers quote a refused mail: a listed link, or raw lines (RFC 2045 §6.7). */
 const quoting = ({ link, text, raw }: Mail) =>
   `5.7.1 not this one, it has ${link ?? /\b\d{8}\b/.exec(text)?.[0] ?? 'something'}: ${raw
     .split('\r\n\r\n')
@@ -104,7 +104,7 @@ export async function openMailbox(
   const smtp = new SMTPServer({
     authOptional: true,
     disableReverseLookup: true,
-    // Its own certificate is everybody's.
+    // The private key of smtp-server's built-in certificate is public.
     ...(options.tls ? {} : { hideSTARTTLS: true, disabledCommands: ['STARTTLS'] }),
     ...(options.tls ? { secure: true, ...options.tls } : {}),
     onData(stream, _session, done) {
@@ -168,7 +168,7 @@ export function writtenMail({ core }: TestServer): Mail[] {
   }
 }
 
-/** Waits until no mail of this server is under way any more: the next refusal is for the next mail. */
+/** Waits until all mail of this server is sent, so that the next refusal applies to the next mail. */
 export async function allSent({ outbox }: Core): Promise<void> {
   await eventually('all is sent', async () => {
     const left = await outbox.list(defaultTenant, 'mail', { state: 'waiting' })

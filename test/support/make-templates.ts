@@ -5,12 +5,12 @@ import { startServices } from './services.ts'
 import { templateName, templatesIn } from './templates.ts'
 
 /**
- * Makes what the groups of a test run copy, so that not each of them creates clusters and migrates them. The modules that
- * it loads are compiled by then, too, for the processes that those start.
+ * Creates the storage templates that all lanes of a test run copy, so that not each creates clusters and migrates. Also
+ * compiles the modules that they load, for the processes started later.
  *
  *     node test/support/make-templates.ts FOLDER
  *
- * The folder is empty and open to the user that Postgres runs as.
+ * The folder must be empty and accessible to the user that Postgres runs as.
  */
 const [folder] = process.argv.slice(2)
 if (!folder) throw new Error('the folder of the templates is missing')

@@ -13,11 +13,11 @@ import { temporaryFolder } from './child.ts'
 import { freePort } from './free-port.ts'
 import { exchange } from './http-exchange.ts'
 
-/** A server with TLS that asks for certificates at a port of its own. */
+/** A TLS server with `MTLS_PORT`. */
 export interface MutualServer extends TestServer {
-  /** Who issues certificates that authenticate clients. */
+  /** The CA of client certificates. */
   authority: Authority
-  /** The same server, as somebody sees it who calls there. */
+  /** The same server, called with this client certificate. */
   showing(identity: Identity | undefined): TestServer
 }
 

@@ -5,7 +5,7 @@ import { freePort } from './free-port.ts'
 
 /** How to start the product. */
 export interface NodeOptions {
-  /** Settings, on top of `PATH`, `HOME`, `HOST=127.0.0.1` and a free `PORT`; nothing is inherited. */
+  /** Settings, in addition to `PATH`, `HOME`, `HOST=127.0.0.1` and a free `PORT`; nothing is inherited. */
   readonly env?: Readonly<Record<string, string>>
   /** The command line; `['serve']` by default. */
   readonly args?: readonly string[]
@@ -37,12 +37,12 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 const NODE = fileURLToPath(new URL('../../node_modules/.bin/node', import.meta.url))
 const START_BOUND = 30_000
 
-/** Where the product keeps compiled modules; said from outside, not even the first file of a program is compiled again. */
+/** Where the product keeps compiled modules. Set from outside, so that even the first file is not compiled again. */
 export const compiledModules = {
   NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/keyturn', import.meta.url)),
 }
 
-/** The same for programs of the tests; none where coverage is taken, which knows less of a module that comes compiled. */
+/** The same for programs of the tests; not under coverage, which sees less of precompiled modules. */
 export const compiledHere = process.env['NODE_V8_COVERAGE'] === undefined ? compiledModules : {}
 
 /** The product ended instead of becoming ready. */
@@ -106,7 +106,7 @@ export async function startNode({
       await response.arrayBuffer()
       return response.ok && 'ready'
     },
-    // A look in vain costs a millisecond.
+    // A failed check costs a millisecond.
     { within: START_BOUND, every: 100 },
   ).catch(async (cause: unknown) => {
     await child.stop('SIGKILL')

@@ -5,13 +5,13 @@ import { newHandle } from '../../src/secrets/handle.ts'
 import type { Session } from '../../src/sessions/session.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 
-/** A new account without a password that anybody knows; its id. */
+/** Creates an account without a known password. @returns its id */
 export async function someAccount({ accounts }: Core): Promise<string> {
   const { account } = await accounts.create(defaultTenant, { email: `${randomUUID()}@example.com` })
   return account.id
 }
 
-/** A new confidential client that may do everything; its id. */
+/** Creates a confidential client with all grants. @returns its id */
 export async function someClient({ clients }: Core): Promise<string> {
   const { clientId } = await clients.declare(defaultTenant, {
     redirect_uris: ['https://app.example.com/callback'],
@@ -38,7 +38,7 @@ export async function someGrant(
   return grant
 }
 
-/** A family with its first token, started; what it was started with. */
+/** Starts a family with its first token. @returns what it was started with */
 export async function someFamily(
   core: Core,
   members: Partial<Family> = {},

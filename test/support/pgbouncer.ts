@@ -9,7 +9,7 @@ import { sayLoudly, servicesRequired } from './root-hooks.ts'
 
 const program = () => findProgram('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find(existsSync)
 
-/** Whether this machine has PgBouncer; says so when it has not, and fails where it must. */
+/** Whether PgBouncer is installed. If not, says so, or fails where services are required. */
 export function pgbouncerFound(): boolean {
   if (program() !== undefined) return true
   const what = 'NOT TESTED behind PgBouncer: it is not on this machine.'
@@ -19,9 +19,9 @@ export function pgbouncerFound(): boolean {
 }
 
 /**
- * Starts PgBouncer in transaction mode, as docs/deployment.md has it, in front of a Postgres of the tests.
- * @returns the address of the same database behind it
- * @throws Error with its log when it does not come up
+ * Starts PgBouncer in transaction mode, as in docs/deployment.md, in front of a test Postgres.
+ * @returns the URL of the same database behind it
+ * @throws Error with its log when it does not start
  */
 export async function startPgbouncer(databaseUrl: string): Promise<{ url: string; child: Child }> {
   const folder = await temporaryFolder('pgbouncer')

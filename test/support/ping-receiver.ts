@@ -3,11 +3,11 @@ import { type AddressInfo, type Socket } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { eventually } from './eventually.ts'
 
-/** A client that is told when its person has decided (OpenID CIBA Core §10.2). */
+/** A client that receives CIBA pings (OpenID CIBA Core §10.2). */
 export interface PingReceiver {
   /** Its `backchannel_client_notification_endpoint`. */
   readonly uri: string
-  /** What came, in its order. */
+  /** Received pings, in order. */
   readonly received: readonly Ping[]
   /** Waits for so many pings, and for no more than that. */
   told(count: number): Promise<readonly Ping[]>

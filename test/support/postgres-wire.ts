@@ -1,9 +1,9 @@
-/** What a client sends in one go and a server answers in one go. */
+/** A unit of protocol: what a client sends and a server answers as one. */
 export interface Request {
   readonly bytes: Buffer
-  /** What it has executed; absent when it executes nothing (a handshake, a good-bye). */
+  /** The executed SQL; undefined for a handshake or a good-bye. */
   readonly statement?: string
-  /** How many answers it is going to have: 0 or 1. */
+  /** Number of expected answers: 0 or 1. */
   readonly answers: number
 }
 

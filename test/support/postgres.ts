@@ -9,7 +9,7 @@ import { type Child, startChild, temporaryFolder } from './child.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
 
-/** A Postgres cluster of the test run, on a port that stays the same over restarts. */
+/** A Postgres cluster of the test run; its port stays the same across restarts. */
 export interface Postgres {
   readonly pid: number
   readonly port: number
@@ -79,7 +79,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
   }
 }
 
-/** Whether it stands still, or has ended. */
+/** Whether a process is stopped or has ended. */
 function stands(pid: number): boolean {
   try {
     return /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
@@ -88,7 +88,7 @@ function stands(pid: number): boolean {
   }
 }
 
-/** SIGSTOP for some processes; until each of them has had its turn they run on. */
+/** Stops processes by SIGSTOP and waits: each runs on until it is next scheduled. */
 function halt(pids: readonly number[]): void {
   signalAll(pids, 'SIGSTOP')
   const deadline = performance.now() + 30_000
@@ -171,7 +171,7 @@ export async function startPostgres(binaries: string, original?: string): Promis
     },
     stop,
     pause() {
-      // While it runs it may start a backend, which would be on no list of those there are.
+      // The postmaster first: while it runs it may start a backend that is not on the list.
       halt([child.pid])
       halt(processes(child.pid))
     },

@@ -9,14 +9,14 @@ export interface Sample {
   value: number
 }
 
-/** What `/metrics` at a port of this machine says now. */
+/** The current `/metrics` of a local port. */
 export async function scrape(port: string | number): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${port}/metrics`)
   if (response.status !== 200) throw new Error(`/metrics answered ${response.status}`)
   return response.text()
 }
 
-/** Every figure in a text of Prometheus. */
+/** All samples in a Prometheus text. */
 export function samplesOf(text: string): Sample[] {
   return text.split('\n').flatMap((line) => {
     const [, name = '', labels = '', value = ''] =
@@ -29,7 +29,7 @@ export function samplesOf(text: string): Sample[] {
   })
 }
 
-/** The sum of the figures of one name whose labels include these. */
+/** The sum of one metric's samples whose labels include these. */
 export function figure(text: string, name: string, labels: Record<string, string> = {}): number {
   const fits = (sample: Sample) =>
     sample.name === name &&
@@ -39,7 +39,7 @@ export function figure(text: string, name: string, labels: Record<string, string
     .reduce((sum, { value }) => sum + value, 0)
 }
 
-/** Whether this machine has promtool; says so when it has not, and fails where it must. */
+/** Whether promtool is installed. If not, says so, or fails where services are required. */
 export function promtoolFound(): boolean {
   if (findProgram('promtool') !== undefined) return true
   const what = 'NOT TESTED by promtool: it is not on this machine.'

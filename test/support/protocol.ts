@@ -5,14 +5,14 @@ import { alice, callback } from './fixtures.ts'
 import { exchange, type Page } from './http-exchange.ts'
 import { createUserAgent, type UserAgent } from './user-agent.ts'
 
-/** What a story needs to know of a client to speak for it. */
+/** A client as tests use it. */
 export interface StoryClient {
   readonly client_id: string
   readonly client_secret?: string
   readonly token_endpoint_auth_method?: string
 }
 
-/** Parameters on top of the usual ones; `undefined` leaves a usual one out, a list repeats it. */
+/** Additional parameters; `undefined` removes a default one, a list repeats it. */
 export type Fields = Readonly<Record<string, string | readonly string[] | undefined>>
 
 /** A token response (RFC 6749 §5.1), unchecked. */
@@ -42,7 +42,7 @@ export function encode(fields: Fields): string {
   return encoded.toString()
 }
 
-/** An authorization request that is right but for what `fields` change. */
+/** A valid authorization request, changed by `fields`. */
 export function authorizeUrl(server: TestServer, client: StoryClient, fields: Fields = {}): URL {
   const usual = {
     client_id: client.client_id,
@@ -57,7 +57,7 @@ export function authorizeUrl(server: TestServer, client: StoryClient, fields: Fi
   return new URL(`${server.issuer}/authorize?${encode({ ...usual, ...fields })}`)
 }
 
-/** Alice signs in and allows everything; the redirect to the client. */
+/** Alice signs in and allows everything. @returns the redirect to the client */
 export function signIn(
   server: TestServer,
   client: StoryClient,
@@ -83,7 +83,7 @@ export function basic({ client_id, client_secret = '' }: StoryClient): string {
   return `Basic ${Buffer.from(pair).toString('base64')}`
 }
 
-/** Posts a form to an endpoint; a client authenticates the way it is registered for. */
+/** Posts a form; a client authenticates by its registered method. */
 export function post(
   server: TestServer,
   path: string,
@@ -155,7 +155,7 @@ export async function tokensFor(...story: Parameters<typeof signIn>): Promise<To
   )
 }
 
-/** What introspection says to a client; the request itself must succeed. */
+/** The introspection response for a client; the request itself must succeed. */
 export async function introspect(
   server: TestServer,
   as: StoryClient,
@@ -177,7 +177,7 @@ export function userinfo(server: TestServer, token: string): Promise<Page> {
   })
 }
 
-/** An OAuth error for a program: status, code, JSON whatever went wrong, never cached (K-25, P-042). */
+/** Expects an OAuth error response: status, code, JSON, never cached (K-25, P-042). */
 export function expectRefusal(page: Page, status: number, error: string): void {
   expect(page.headers.get('content-type'), page.body).to.match(/^application\/json/)
   expect({ status: page.status, error: (page.json() as { error: string }).error }).to.deep.equal({
@@ -190,7 +190,7 @@ export function expectRefusal(page: Page, status: number, error: string): void {
   )
 }
 
-/** An authorization error that went back to the client, with `state` and `iss` (P-011, P-012). */
+/** Expects an authorization error redirected to the client, with `state` and `iss` (P-011, P-012). */
 export function expectReturned(page: Pick<Page, 'location' | 'status' | 'body'>, error: string) {
   const { location } = page
   if (location === undefined) throw new Error(`not sent back (${page.status}): ${page.body}`)
@@ -201,7 +201,7 @@ export function expectReturned(page: Pick<Page, 'location' | 'status' | 'body'>,
   expect(location.searchParams.has('code')).to.equal(false)
 }
 
-/** A refusal that stays here: an error for a person and no way out to another site (P-003). */
+/** Expects an error page without a redirect or link to another site (P-003). */
 export function expectErrorPage(page: Page, status = 400): void {
   expect(page.status, page.url.href).to.equal(status)
   expect(page.headers.has('location'), page.headers.get('location') ?? '').to.equal(false)

@@ -31,7 +31,7 @@ interface Sent {
   headers?: Record<string, string>
 }
 
-/** Speaks to the registration endpoint of a server. */
+/** Sends requests to the registration endpoint. */
 export function registrar(server: () => TestServer) {
   function send(method: string, url: string, { body, token, headers }: Sent = {}): Promise<Page> {
     return exchange({
@@ -56,7 +56,7 @@ export function registrar(server: () => TestServer) {
   }
 }
 
-/** What a registration brought. */
+/** The response of a successful registration. */
 export function informationIn(page: Page): Information {
   expect(page.status, page.body).to.be.oneOf([200, 201])
   return page.json() as Information

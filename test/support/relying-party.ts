@@ -32,7 +32,7 @@ type Parameters = Readonly<Record<string, string>>
 /** A successful token response with openid-client's helpers (`claims()`, `expiresIn()`). */
 export type TokenResponse = TokenEndpointResponse & TokenEndpointResponseHelpers
 
-/** Whom the relying party trusts and who it is there. */
+/** The issuer and the client's registration there. */
 export interface RelyingPartyOptions {
   readonly issuer: string | URL
   readonly clientId: string
@@ -45,7 +45,7 @@ export interface RelyingPartyOptions {
   readonly redirectUri: string
   /** Further client metadata, for instance `id_token_signed_response_alg`. */
   readonly metadata?: Partial<ClientMetadata>
-  /** Where to look: OpenID Connect Discovery (`oidc`, the default) or RFC 8414 (`oauth2`). */
+  /** The discovery method: OpenID Connect Discovery (`oidc`, the default) or RFC 8414 (`oauth2`). */
   readonly discovery?: 'oidc' | 'oauth2'
 }
 

@@ -7,7 +7,7 @@ import { encode, type Fields, post, type StoryClient, tokensIn } from './protoco
 
 type Revoked = Record<string, Record<string, [number | null, number]>>
 
-/** What the feed says, as its reader keeps it. */
+/** The claims of a feed document. */
 export interface RevocationClaims extends JWTPayload {
   as_of: number
   cursor: string
@@ -40,7 +40,7 @@ export function askRevocations(
   })
 }
 
-/** The claims of a document that is as it must be: type, issuer, audience, signature by the issuer's key set. */
+/** Verifies a document (type, issuer, audience, signature by the issuer's key set). @returns its claims */
 export async function verified(
   { issuer }: Pick<TestServer, 'issuer'>,
   jws: string,
@@ -69,7 +69,7 @@ export async function revocations(
   return verified(server, page.body, audience)
 }
 
-/** Whether what is revoked denies a token with these claims: all that a verifier does. */
+/** Whether a list denies a token with these claims, as a verifier decides it. */
 export function denies(revoked: Revoked, claims: JWTPayload): boolean {
   return Object.entries(revoked).some(([name, values]) => {
     const value = claims[name]
@@ -82,7 +82,7 @@ export interface FeedEvent {
   event: string
   id: string
   data: string
-  /** When it came, by a clock that never jumps. */
+  /** When it arrived; milliseconds, monotonic. */
   at: number
 }
 

@@ -5,16 +5,16 @@ import { sharedTemplates } from './templates.ts'
 
 const LINGERING = 5_000
 
-// Coverage is of what runs in this process. Node would hand it on to every program that a test starts, where it costs a
-// tenth of a start and, as modules come compiled, knows of functions alone, not of what ran within them.
+// Coverage is taken in this process only. Node would pass it on to child processes, where it costs a tenth of the start
+// and, with precompiled modules, only records whole functions.
 delete process.env['NODE_V8_COVERAGE']
-// Nor is its cache of compiled modules that of every program: those of ours say where it is.
+// Child processes do not share its compile cache either; ours set their own.
 delete process.env['NODE_COMPILE_CACHE']
 
 let started: Services | undefined
 const endings: Array<() => Promise<void>> = []
 
-/** Whether the machine has the programs; known before any hook has run, to describe suites by. */
+/** Whether the services are installed; known before any hook runs, to define suites. */
 export function servicesFound(): boolean {
   return missingPrograms().length === 0
 }
@@ -24,17 +24,17 @@ export function services(): Services | undefined {
   return started
 }
 
-/** Ends something that the tests of this process share, after the last of them. */
+/** Registers a cleanup to run after the last test of this process. */
 export function atTheEnd(end: () => Promise<void>): void {
   endings.push(end)
 }
 
-/** Whether a missing program is a failure (`REQUIRE_SERVICES=1`) or only said. */
+/** Whether a missing program is a failure (`REQUIRE_SERVICES=1`) or only reported. */
 export function servicesRequired(): boolean {
   return process.env['REQUIRE_SERVICES'] === '1'
 }
 
-/** Says in a box on standard error what this run leaves out. */
+/** Prints in a box on standard error what this run skips. */
 export function sayLoudly(...lines: readonly string[]): void {
   const width = Math.max(...lines.map((line) => line.length))
   const edge = '═'.repeat(width + 2)
@@ -60,7 +60,7 @@ export async function mochaGlobalSetup(cluster = sharedTemplates?.cluster): Prom
   started = await startServices(cluster)
 }
 
-/** Mocha calls it once, after the last test; whatever a test left running is a failure. */
+/** Called by mocha once, after the last test; a process left running is a failure. */
 export async function mochaGlobalTeardown(): Promise<void> {
   await Promise.all(endings.splice(0).map((end) => end()))
   await started?.stop()

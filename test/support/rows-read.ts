@@ -2,7 +2,7 @@ import pg from 'pg'
 import { fillWithRows } from '../../bench/suite/rows.ts'
 import type { Core } from '../../src/core.ts'
 
-/** So many accounts, clients, grants and families, on a server. @param env as `freshStorage` returns it */
+/** Creates many accounts, clients, grants and families on a Postgres server. @param env as `freshStorage` returns it */
 export async function fillWithMany(env: Record<string, string>, many: number): Promise<void> {
   const client = new pg.Client({ connectionString: env['DATABASE_URL'] })
   await client.connect()
@@ -11,7 +11,7 @@ export async function fillWithMany(env: Record<string, string>, many: number): P
   await client.end()
 }
 
-/** Rows of a table that some work reads. @param prepare what goes ahead of it */
+/** Number of rows of a table that some work reads. @param prepare runs before it */
 export async function rowsRead(
   core: Core,
   table: string,
@@ -27,7 +27,7 @@ export async function rowsRead(
     return Number(row?.read)
   }
   let read = 0
-  // On one connection, whose counts these are; nothing of it is kept.
+  // On one connection, whose statistics these are; it is rolled back.
   await core.database.unit(async (unit) => {
     await unit.open()
     await prepare()

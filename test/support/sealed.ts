@@ -28,7 +28,7 @@ export function keyOf(text: string): TestKey {
 
 export const newKey = (): TestKey => keyOf(randomBytes(32).toString('base64'))
 
-/** Fresh storage whose key is in a file of its own, as an embedded installation has it. */
+/** Fresh storage with its key in a file, as an embedded installation has it. */
 export async function storageWithKeyFile(kind: StorageKind): Promise<Record<string, string>> {
   const { KEY_ENCRYPTION_KEY: _key, ...env } = await freshStorage(kind)
   await writeFile(keyFileOf(env), `${testKey}\n`, { mode: 0o600 })
@@ -38,10 +38,10 @@ export async function storageWithKeyFile(kind: StorageKind): Promise<Record<stri
 export const keyFileOf = (env: Record<string, string>): string =>
   join(env['KEYS_DIR'] as string, 'key-encryption-key')
 
-/** Fails unless every value is still there, readable and recognised. */
+/** Checks that every value is still readable and recognised. */
 export type Reading = (core: Core) => Promise<void>
 
-/** One secret of each kind that is sealed, or derived, in several tenants; and many sessions. */
+/** Creates one secret of each sealed or derived kind, in several tenants, and many sessions. */
 export async function sealEverything(core: Core, sessions = 210): Promise<Reading> {
   const tenants = ['default', 'acme', 'beta']
   const secret = 'a-secret-that-must-be-readable-again-and-again'
@@ -143,7 +143,7 @@ export async function sealEverything(core: Core, sessions = 210): Promise<Readin
   }
 }
 
-/** The keys that have sealed something in a dump of both stores. */
+/** Ids of the keys that sealed anything in a dump of both stores. */
 export async function keyIdsIn(core: Core, env: Record<string, string>): Promise<string[]> {
   const text = await dump(core.database, env['REDIS_URL'])
   return [...new Set([...text.matchAll(/\bv1\.([\w-]{8})\./g)].map(([, id]) => id as string))]

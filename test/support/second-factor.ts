@@ -32,8 +32,8 @@ export interface Owner {
 type Person = Awaited<ReturnType<typeof somebody>>
 
 /**
- * Somebody with a password and an app whose codes of now and of the next step are not used yet.
- * @param before who has none yet; somebody new when absent
+ * An account with a password and an app whose codes of this and the next step are unused.
+ * @param before an account without an app; a new one when absent
  */
 export async function factorOwner(core: Core, before?: Person): Promise<Owner> {
   const person = before ?? (await somebody(core))

@@ -6,7 +6,7 @@ import { query } from './postgres.ts'
 import { servicesFound } from './root-hooks.ts'
 import { type Services, startServices } from './services.ts'
 
-// A pair of its own, because these tests stop and freeze it.
+// Own services, because these tests stop and freeze them.
 ;(servicesFound() ? describe : describe.skip)('test support: real Postgres and Redis', () => {
   let services: Services
 

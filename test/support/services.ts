@@ -11,9 +11,9 @@ export interface Services {
   redisUrl(database: number): string
   /** Runs one statement in the maintenance database and returns the rows. */
   admin(sql: string, values?: readonly unknown[]): Promise<Record<string, unknown>[]>
-  /** Nobody may be connected to the template. */
+  /** Requires that nobody is connected to the template. */
   createDatabase(name: string, template?: string): Promise<void>
-  /** Ends the connections to it; a database that does not exist is no error. */
+  /** Closes its connections and drops it; does nothing when it does not exist. */
   dropDatabase(name: string): Promise<void>
   /** Stops both and removes their files. */
   stop(): Promise<void>

@@ -65,12 +65,12 @@ export function askSignals(
 export interface PushReceiver {
   readonly url: string
   readonly received: Array<{ headers: IncomingHttpHeaders; set: string }>
-  /** From now on this answers; `undefined` lets the receiver accept again. */
+  /** Replaces the answer; `undefined` accepts again. */
   answerWith(handler: ((response: ServerResponse) => void) | undefined): void
   stop(): Promise<void>
 }
 
-/** Somebody to whom event tokens are pushed (RFC 8935 §2). */
+/** A receiver of pushed event tokens (RFC 8935 §2). */
 export async function startPushReceiver(): Promise<PushReceiver> {
   const received: PushReceiver['received'] = []
   let handler: ((response: ServerResponse) => void) | undefined

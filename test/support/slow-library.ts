@@ -5,14 +5,14 @@ import { dirname, join } from 'node:path'
 import { findProgram } from './binaries.ts'
 import { temporaryFolder } from './child.ts'
 
-/** A PKCS#11 library around another one, whose RSA signatures can be made to hang. */
+/** A PKCS#11 library that wraps another one; its RSA signatures can be made to hang. */
 export interface SlowLibrary {
   readonly path: string
   hang(): void
   goOn(): void
 }
 
-/** 51 bytes are the DigestInfo of SHA-256 and its digest (RFC 8017 §9.2): what RS256 alone signs. */
+/** 51 bytes are the DigestInfo of SHA-256 with its digest (RFC 8017 §9.2): only RS256 signs that. */
 const source = `
 #include "pkcs11.h"
 #include <dlfcn.h>
@@ -24,7 +24,7 @@ static CK_C_Sign signs;
 
 static CK_RV signs_slowly(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG length, CK_BYTE_PTR signature, CK_ULONG_PTR size) {
   struct stat first, now;
-  // A file of its own each time: one that comes later is for others.
+  // Waits for this very file to go: a later one is for other calls.
   if (length == 51 && stat(HANGS, &first) == 0) {
     while (stat(HANGS, &now) == 0 && now.st_ino == first.st_ino && now.st_mtim.tv_nsec == first.st_mtim.tv_nsec) usleep(5000);
   }

@@ -1,6 +1,6 @@
 import type { Form } from './stack.ts'
 
-/** Chooses by a seed, so that what was found once is found again. */
+/** Seeded random choices, to reproduce findings. */
 export interface Chance {
   below(most: number): number
   of<T>(list: readonly T[]): T
@@ -20,7 +20,7 @@ export function chanceOf(seed: number): Chance {
 
 type Change = (form: Form, chance: Chance) => Form
 
-/** More than a plain request has: what other requests of the protocol know, and what none does. */
+/** Additional parameters, known and unknown to the protocol. */
 const additions = [
   ...['x=1', 'scope=', 'scope=orders%3Aread', 'scope=openid', 'resource=x', 'audience=x'],
   ...['claims=%7B%7D', 'authorization_details=%5B%5D', 'client_assertion=x', 'client_id=machine'],
@@ -78,7 +78,7 @@ const inAuthorization = (
 const decoded = (pair: string) => Buffer.from(pair, 'base64').toString()
 const encoded = (text: string) => Buffer.from(text).toString('base64')
 
-/** One character as its code. */
+/** Percent-encodes one character. */
 function escaped(text: string, chance: Chance): string {
   const at = chance.below(text.length)
   const code = text.charCodeAt(at).toString(16).padStart(2, '0')
@@ -166,7 +166,7 @@ const changes: readonly Change[] = [
   inHeader('x-client-cert', ['x']),
 ]
 
-/** A request as somebody might write it who means the same, or something else. */
+/** A variation of a request, with the same meaning or another. */
 export function spelt(form: Form, chance: Chance): Form {
   let changed = form
   for (let left = 1 + chance.below(2); left > 0; left--)

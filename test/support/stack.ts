@@ -6,7 +6,7 @@ import { exchange, type Page } from './http-exchange.ts'
 import { samplesOf, scrape } from './prometheus.ts'
 import { basic, encode, type Fields, type StoryClient } from './protocol.ts'
 
-/** A form as it is sent to an address below the issuer, by an authenticated client or not; or what has no body. */
+/** A request to a path below the issuer, with or without a body. */
 export interface Form {
   /** `POST` when absent. */
   method?: string
@@ -28,7 +28,7 @@ export function tokenForm(fields: Fields, client: StoryClient): Form {
   }
 }
 
-/** Sends a form; whatever its headers say goes before what is usual. */
+/** Sends a form; its own headers override the usual ones. */
 export const sendForm = (
   server: TestServer,
   { method = 'POST', path, body, headers = {} }: Form,
@@ -41,13 +41,13 @@ export const sendForm = (
     identity: server.identity,
   })
 
-/** The same for the engine's stack alone: no plain request has a parameter of its type. */
+/** The same request, forced through the engine's stack: a plain request never has this media type parameter. */
 export function throughStack({ headers = {}, ...form }: Form): Form {
   const given = headers['content-type'] ?? type
   return { ...form, headers: { ...headers, 'content-type': `${given}; stack=1` } }
 }
 
-/** Counts how often the engine's stack looks for a client, which it does for every request of one. */
+/** Counts client look-ups of the engine's stack, which does one for every request of a client. */
 export async function stackLookUps<T>(
   { core }: TestServer,
   work: () => Promise<T>,
@@ -56,7 +56,7 @@ export async function stackLookUps<T>(
   const { settle } = clientDocuments
   let lookUps = 0
   clientDocuments.settle = (...given) => {
-    // Ahead of it the engine is asked once for each version of a client, in no request of its own.
+    // The direct path also asks the engine, once per version of a client, but outside of a request.
     if (Provider.ctx) lookUps++
     return settle(...given)
   }
@@ -67,7 +67,7 @@ export async function stackLookUps<T>(
   }
 }
 
-/** What Postgres is asked by a request about what may have ended, when it is sent a second time. */
+/** The statements about validity that a request sends when repeated. */
 export async function statementsOfTruth(server: TestServer, form: Form): Promise<string[]> {
   const { database } = server.core
   const { query } = database
@@ -81,7 +81,7 @@ export async function statementsOfTruth(server: TestServer, form: Form): Promise
     database.query = query
   })
   if (page.status !== 200) throw new Error(`${form.path} answered ${page.status}: ${page.body}`)
-  // The server works for itself meanwhile.
+  // Without statements of the server's background work.
   const own = statements.filter(({ requestId }) => requestId === page.headers.get('request-id'))
   const truth = /single_use|families|refresh_tokens|grants|sessions|accounts/
   return own.map(({ sql }) => sql).filter((sql) => truth.test(sql))
@@ -94,15 +94,15 @@ async function figuresNow(metricsPort: string): Promise<Map<string, number>> {
 }
 
 /**
- * Sends a form: whatever can be seen of it from outside, but for what is of one request alone; what the body says is the
- * caller's to compare.
+ * Sends a form and returns all that is observable from outside, without what differs between identical requests. The
+ * caller compares the body.
  */
 export async function watched(server: TestServer, metricsPort: string, form: Form) {
   const counts = { ...server.core.counters.read() }
   const figures = await figuresNow(metricsPort)
   const logged = server.logged().length
   const { result: page, lookUps } = await stackLookUps(server, () => sendForm(server, form))
-  // How many refusals are kept of one kind depends on when they come.
+  // The number of stored refusals of a kind depends on timing.
   const counted = Object.entries(server.core.counters.read()).filter(
     ([name, count]) => name !== 'refusal_not_kept' && counts[name as keyof typeof counts] !== count,
   )

@@ -2,11 +2,13 @@ import type { Outcome } from './lanes.ts'
 
 const slowestShown = 10
 const failuresShown = 40
-/** Characters of all messages of failures together, as where it is read the end alone may be kept; and of one at least. */
+/**
+ * Most characters of all failure messages together, as readers may only see the end of the output; and least of each.
+ */
 const room = 8000
 const leastOfOne = 200
 
-/** Where it begins and ends, so that `.ci/run` can say it again. */
+/** Markers by which `.ci/run` finds and repeats it. */
 const [head, foot] = ['═══ Summary ═══', '═══ End ═══']
 
 const rounded = (seconds: number) => `${Math.round(seconds)} s`

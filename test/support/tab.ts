@@ -3,17 +3,17 @@ import type { Page as Tab } from 'playwright-core'
 import { eventually } from './eventually.ts'
 
 /*
- * What somebody does at a page, each step when the page is ready for it: a key that comes before the cursor is lost, and
- * what is to have the cursor from the start has it with the first frame, which may come after the load event.
+ * User actions on a page, each when the page is ready: a key pressed before the focus is set is lost, and the initial
+ * focus is set with the first frame, which may come after the load event.
  */
 
-/** Types into the field where the cursor waits. */
+/** Types into the field once it has the focus. */
 export async function typeInto(tab: Tab, field: string, text: string): Promise<void> {
   await tab.waitForSelector(`${field}:focus`)
   await tab.keyboard.type(text)
 }
 
-/** Goes to a link or a button, once it is to be seen, and presses it with a key. */
+/** Focuses a link or button once it is visible, and presses it by key. */
 export async function press(tab: Tab, what: string): Promise<void> {
   await tab.waitForSelector(what)
   await tab.focus(what)
@@ -21,14 +21,14 @@ export async function press(tab: Tab, what: string): Promise<void> {
   await tab.keyboard.press('Enter')
 }
 
-/** The same where it leads to another page, which is there by then. */
+/** The same, and waits for the next page. */
 export async function pressAndLeave(tab: Tab, what: string): Promise<void> {
-  // The page may be loading still, and would be taken for the other one.
+  // The current page may still be loading; its load event must not count as that of the next.
   await tab.waitForLoadState()
   await Promise.all([tab.waitForEvent('load'), press(tab, what)])
 }
 
-/** Nothing sticks out to the side. */
+/** Expects no horizontal overflow. */
 export async function expectToFit(tab: Tab): Promise<void> {
   const overhang = await tab.evaluate(
     'document.documentElement.scrollWidth - document.documentElement.clientWidth',
@@ -36,7 +36,7 @@ export async function expectToFit(tab: Tab): Promise<void> {
   expect(overhang, tab.url()).to.equal(0)
 }
 
-/** Makes the page as wide as this, and waits until it is: Chromium answers before the page hears of it. */
+/** Resizes the page and waits for it: Chromium answers before the page knows. */
 export async function widen(tab: Tab, width: number): Promise<void> {
   await tab.setViewportSize({ width, height: 800 })
   await eventually(

@@ -8,11 +8,11 @@ export interface Link {
   cut(): void
 }
 
-/** What becomes of the bytes of one connection, in the order in which they come. */
+/** Handles the bytes of one connection, in order. */
 export interface Relay {
   fromClient(bytes: Buffer): void
   fromServer(bytes: Buffer): void
-  /** Either half is closed, and with it both. */
+  /** Called when either half closes; both are then closed. */
   closed?(): void
 }
 

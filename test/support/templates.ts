@@ -3,7 +3,7 @@ import { join } from 'node:path'
 /** The database that others are copied from. */
 export const templateName = 'keyturn_template'
 
-/** Where `make-templates.ts` puts things below its folder. */
+/** The layout of the folder of `make-templates.ts`. */
 export const templatesIn = (folder: string) => ({
   /** What `DATA_DIR` is after a first start on embedded storage. */
   embedded: join(folder, 'embedded'),
@@ -14,7 +14,7 @@ export const templatesIn = (folder: string) => ({
 const folder = process.env['TEST_TEMPLATES']
 
 /**
- * Storage after its first start that several test runs copy (`test/run.ts` makes it for its groups); `undefined` in a
- * run that stands alone, which makes what it needs by itself.
+ * Templates shared by all lanes of a run (`test/run.ts` creates them); `undefined` in a single run, which creates its
+ * own.
  */
 export const sharedTemplates = folder === undefined ? undefined : templatesIn(folder)

@@ -4,8 +4,8 @@ import { createClock } from '../../src/clock.ts'
 let faked: Clock | undefined
 
 /**
- * Puts the whole process into the future; timers run on as they are. Time stands still until the next call. Stories
- * that travel need a server of their own, because what it cached is fresh again after `backToPresent`.
+ * Moves the clock of the process into the future and stops it there; timers keep running. A test that uses this needs a
+ * server of its own, because its caches become fresh again after `backToPresent`.
  * @param seconds from now
  */
 export function travel(seconds: number): void {
@@ -20,8 +20,8 @@ export function backToPresent(): void {
 }
 
 /**
- * For a server in this process, which would notice that somebody else has set the clock, and would go back to the
- * present with the next look at that of Postgres, which comes every minute.
+ * A clock for a server in this process. The normal one would notice the change, and return to the present at the next
+ * comparison with Postgres, every minute.
  */
 export function travellingClock() {
   const clock = createClock({ now: () => Date.now(), monotonic: () => Date.now() })
@@ -36,8 +36,8 @@ const longest = 2 ** 31 - 1
 const arm = globalThis.setTimeout
 
 /**
- * Postgres in this process arms its timers for moments of the wall clock: what was armed in the future is, back in the
- * present, further away than a timer of Node can be, which fires after a millisecond instead, again and again.
+ * Bounds timers. Embedded Postgres sets them for moments of the wall clock: those set in the future are, back in the
+ * present, beyond the range of Node's timers, which then fire after a millisecond, again and again.
  */
 function boundTimers(): void {
   if (globalThis.setTimeout !== arm) return

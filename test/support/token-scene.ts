@@ -26,7 +26,7 @@ export const signing = { ...web, client_id: 'signing', userinfo_signed_response_
 export const short = { ...web, client_id: 'short' }
 export const reader = { ...machine, client_id: 'reader', scope: 'read' }
 
-/** A request by a token, and whether it is answered ahead of the engine's stack. */
+/** A request with a token, and whether the direct path answers it. */
 export interface TokenRow {
   what: string
   plain: boolean
@@ -35,13 +35,13 @@ export interface TokenRow {
   of?: StoryClient
   /** What was asked for at the sign-in. */
   asked?: Fields
-  /** Another token than the access token that comes of it. */
+  /** Selects another token than the access token. */
   token?: (tokens: Tokens) => string | Promise<string>
   /** Whether it is to be refused, or found inactive. */
   isOver?: true
-  /** What is sent beside the usual, or in its place. */
+  /** Changes to the usual request. */
   form?: (token: string) => Partial<Form> | Promise<Partial<Form>>
-  /** What becomes of the token, or of what it hangs from, before. */
+  /** Runs before: ends the token, or what it depends on. */
   before?: (tokens: Tokens) => unknown
   /** Puts it back. */
   after?: () => unknown
@@ -93,7 +93,7 @@ export async function tokenScene() {
     return tokensIn(await post(server, '/token', web, fields, { dpop })).access_token
   }
 
-  /** Sends a request both ways: whatever can be seen of it must be the same, to the byte. */
+  /** Sends a request on both paths and expects identical observable results, byte for byte. */
   async function compare(row: TokenRow, usual: (token: string) => Form): Promise<void> {
     const { at = () => server, of = web, asked = {}, plain } = row
     const agent = agents.get(at()) ?? createUserAgent()
@@ -101,7 +101,7 @@ export async function tokenScene() {
     const tokens = await tokensFor(at(), of, asked, agent)
     const token = (await row.token?.(tokens)) ?? tokens.access_token
     const sent = { ...usual(token), ...(await row.form?.(token)) }
-    // What is kept of a client is kept from its first request on.
+    // Warms the cache of the client, which begins with its first request.
     await watched(at(), port, sent)
     try {
       await row.before?.(tokens)
@@ -113,7 +113,7 @@ export async function tokenScene() {
       if (row.isOver) expect(direct.page.body).to.match(/"invalid_token"|"active":false/)
       if (plain) expect(stack.lookUps, 'look-ups of the stack').to.be.at.least(1)
       if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
-      // A refusal is the stack's whatever it looked for: the deny-list may hear of an end in between.
+      // Refusals need no comparison: the deny-list may change in between.
       else if (direct.seen.status === 200) {
         expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
       }
@@ -137,14 +137,14 @@ export async function tokenScene() {
     ofMachine,
     bound,
     compare,
-    /** Whoever signs in next does so anew. */
+    /** The next sign-in starts from a new browser. */
     forgetBrowsers: () => agents.clear(),
   }
 }
 
 export type TokenScene = Awaited<ReturnType<typeof tokenScene>>
 
-/** What may become of a token of `short`, whichever form it has. None of it is plain. */
+/** Ways in which a token of `short` may end, whatever its format. None is answered on the direct path. */
 export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] {
   const ends: Pick<TokenRow, 'what' | 'before' | 'after'>[] = [
     {
@@ -197,7 +197,7 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
   return ends.map((end) => ({ ...end, plain: false, isOver: true, of: short, asked }))
 }
 
-/** A body to the byte, but for what is of one answer alone. */
+/** The body, without what differs between identical answers. */
 function saidBy({ body, headers }: Page): object {
   const isJwt = headers.get('content-type')?.startsWith('application/jwt')
   const { iat: _iat, ...claims } = isJwt ? decodeJwt(body) : {}

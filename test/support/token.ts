@@ -17,7 +17,7 @@ const library = [
 
 const require = createRequire(import.meta.url)
 
-/** An optional dependency may be missing. */
+/** The binding is an optional dependency. */
 function hasBinding(): boolean {
   try {
     require.resolve('pkcs11js')
@@ -27,7 +27,7 @@ function hasBinding(): boolean {
   }
 }
 
-/** Whether this machine has SoftHSM2; says so when it has not, and fails where it must. */
+/** Whether SoftHSM2 is installed. If not, says so, or fails where services are required. */
 export function softHsmFound(): boolean {
   const missing = [
     ...(library === undefined || findProgram('softhsm2-util') === undefined ? ['softhsm2'] : []),
@@ -46,9 +46,9 @@ const pin = 'the-pin-of-the-token-38117'
 export interface SoftToken {
   /** What a server needs to use it; `SOFTHSM2_CONF` is for the library alone. */
   readonly env: Readonly<Record<string, string>>
-  /** The private keys in it, as the library shows them to whoever has the PIN. */
+  /** Its private keys, as the library shows them after login. */
   keys(): HeldPrivateKey[]
-  /** Takes it away, so that no new login finds it. */
+  /** Removes it, so that new logins fail. */
   remove(): Promise<void>
   putBack(): Promise<void>
 }
@@ -59,7 +59,7 @@ interface HeldPrivateKey {
   id: string
   isSensitive: boolean
   isExtractable: boolean
-  /** What the library says when it is asked for the private part. */
+  /** The library's refusal to export the private part. */
   refusal: string
 }
 
@@ -109,7 +109,7 @@ export async function tokenProcesses(of = process.pid): Promise<number[]> {
   return pids.filter((_, i) => commands[i]?.includes('pkcs11-process'))
 }
 
-/** Makes a token; in this process its library finds it from now on. */
+/** Creates a token, which the library in this process finds from now on. */
 export async function softToken(label = 'keyturn test'): Promise<SoftToken> {
   const folder = await temporaryFolder('token')
   const [tokens, away] = [join(folder, 'tokens'), join(folder, 'away')]

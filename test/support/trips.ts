@@ -9,10 +9,10 @@ interface Asked {
   callback: Answered
 }
 
-/** Where the work goes on that is looked at: a process asks Postgres for itself all the time. */
+/** Marks the measured work: the process also queries Postgres in the background. */
 const counted = new AsyncLocalStorage<true>()
 
-/** What `work` asks of Postgres: how often, how much at once, and what, without its values. */
+/** Counts the statements and round trips of `work`, and records the SQL without values. */
 export async function countingTrips({ dataSource }: Database, work: () => Promise<unknown>) {
   const create = dataSource.createQueryRunner.bind(dataSource)
   const trips = { all: 0, underWay: 0, most: 0, statements: [] as string[] }

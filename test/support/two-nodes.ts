@@ -12,7 +12,7 @@ type Settings = Record<string, string | undefined>
 /** A node, whatever process it is in. */
 export type AnyNode = Pick<NodeProcess, 'url' | 'stdout' | 'stderr' | 'stop'>
 
-/** A process and another node on the same Postgres and Redis, behind one issuer. */
+/** A node in a process and a second node, on the same Postgres and Redis, behind one issuer. */
 export interface NodePair {
   issuer: string
   a: NodeProcess
@@ -46,7 +46,7 @@ function on(node: Pick<NodeProcess, 'url'>, url: string | URL): URL {
   return there
 }
 
-/** @param settings on top of those of the storage; `undefined` takes one away */
+/** @param settings in addition to those of the storage; `undefined` removes one */
 export async function startTwoNodes(settings: Settings = {}): Promise<TwoNodes> {
   const { port, issuer, env } = await installation(settings)
   const core = await openCore(loadConfig(env), createLog({ level: 'silent' }), {
@@ -63,9 +63,8 @@ export async function startTwoNodes(settings: Settings = {}): Promise<TwoNodes> 
 }
 
 /**
- * A node in this process, where neither its death nor what else a process has of its own is what is tested: it starts in
- * no time.
- * @param env as a process would get it
+ * A node in this process, where its process does not matter: it starts at once.
+ * @param env as for a process
  */
 export async function startHere(env: Record<string, string>): Promise<AnyNode & { core: Core }> {
   const config = loadConfig(env)
@@ -89,7 +88,7 @@ export async function startHere(env: Record<string, string>): Promise<AnyNode & 
   }
 }
 
-/** The same with this process as the second node (`startHere`). What `core` does, that node has done. */
+/** The same with this process as the second node (`startHere`), whose capabilities are `core`. */
 export async function startNodeBeside(settings: Settings = {}): Promise<NodePair> {
   const { port, issuer, env } = await installation(settings)
   const [a, b] = await Promise.all([
@@ -104,7 +103,7 @@ export async function startNodeBeside(settings: Settings = {}): Promise<NodePair
   }
 }
 
-/** Stops both, and fails when a secret that was used is in their stores or their logs (architecture §5, C19). */
+/** Stops both; fails if their stores or logs contain a secret that was used (architecture §5, C19). */
 export async function stopWithoutTraces(nodes: NodePair): Promise<void> {
   const kept = await dump(nodes.core.database, nodes.env['REDIS_URL'])
   await nodes.stop()

@@ -1,6 +1,6 @@
 import { FlattenedSign } from 'jose'
 
-/** The same claims in a JWT that says its payload is not encoded (RFC 7797 §3), signed by ES256. No library makes one. */
+/** The same claims in a JWT with an unencoded payload (RFC 7797 §3), signed by ES256; no library creates one. */
 export async function unencoded(
   jwt: string,
   key: Parameters<FlattenedSign['sign']>[0],

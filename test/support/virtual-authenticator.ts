@@ -1,12 +1,12 @@
 import type { Page as Tab } from 'playwright-core'
 
-/** A device that keeps passkeys, in Chromium. */
+/** A virtual authenticator in Chromium. */
 export interface VirtualAuthenticator {
-  /** Whether it makes sure of its owner, without whom it neither makes nor shows anything. */
+  /** Whether user verification succeeds; without it the authenticator does nothing. */
   setOwnerThere(there: boolean): Promise<void>
 }
 
-/** Plugs one in, whose owner is there. */
+/** Adds one, with user verification. */
 export async function plugIn(tab: Tab): Promise<VirtualAuthenticator> {
   const cdp = await tab.context().newCDPSession(tab)
   await cdp.send('WebAuthn.enable')

@@ -3,10 +3,10 @@ import { createServer, type IncomingHttpHeaders, type ServerResponse } from 'nod
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 
-/** Somebody who is told of audit events (Standard Webhooks 1.0). */
+/** A receiver of webhooks (Standard Webhooks 1.0). */
 export interface WebhookReceiver {
   readonly url: string
-  /** What came and was verified, in its order. */
+  /** Verified deliveries, in order. */
   readonly received: readonly Delivered[]
   /** Ids of everything that came, refused or not. */
   readonly ids: readonly string[]

@@ -2,7 +2,7 @@ import { ServerResponse } from 'node:http'
 import { Redis } from 'ioredis'
 import type { Database } from '../../src/storage/database.ts'
 
-/** What this process' servers handed out and must not keep: codes, tokens, cookies. */
+/** Secrets that this process' servers issued and must not store: codes, tokens, cookies. */
 const handedOut = new Set<string>()
 
 const tokens = [
@@ -19,10 +19,10 @@ const tokens = [
 
 const pushed = 'urn:ietf:params:oauth:request_uri:'
 
-/** No secret of ours is shorter; what other servers in this process answer may be. */
+/** Least length of our secrets; other servers in this process may answer shorter values. */
 const shortest = 8
 
-/** The members of an answer; none of what is no JSON, which such a server may send on purpose. */
+/** The members of a JSON body; none when it is not JSON. */
 function parsedFrom(body: string): Record<string, unknown> {
   try {
     return JSON.parse(body) as Record<string, unknown>
@@ -36,7 +36,7 @@ function watchAnswers(): void {
   const { end } = ServerResponse.prototype
   ServerResponse.prototype.end = function (this: ServerResponse, ...given: unknown[]) {
     for (const cookie of [this.getHeader('set-cookie') ?? []].flat()) {
-      // The id of a client is no secret.
+      // A client id is not secret.
       if (/^[^=]+\.client=/.test(String(cookie))) continue
       const value = /^[^=]+=([^;]{20,})/.exec(String(cookie))?.[1]
       if (value) handedOut.add(value)
@@ -45,7 +45,7 @@ function watchAnswers(): void {
     const code = location?.searchParams.get('code')
     if (code) handedOut.add(code)
     const [body] = given
-    // What is written with its head at once (src/direct) has no header to ask for.
+    // Bodies sent with their header at once (src/direct) have no header to read.
     const unnamed = this.headersSent && typeof body === 'string' && body.startsWith('{')
     const type = unnamed ? 'json' : String(this.getHeader('content-type'))
     // The `code` of a problem (RFC 9457) is none of OAuth.
@@ -53,12 +53,12 @@ function watchAnswers(): void {
       const parsed = parsedFrom(body)
       for (const name of tokens) {
         const value = parsed[name]
-        // What counts of a request_uri is what follows the common part, and of a refresh token what precedes it.
+        // The secret part of a request_uri follows the common prefix; that of a refresh token precedes its suffix.
         if (typeof value === 'string' && value.length >= shortest) {
           handedOut.add(value.replace(pushed, '').replace(/\.e30$/, ''))
         }
       }
-      // A person may type it without its dash.
+      // A person may type it without the dash.
       if (typeof parsed['user_code'] === 'string') {
         handedOut.add(parsed['user_code'].replace('-', ''))
       }
@@ -68,12 +68,12 @@ function watchAnswers(): void {
 }
 watchAnswers()
 
-/** Has a secret that did not come from an answer looked for, too: a password, a client secret. */
+/** Adds a secret that was not in an answer: a password, a client secret. */
 export function remember(...secrets: string[]): void {
   for (const secret of secrets) handedOut.add(secret)
 }
 
-/** What earlier files saw is in none of the stores of the next. */
+/** Forgets the secrets of earlier test files, which later stores cannot contain. */
 export function forgetSecrets(): void {
   handedOut.clear()
 }
@@ -104,7 +104,7 @@ export async function dump(
   return parts.join('\n')
 }
 
-/** Digits alone are part of some time or some id by chance: they count where they stand by themselves. */
+/** Digits occur by chance in times and ids: they count only where they stand alone. */
 const isIn = (text: string, secret: string) =>
   /^\d+$/.test(secret)
     ? new RegExp(`(?<![\\da-f-])${secret}(?![\\da-f-])`).test(text)

@@ -35,7 +35,7 @@ onChange((held, why) => {
 })
 
 /**
- * Asks for a fresh token and says what it changed.
+ * Gets a fresh token and shows what changed.
  * @param {string} title
  */
 async function renew(title) {
@@ -116,7 +116,7 @@ setInterval(() => {
 
 const refused = location.search === '?refused'
 if (refused) history.replaceState(null, '', '/')
-// Whatever was in memory is gone with the page before this one: silent recovery, or the way to sign in.
+// A page load begins with empty memory: get a token silently, or offer to sign in.
 await renew('Got a token for this page').catch((error) => {
   showSignedOut(`Nothing could be asked just now (${error.message}). Reload the page to try again.`)
 })

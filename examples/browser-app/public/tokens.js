@@ -1,6 +1,6 @@
 /**
- * The access token, in a variable: not in localStorage, where it would outlive the page and lie open to every script that
- * ever runs here.
+ * The access token, in a variable. In localStorage it would outlive the page and be readable by every script that ever
+ * runs here.
  *
  * @typedef {object} Held
  * @property {string} accessToken
@@ -15,13 +15,13 @@ let held
 /** @type {Promise<Held | undefined> | undefined} */
 let asking
 
-/** What other tabs of this app are told. */
+/** Tells the other tabs of this app. */
 const tabs = new BroadcastChannel('pocket-orders')
 
 /** @type {(held: Held | undefined, why?: 'ended' | 'signed_out') => void} */
 let tell = () => undefined
 
-/** @param {typeof tell} listener called with every new token, and without when nobody is signed in here any more */
+/** @param {typeof tell} listener called with every new token, and without one when nobody is signed in any more */
 export function onChange(listener) {
   tell = listener
   tabs.addEventListener('message', () => set(undefined, 'signed_out'))
@@ -38,7 +38,7 @@ function set(token, why) {
 }
 
 /**
- * A request to the token handler, with what shows that it comes from this page.
+ * Calls the token handler, with the header that proves that it comes from this page.
  * @param {string} path
  */
 async function post(path) {
@@ -52,10 +52,10 @@ async function post(path) {
 }
 
 /**
- * Asks the token handler for a fresh access token: after a reload, before the old one expires, or when an API refused it.
- * One request at a time in all tabs, so that the cookie of an earlier answer never arrives after that of a later one.
- * A page that is closed meanwhile does no harm: whoever asks within half a minute gets the same answer, and who asks later
- * signs in again, without a page where the person is still signed in there.
+ * Gets a fresh access token from the token handler: after a reload, before the old one expires, or when an API refused
+ * it. One request at a time across all tabs, so that the cookie of an earlier answer never arrives after that of a
+ * later one. If the page is closed meanwhile, the next request within half a minute gets the same answer; later the
+ * user signs in again, silently while still signed in at the authorization server.
  * @returns {Promise<Held | undefined>} undefined when nobody is signed in
  */
 export function refresh() {
@@ -78,7 +78,7 @@ async function ask() {
   })
 }
 
-/** The token in memory, or another one when it is about to expire. */
+/** The token in memory, or a new one when it is about to expire. */
 function fresh() {
   return held && held.expiresAt > Date.now() + 10_000 ? Promise.resolve(held) : refresh()
 }
@@ -98,17 +98,17 @@ export async function call(url, init, report) {
   const response = await send(first)
   await report(response)
   if (response.status !== 401) return
-  // Revoked, or a clock is off. Once: if a new token is refused as well, asking on would not help.
+  // Revoked, or a clock is wrong. Retries once: if a new token is refused as well, more would not help.
   const second = await refresh()
   if (second) await report(await send(second))
 }
 
-/** Ends everything that came of this sign-in. The access token stays in memory, to see what it is still good for. */
+/** Revokes all tokens of this sign-in. The access token stays in memory, to show what it is still good for. */
 export async function revoke() {
   await post('revoke')
 }
 
-/** Signs out here and leads to the authorization server, to sign out there. */
+/** Signs out here, then goes to the authorization server to sign out there. */
 export async function signOut() {
   const response = await post('sign-out')
   const { location } = await response.json()

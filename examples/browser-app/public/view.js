@@ -59,7 +59,7 @@ export function readable(value, claim = '') {
 }
 
 /**
- * Says what happened, the newest first.
+ * Shows what happened, newest first.
  * @param {string} title
  * @param {'good' | 'bad'} outcome
  * @param {[string, string][]} rows
@@ -88,7 +88,7 @@ export function showExpiry(expiresAt) {
 }
 
 /**
- * What an access token says. A page that only uses tokens has no need of this.
+ * The claims of an access token. A page that only uses tokens has no need of this.
  * @param {string} token
  * @returns {Record<string, unknown>}
  */

@@ -1,4 +1,4 @@
-// The page works without this. It counts down, and notices when the session was ended elsewhere.
+// The page works without this script. It counts down, and notices when the session was ended elsewhere.
 
 for (const element of document.querySelectorAll('[data-expires]')) {
   const expires = Number(element.getAttribute('data-expires'))
@@ -14,7 +14,7 @@ for (const element of document.querySelectorAll('[data-expires]')) {
   setInterval(tick, 1000)
 }
 
-// An app with more to say would push; for the demo it is enough to ask.
+// A busier app would push; for the demo, polling is enough.
 if (document.querySelector('#sign-out')) {
   setInterval(async () => {
     const answer = await fetch('/session').catch(() => undefined)

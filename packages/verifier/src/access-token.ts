@@ -4,7 +4,7 @@ import { invalidToken, shown } from './faults.ts'
 import { parseJws } from './jws.ts'
 import type { KeySet } from './key-set.ts'
 
-/** What a JWT access token says (RFC 9068 §2.2), with what Keyturn adds. */
+/** Claims of a JWT access token (RFC 9068 §2.2), with those that Keyturn adds. */
 export interface AccessTokenClaims {
   iss: string
   aud: string | [string]
@@ -16,11 +16,11 @@ export interface AccessTokenClaims {
   nbf?: number
   jti: string
   scope?: string
-  /** How the person signed in. */
+  /** How the user authenticated. */
   acr?: string
   amr?: string[]
   auth_time?: number
-  /** What the token is bound to (RFC 7800). */
+  /** The key or certificate that the token is bound to (RFC 7800). */
   cnf?: { jkt?: string; 'x5t#S256'?: string }
   tenant_id?: string
   /** The session at this client, the refresh-token family and the grant. */
@@ -39,7 +39,7 @@ export interface TokenExpectations {
   tenant?: string | undefined
 }
 
-/** Characters. Those of Keyturn have less than two thousand. */
+/** Most characters of a token. Keyturn's have less than two thousand. */
 const longest = 16_384
 const texts = ['iss', 'sub', 'client_id', 'jti'] as const
 const optionalTexts = ['scope', 'acr', 'tenant_id', 'sid', 'fid', 'gid'] as const
@@ -47,19 +47,19 @@ const times = ['exp', 'iat'] as const
 const optionalTimes = ['nbf', 'auth_time'] as const
 
 /**
- * Verifies a JWT access token (RFC 9068 §4), without anybody being asked but for keys. In this order:
+ * Verifies a JWT access token offline (RFC 9068 §4); only keys may be fetched. In this order:
  *
- * | what                                                         | refused as            |
- * |--------------------------------------------------------------|-----------------------|
- * | length, three parts, canonical base64url, JSON without doubles | `form`              |
- * | no key or second token in the header                         | `header`              |
- * | `typ` is `at+jwt`                                            | `type`                |
- * | an allowed algorithm                                         | `algorithm`           |
- * | issuer, audience, times, claims, tenant                      | `issuer`, `audience` … |
- * | a key of the issuer's, by `kid`                              | `key`                 |
- * | the signature                                                | `signature`           |
+ * | check                                                                    | refused as             |
+ * |--------------------------------------------------------------------------|------------------------|
+ * | length, three parts, canonical base64url, JSON without duplicate members | `form`                 |
+ * | no key and no nested token in the header                                 | `header`               |
+ * | `typ` is `at+jwt`                                                        | `type`                 |
+ * | the algorithm is allowed                                                 | `algorithm`            |
+ * | issuer, audience, times, claims, tenant                                  | `issuer`, `audience` … |
+ * | the issuer has a key with this `kid`                                     | `key`                  |
+ * | the signature                                                            | `signature`            |
  *
- * The claims come before the signature, as they cost nothing; nobody gets to see them before it has held.
+ * The claims are checked before the signature, as that is cheap; they are returned only after it has been verified.
  * @throws TokenRefused
  * @throws Unavailable
  */
@@ -92,12 +92,12 @@ function checkClaims(payload: Record<string, unknown>, expected: TokenExpectatio
   if (iss !== expected.issuer) {
     throw invalidToken('issuer', `iss: expected ${expected.issuer}, got ${shown(iss)}`)
   }
-  // One audience: another API that gets the same token could use it here.
+  // Exactly one audience: another API that receives a shared token could use it here.
   if ((Array.isArray(aud) && aud.length === 1 ? aud[0] : aud) !== expected.audience) {
     throw invalidToken('audience', `aud: expected ${expected.audience}, got ${shown(aud)}`)
   }
   const { clockTolerance } = expected
-  // Of how many seconds: where a clock is wrong that shows by how much.
+  // The number of seconds shows by how much a clock is wrong.
   const over = Math.round(now() - exp)
   if (exp <= now() - clockTolerance) throw invalidToken('time', `it expired ${over} seconds ago`)
   const early = Math.max(iat, nbf ?? 0) - now()

@@ -11,16 +11,16 @@ export interface MtlsOptions {
   required?: boolean
 }
 
-/** What came with the token. */
+/** How a token was presented, and what came with it. */
 export interface Presented {
-  /** How it was sent (RFC 6750, RFC 9449 §7.1). */
+  /** The authentication scheme (RFC 6750, RFC 9449 §7.1). */
   scheme: 'Bearer' | 'DPoP'
   /** The `DPoP` header. */
   proof?: string | undefined
   method?: string | undefined
-  /** Path and query as they were asked for. */
+  /** Path and query of the request. */
   target?: string | undefined
-  /** The certificate of the TLS connection: DER, or a text as in `certificateIn`. */
+  /** The client certificate of the TLS connection: DER, or text as `certificateIn` accepts it. */
   certificate?: Uint8Array | string | undefined
 }
 
@@ -30,17 +30,17 @@ export interface Bindings {
 }
 
 /**
- * Checks that who sends a token has what it is bound to.
+ * Checks that the sender of a token holds the key or certificate that it is bound to.
  *
- * | the token says   | and came by         | then                                             |
- * |------------------|---------------------|--------------------------------------------------|
- * | nothing          | Bearer              | it is good, unless a binding is required         |
- * | nothing          | DPoP                | refused: it is no DPoP token (RFC 9449 §7.1)      |
- * | `jkt`            | Bearer              | refused: a stolen one looks like that (§7.2)      |
- * | `jkt`            | DPoP                | its proof is checked                             |
- * | `x5t#S256`       | either              | the certificate is compared (RFC 8705 §3)         |
- * | anything else    | either              | refused: nobody here can tell who may use it      |
- * @returns uses up the proof that came with it, if one did: throws TokenRefused when it was used before
+ * | the token is bound to | scheme | result                                                            |
+ * |-----------------------|--------|-------------------------------------------------------------------|
+ * | nothing               | Bearer | accepted, unless a binding is required                            |
+ * | nothing               | DPoP   | refused: it is no DPoP token (RFC 9449 §7.1)                      |
+ * | `jkt`                 | Bearer | refused: a stolen DPoP token would come like this (RFC 9449 §7.2) |
+ * | `jkt`                 | DPoP   | its proof is checked                                              |
+ * | `x5t#S256`            | either | the certificate is compared (RFC 8705 §3)                         |
+ * | anything else         | either | refused: an unknown confirmation method                           |
+ * @returns consumes the DPoP proof, if there is one; throws TokenRefused when it was used before
  * @throws TokenRefused
  */
 export async function checkBinding(

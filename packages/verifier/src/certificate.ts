@@ -1,14 +1,15 @@
 /**
- * The certificate in a text, as the proxies write it that Keyturn itself believes:
+ * Parses a client certificate in any of the formats of proxies that Keyturn itself accepts. The text must hold exactly
+ * one certificate; of Envoy's list, the last element must.
  *
- * | Written as                                   | by                                      |
+ * | Format                                       | by                                      |
  * |----------------------------------------------|-----------------------------------------|
  * | PEM, percent-encoded or not                  | Node, nginx, AWS                        |
  * | `:Base64 of DER:`                            | RFC 9440 §2.1 (`Client-Cert`), HAProxy  |
  * | PEM with spaces for line ends, or its Base64 | Apache, Traefik                         |
  * | `…;Cert="PEM, percent-encoded";…`            | Envoy (`X-Forwarded-Client-Cert`)       |
  *
- * @returns DER: the only one in the text, of Envoy's list the only one in its last element; undefined otherwise
+ * @returns DER; undefined for anything else
  */
 export function certificateIn(text: string): Uint8Array<ArrayBuffer> | undefined {
   try {
@@ -24,12 +25,12 @@ export function certificateIn(text: string): Uint8Array<ArrayBuffer> | undefined
 
 const pair = String.raw`\s*[a-z]+=(?:"(?:[^"\\]|\\.)*"|[^",;]*)`
 const pairs = new RegExp(pair, 'gis')
-/** Found from the end: what stands before it may come from the caller, with quotes that never end. */
+/** Matched from the end: earlier elements may come from the caller, with unterminated quotes. */
 const lastElement = new RegExp(`^(?:.*,)?(${pair}(?:;${pair})*)$`, 'is')
 
 /**
- * @returns what is written in place of the certificate
- * @throws Error when it is a list of Envoy whose last element has not one `Cert`
+ * @returns the encoded certificate
+ * @throws Error when it is a list of Envoy whose last element does not have exactly one `Cert`
  */
 function writtenIn(text: string): string {
   const [, element] = lastElement.exec(text) ?? []

@@ -10,13 +10,13 @@ const statusOf: Partial<Record<TokenRefused['code'], number>> = {
 
 export interface Challenge {
   status: number
-  /** Values of `WWW-Authenticate`, one for each scheme that would do. */
+  /** Values of `WWW-Authenticate`, one for each accepted scheme. */
   challenges: string[]
 }
 
 /**
- * How a refusal is told (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1). Whoever sent no token learns where to
- * get one and hears of no error. The error stands at the scheme that was tried.
+ * The status and challenges of a refusal (RFC 6750 §3, RFC 9449 §7.1, RFC 9470 §3, RFC 9728 §5.1). A request without a
+ * token gets no error code, only where to get a token. The error is part of the challenge whose scheme was used.
  */
 export function challengeOf(
   refused: TokenRefused | undefined,

@@ -1,13 +1,13 @@
 import { type CryptoKey, importJWK, type JWK, SignJWT } from 'jose'
 import { now } from './clock.ts'
 
-/** Who this API is at the issuer: one of the `introspection_clients` of its resource server. */
+/** The client that this API is at the issuer: one of the `introspection_clients` of its resource server. */
 export interface ClientCredentials {
   clientId: string
   clientSecret?: string | undefined
   /** How the secret is sent; `client_secret_basic` by default. */
   authentication?: 'client_secret_basic' | 'client_secret_post'
-  /** In place of a secret: a private key, for `private_key_jwt`. A JWK, or a key of Web Cryptography with its `alg`. */
+  /** Instead of a secret: a private key, for `private_key_jwt`. A JWK, or a CryptoKey with its `alg`. */
   privateKey?: JWK | { key: CryptoKey; alg: string; kid?: string }
 }
 
@@ -34,7 +34,7 @@ export async function authenticated(
   return { method: 'POST', body, headers }
 }
 
-/** @throws TypeError that says what is missing */
+/** @throws TypeError that names what is missing */
 export function assertCredentials(credentials: ClientCredentials, where: string): void {
   const { clientId, clientSecret, privateKey } = credentials
   if (!clientId) throw new TypeError(`${where}.clientId is missing`)
@@ -72,7 +72,7 @@ async function imported(jwk: JWK): Promise<{ key: CryptoKey; alg: string; kid?: 
   return { key, alg, ...(jwk.kid === undefined ? {} : { kid: jwk.kid }) }
 }
 
-/** As in a form (RFC 6749 appendix B). */
+/** Form-urlencodes a value (RFC 6749 appendix B). */
 function formEncoded(text: string): string {
   return new URLSearchParams({ v: text }).toString().slice(2)
 }

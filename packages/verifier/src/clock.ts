@@ -1,9 +1,9 @@
-/** Seconds since the epoch, as claims of tokens count. */
+/** Seconds since the epoch, the unit of token claims. */
 export function now(): number {
   return Date.now() / 1000
 }
 
-/** Milliseconds by a clock that never jumps: for ages and pauses. */
+/** Milliseconds, monotonic: for ages and pauses. */
 export function monotonic(): number {
   return performance.now()
 }

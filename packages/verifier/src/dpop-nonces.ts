@@ -1,16 +1,19 @@
 import { base64url } from 'jose'
 import { now } from './clock.ts'
 
-/** Nonces for proofs (RFC 9449 §9) that every process with the same secret makes and knows; none is stored. */
+/**
+ * Nonces for DPoP proofs (RFC 9449 §9), derived from a secret and the time. Every process with the same secret issues
+ * and recognises them; nothing is stored.
+ */
 export interface DpopNonces {
   current(): Promise<string>
   isGood(nonce: unknown): Promise<boolean>
 }
 
-/** Seconds that one is given out; it is good as long again. */
+/** Seconds that a nonce is issued; it is accepted for as long again. */
 const period = 60
 
-/** @throws TypeError when the secret is short */
+/** @throws TypeError when the secret is too short */
 export function createDpopNonces(secret: string): DpopNonces {
   if (secret.length < 32) throw new TypeError('dpop.nonce.secret: expected 32 characters or more')
   const hmac = { name: 'HMAC', hash: 'SHA-256' }

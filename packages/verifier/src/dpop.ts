@@ -9,24 +9,24 @@ import type { ReplayMemory } from './replay-memory.ts'
 
 export interface DpopOptions {
   /**
-   * The address that callers use, as proofs name it in `htu`: `https://orders.example.com`, with the path that a proxy
-   * takes away. Not taken from the request, where whoever replays a proof chooses it.
+   * The public URL of this API, as proofs name it in `htu`: `https://orders.example.com`, with any path prefix that a
+   * proxy strips. It is not taken from the request, where an attacker who replays a proof controls it.
    */
   url: string
-  /** Whether tokens that are not bound to a key are refused. */
+  /** Whether to refuse tokens that are not bound to a key. */
   required?: boolean
-  /** Algorithms of proofs. ES256, Ed25519 and EdDSA by default, as at the issuer. */
+  /** Allowed algorithms of proofs; ES256, Ed25519 and EdDSA by default, as at the issuer. */
   algorithms?: string[]
-  /** Seconds that a proof is good for. 60 by default. */
+  /** Seconds that a proof is accepted; 60 by default. */
   maxAge?: number
   /**
-   * Proofs that are remembered so that none counts twice. 100,000 by default; 90 to 400 bytes each. A tenth of them,
-   * and 1,000 at most, are of one key: whoever makes more within a second is refused alone.
+   * Most proofs that are remembered to detect replays; 100,000 by default, at 90 to 400 bytes each. One key may take a
+   * tenth of them, at most 1,000: a client that makes more within a second is refused, and only that one.
    */
   remembered?: number
   /**
-   * Asks for a nonce in every proof (RFC 9449 §9). The secret, of 32 characters or more, is the same in every process
-   * of this API; nothing is stored.
+   * Requires a nonce in every proof (RFC 9449 §9). The secret, of at least 32 characters, must be the same in every
+   * process of this API; nothing is stored.
    */
   nonce?: { secret: string }
 }
@@ -36,13 +36,13 @@ const proofAge = 60
 
 const longest = 8192
 const longestId = 256
-/** Seconds that a caller's clock may be ahead. */
+/** Seconds that a client's clock may be ahead. */
 const ahead = 30
 
 /**
- * Checks a proof of possession (RFC 9449 §4.3) for a token that is bound to the key `jkt`, but for its use before.
- * @returns uses it up: throws TokenRefused when it was used before. To be called last of all, so that what is refused
- *   for something else takes no place
+ * Checks a DPoP proof (RFC 9449 §4.3) for a token that is bound to the key `jkt`; everything but reuse.
+ * @returns consumes the proof; throws TokenRefused when it was used before. Call it last, so that proofs refused for
+ *   another reason take no memory
  * @throws TokenRefused
  */
 export async function checkProof(
@@ -93,7 +93,7 @@ export async function checkProof(
   }
 }
 
-/** @throws Error when it is no public key of an asymmetric algorithm */
+/** @throws Error when it is not a public key of an asymmetric algorithm */
 async function publicKeyIn(jwk: unknown, alg: string): Promise<CryptoKey> {
   if (typeof jwk !== 'object' || jwk === null) throw new Error('expected a jwk')
   if ('d' in jwk || 'k' in jwk) throw new Error('expected a public jwk')
@@ -102,7 +102,7 @@ async function publicKeyIn(jwk: unknown, alg: string): Promise<CryptoKey> {
   return key
 }
 
-/** How far a time is from now: a caller whose clock is wrong sees by how much. */
+/** How far a time is from now, for messages: shows by how much a client's clock is wrong. */
 function distance(time: unknown): string {
   if (typeof time !== 'number') return shown(time)
   const seconds = Math.round(now() - time)
@@ -114,7 +114,7 @@ async function hashOf(text: string): Promise<string> {
   return base64url.encode(new Uint8Array(hash))
 }
 
-/** Without query and fragment, and in the one spelling of RFC 3986 §6.2 (RFC 9449 §4.3). */
+/** Normalises a URL: without query and fragment, in the canonical spelling of RFC 3986 §6.2 (RFC 9449 §4.3). */
 function addressOf(htu: string): string | undefined {
   if (!URL.canParse(htu)) return undefined
   const url = new URL(htu)
@@ -122,9 +122,11 @@ function addressOf(htu: string): string | undefined {
 }
 
 /**
- * @param target as in the request line: a path that begins with two slashes is no other host
- * @returns one; two for `/` below a path, since a proxy that takes away `/orders` makes the same of `/orders` and `/orders/`
- * @throws Error when the target leaves the path of the base by dot segments (RFC 3986 §5.2.4): it is of another API
+ * The URLs that a proof for this request may name.
+ * @param target as in the request line; a path that begins with two slashes does not name a host
+ * @returns one; two for `/` below a base path: a proxy that strips `/orders` turns both `/orders` and `/orders/` into
+ *   `/`
+ * @throws Error when dot segments lead the target out of the base path (RFC 3986 §5.2.4): that is another API
  */
 function addressesAt(base: string, target: string): string[] {
   const url = new URL(base)

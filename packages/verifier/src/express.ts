@@ -10,10 +10,10 @@ import type { Verifier } from './verifier.ts'
 
 export { tokenOf } from './node-request.ts'
 
-/** Express's request, or one of Node's own server. */
+/** A request of Express or of Node's own server. */
 type Request = NodeRequest & { originalUrl?: string | undefined }
 
-/** The answer, as far as it is used: one of Node's own server will do. */
+/** The members of the response that are used; Node's own server has them, too. */
 interface Response {
   statusCode: number
   setHeader(name: string, value: string | string[]): unknown
@@ -22,7 +22,7 @@ interface Response {
 
 type Next = (error?: unknown) => void
 
-/** Middleware that lets requests through whose token holds; `tokenOf(request)` tells whose it is. */
+/** Middleware that passes on requests with a valid token; `tokenOf(request)` returns it. */
 export function protectExpress(
   verifier: Verifier,
   policy: Policy = {},
@@ -51,7 +51,7 @@ export function protectExpress(
   }
 }
 
-/** Middleware that serves the description of this API (RFC 9728). */
+/** Middleware that serves the protected resource metadata (RFC 9728). */
 export function describeExpress({ metadata }: Verifier) {
   return (request: Request, response: Response, next: Next): void => {
     const [path] = (request.originalUrl ?? request.url ?? '').split('?')

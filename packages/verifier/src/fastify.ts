@@ -10,7 +10,7 @@ import type { Verifier } from './verifier.ts'
 
 export { tokenOf } from './node-request.ts'
 
-/** Fastify's request and reply, as far as they are used. */
+/** The members of Fastify's request and reply that are used. */
 interface Request {
   raw: NodeRequest
   originalUrl: string
@@ -21,7 +21,7 @@ interface Reply {
   send(body: unknown): unknown
 }
 
-/** A hook (`onRequest`, so that no body is read for nothing) that lets requests through whose token holds. */
+/** An `onRequest` hook, which runs before the body is read, that passes on requests with a valid token. */
 export function protectFastify(
   verifier: Verifier,
   policy: Policy = {},
@@ -42,7 +42,7 @@ export function protectFastify(
   }
 }
 
-/** A handler for `verifier.metadata.path` that serves the description of this API (RFC 9728). */
+/** A handler for `verifier.metadata.path` that serves the protected resource metadata (RFC 9728). */
 export function describeFastify({ metadata }: Verifier) {
   return async (_request: Request, reply: Reply): Promise<unknown> => {
     if (!metadata) throw new TypeError('metadata was not set up')

@@ -1,5 +1,5 @@
 /**
- * Error codes of a refusal, for the caller.
+ * Error codes that the caller gets.
  *
  * | code                               | status | from           |
  * |------------------------------------|--------|----------------|
@@ -18,7 +18,7 @@ export type RefusalCode =
   | 'insufficient_user_authentication'
   | 'insufficient_scope'
 
-/** Which check refused: stable, for logs and metrics. */
+/** Which check failed. The values are stable, for logs and metrics. */
 export type RefusalReason =
   | 'request'
   | 'form'
@@ -39,7 +39,7 @@ export type RefusalReason =
   | 'scope'
   | 'authentication'
 
-/** The token, or what came with it, does not open this route. The message is for the caller. */
+/** The token, or what came with it, is not accepted on this route. The message is for the caller. */
 export class TokenRefused extends Error {
   override readonly name = 'TokenRefused'
   readonly code: RefusalCode
@@ -52,7 +52,9 @@ export class TokenRefused extends Error {
   }
 }
 
-/** What could not be asked: the token may be good, but nobody can tell. Answer 503, never yes. */
+/**
+ * The token could not be checked: keys, feed or introspection cannot be reached. Answer 503; never treat it as valid.
+ */
 export class Unavailable extends Error {
   override readonly name = 'Unavailable'
   readonly what: 'metadata' | 'keys' | 'feed' | 'introspection'
@@ -63,12 +65,12 @@ export class Unavailable extends Error {
   }
 }
 
-/** What came, for a message: as JSON, and not much of it. */
+/** A received value for a message: as JSON, truncated. */
 export function shown(value: unknown): string {
   return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 200)
 }
 
-/** Shorthand for the usual refusal. */
+/** An `invalid_token` refusal. */
 export function invalidToken(reason: RefusalReason, message: string, cause?: unknown) {
   return new TokenRefused('invalid_token', reason, message, cause)
 }

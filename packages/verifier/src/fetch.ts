@@ -1,14 +1,14 @@
 import type { Policy } from './policy.ts'
 import type { VerifiedToken, Verifier } from './verifier.ts'
 
-/** A handler of the fetch API: Deno, Bun, Hono, edge runtimes. */
+/** A handler with the fetch API: Deno, Bun, Hono, edge runtimes. */
 type Handler<Rest extends unknown[]> = (
   request: Request,
   token: VerifiedToken,
   ...rest: Rest
 ) => Response | Promise<Response>
 
-/** Wraps a handler, so that it sees only requests whose token holds, and gets the token. */
+/** Wraps a handler: it is called only for requests with a valid token, and gets the token. */
 export function protectFetch<Rest extends unknown[]>(
   verifier: Verifier,
   policy: Policy,
@@ -23,7 +23,7 @@ export function protectFetch<Rest extends unknown[]>(
         method: request.method,
         target: pathname + search,
         certificate: certificate?.(request),
-        // What came twice is joined by a comma, which no token and no proof has.
+        // Repeated headers are joined by a comma, which no token and no proof contains.
         headers: (name) => {
           const value = request.headers.get(name)
           return value === null ? [] : value.split(/, */)
@@ -48,7 +48,7 @@ export function protectFetch<Rest extends unknown[]>(
   }
 }
 
-/** @returns the description of this API (RFC 9728), where a request asks for it */
+/** @returns the protected resource metadata (RFC 9728) if the request is for it, else undefined */
 export function describeFetch({ metadata }: Verifier, request: Request): Response | undefined {
   if (!metadata || new URL(request.url).pathname !== metadata.path) return undefined
   if (!['GET', 'HEAD'].includes(request.method)) return undefined

@@ -1,24 +1,24 @@
 import type { VerifierOptions } from './options.ts'
 import type { WholePolicy } from './policy.ts'
 
-/** What a verifier promises of revoked tokens, in words and in figures. */
+/** What a verifier guarantees about revoked tokens, in words and in figures. */
 export interface Guarantee {
   sentence: string
   figures: {
     check: WholePolicy['check']
-    /** Seconds until a revoked token is refused while the issuer is reached; null: until it expires. */
+    /** Seconds until a revoked token is refused while the issuer can be reached; null: until it expires. */
     usually: number | null
-    /** Seconds at most, whatever cannot be reached; null: until it expires. */
+    /** Seconds at most, even if nothing can be reached; null: until it expires. */
     atMost: number | null
-    /** What happens to tokens when nobody can tell whether they were revoked. */
+    /** What happens to tokens when their revocation cannot be checked. */
     whenFeedUnreachable: 'refuse' | 'accept' | 'not asked'
-    /** Seconds until a key that was removed is refused, while the issuer is reached. */
+    /** Seconds until tokens of a removed key are refused, while the issuer can be reached. */
     keysAtMost: number
     whenKeysUnreachable: 'refuse' | 'accept'
   }
 }
 
-/** Seconds from the answer to a revocation to the refusal here, measured generously. */
+/** Seconds from a revocation at the issuer to the refusal here, rounded up generously. */
 const usual = { poll: 2, stream: 0.5 }
 
 export function guaranteeOf(policy: WholePolicy, options: VerifierOptions): Guarantee {

@@ -1,6 +1,6 @@
 /**
- * Verifies access tokens of a Keyturn issuer offline, and hears of revocations. Web standards alone: no import of a
- * runtime's own modules.
+ * Verifies access tokens of a Keyturn issuer offline, and follows its revocations. Uses web standards only: no modules
+ * of a particular runtime.
  */
 export type { AccessTokenClaims } from './access-token.ts'
 export type { MtlsOptions, Presented } from './binding.ts'

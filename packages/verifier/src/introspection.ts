@@ -3,11 +3,11 @@ import { Unavailable } from './faults.ts'
 import type { IssuerMetadata } from './metadata.ts'
 import { jsonIn, type Requests } from './requests.ts'
 
-/** Asks the issuer whether a token is good right now (RFC 7662). */
+/** Asks the issuer whether a token is active (RFC 7662). */
 export interface Introspection {
   /**
-   * @returns with the id of the answer, by which the issuer explains it; null when a proxy took it away
-   * @throws Unavailable when there is no answer, which must never be taken for a yes
+   * @returns `requestId`: the issuer's `Request-Id`, with which it can explain the answer; null when a proxy removed it
+   * @throws Unavailable when there is no answer; it must never be treated as active
    */
   ask(token: string, jti: string): Promise<{ isActive: boolean; requestId: string | null }>
 }
@@ -35,7 +35,7 @@ export function createIntrospection(
         const request = await authenticated(form, options, issuer)
         const answer = await requests.ask(address, request, { timeout, largest })
         const { active, jti: about } = jsonIn(answer, address)
-        // An answer about another token is no answer.
+        // An answer about another token does not count.
         const isActive = active === true && (about === undefined || about === jti)
         return { isActive, requestId: answer.headers.get('request-id') }
       } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Parses a JSON object strictly: UTF-8 without faults, an object at the top, and no member twice in any object (RFC
- * 8725 §2.4 and RFC 7515 §4: two readers of a token must not read two tokens).
+ * Parses a JSON object strictly: valid UTF-8, an object at the top level, no duplicate members in any object (RFC 8725
+ * §2.4, RFC 7515 §4: two parsers must not read different tokens).
  * @throws SyntaxError
  */
 export function parseObject(bytes: Uint8Array, mayRepeat?: true): Record<string, unknown> {
@@ -13,7 +13,7 @@ export function parseObject(bytes: Uint8Array, mayRepeat?: true): Record<string,
   return value as Record<string, unknown>
 }
 
-/** What is read here has been parsed before: it is JSON. */
+/** Requires valid JSON: the text has been parsed before. */
 function refuseDuplicates(text: string): void {
   const open: (Set<string> | undefined)[] = []
   for (let at = 0; at < text.length; at++) {
@@ -25,7 +25,7 @@ function refuseDuplicates(text: string): void {
       const end = endOfString(text, at)
       const names = open.at(-1)
       if (names && /^\s*:/.test(text.slice(end + 1, end + 20))) {
-        // Two spellings of one name are one name.
+        // Different escapes of one name are the same name.
         const name = JSON.parse(text.slice(at, end + 1)) as string
         if (names.has(name)) throw new SyntaxError('a member is there twice')
         names.add(name)

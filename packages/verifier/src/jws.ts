@@ -2,13 +2,13 @@ import { base64url } from 'jose'
 import { invalidToken, shown } from './faults.ts'
 import { parseObject } from './json.ts'
 
-/** A JWS in compact form, taken apart and not verified yet. */
+/** A parsed, unverified JWS in compact serialization. */
 export interface ParsedJws {
   header: Record<string, unknown> & { alg: string }
   payload: Record<string, unknown>
 }
 
-/** Algorithms that a verifier may allow: whoever can verify must not be able to sign (RFC 8725 §3.1). */
+/** Algorithms that a verifier may allow. Asymmetric ones only: a verifier must not be able to sign (RFC 8725 §3.1). */
 export const asymmetric = [
   'ES256',
   'ES384',
@@ -24,8 +24,8 @@ export const asymmetric = [
 ]
 
 /**
- * Header parameters that would bring a key along, change what is signed, or hide another token inside. No token of a
- * Keyturn server has one; whoever sends one hopes that somebody looks.
+ * Header parameters that bring a key along, change what is signed, or nest another token. No token of a Keyturn server
+ * has one.
  */
 const suspicious = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c', 'cty', 'zip', 'enc', 'epk', 'p2s']
 
@@ -35,14 +35,14 @@ interface Form {
   algorithms: readonly string[]
   /** Characters. */
   longest: number
-  /** Header parameters of `suspicious` that belong to this kind of JWS. */
+  /** The `suspicious` header parameters that this kind of JWS may have. */
   expected?: readonly string[]
-  /** Whether a member may be there twice: only where nobody but the issuer can have written it, and it is large. */
+  /** Whether duplicate members are tolerated: only for large documents that none but the issuer can have written. */
   mayRepeat?: true
 }
 
 /**
- * Takes a JWS apart and checks all that can be checked without a key, cheapest first.
+ * Parses a JWS and does all checks that need no key, cheapest first.
  * @throws TokenRefused
  */
 export function parseJws(token: string, form: Form): ParsedJws {
@@ -64,8 +64,8 @@ export function parseJws(token: string, form: Form): ParsedJws {
   const strange = suspicious.find((name) => name in header && !expected?.includes(name))
   if (strange !== undefined) throw invalidToken('header', `the header has ${strange}`)
   const { alg, typ } = header
-  // RFC 7515 §4.1.9: media types are compared without case, and without their usual prefix. Before the algorithm, so that
-  // whoever sends an ID token hears of that, and not of its algorithm.
+  // RFC 7515 §4.1.9: media types are case-insensitive, and `application/` may be omitted. Checked before the algorithm,
+  // so that the caller who sends an ID token is told so, and not about its algorithm.
   if (typeof typ !== 'string' || typ.toLowerCase().replace(/^application\//, '') !== type) {
     const hint = type === 'at+jwt' && typ === undefined ? ', as an ID token has' : ''
     throw invalidToken('type', `typ: expected ${type}, got ${shown(typ)}${hint}`)
@@ -76,9 +76,11 @@ export function parseJws(token: string, form: Form): ParsedJws {
   return { header: { ...header, alg }, payload }
 }
 
-/** One string for one token: bits that decode to nothing must not make another one (RFC 4648 §3.5). */
+/**
+ * Decodes base64url in canonical form only: each token has one spelling, without stray trailing bits (RFC 4648 §3.5).
+ */
 function canonicalBytes(part: string): Uint8Array {
-  // Looks for what is wrong: a pattern of the whole keeps a place to go back to for each of millions of characters.
+  // Searches for one invalid character: a pattern for the whole text would keep millions of backtracking positions.
   if (part === '' || /[^\w-]/.test(part)) throw invalidToken('form', 'expected base64url')
   const bytes = base64url.decode(part)
   if (base64url.encode(bytes) !== part) throw invalidToken('form', 'expected canonical base64url')

@@ -6,13 +6,13 @@ import { jsonIn, type Requests } from './requests.ts'
 
 export interface KeySetOptions {
   /**
-   * When the keys could not be fetched for `maxAge`: `refuse` everything, or `accept` what the last known keys
-   * verify. The second goes on trusting a key that was removed meanwhile. There is no default.
+   * When keys could not be fetched for `maxAge`: `refuse` all tokens, or `accept` those that the last known keys
+   * verify, which keeps trusting keys that were removed meanwhile. There is no default.
    */
   whenUnreachable: 'refuse' | 'accept'
-  /** Seconds that fetched keys are good for; a removed key is refused after that at the latest. 300 by default. */
+  /** Seconds that fetched keys may be used; a removed key is refused after that at the latest. 300 by default. */
   maxAge?: number
-  /** Seconds between two fetches for keys that nobody knows. 30 by default. */
+  /** Seconds between two fetches for unknown `kid`s; 30 by default. */
   cooldown?: number
   /** Milliseconds. 5000 by default. */
   timeout?: number
@@ -22,19 +22,19 @@ export interface KeySetOptions {
 export interface KeySet {
   /**
    * @throws TokenRefused when the issuer has no such key
-   * @throws Unavailable when nobody can tell
+   * @throws Unavailable when the issuer's keys cannot be fetched
    */
   find(kid: unknown, alg: string): Promise<CryptoKey>
-  /** Fetches them unless they are there. @throws Unavailable */
+  /** Fetches the keys unless they are cached. @throws Unavailable */
   load(): Promise<void>
   status(): { kids: string[]; ageSeconds: number }
 }
 
-/** Bytes; a key takes less than one kilobyte. */
+/** Most bytes of a key set; a key takes less than one kilobyte. */
 const largest = 256 * 1024
-/** Milliseconds after a fetch that failed in which no other is tried. */
+/** Milliseconds without another fetch after a failed one. */
 const rest = 500
-/** The types of keys that an algorithm goes with. */
+/** `kty` by the first two characters of `alg`. */
 const typeOf: Record<string, string> = { ES: 'EC', PS: 'RSA', RS: 'RSA', Ed: 'OKP' }
 
 export function createKeySet(
@@ -67,7 +67,7 @@ export function createKeySet(
     }
   }
 
-  /** One at a time; after a failure nobody waits for the next one for a while. */
+  /** One fetch at a time; just after a failure it fails at once. */
   function refresh(): Promise<void> {
     if (!fetching && monotonic() - failedAt < rest) {
       return Promise.reject(new Unavailable('keys', 'the key set could not be fetched just now'))
@@ -80,7 +80,7 @@ export function createKeySet(
 
   async function fresh(): Promise<void> {
     if (age() <= maxAge) {
-      // Ahead of time and behind everybody's back, so that no request waits for it.
+      // Refreshed early and in the background, so that no request waits for it.
       if (age() > maxAge * 0.8) refresh().catch(() => undefined)
       return
     }
@@ -112,7 +112,7 @@ export function createKeySet(
       await fresh()
       const found = pick(kid, alg)
       if (found) return found
-      // A new key, or a made-up one: strangers must not make this API ask again and again.
+      // It may be a new key, or a made-up `kid`: those must not make this API fetch again and again.
       if (age() > cooldown || fetching) {
         await refresh()
         const now = pick(kid, alg)

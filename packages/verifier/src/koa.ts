@@ -10,7 +10,7 @@ import type { Verifier } from './verifier.ts'
 
 export { tokenOf } from './node-request.ts'
 
-/** Koa's context, as far as it is used. */
+/** The members of Koa's context that are used. */
 interface Context {
   req: NodeRequest
   originalUrl: string
@@ -23,7 +23,7 @@ interface Context {
 
 type Middleware = (ctx: Context, next: () => Promise<unknown>) => Promise<unknown>
 
-/** Middleware that lets requests through whose token holds; `tokenOf(ctx)` tells whose it is. */
+/** Middleware that passes on requests with a valid token; `tokenOf(ctx)` returns it. */
 export function protectKoa(
   verifier: Verifier,
   policy: Policy = {},
@@ -45,7 +45,7 @@ export function protectKoa(
   }
 }
 
-/** Middleware that serves the description of this API (RFC 9728). */
+/** Middleware that serves the protected resource metadata (RFC 9728). */
 export function describeKoa({ metadata }: Verifier): Middleware {
   return async (ctx, next) => {
     if (metadata?.path !== ctx.path || !['GET', 'HEAD'].includes(ctx.method)) return next()

@@ -1,7 +1,7 @@
 import { Unavailable } from './faults.ts'
 import { jsonIn, type Requests } from './requests.ts'
 
-/** What this kit wants to know of the issuer (RFC 8414). */
+/** The issuer metadata that this package uses (RFC 8414). */
 export interface IssuerMetadata {
   jwks_uri: string
   token_endpoint?: string
@@ -14,7 +14,8 @@ const timeout = 5000
 const largest = 256 * 1024
 
 /**
- * Discovery, once: at the first use, so that API and issuer may start in any order; a failure is tried again.
+ * Fetches the issuer's metadata once, on first use: API and issuer may start in any order. A failure is retried on the
+ * next use.
  * @throws Unavailable
  */
 export function createMetadata(issuer: string, requests: Requests): () => Promise<IssuerMetadata> {
@@ -24,7 +25,7 @@ export function createMetadata(issuer: string, requests: Requests): () => Promis
     const address = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
     try {
       const found = jsonIn(await requests.ask(address, {}, { timeout, largest }), address)
-      // RFC 8414 §3.3: identical, or somebody else speaks in its name.
+      // RFC 8414 §3.3: it MUST be identical; otherwise another server impersonates the issuer.
       if (found['issuer'] !== issuer) {
         throw new Error(`expected the issuer ${issuer}, got ${JSON.stringify(found['issuer'])}`)
       }

@@ -1,23 +1,27 @@
 import type { ApiRequest } from './presented-token.ts'
 import type { VerifiedToken } from './verifier.ts'
 
-/** What Node's requests have in common, by shape: no framework is needed to compile this. */
+/**
+ * The members that requests of all Node frameworks share, as a structural type: no framework is needed to compile this.
+ */
 export interface NodeRequest {
   method?: string | undefined
   url?: string | undefined
   headers: Record<string, string | string[] | undefined>
-  /** Every value on its own; without it Node shows the first `Authorization` alone. */
+  /** Every value separately; without it only the first `Authorization` header is visible. */
   headersDistinct?: Record<string, string[] | undefined>
 }
 
-/** The certificate of a caller, where mutual TLS is used: from the connection, or from a header of a trusted proxy. */
+/**
+ * Returns a caller's certificate where mutual TLS is used: from the connection, or from a header of a trusted proxy.
+ */
 export type CertificateOf<Request> = (request: Request) => Uint8Array | string | undefined
 
 export interface GuardOptions<Request> {
   certificate?: CertificateOf<Request>
 }
 
-/** @param target as it was asked for, before a router cut something off */
+/** @param target the original request target, before a router stripped a prefix */
 export function apiRequest(
   request: NodeRequest,
   target: string,
@@ -41,8 +45,8 @@ export function keepToken(request: object, token: VerifiedToken): void {
 }
 
 /**
- * The token of a request that was let through: of Koa's `ctx`, Express's or Fastify's `request`.
- * @throws Error when nothing protects the route
+ * The verified token of a request: of Koa's `ctx`, or of Express's or Fastify's `request`.
+ * @throws Error when the route is not protected
  */
 export function tokenOf(request: object): VerifiedToken {
   const token = tokens.get(request)
@@ -50,7 +54,7 @@ export function tokenOf(request: object): VerifiedToken {
   return token
 }
 
-/** Headers by name, as frameworks set them: what is there more than once is a list. */
+/** Groups headers by name, as frameworks expect them: repeated ones become a list. */
 export function grouped(headers: [string, string][]): [string, string | string[]][] {
   const names = [...new Set(headers.map(([name]) => name))]
   return names.map((name) => {

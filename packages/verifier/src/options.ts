@@ -9,38 +9,38 @@ import { assertSafe, type Fetch } from './requests.ts'
 import type { ResourceMetadataOptions } from './resource-metadata.ts'
 
 export interface VerifierOptions {
-  /** The issuer, to the letter, as it stands in `iss`. */
+  /** The issuer identifier, exactly as in `iss`. */
   issuer: string
-  /** What tokens for this API have as `aud`: its identifier at the issuer. */
+  /** The `aud` of tokens for this API: its identifier at the issuer. */
   audience: string
-  /** What this API was declared with; `ES256` alone by default. Asymmetric ones only. */
+  /** The signing algorithms declared for this API at the issuer; `ES256` alone by default. Asymmetric ones only. */
   algorithms?: string[]
-  /** Seconds that clocks may differ; 30 to 60, 30 by default. */
+  /** Seconds that clocks may differ: 30 to 60; 30 by default. */
   clockTolerance?: number
-  /** Scopes that every route needs. */
+  /** Scopes that every route requires. */
   requiredScopes?: string[]
-  /** The tenant whose tokens count, as `tenant_id` says; an issuer of a tenant has no others anyway. */
+  /** The required `tenant_id`; an issuer of a tenant issues no other tokens anyway. */
   tenant?: string
-  /** Takes tokens that are bound to a key (RFC 9449); without it they are refused. */
+  /** Accepts tokens that are bound to a key (RFC 9449); without it they are refused. */
   dpop?: DpopOptions
-  /** Takes tokens that are bound to a certificate (RFC 8705); without it they are refused. */
+  /** Accepts tokens that are bound to a certificate (RFC 8705); without it they are refused. */
   mtls?: MtlsOptions
-  /** Hears of revocations. */
+  /** Follows the issuer's revocations. */
   feed?: FeedOptions
-  /** Asks about single tokens, for routes with that policy. */
+  /** Introspects single tokens, on routes with that policy. */
   introspection?: IntrospectionOptions
   jwks: KeySetOptions
-  /** Describes this API to clients (RFC 9728); challenges then point to it. */
+  /** Publishes protected resource metadata (RFC 9728), which challenges then point to. */
   metadata?: ResourceMetadataOptions
   /** The `realm` of challenges. */
   realm?: string
-  /** Told of what went wrong in the background, and of what made a request fail with 503. For the log. */
+  /** Receives errors of background work, and those that made a request fail with 503. For the log. */
   onFault?: (error: Error) => void
-  /** In place of the runtime's own. */
+  /** Replaces the runtime's `fetch`. */
   fetch?: Fetch
 }
 
-/** @throws TypeError that says what was expected and what came */
+/** @throws TypeError that names what was expected and what was given */
 export function assertOptions(options: VerifierOptions): void {
   const { issuer, audience, algorithms, clockTolerance = 30, jwks, introspection, dpop } = options
   const expect = (holds: boolean, what: string, got: unknown) => {

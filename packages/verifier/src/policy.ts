@@ -3,37 +3,40 @@ import { now } from './clock.ts'
 import { TokenRefused } from './faults.ts'
 import type { VerifierOptions } from './options.ts'
 
-/** What a route asks of a token. */
+/** What a route requires of a token. */
 export interface Policy {
   /**
-   * How much is known of revocations:
+   * How revocation is checked:
    *
-   * | check        | asks                            | a token that was revoked is refused         |
-   * |--------------|---------------------------------|---------------------------------------------|
-   * | `offline`    | nobody                          | when it expires                             |
-   * | `feed`       | nobody; the feed tells          | within two seconds, or half of one by stream |
-   * | `introspect` | the issuer, at each request     | at once                                     |
+   * | check        | asks                         | a revoked token is refused                          |
+   * |--------------|------------------------------|-----------------------------------------------------|
+   * | `offline`    | nobody                       | when it expires                                     |
+   * | `feed`       | nobody; uses the local list  | within two seconds by poll, half a second by stream |
+   * | `introspect` | the issuer, for each request | at once                                             |
    *
-   * `feed` where there is one, otherwise `offline`.
+   * By default `feed` if there is one, otherwise `offline`.
    */
   check?: 'offline' | 'feed' | 'introspect'
-  /** With `introspect`: the share of requests that ask, 0 to 1; the others go by the feed, or offline. 1 by default. */
+  /**
+   * With `introspect`: the share of requests that are introspected, 0 to 1; others are checked by the feed, or offline.
+   * 1 by default.
+   */
   share?: number
-  /** Scopes that this route needs, all of them. */
+  /** Scopes that this route requires, all of them. */
   scopes?: string[]
-  /** How well and how recently the person must have signed in (RFC 9470). */
+  /** How strongly and how recently the user must have authenticated (RFC 9470). */
   stepUp?: {
-    /** One of these. */
+    /** Accepted `acr` values; one suffices. */
     acrValues?: string[]
-    /** Seconds since the sign-in, at most. */
+    /** Most seconds since the sign-in. */
     maxAge?: number
   }
 }
 
-/** A policy whose gaps are filled. */
+/** A policy with its defaults filled in. */
 export type WholePolicy = Policy & { check: NonNullable<Policy['check']>; share: number }
 
-/** @throws TypeError when a policy asks for what was not set up */
+/** @throws TypeError when a policy requires an option that is not configured */
 export function completePolicy(policy: Policy, options: VerifierOptions): WholePolicy {
   const { check = options.feed ? 'feed' : 'offline', share = 1 } = policy
   if (check === 'feed' && !options.feed) throw new TypeError("check 'feed': no feed was set up")

@@ -1,13 +1,13 @@
 import { TokenRefused } from './faults.ts'
 
-/** A request, whatever the framework. */
+/** A request of any framework. */
 export interface ApiRequest {
   method: string
   /** Path and query, as in the request line. */
   target: string
-  /** Every value of a header; the name is in lower case. */
+  /** Returns every value of a header. @param name in lower case */
   headers(name: string): string[]
-  /** The certificate of the caller, where mutual TLS is used: DER, PEM, or the header in which a proxy passed it on. */
+  /** The caller's certificate, where mutual TLS is used: DER, PEM, or the header in which a proxy forwarded it. */
   certificate?: Uint8Array | string | undefined
 }
 
@@ -18,8 +18,8 @@ export interface PresentedToken {
 }
 
 /**
- * The token of a request. The `Authorization` header is the only way: a token in the address ends up in logs (RFC 9700
- * §4.3.2), and two ways at once are a fault (RFC 6750 §2).
+ * The token of a request, from the `Authorization` header alone: tokens in URLs end up in logs (RFC 9700 §4.3.2), and a
+ * token sent in two ways is an error (RFC 6750 §2).
  * @returns undefined when there is none
  * @throws TokenRefused
  */
@@ -34,7 +34,7 @@ export function presentedToken({ target, headers }: ApiRequest): PresentedToken 
   if (others.length > 0) throw refuse('expected one Authorization header')
   const [, name = ''] = /^(Bearer|DPoP)(?: |$)/i.exec(value) ?? []
   if (name === '') {
-    // Another scheme is none that this API knows: it is told of those that it does.
+    // An unsupported scheme counts as no token: the challenge names the supported ones.
     return undefined
   }
   const [, token] = /^\w+ +([A-Za-z0-9\-._~+/]+=*)$/.exec(value) ?? []

@@ -6,16 +6,16 @@ import type { Policy } from './policy.ts'
 import { type ApiRequest, presentedToken } from './presented-token.ts'
 import type { VerifiedToken } from './verifier.ts'
 
-/** Whether a request may go on, and what its answer says. */
+/** Whether to serve a request, and the headers of its answer. */
 export type Decision =
   | { granted: true; token: VerifiedToken; headers: [string, string][] }
   | {
       granted: false
       status: number
-      /** A name may be there more than once. */
+      /** Names may repeat. */
       headers: [string, string][]
       body: Record<string, string>
-      /** Why, for the log. */
+      /** The reason, for the log. */
       reason: TokenRefused | Unavailable | undefined
     }
 
@@ -28,17 +28,17 @@ interface Around {
 }
 
 /**
- * Decides about a request.
+ * Decides whether to serve a request.
  *
- * | what came                                | answer                                     |
- * |------------------------------------------|--------------------------------------------|
- * | no token                                 | 401, no error code                         |
- * | two tokens, one in the address, none after the scheme | 400 `invalid_request`         |
- * | not valid, expired, revoked, not theirs  | 401 `invalid_token`                        |
- * | a proof that does not hold               | 401 `invalid_dpop_proof`, `use_dpop_nonce` |
- * | valid, without the scope                 | 403 `insufficient_scope`                   |
- * | valid, the sign-in was too weak or old   | 401 `insufficient_user_authentication`     |
- * | nobody could be asked                    | 503                                        |
+ * | request                                                    | answer                                     |
+ * |------------------------------------------------------------|--------------------------------------------|
+ * | no token                                                   | 401, without error code                    |
+ * | two tokens, a token in the URL, a scheme without a token   | 400 `invalid_request`                      |
+ * | token invalid, expired, revoked, or bound to another party | 401 `invalid_token`                        |
+ * | DPoP proof invalid                                         | 401 `invalid_dpop_proof`, `use_dpop_nonce` |
+ * | token valid, without the scope                             | 403 `insufficient_scope`                   |
+ * | token valid, authentication too weak or too old            | 401 `insufficient_user_authentication`     |
+ * | token could not be checked                                 | 503                                        |
  */
 export async function protect(
   request: ApiRequest,
@@ -77,7 +77,7 @@ export async function protect(
   } catch (error) {
     if (error instanceof TokenRefused) return refuse(error)
     if (!(error instanceof Unavailable)) throw error
-    // Not knowing is not a yes.
+    // An unchecked token is not a valid one.
     onFault(error)
     return {
       granted: false,

@@ -1,4 +1,4 @@
-/** What of a proof is remembered. */
+/** What is remembered of a proof. */
 export interface Proof {
   /** Thumbprint of the key that made it. */
   key: string
@@ -9,34 +9,35 @@ export interface Proof {
 }
 
 /**
- * Remembers proofs, so that none counts twice. Its size is bounded, and so is the part of each key. No replay gets
- * through: what was forgotten is refused.
+ * Remembers DPoP proofs to refuse replays. Its size is bounded, in total and per key. When it is full it forgets the
+ * oldest proofs, and from then on refuses all proofs as old as those; so no replay gets through.
  *
- * | full is                        | forgotten, and refused from now on                    | where that is no help      |
- * |--------------------------------|-------------------------------------------------------|----------------------------|
- * | the part of a key              | its oldest second, and what it made before            | its proof is refused       |
- * | the half for those ahead of now | nothing                                              | such a proof is refused    |
- * | all of it                      | the oldest second of all, and before; never now       | the proof is refused       |
+ * | what is full                        | forgotten, and refused from now on                 | if that frees nothing |
+ * |-------------------------------------|----------------------------------------------------|-----------------------|
+ * | the share of a key                  | this key's oldest second, and all before it        | the proof is refused  |
+ * | the half for proofs dated after now | nothing                                            | the proof is refused  |
+ * | all of it                           | the oldest second of all keys, and before; not now | the proof is refused  |
  */
 export interface ReplayMemory {
   /**
+   * Whether the proof is new; remembers it.
    * @param now in seconds
-   * @param oldest proofs made up to then are refused anyway, and forgotten
+   * @param oldest proofs issued before this second are refused elsewhere, so they are forgotten
    */
   isFirst(proof: Proof, at: { now: number; oldest: number }): boolean
-  /** Proofs that are remembered. */
+  /** Number of remembered proofs. */
   size(): number
 }
 
 interface Part {
   size: number
-  /** Nothing that this key made in this second or before counts any more. */
+  /** Proofs of this key from this second or before are refused. */
   forgotten: number
 }
 
 /**
- * @param capacity proofs
- * @param ofKey proofs of one key
+ * @param capacity most proofs
+ * @param ofKey most proofs of one key
  */
 export function createReplayMemory(
   capacity: number,
@@ -46,10 +47,10 @@ export function createReplayMemory(
   const seconds = new Map<number, Map<string, Set<string>>>()
   /** Second of `iat` → ids of all keys. */
   const counts = new Map<number, number>()
-  /** Of those keys alone that something is remembered of. */
+  /** Only keys with remembered proofs have a part. */
   const parts = new Map<string, Part>()
   let size = 0
-  /** Nothing of this second or before counts any more, whoever made it. */
+  /** Proofs of any key from this second or before are refused. */
   let forgotten = -Infinity
 
   function forgetOf(key: string, second: number): void {
@@ -66,7 +67,7 @@ export function createReplayMemory(
     const part = parts.get(key)
     if (!part) return
     part.size -= freed
-    // Its mark is of no use any more: what is forgotten for all, or too old, is later than that.
+    // Its `forgotten` is obsolete: the bound for all keys, or the age limit, is later.
     if (part.size === 0) parts.delete(key)
   }
 

@@ -1,23 +1,23 @@
 import { now } from './clock.ts'
 
-/** The answer to a request, read to its end. */
+/** A completely read answer. */
 export interface Answer {
   status: number
   headers: Headers
   body: Uint8Array
 }
 
-/** How this kit asks the issuer: with a timeout and a bound, and never where a redirect leads. */
+/** Requests to the issuer: with a timeout, a size limit, and without following redirects. */
 export interface Requests {
   /** @throws Error when there is no answer in time, or it is too large */
   ask(url: string, init: RequestInit, bound: { timeout: number; largest: number }): Promise<Answer>
-  /** The same for an answer without end. The caller aborts by the signal in `init`. */
+  /** The same for an endless answer. The caller aborts it by the signal in `init`. */
   open(url: string, init: RequestInit): Promise<Response>
-  /** How many were sent. */
+  /** Number of requests sent. */
   count(): number
 }
 
-/** What is used of `fetch`. */
+/** The part of `fetch` that is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
 export function createRequests(fetch: Fetch): Requests {
@@ -67,7 +67,7 @@ async function read(response: Response, largest: number): Promise<Uint8Array> {
 }
 
 /**
- * Keys and tokens travel over https; plain http is for this machine alone.
+ * Requires https for keys and tokens; plain http is allowed only to this machine.
  * @throws TypeError
  */
 export function assertSafe(url: string): void {
@@ -77,7 +77,7 @@ export function assertSafe(url: string): void {
   throw new TypeError(`expected an https URL, got ${url}`)
 }
 
-/** A JSON object out of an answer. @throws Error that says what came instead */
+/** The JSON object in an answer. @throws Error that names what came instead */
 export function jsonIn({ status, body }: Answer, from: string): Record<string, unknown> {
   if (status !== 200) throw new Error(`${from} answered ${status}${reasonIn(body)}`)
   const value: unknown = JSON.parse(new TextDecoder().decode(body))
@@ -85,7 +85,7 @@ export function jsonIn({ status, body }: Answer, from: string): Record<string, u
   return value as Record<string, unknown>
 }
 
-/** What a refusal says of itself (RFC 6749 §5.2), with the id by which the issuer explains it; empty when nothing. */
+/** The error in an answer (RFC 6749 §5.2), with the id by which the issuer can explain it; empty when there is none. */
 function reasonIn(body: Uint8Array): string {
   try {
     const said = JSON.parse(new TextDecoder().decode(body)) as Record<string, unknown>
@@ -93,14 +93,17 @@ function reasonIn(body: Uint8Array): string {
       .map((name) => said[name])
       .filter((value) => typeof value === 'string')
       .join(', ')
-    // It is for a log: printable ASCII alone, and not much of it.
+    // For the log: printable ASCII only, truncated.
     return words && `: ${words.replace(/[^ -~]/g, '?').slice(0, 300)}`
   } catch {
     return ''
   }
 }
 
-/** @param lifetime `expires_in`, in seconds @returns when to get the next one, a little before */
+/**
+ * When to renew a token: shortly before it expires; in seconds since the epoch.
+ * @param lifetime `expires_in`, in seconds
+ */
 export function renewalOf(lifetime: unknown): number {
   return now() + (typeof lifetime === 'number' && lifetime > 0 ? lifetime * 0.9 : 60)
 }

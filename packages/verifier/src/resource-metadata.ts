@@ -1,9 +1,9 @@
 import { proofAlgorithms } from './dpop.ts'
 import type { VerifierOptions } from './options.ts'
 
-/** What clients may know of this API (RFC 9728 §2). */
+/** Public metadata of this API (RFC 9728 §2). */
 export interface ResourceMetadataOptions {
-  /** The address of this API, which is its name for clients. The audience by default, where that is a URL. */
+  /** The URL of this API, its resource identifier for clients. The audience by default, if that is a URL. */
   resource?: string
   name?: string
   documentation?: string
@@ -13,12 +13,12 @@ export interface ResourceMetadataOptions {
 
 const wellKnown = '/.well-known/oauth-protected-resource'
 
-/** The document, and where it is: the well-known part stands between host and path (RFC 9728 §3.1). */
+/** The document and its path: the well-known part stands between host and path (RFC 9728 §3.1). */
 export interface ResourceMetadata {
   path: string
   url: string
   document: Record<string, unknown>
-  /** Of its answer: anybody may read it, from any page. */
+  /** Headers of the answer: any page may read it. */
   headers: [string, string][]
 }
 
@@ -28,7 +28,7 @@ const headers: [string, string][] = [
   ['Access-Control-Allow-Origin', '*'],
 ]
 
-/** @throws TypeError when the resource is no URL */
+/** @throws TypeError when the resource is not a URL */
 export function resourceMetadata(options: VerifierOptions): ResourceMetadata | undefined {
   const { metadata, audience, issuer, dpop, mtls } = options
   if (!metadata) return undefined
@@ -56,7 +56,7 @@ export function resourceMetadata(options: VerifierOptions): ResourceMetadata | u
   return {
     path,
     url: origin + path + search,
-    // Without what was not said.
+    // Drops undefined members.
     document: JSON.parse(JSON.stringify(document)) as Record<string, unknown>,
     headers,
   }

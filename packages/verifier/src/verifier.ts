@@ -16,12 +16,12 @@ import { createReplayMemory } from './replay-memory.ts'
 import { createRequests } from './requests.ts'
 import { type ResourceMetadata, resourceMetadata } from './resource-metadata.ts'
 
-/** A token that holds. */
+/** A valid token. */
 export interface VerifiedToken {
-  /** The token itself, to hand it on. */
+  /** The token itself, to pass it on. */
   token: string
   claims: AccessTokenClaims
-  /** The person; for a machine the client itself. */
+  /** The user; for a machine the client itself. */
   subject: string
   clientId: string
   scopes: string[]
@@ -29,22 +29,22 @@ export interface VerifiedToken {
 
 export interface Verifier {
   /**
-   * Verifies a token that is at hand.
-   * @param presented what came with it; by default it came as Bearer and with nothing
-   * @throws TokenRefused when it is not good
-   * @throws Unavailable when nobody can tell
+   * Verifies a token.
+   * @param presented how it was presented; by default as Bearer, without anything else
+   * @throws TokenRefused when it is not accepted
+   * @throws Unavailable when it cannot be checked
    */
   verify(token: string, policy?: Policy, presented?: Partial<Presented>): Promise<VerifiedToken>
-  /** Decides about a whole request: lets it through, or says what to answer. */
+  /** Decides about a whole request: serve it, or what to answer. */
   protect(request: ApiRequest, policy?: Policy): Promise<Decision>
-  /** What is promised of revoked tokens. @throws TypeError when the policy asks for what was not set up */
+  /** The guarantee about revoked tokens. @throws TypeError when the policy requires an option that is not configured */
   guarantee(policy?: Policy): Guarantee
   /** Checks a policy before the first request comes. @throws TypeError */
   assertPolicy(policy: Policy): void
-  /** The description of this API (RFC 9728), where it was set up. */
+  /** The protected resource metadata (RFC 9728), if configured. */
   readonly metadata: ResourceMetadata | undefined
   /**
-   * Gets keys, and the first list of revocations, before the first request comes. Optional.
+   * Fetches keys and the first list of revocations ahead of the first request. Optional.
    * @throws Unavailable
    */
   ready(): Promise<void>
@@ -52,16 +52,16 @@ export interface Verifier {
   status(): {
     keys: { kids: string[]; ageSeconds: number }
     feed: FeedStatus | undefined
-    /** Requests that went to the issuer. */
+    /** Number of requests sent to the issuer. */
     requests: number
   }
-  /** Ends what runs in the background. */
+  /** Stops background work. */
   close(): void
 }
 
 /**
- * Creates a verifier of access tokens. Nothing is fetched before the first token comes, or `ready` is called.
- * @throws TypeError that says which option is wrong
+ * Creates a verifier of access tokens. Nothing is fetched before the first token or `ready`.
+ * @throws TypeError that names the wrong option
  */
 export function createVerifier(options: VerifierOptions): Verifier {
   assertOptions(options)
@@ -89,17 +89,17 @@ export function createVerifier(options: VerifierOptions): Verifier {
     const claims = await verifyAccessToken(token, expected, keys)
     const sent: Presented = { scheme: 'Bearer', ...presented }
     const useUpProof = await checkBinding(token, claims, sent, bindings)
-    // What the token itself cannot do is refused before anybody is asked.
+    // What the token does not permit is refused before anything is requested.
     checkScopes(claims, policy)
     checkStepUp(claims, policy, clockTolerance)
     if (feed && policy.check !== 'offline' && (await feed.denies(claims))) {
       throw invalidToken('revoked', 'it was revoked')
     }
-    // Before the issuer is asked, so that nobody makes it answer for a proof that is played again.
+    // Before introspection, so that replayed proofs cause no requests to the issuer.
     useUpProof()
     if (introspection && policy.check === 'introspect' && Math.random() < policy.share) {
       const { isActive, requestId } = await introspection.ask(token, claims.jti)
-      // Revoked, or this API is not among those that may ask; the issuer says neither, but can explain the answer.
+      // Revoked, or this API may not introspect it; the issuer does not say which, but can explain the answer.
       if (!isActive) {
         const answer = requestId === null ? '' : ` (Request-Id ${requestId})`
         throw invalidToken('revoked', `the issuer says it is not active${answer}`)

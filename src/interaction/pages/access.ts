@@ -2,10 +2,10 @@ import { type Html, html } from '../../http/html.ts'
 import type { Messages } from './messages.ts'
 import { name } from './parts.ts'
 
-/** A scope and its plain words; both the same when nobody has words for it. */
+/** A scope and its plain words; the scope itself when there are none. */
 export type ScopeLine = { scope: string; text: string }
 
-/** What an application asks for. */
+/** What an application requests. */
 export type AccessView = {
   scopes: ScopeLine[]
   resources: Array<{ identifier: string; name?: string; scopes: ScopeLine[] }>
@@ -14,8 +14,8 @@ export type AccessView = {
 }
 
 /**
- * What it can do when it is allowed, in plain words, and for how long (ASVS 10.7.2).
- * @param heading what stands above what it can do here
+ * What the application may do if allowed, in plain words, and for how long (ASVS 10.7.2).
+ * @param heading above the list
  */
 export function accessLists(
   messages: Messages,

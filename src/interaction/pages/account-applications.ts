@@ -7,7 +7,7 @@ import type { PageContext } from './layout.ts'
 import { facts, linkOut, name, safeUrl } from './parts.ts'
 
 export type ApplicationLine = {
-  /** The address that takes the access back. */
+  /** The URL that revokes the access. */
   end: string
   name: string
   clientId: string
@@ -17,9 +17,9 @@ export type ApplicationLine = {
   /** Milliseconds since the epoch, as the next. */
   since: number
   lastUsed: number
-  /** How many devices it has refresh tokens on. */
+  /** Number of devices with refresh tokens. */
   devices: number
-  /** What was unusual lately. */
+  /** Recent unusual events. */
   notes: ReadonlyArray<{ finding: FamilyFinding; seen: Seen }>
 }
 
@@ -28,7 +28,7 @@ export type ApplicationsView = AccountFrame & {
   applications: readonly ApplicationLine[]
 }
 
-/** What applications may do, in plain words; each can be taken back (ASVS 10.4.9, 10.7.3). */
+/** What applications may do, in plain words; each can be revoked (ASVS 10.4.9, 10.7.3). */
 export function applicationsPage(context: PageContext, view: ApplicationsView): string {
   const { sections, applications: words } = context.messages.account
   const { applications, csrf } = view

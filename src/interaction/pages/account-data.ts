@@ -14,7 +14,7 @@ export type DataView = AccountFrame & {
   error?: DataFault
 }
 
-/** What is stored of somebody: to have, and to be rid of. */
+/** Download and deletion of the account's data. */
 export function dataPage(context: PageContext, view: DataView): string {
   const { sections, data: words } = context.messages.account
   const { error } = view
@@ -45,7 +45,7 @@ ${csrfField(view.csrf)}
   })
 }
 
-/** There is nobody left to sign in. */
+/** After a deletion there is no account to sign in to. */
 export function accountDeletedPage(context: PageContext): string {
   const { data: words } = context.messages.account
   return page(context, {

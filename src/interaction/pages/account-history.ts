@@ -7,7 +7,7 @@ import { type Seen, seenText } from './account-parts.ts'
 import type { PageContext } from './layout.ts'
 import { name } from './parts.ts'
 
-/** What a person is shown of the security events of their account. */
+/** The security events of their account that people see. */
 export const historyEvents = [
   'account.signed_in',
   'account.sign_in_failed',
@@ -38,7 +38,7 @@ export const historyEvents = [
 ] as const
 export type HistoryEvent = (typeof historyEvents)[number]
 
-/** What a sign-in is marked with. */
+/** Marks of a sign-in. */
 export const historyMarks = ['new_device', 'new_network', 'new_country'] as const
 export type HistoryMark = (typeof historyMarks)[number]
 
@@ -47,9 +47,9 @@ export type HistoryLine = {
   seen: Seen
   userAgent?: string
   application?: string
-  /** How often, of what is counted. */
+  /** The number, for counted events. */
   count?: number
-  /** Where its address is (ISO 3166-1). */
+  /** The country of its IP address (ISO 3166-1). */
   country?: string
   /** What was unusual about it. */
   marks: readonly HistoryMark[]
@@ -57,13 +57,13 @@ export type HistoryLine = {
 
 export type HistoryView = AccountFrame & {
   events: readonly HistoryLine[]
-  /** The address of the page after this one. */
+  /** The URL of the next page. */
   older?: string
-  /** The address of the first page; absent on it. */
+  /** The URL of the first page; undefined on it. */
   newest?: string
 }
 
-/** What happened to an account, the newest first (ASVS 6.3.5). */
+/** The events of an account, newest first (ASVS 6.3.5). */
 export function historyPage(context: PageContext, view: HistoryView): string {
   const { sections, history: words, device } = context.messages.account
   return accountSection(context, 'history', view, {

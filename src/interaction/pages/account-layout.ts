@@ -2,7 +2,7 @@ import { type Html, html } from '../../http/html.ts'
 import { ownAddress, type PageContent, type PageContext, page } from './layout.ts'
 import { csrfField } from './parts.ts'
 
-/** The sections of the account pages, in the order of their navigation: one is a line here, and its name in `sections`. */
+/** The sections of the account pages, in navigation order. A new one needs a line here and a name in `sections`. */
 export const addresses = {
   overview: '/account',
   profile: '/account/profile',
@@ -15,7 +15,7 @@ export const addresses = {
 } as const
 export type AccountSection = keyof typeof addresses
 
-/** What a page says after it was done; named in the address, so that nobody else's words can stand there. */
+/** Confirmations that a page can show. Identified in the URL by key, so that nobody can inject text. */
 export const accountDone = [
   'ended',
   'others-ended',
@@ -25,13 +25,13 @@ export const accountDone = [
 ] as const
 export type AccountDone = (typeof accountDone)[number]
 
-/** What every account page has. */
+/** What every account page needs. */
 export interface AccountFrame {
   signOut: { action: string; csrf: string }
   done?: AccountDone
 }
 
-/** A page of whoever is signed in: where they can go, and the way out (ASVS 7.4.4). */
+/** A page of a signed-in person, with navigation and sign-out (ASVS 7.4.4). */
 export function accountSection(
   context: PageContext,
   section: AccountSection,

@@ -8,13 +8,13 @@ import { csrfField } from './parts.ts'
 /** When and from where something was done; milliseconds since the epoch. */
 export type Seen = { at: number; ip?: string }
 
-/** A time, and where it was seen from. */
+/** A time and an IP address. */
 export function seenText({ messages }: PageContext, { at, ip }: Seen): Html {
   const time = html`<time datetime="${new Date(at).toISOString()}">${momentText(messages.locale, at)}</time>`
   return ip === undefined ? time : messages.account.from(time, html`<code>${ip}</code>`)
 }
 
-/** What the button says is short for whoever sees where it stands, and whole for everybody else. */
+/** A form with one button. Its visible label is short; screen readers get the whole sentence. */
 export function endForm(action: string, csrf: string, short: string, whole: Html): Html {
   return html`<form method="post" action="${action}">
 ${csrfField(csrf)}

@@ -13,16 +13,16 @@ export type OwnPasswordView = AccountFrame & {
   action: string
   csrf: string
   email: string
-  /** In characters. */
+  /** Least number of characters. */
   minLength: number
-  /** What it would be without a second factor, where that is more. */
+  /** The same without a second factor, if that is more. */
   alone?: number
-  /** Whether everything else is to end. */
+  /** Whether all other sessions are to end. */
   others: boolean
   error?: OwnPasswordFault
 }
 
-/** Changing one's password (ASVS 6.2.2, 6.2.3, 7.4.3); managers get the account, too (ASVS 6.2.7). */
+/** Changing the password (ASVS 6.2.2, 6.2.3, 7.4.3); the form names the account for password managers (ASVS 6.2.7). */
 export function ownPasswordPage(context: PageContext, view: OwnPasswordView): string {
   const { account, password, login } = context.messages
   const words = account.password

@@ -14,7 +14,7 @@ export type ProfileView = AccountFrame & {
   error?: ProfileFault
 }
 
-/** What a person says of themself. */
+/** Name and user name. */
 export function profilePage(context: PageContext, view: ProfileView): string {
   const { account } = context.messages
   const { profile: words } = account

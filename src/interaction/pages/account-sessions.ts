@@ -6,7 +6,7 @@ import type { PageContext } from './layout.ts'
 import { csrfField, facts, name } from './parts.ts'
 
 export type SessionLine = {
-  /** The address that ends it; absent for the session that looks. */
+  /** The URL that ends it; undefined for the current session. */
   end?: string
   userAgent?: string
   signedIn?: Seen
@@ -14,7 +14,7 @@ export type SessionLine = {
   applications: readonly string[]
 }
 
-/** A refresh-token family: what an application holds on a device. */
+/** A refresh-token family: the access of an application on a device. */
 export type DeviceLine = {
   end: string
   application: string
@@ -25,13 +25,13 @@ export type DeviceLine = {
 
 export type SessionsView = AccountFrame & {
   csrf: string
-  /** The one that looks comes first. */
+  /** The current session comes first. */
   sessions: readonly SessionLine[]
   devices: readonly DeviceLine[]
   endOthers: string
 }
 
-/** Where somebody is signed in, and what applications hold on which device; each with an end (ASVS 7.5.2). */
+/** Sessions, and applications with access by device; each can be ended (ASVS 7.5.2). */
 export function sessionsPage(context: PageContext, view: SessionsView): string {
   const { sections, sessions: words } = context.messages.account
   return accountSection(context, 'sessions', view, {

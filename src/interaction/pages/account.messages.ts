@@ -3,7 +3,7 @@ import type { Html } from '../../http/html.ts'
 import type { HistoryEvent, HistoryMark } from './account-history.ts'
 import type { AccountDone, AccountSection } from './account-layout.ts'
 
-/** What the account pages say. */
+/** The texts of the account pages. */
 export type AccountMessages = {
   title: string
   name: string
@@ -20,7 +20,7 @@ export type AccountMessages = {
   /** What was just done. */
   done: Record<AccountDone, string>
   device: DeviceWords
-  /** A time and the network address it was seen from, if that is known. */
+  /** A time and the IP address, if known. */
   from: (time: Html, address: Html) => Html
   sessions: {
     lead: string
@@ -29,7 +29,7 @@ export type AccountMessages = {
     lastUsed: string
     applications: string
     end: string
-    /** The same for who does not see where the button stands. */
+    /** The same for screen readers. */
     endNamed: (device: Html) => Html
     endOthers: string
     endOthersHint: string
@@ -70,7 +70,7 @@ export type AccountMessages = {
   }
   password: {
     lead: string
-    /** How long it is to be for whoever wants to do without a second factor. */
+    /** The minimum length for accounts that want to remove their second factor. */
     alone: (minLength: number) => string
     current: string
     others: string

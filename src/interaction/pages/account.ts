@@ -6,15 +6,15 @@ import { type RequestLine, requestList } from './request.ts'
 
 export type AccountView = AccountFrame & {
   account: { name?: string; email: string; username?: string; emailVerified: boolean; id: string }
-  /** The address that ends all sessions and all access, on every device. */
+  /** The URL that ends all sessions and all access, on every device. */
   everywhere: string
-  /** The page of the address; only where mail is sent. */
+  /** The URL to change the e-mail address; only with mail. */
   changeEmail?: string
-  /** What waits for an answer. */
+  /** Pending requests. */
   requests: readonly RequestLine[]
 }
 
-/** Who is signed in. */
+/** The account overview. */
 export function accountPage(context: PageContext, view: AccountView): string {
   const { account: words } = context.messages
   const { account, signOut } = view

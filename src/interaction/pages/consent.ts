@@ -11,31 +11,31 @@ export type ConsentView = AccessView & {
   client: {
     name: string
     uri?: string
-    /** Our own copy of the client's picture. Never for one that registered itself: people trust pictures. */
+    /** Our own copy of the client's logo. Never for a self-registered client: people trust images. */
     logoUrl?: string
     clientId: string
     policyUri?: string
     tosUri?: string
   }
-  /** The host the answer goes to, as the redirect URI has it; none for a device. */
+  /** The host of the redirect URI, to which the answer goes; undefined for a device. */
   redirectHost?: string
-  /** What the device shows that asks (RFC 8628 §5.4, P-034). */
+  /** The code on the device (RFC 8628 §5.4, P-034). */
   userCode?: string
-  /** Whether the answer stays on the machine of the browser, where any program could take it. */
+  /** Whether the redirect URI is loopback, where any local program could receive the answer. */
   toLoopback: boolean
   /** Whether no operator has declared the client. */
   unverified?: boolean
-  /** What its form says that this page showed of such a client. */
+  /** Hash of what this page showed of such a client, posted with the form. */
   shown?: string
-  /** Where the document is that says what it is. */
+  /** The host of the client's metadata document. */
   documentHost?: string
   account: { name: string; email: string }
 }
 
 /**
- * Who asks for what, where, for how long, and where the answer goes (ASVS 10.7.2). Shows the host of a
- * client's metadata document and of the redirect URI, and warns of clients that only live on the person's
- * own machine (P-089: OAuth Client ID Metadata Document §6.4).
+ * Shows who requests what, for how long, and where the answer goes (ASVS 10.7.2). Shows the hosts of the metadata
+ * document and of the redirect URI, and warns of clients that exist only on the person's machine (P-089: OAuth Client
+ * ID Metadata Document §6.4).
  */
 export function consentPage(context: PageContext, view: ConsentView): string {
   const { messages } = context
@@ -68,7 +68,7 @@ function warning(consent: Messages['consent'], { client, documentHost: host }: C
   return consent.document(called, html`<code>${host}</code>`)
 }
 
-/** Nothing is left of it when the picture does not come. */
+/** Invisible when the image does not load. */
 function logo({ client, unverified }: ConsentView): Html | undefined {
   if (client.logoUrl === undefined || unverified) return undefined
   return html`<img class="kt-logo" id="client-logo" src="${client.logoUrl}" alt="" height="32"> `

@@ -4,8 +4,8 @@ import type { PageContext, Theme } from './layout.ts'
 import { type Language, messagesOf, spoken } from './messages.ts'
 
 /**
- * Makes the context of a page from a request: the language that was asked for, else the browser's (OIDC Core
- * §3.1.2.1), else that of the settings.
+ * Creates the context of a page from a request. The language is the requested one, else the browser's (OIDC Core
+ * §3.1.2.1), else the configured one.
  */
 export function pageContexts(parts: { basePath: string; theme: Theme; language: Language }) {
   const { basePath, theme, language } = parts

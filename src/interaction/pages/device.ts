@@ -5,7 +5,7 @@ import { alert, csrfField, name } from './parts.ts'
 export type EnterCodeView = {
   action: string
   csrf: string
-  /** From `verification_uri_complete`; a code that was refused does not come back. */
+  /** From `verification_uri_complete`; not shown again after a refusal. */
   userCode?: string
   error?: 'invalid' | 'missing' | 'too_many'
   signIn: { href: string }
@@ -24,7 +24,7 @@ export type DeviceResultView = {
   again: { href: string }
 }
 
-/** Where a person types what a device shows (RFC 8628 §3.3). */
+/** The page to enter the code of a device (RFC 8628 §3.3). */
 export function enterCodePage(context: PageContext, view: EnterCodeView): string {
   const { device } = context.messages
   const { error } = view
@@ -48,8 +48,8 @@ ${error === 'too_many' && html`<p class="kt-links"><a id="sign-in-first" href="$
 }
 
 /**
- * Shown whatever way the code came, since a link with a code in it may come from anybody (RFC 8628 §5.4, P-034): who
- * asks, the code to compare, and what to beware of.
+ * Always shown, however the code was entered, since a link with a code may come from an attacker (RFC 8628 §5.4,
+ * P-034): who requests access, the code to compare, and a warning.
  */
 export function confirmDevicePage(context: PageContext, view: ConfirmDeviceView): string {
   const { device } = context.messages
@@ -71,7 +71,7 @@ ${csrfField(view.csrf)}
   })
 }
 
-/** The end for the person; the device hears of it when it asks. */
+/** The last page for the person; the device learns the result by polling. */
 export function deviceResultPage(context: PageContext, view: DeviceResultView): string {
   const { device } = context.messages
   const { title, text } = device.outcomes[view.outcome]

@@ -4,7 +4,7 @@ import { alert, cancelForm, csrfField, name } from './parts.ts'
 
 export type EmailCodeView = {
   action: string
-  /** Where another one is asked for. */
+  /** Where the form for another code posts to. */
   again: string
   csrf: string
   email: string
@@ -15,7 +15,7 @@ export type EmailCodeView = {
   back?: { href: string }
 }
 
-/** A code that was mailed, or was not: the page does not say which. */
+/** The page to enter a mailed code; the same whether one was mailed or not. */
 export function emailCodePage(context: PageContext, view: EmailCodeView): string {
   const { emailCode: words, factors, login } = context.messages
   const { error } = view
@@ -48,7 +48,7 @@ ${view.cancel && cancelForm(view.cancel.action, view.csrf, login.cancel)}`,
 
 export type EmailCodesView = {
   csrf: string
-  /** Where they are turned on, or off. */
+  /** Where the form to turn them on or off posts to. */
   action: string
   /** Since when they are on, in words. */
   since?: string

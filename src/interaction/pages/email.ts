@@ -7,17 +7,17 @@ export type EmailView = AccountFrame & {
   csrf: string
   email: string
   verified: boolean
-  /** Where each form goes. */
+  /** Where the forms post to. */
   change: string
   verify: string
   error?: 'invalid' | 'too_many'
-  /** What was typed before. */
+  /** What was typed before, to be shown again. */
   newEmail?: string
-  /** What is on its way. */
+  /** Which mail was sent. */
   sent?: 'verification' | 'change'
 }
 
-/** The e-mail address of an account: whether it is known to be its owner's, and another one in its place. */
+/** The e-mail address of an account: its verification, and its change. */
 export function emailPage(context: PageContext, view: EmailView): string {
   const { email: words } = context.messages
   const { error, sent } = view
@@ -47,7 +47,7 @@ ${csrfField(view.csrf)}
   })
 }
 
-/** What stands behind a link in a mail: one button. Programs that open links press none. */
+/** The page behind a link in a mail: one button. Mail scanners open links but press no buttons. */
 export function confirmEmailPage(
   context: PageContext,
   view: {

@@ -1,4 +1,4 @@
-/** The situations a refused person can be in: many error codes, few things they can do about it. */
+/** The situations of a refused person: many error codes, few possible actions. */
 export type ErrorKind =
   | 'request'
   | 'application'
@@ -60,7 +60,7 @@ const byStatus: Readonly<Record<number, ErrorKind>> = {
 }
 
 /**
- * The situation behind an error. A code we do not know is judged by its status.
+ * The situation behind an error. An unknown code is judged by its status.
  * @param error the OAuth error code
  * @param status the HTTP status
  */

@@ -7,33 +7,33 @@ import { facts, hiddenFields } from './parts.ts'
 export type ErrorView = {
   /** The HTTP status the page is sent with. */
   status: number
-  /** Instead of the title that belongs to the code. */
+  /** Replaces the title of the code. */
   title?: string
   /** The OAuth error code. */
   error: string
-  /** `error_description`: technical, for those who run the application; English, as the protocol has no umlauts. */
+  /** `error_description`: technical, for developers, in English. */
   description?: string
-  /** The id this refusal is logged under. */
+  /** The request id, under which this refusal is logged. */
   id: string
   /** When, in milliseconds. */
   time: number
-  /** What the person can do, when the caller knows better than the code does. */
+  /** What the person can do, if the caller knows better than the code tells. */
   hint?: string
-  /** To the application, for a person to take or to leave. */
+  /** A link back to the application, which the person may follow. */
   wayBack?: WayBack
-  /** Where the application has declared that sign-ins begin. */
+  /** Where the client has declared that sign-ins begin. */
   startAgain?: string | undefined
 }
 
-/** A link, or where the answer is a form (OAuth 2.0 Form Post Response Mode) one with its fields. */
+/** A link, or a form with its fields where the answer is one (OAuth 2.0 Form Post Response Mode). */
 export type WayBack = {
-  /** The host that it leads to, or the scheme. */
+  /** The host of the link, or its scheme. */
   host: string
   href: string
   fields?: Array<[name: string, value: string]>
 }
 
-/** A refusal, in words for the person first and for the developer after (P-071: everything given is escaped). */
+/** An error page, first for the person, then for the developer (P-071: all given text is escaped). */
 export function errorPage(context: PageContext, view: ErrorView): string {
   const { error } = context.messages
   const words = error.kinds[errorKind(view.error, view.status)]

@@ -1,6 +1,6 @@
 import type { FactorMessages } from './factors.messages.ts'
 
-/** The pages of second factors in German. What is longer than a telephone is wide says where it may break (U+00AD). */
+/** The pages of second factors in German. Words longer than a phone is wide have soft hyphens (U+00AD). */
 export const factorsDe: FactorMessages = {
   secondFactor: {
     title: 'Bestätigen Sie, dass Sie es sind',

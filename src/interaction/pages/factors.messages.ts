@@ -1,12 +1,12 @@
-/** What the pages of second factors say, at sign-in and on the account page. */
+/** The texts of second factors, at sign-in and on the account page. */
 export type FactorMessages = {
   secondFactor: {
     title: string
     lead: string
-    /** Where there is a passkey, alone or beside an app. */
+    /** Shown when there is a passkey, alone or with an app. */
     leadPasskey: string
     usePasskey: string
-    /** In a browser that cannot. */
+    /** For browsers without passkeys. */
     missingPasskey: string
     codeHeading: string
     code: string
@@ -74,7 +74,7 @@ export type FactorMessages = {
     newTitle: string
     newLead: string
     make: string
-    /** Where none can be made. */
+    /** For browsers that cannot create one. */
     missingMake: string
     failed: Record<'make' | 'ask', string>
     known: string

@@ -12,7 +12,7 @@ export type FactorsView = AccountFrame & {
   csrf: string
   factors: ReadonlyArray<SecondFactor & { rename: string; remove: string }>
   codesLeft: number
-  /** Each is absent when there may be no more. */
+  /** Each is undefined at the maximum number. */
   add?: { action: string }
   addPasskey?: { href: string }
   full?: boolean
@@ -20,11 +20,11 @@ export type FactorsView = AccountFrame & {
   /** Why the last one was not removed. */
   kept?: keyof Messages['factors']['kept']
   changePassword: { href: string }
-  /** Absent where there are none. */
+  /** Undefined when they are not offered. */
   emailCodes?: EmailCodesView
 }
 
-/** The second factors of an account, and what their owner can do with them. */
+/** The second factors of an account, and their management. */
 export function factorsPage(context: PageContext, view: FactorsView): string {
   const { factors: words } = context.messages
   const { csrf, add, addPasskey, makeCodes } = view
@@ -90,7 +90,7 @@ ${endOthers(`others-${id}`, words.endOthers)}
 </section>`
 }
 
-/** ASVS 7.4.3. */
+/** The checkbox that also ends other sessions (ASVS 7.4.3). */
 export function endOthers(id: string, label: string): Html {
   return html`<p class="kt-check"><input id="${id}" name="end_others" type="checkbox" value="yes"> <label for="${id}">${label}</label></p>`
 }
@@ -98,13 +98,13 @@ export function endOthers(id: string, label: string): Html {
 export type NewFactorView = {
   action: string
   csrf: string
-  /** Where the picture of the key is. */
+  /** The URL of the QR code. */
   qrUrl: string
   /** The key in base32. */
   secret: string
   name?: string
   error?: 'wrong' | 'passkey'
-  /** Where a passkey will do in its place. */
+  /** When a passkey can be added instead. */
   passkey?: PasskeyView
   /** On the account page: the way back, and the offer to end other sessions. */
   back?: { href: string }
@@ -112,7 +112,7 @@ export type NewFactorView = {
   cancel?: { action: string }
 }
 
-/** Setting up an authenticator app: it counts once it has made a right code. */
+/** Setting up an authenticator app; it is added after its first right code. */
 export function newFactorPage(context: PageContext, view: NewFactorView): string {
   const { factors: words, passkeys } = context.messages
   const wrong = view.error === 'wrong'
@@ -149,11 +149,11 @@ ${view.cancel && cancelForm(view.cancel.action, view.csrf, context.messages.logi
 
 export type RecoveryCodesView = {
   codes: readonly string[]
-  /** Where a link leads, or a form when there is a token for it. */
+  /** The target of a link, or of a form when there is a token. */
   done: { href: string; csrf?: string }
 }
 
-/** The only time that recovery codes are seen. */
+/** The only page that shows recovery codes. */
 export function recoveryCodesPage(
   context: PageContext,
   { codes, done }: RecoveryCodesView,

@@ -8,7 +8,7 @@ export type HandoverView = {
   fields: ReadonlyArray<readonly [name: string, value: string]>
 }
 
-/** Hands an answer over to a client as a form: by its script, or by its button where there are no scripts (K-09). */
+/** Posts an answer to a client as a form: by script, or by its button without scripts (K-09). */
 export function handoverPage(context: PageContext, { action, fields }: HandoverView): string {
   const { title, text, submit } = context.messages.handover
   return page(context, {

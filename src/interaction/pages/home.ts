@@ -2,10 +2,10 @@ import { html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
 import { facts } from './parts.ts'
 
-/** Our own addresses, never taken from a request. */
+/** Our own URLs, never taken from a request. */
 export type HomeView = { issuer: string; discoveryUrl: string; accountUrl: string }
 
-/** What a browser sees at the issuer itself. */
+/** The page at the issuer URL. */
 export function homePage(context: PageContext, view: HomeView): string {
   const { home } = context.messages
   return page(context, {

@@ -2,19 +2,19 @@ import { assetVersion } from '../../http/assets.ts'
 import { type Html, html } from '../../http/html.ts'
 import type { Language, Messages } from './messages.ts'
 
-/** How a deployment or tenant calls itself and looks. The style sheet, if any, sets the `--kt-…` properties. */
+/** The name and look of a deployment or tenant. The style sheet, if any, sets the `--kt-…` properties. */
 export type Theme = { name: string; logoUrl?: string; stylesheetUrl?: string }
 
-/** What every page needs: its language, the path our own URLs start with (`''` or `'/t/acme'`), the theme. */
+/** What every page needs: its language, the path prefix of our URLs (`''` or `'/t/acme'`), the theme. */
 export type PageContext = {
   messages: Messages
   basePath: string
   theme: Theme
-  /** The language when the request asked for it by `ui_locales`, which is more than what its browser prefers. */
+  /** The language requested by `ui_locales`, which takes precedence over the browser's. */
   asked?: Language
 }
 
-/** The address of one of our own pages, in the language that was asked for. */
+/** The URL of one of our own pages, keeping a requested language. */
 export function ownAddress({ basePath, asked }: PageContext, path: string): string {
   return `${basePath}${path}${asked ? `?ui_locales=${asked}` : ''}`
 }
@@ -24,19 +24,21 @@ type Script = 'submit.js' | 'show-password.js' | 'passkey.js'
 export type PageContent = {
   title: string
   body: Html
-  /** Whether the form comes back with an error: the title says so first, as screen readers read it first. */
+  /**
+   * Whether the form is shown again with an error: then the title begins with it, as screen readers read that first.
+   */
   fault?: boolean
-  /** Where else one can go. */
+  /** Links to other pages. */
   navigation?: Html
   /** `wide` for pages that are read rather than filled in. */
   width?: 'narrow' | 'wide'
-  /** Only for what a page can do without, too. */
+  /** Only for functions that the page can do without. */
   script?: readonly Script[]
 }
 
 /**
- * The whole document around a page. It has no inline script and no inline style, so that
- * `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'` is enough for it.
+ * The HTML document around a page. It has no inline script or style, so `default-src 'none'; script-src 'self';
+ * style-src 'self'; img-src 'self'` suffices.
  */
 export function page(context: PageContext, content: PageContent): string {
   const { messages, basePath, theme } = context

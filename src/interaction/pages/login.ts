@@ -8,23 +8,23 @@ export type LoginView = {
   action: string
   csrf: string
   clientName?: string
-  /** Whether it is our own pages that somebody signs in to. */
+  /** Whether the sign-in is to our own account pages. */
   ours?: true
   /** What was typed before, or the request's `login_hint`. */
   username?: string
   error?: keyof Messages['login']['errors']
   cancel?: { action: string }
-  /** Only where a reset can be mailed. */
+  /** Only when password resets can be mailed. */
   forgot?: { href: string }
-  /** Only where people may make accounts for themselves. */
+  /** Only where people may sign up. */
   signUp?: { href: string }
-  /** Where there can be passkeys; the same whether or not anybody has one (ASVS 6.3.8). */
+  /** Only where passkeys are possible; the same whether or not anybody has one (ASVS 6.3.8). */
   passkey?: PasskeyView
 }
 
 /**
- * Sign in with a password, or a passkey in its place. Paste and password managers are welcome (ASVS 6.2.7); nothing is `required` in
- * the markup, since the server's answer to an empty form is the one in the person's language (K-10).
+ * Sign in with a password or a passkey. Paste and password managers work (ASVS 6.2.7). No field is `required` in the
+ * markup, since the server's error for an empty form is in the person's language (K-10).
  */
 export function loginPage(context: PageContext, view: LoginView): string {
   const { login, signUp } = context.messages
@@ -59,7 +59,7 @@ ${view.signUp && html`<p><a id="sign-up" class="kt-alone" href="${view.signUp.hr
 
 function faultyFields(error: LoginView['error'], username: string | undefined) {
   return {
-    // Which of the two was wrong is not for strangers to know (ASVS 6.3.8), so `invalid` marks both.
+    // Strangers must not learn which of the two was wrong (ASVS 6.3.8), so `invalid` marks both.
     username: error === 'invalid' || (error === 'missing' && !username),
     password: error === 'invalid' || error === 'missing' || error === 'one_time_expired',
   }

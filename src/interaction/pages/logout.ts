@@ -4,16 +4,16 @@ import { name } from './parts.ts'
 
 export type LogoutView = {
   action: string
-  /** The engine names its own token against cross-site requests. */
+  /** The engine's own CSRF token and its field name. */
   csrfField: { name: string; value: string }
   email?: string
-  /** The client that sent the person here to sign out. */
+  /** The client that requested the sign-out. */
   clientName?: string
 }
 
 export type SignedOutView = { clientName?: string; signIn: { href: string } }
 
-/** Asks before signing out, since a link from anywhere can lead here (ASVS 10.6.2; RP-Initiated Logout §2). */
+/** Asks for confirmation, since any site can link here (ASVS 10.6.2; RP-Initiated Logout §2). */
 export function logoutPage(context: PageContext, view: LogoutView): string {
   const { logout } = context.messages
   const token = html`<input type="hidden" name="${view.csrfField.name}" value="${view.csrfField.value}">`
@@ -34,7 +34,7 @@ ${token}
   })
 }
 
-/** What is shown when a sign-out has nowhere else to go. */
+/** Shown after a sign-out without a redirect. */
 export function signedOutPage(context: PageContext, view: SignedOutView): string {
   const { logout } = context.messages
   return page(context, {

@@ -7,13 +7,13 @@ import type { ErrorKind } from './error.kinds.ts'
 import type { FactorMessages } from './factors.messages.ts'
 import type { SignUpMessages } from './sign-up.messages.ts'
 
-/** A sentence with something set into it, such as the name of a client. */
+/** A sentence with an inserted value, such as the name of a client. */
 type Phrase = (inserted: Html) => Html
 
 /** The languages of our pages, as in the settings. */
 export type Language = Config['language']
 
-/** Everything our pages say. A language is one file that fills this in, and its row in `languages`. */
+/** All texts of the pages. A language is one file with this type, and a row in `languages`. */
 export type Messages = FactorMessages &
   SignUpMessages & {
     /** The language of these texts, as in the `lang` attribute (BCP 47). */
@@ -22,7 +22,7 @@ export type Messages = FactorMessages &
     login: {
       title: string
       lead: Phrase
-      /** The same when it is our own pages that somebody signs in to. */
+      /** The same for our own account pages. */
       leadAccount: string
       username: string
       password: string
@@ -48,10 +48,10 @@ export type Messages = FactorMessages &
       abilities: string
       nothing: string
       resource: Phrase
-      /** What a resource without scopes is asked for. */
+      /** The text for a resource without scopes. */
       actForYou: string
       unverified: Phrase
-      /** Of a client whose metadata is a document; and the host that says so. */
+      /** For a client with a metadata document; and the host of that. */
       document: (client: Html, host: Html) => Html
       localhost: string
       offline: string
@@ -71,7 +71,7 @@ export type Messages = FactorMessages &
     password: {
       title: string
       lead: string
-      /** Why one is chosen in place of one that was enough beside a second factor. */
+      /** Why a new one is required: the old one is too short without a second factor. */
       tooShort: string
       username: string
       newPassword: string
@@ -85,7 +85,7 @@ export type Messages = FactorMessages &
         too_short: (minLength: number) => string
       }
     }
-    /** Pages that mail leads to, or that have mail sent. */
+    /** Pages that mails link to, or that send mail. */
     recovery: {
       title: string
       lead: string
@@ -106,7 +106,7 @@ export type Messages = FactorMessages &
       change: string
       sent: Record<'verification' | 'change', string>
       errors: Record<'invalid' | 'too_many', string>
-      /** What stands behind the link of each mail, and after its button. */
+      /** The page behind the link of each mail, and the one after its button. */
       steps: Record<
         'verification' | 'email_change' | 'email_objection',
         { title: string; label: string; done: { title: string; text: string } }
@@ -155,7 +155,7 @@ export type Messages = FactorMessages &
       outcomes: Record<'allowed' | 'denied' | 'over', { title: string; text: string }>
       back: string
     }
-    /** What a browser without script shows between us and a client. */
+    /** Shown in browsers without scripts on the way to a client. */
     handover: { title: string; text: string; submit: string }
     error: {
       reference: string
@@ -182,12 +182,12 @@ export type Messages = FactorMessages &
 
 const languages: Readonly<Record<Language, Messages>> = { en, de }
 
-/** As many wishes as are looked at: whoever sends more has sent nonsense. */
+/** Most language tags to consider; longer lists are nonsense. */
 const mostWishes = 20
 
 /**
- * The catalogue of the first wanted language that we speak, or none.
- * @param wanted BCP 47 tags, the most wanted first (OIDC Core §3.1.2.1, `ui_locales`); `de-AT` is served `de`
+ * The texts of the first requested language that we support, or none.
+ * @param wanted BCP 47 tags by preference (OIDC Core §3.1.2.1, `ui_locales`); `de-AT` is served `de`
  */
 export function spoken(wanted: readonly string[]): Messages | undefined {
   for (const tag of wanted.slice(0, mostWishes)) {

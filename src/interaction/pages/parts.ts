@@ -1,17 +1,17 @@
 import { type Html, type HtmlValue, html } from '../../http/html.ts'
 import { asLine } from '../../line.ts'
 
-/** A name somebody else chose, set apart so that its writing direction cannot rearrange our sentence, nor itself. */
+/** A name chosen by others, isolated so that its writing direction cannot rearrange our sentence. */
 export function name(text: string): Html {
   return html`<bdi class="kt-name">${asLine(text)}</bdi>`
 }
 
-/** The token every form carries against cross-site requests. */
+/** The CSRF token of a form. */
 export function csrfField(token: string): Html {
   return html`<input type="hidden" name="csrf" value="${token}">`
 }
 
-/** What a form hands over without anybody having to see it. */
+/** Hidden fields of a form. */
 export function hiddenFields(
   fields: ReadonlyArray<readonly [name: string, value: string]>,
 ): Html[] {
@@ -21,19 +21,19 @@ export function hiddenFields(
 }
 
 /**
- * What went wrong, above a form.
- * @param id what the fields' `aria-describedby` points at
+ * An error above a form.
+ * @param id referenced by the fields' `aria-describedby`
  */
 export function alert(id: string, text: HtmlValue): Html {
   return html`<div class="kt-alert" id="${id}" role="alert"><p>${text}</p></div>`
 }
 
-/** The button of a password field that shows what is typed (NIST SP 800-63B-4 §3.1.1.2); `show-password.js` brings it out. */
+/** The button that shows a typed password (NIST SP 800-63B-4 §3.1.1.2); `show-password.js` makes it visible. */
 export function showPassword(field: string, label: string): Html {
   return html`<button type="button" class="kt-show" data-shows="${field}" aria-controls="${field}" aria-pressed="false" hidden>${label}</button>`
 }
 
-/** The way back to the application without doing what the page asks for. */
+/** The form that cancels and returns to the application. */
 export function cancelForm(action: string, csrf: string, label: string): Html {
   return html`<form id="cancel-form" class="kt-second" method="post" action="${action}">
 ${csrfField(csrf)}
@@ -50,8 +50,8 @@ export function facts(rows: ReadonlyArray<readonly [term: string, value: HtmlVal
 }
 
 /**
- * A client's own URL if it is safe to link to: https without credentials, in whatever case its scheme is
- * written (a client can lie in them, OIDC Registration §9.1).
+ * A client's URL if it is safe to link to: https (in any case) without credentials (a client can lie in them, OIDC
+ * Registration §9.1).
  */
 export function safeUrl(url: string | undefined): URL | undefined {
   const parsed = url === undefined ? null : URL.parse(url)
@@ -59,7 +59,7 @@ export function safeUrl(url: string | undefined): URL | undefined {
   return parsed
 }
 
-/** A link out of our pages: to a new tab, so that the form behind it is not lost, and telling it nothing of us. */
+/** A link to another site: in a new tab, so that the form is not lost, without referrer. */
 export function linkOut(url: URL, text: HtmlValue, hint: string): Html {
   return html`<a href="${url.href}" target="_blank" rel="noopener noreferrer">${text}<span class="kt-unseen"> ${hint}</span></a>`
 }

@@ -2,17 +2,17 @@ import { type Html, html } from '../../http/html.ts'
 import { type PageContext, page } from './layout.ts'
 import { cancelForm, csrfField } from './parts.ts'
 
-/** What a browser is asked: where its answer goes, and what stands on the page about it. */
+/** A passkey request: its options and the target of its answer. */
 export type PasskeyView = {
   action: string
   csrf: string
-  /** As `navigator.credentials` takes it, its bytes as base64url. */
+  /** The argument of `navigator.credentials`, bytes as base64url. */
   options: object
 }
 
 /**
- * The form that `passkey.js` brings out and sends. Until then there is only what to do without; or nothing at all, where
- * something else is on the page.
+ * The form that `passkey.js` makes visible and submits. Without it the page shows what to do instead, or nothing where
+ * there is another way.
  */
 export function passkeyForm(
   { messages }: PageContext,
@@ -45,11 +45,11 @@ export type NewPasskeyView = PasskeyView & {
   back?: { href: string }
   /** On the way to a client. */
   cancel?: { action: string }
-  /** Shown between the two: the offer to end other sessions. */
+  /** Shown between them: the checkbox to end other sessions. */
   others?: Html
 }
 
-/** Making a passkey: the browser asks for whatever unlocks the device. */
+/** Creating a passkey: the browser asks to unlock the device. */
 export function newPasskeyPage(context: PageContext, view: NewPasskeyView): string {
   const { passkeys: words, factors, login } = context.messages
   const { error } = view

@@ -9,19 +9,19 @@ export type PasswordView = {
   action: string
   csrf: string
   email: string
-  /** In characters. */
+  /** Least number of characters. */
   minLength: number
   error?: PasswordFault
   cancel?: { action: string }
-  /** Why one is chosen, when it is not for a one-time password. */
+  /** Why a new password is required, unless it replaces a one-time password. */
   lead?: string
-  /** What a link in a mail brought. */
+  /** The token of a mailed link. */
   token?: string
 }
 
 /**
- * Choose a password of one's own after a one-time password. The account's name is in the form too, out of
- * sight, so that password managers save the new password to the right entry (ASVS 6.2.7).
+ * Choosing a password after a one-time password. The form has the account's name as a hidden field, so that password
+ * managers save the new password to the right entry (ASVS 6.2.7).
  */
 export function passwordPage(context: PageContext, view: PasswordView): string {
   const { password } = context.messages
@@ -69,7 +69,7 @@ ${showPassword('confirm_password', login.show)}
 </div>`
 }
 
-/** What is wrong with a password that somebody chose, in words. */
+/** The fault of a chosen password, in words. */
 export function passwordFault(
   { messages }: PageContext,
   error: PasswordFault,

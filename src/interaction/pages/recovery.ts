@@ -11,7 +11,7 @@ export type ForgotView = {
   error?: 'missing' | 'too_many'
 }
 
-/** Who has forgotten the password? What is typed is the name that signs in. */
+/** The form of a forgotten password; it asks for the identifier that signs in. */
 export function forgotPage(context: PageContext, view: ForgotView): string {
   const { recovery, login } = context.messages
   const { error } = view
@@ -32,7 +32,7 @@ ${csrfField(view.csrf)}
   })
 }
 
-/** A page that says one thing and leads on. */
+/** A page with one message and a link. */
 export function sayingPage(
   context: PageContext,
   view: { title: string; text: string; next: { href: string; label: string }; fault?: boolean },

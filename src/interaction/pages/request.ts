@@ -5,7 +5,7 @@ import { type PageContext, page } from './layout.ts'
 import type { Messages } from './messages.ts'
 import { csrfField, facts, linkOut, name, safeUrl } from './parts.ts'
 
-/** A request that waits, as the account page lists it; times in milliseconds since the epoch. */
+/** A pending request in the list of the account page; times in milliseconds since the epoch. */
 export type RequestLine = {
   href: string
   clientName: string
@@ -21,7 +21,7 @@ export type RequestView = AccessView & {
   bindingMessage?: string
   askedAt: number
   expiresAt: number
-  /** The network address that it came from. */
+  /** The IP address that it came from. */
   askedFrom: string
 }
 
@@ -30,7 +30,7 @@ export type RequestResultView = {
   account: { href: string }
 }
 
-/** The requests that wait, for the account page; nothing when there are none. */
+/** The pending requests on the account page; nothing when there are none. */
 export function requestList({ messages }: PageContext, lines: readonly RequestLine[]): Html {
   if (lines.length === 0) return html``
   const { request: words, locale } = messages
@@ -49,8 +49,8 @@ ${facts(
 }
 
 /**
- * Who asks for what, with the words that the application shows as well, and where the request came from: whoever
- * started nothing denies (OpenID CIBA Core §7.1 `binding_message`, ASVS 10.7.2).
+ * Shows who requests what, the message that the application shows as well, and where the request came from: a person
+ * who did not start it should deny it (OpenID CIBA Core §7.1 `binding_message`, ASVS 10.7.2).
  */
 export function requestPage(context: PageContext, view: RequestView): string {
   const { messages } = context
@@ -82,7 +82,7 @@ ${csrfField(view.csrf)}
   })
 }
 
-/** Nothing is left of it when the picture does not come. */
+/** Invisible when the image does not load. */
 function logo(url: string | undefined): Html | undefined {
   if (url === undefined) return undefined
   return html`<img class="kt-logo" id="client-logo" src="${url}" alt="" height="32"> `
@@ -93,7 +93,7 @@ function message({ request: words }: Messages, text: string): Html {
 <p class="kt-message"><bdi id="binding-message" aria-labelledby="message-label">${text}</bdi></p></div>`
 }
 
-/** The end for the person; the application hears of it when it asks, or is told. */
+/** The last page for the person; the application learns the result by polling or ping. */
 export function requestResultPage(context: PageContext, view: RequestResultView): string {
   const { request: words } = context.messages
   const { title, text } = words.outcomes[view.outcome]

@@ -9,15 +9,15 @@ export type SecondFactorView = {
   email: string
   /** Whether the account has an app. */
   app: boolean
-  /** What a browser is asked for; only where the account has a passkey. */
+  /** The passkey request; only when the account has a passkey. */
   passkey?: object
   error?: 'invalid' | 'recovery' | 'missing' | 'passkey'
   cancel?: { action: string }
 }
 
 /**
- * A passkey, the code of an authenticator app, or a recovery code in their place: whatever the account has. Codes work
- * without script.
+ * A passkey, the code of an authenticator app, or a recovery code instead: whichever the account has. Codes work
+ * without scripts.
  */
 export function secondFactorPage(context: PageContext, view: SecondFactorView): string {
   const { secondFactor: words, login } = context.messages

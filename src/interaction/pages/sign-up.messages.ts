@@ -1,7 +1,7 @@
-/** What the pages say on which somebody makes an account. */
+/** The texts of the sign-up pages. */
 export type SignUpMessages = {
   signUp: {
-    /** Of the link on the sign-in page. */
+    /** The link on the sign-in page. */
     link: string
     title: string
     lead: string

@@ -12,7 +12,7 @@ export type SignUpView = {
   error?: 'missing' | 'invalid' | 'too_many'
 }
 
-/** Who would like an account? An address and nothing else: the rest is for whoever reads its mail. */
+/** The first page of a sign-up: only the e-mail address. The rest follows through the mailed link. */
 export function signUpPage(context: PageContext, view: SignUpView): string {
   const { signUp: words } = context.messages
   const { error } = view
@@ -37,17 +37,17 @@ ${csrfField(view.csrf)}
 export type FinishView = {
   action: string
   csrf: string
-  /** What the link brought. */
+  /** The token of the link. */
   token: string
   email: string
-  /** What was typed before, or what whoever invites says. */
+  /** What was typed before, or the name in the invitation. */
   name?: string
-  /** In characters. */
+  /** Least number of characters. */
   minLength: number
   error?: PasswordFault | 'name_invalid'
 }
 
-/** The rest of an account whose address is proven. The address stands in the form for password managers, too. */
+/** The second page, after the address is proven. The form has the address for password managers, too. */
 export function finishPage(context: PageContext, view: FinishView): string {
   const { signUp, password } = context.messages
   const { finish: words } = signUp

@@ -3,29 +3,31 @@ import { now } from '../clock.ts'
 import { parseJws } from '../jws.ts'
 import type { KeySet } from '../key-set.ts'
 
-/** A signed list of what was revoked, or what was added to one. */
+/** A signed list of revocations: a full list or a delta. */
 export interface RevocationDocument {
-  /** Milliseconds since the epoch, by the issuer's clock: complete up to then. */
+  /** Milliseconds since the epoch, by the issuer's clock: the list is complete up to then. */
   asOf: number
-  /** What to ask from, the next time. */
+  /** The cursor for the next request. */
   cursor: string
-  /** What it continues from; undefined for all of it. */
+  /** The cursor that a delta continues from; undefined for a full list. */
   since: string | undefined
   revoked: RevokedClaims
 }
 
 /**
- * Claim → value → `[issuedUpTo, expiresAt]`, both in seconds since the epoch: a token with that value that was issued up
- * to `issuedUpTo` is denied, whenever it was issued where that is `null`; after `expiresAt` no such token is left.
+ * Claim → value → `[issuedUpTo, expiresAt]`, both in seconds since the epoch. Denies tokens with that claim value that
+ * were issued up to `issuedUpTo` (`null`: whenever they were issued). After `expiresAt` all such tokens have expired.
  */
 export type RevokedClaims = Record<string, Record<string, [number | null, number]>>
 
-/** Characters: about half a million entries. */
+/** Most characters: about half a million entries. */
 const longest = 64 * 1024 * 1024
 
 /**
- * @throws TokenRefused when it is not signed by the issuer, for somebody else, or proves nothing any more
- * @throws Unavailable when the key that signed it cannot be had
+ * Parses and verifies a document.
+ * @throws Error when it is from another issuer, for another audience, expired or malformed
+ * @throws TokenRefused when it is no valid JWS of this type, or its signature is wrong
+ * @throws Unavailable when the key that signed it cannot be fetched
  */
 export async function readDocument(
   jws: string,

@@ -1,19 +1,19 @@
-/** An event of a stream (WHATWG HTML §9.2). */
+/** A server-sent event (WHATWG HTML §9.2). */
 export interface StreamEvent {
   type: string
   data: string
-  /** Undefined where it has none of its own. */
+  /** Undefined when the event itself has none. */
   id: string | undefined
 }
 
 /**
- * Reads server-sent events out of chunks of bytes.
- * @param longest characters of one event
+ * Parses server-sent events from chunks of bytes.
+ * @param longest most characters of one event
  * @throws Error when an event is longer
  */
 export function createEventParser(longest: number): (chunk: Uint8Array) => StreamEvent[] {
   const decoder = new TextDecoder()
-  /** The pieces of a line that has not ended: joined once, as a line may be many megabytes long. */
+  /** Pieces of an unfinished line, joined only at its end: a line may have many megabytes. */
   let pieces: string[] = []
   let length = 0
   let endedByReturn = false
@@ -41,7 +41,7 @@ export function createEventParser(longest: number): (chunk: Uint8Array) => Strea
 
   return (chunk) => {
     let text = decoder.decode(chunk, { stream: true })
-    // The end of a line may be two characters, in two chunks.
+    // A line end may be two characters, in two chunks.
     if (endedByReturn && text.startsWith('\n')) text = text.slice(1)
     if (text === '') return []
     endedByReturn = text.endsWith('\r')

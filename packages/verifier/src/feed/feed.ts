@@ -11,28 +11,28 @@ import { createRevokedList } from './revoked-list.ts'
 import { followStream } from './stream.ts'
 
 export interface FeedOptions extends ClientCredentials {
-  /** `poll` asks every second; `stream` is told at once, over a connection that stays open. */
+  /** `poll` requests the list every second; `stream` receives changes at once over an open connection. */
   mode: 'poll' | 'stream'
-  /** Seconds after which a list that could not be refreshed tells nothing any more. 3 or more; 15 by stream. */
+  /** Seconds after which a list that could not be refreshed is stale. At least 3, with `stream` 15. */
   maxStaleness: number
   /**
-   * What happens then: `refuse` every token (503), or `accept` what is good otherwise. The second lets revoked tokens in
-   * for as long as the feed is away. There is no default.
+   * What happens while it is stale: `refuse` every token (503), or `accept` tokens that are otherwise valid, including
+   * revoked ones. There is no default.
    */
   whenStale: 'refuse' | 'accept'
   /** Milliseconds between two polls. 1000 by default. */
   pollEvery?: number
   /** Milliseconds that an answer may take. 5000 by default. */
   timeout?: number
-  /** Entries kept at most; 1,000,000 by default. Beyond, the list counts as stale. */
+  /** Most entries in memory; 1,000,000 by default. Beyond that the list counts as stale. */
   most?: number
 }
 
-/** The issuer's list of what was revoked, kept fresh in the background. */
+/** The issuer's list of revocations, refreshed in the background. */
 export interface Feed {
-  /** @throws Unavailable when the list is stale and that is to be refused */
+  /** Whether a token is revoked. @throws Unavailable when the list is stale and `whenStale` is `refuse` */
   denies(claims: AccessTokenClaims): Promise<boolean>
-  /** Begins, and waits for the first document. @throws Unavailable when none came */
+  /** Starts following, and waits for the first document. @throws Unavailable when none came */
   load(): Promise<void>
   status(): FeedStatus
   close(): void
@@ -42,19 +42,19 @@ export interface FeedStatus {
   /** Milliseconds since the list was known to be complete; Infinity before the first document. */
   age: number
   entries: number
-  /** Documents that were believed. */
+  /** Number of accepted documents. */
   documents: number
-  /** Documents that were not, and requests that failed. */
+  /** Number of rejected documents and failed requests. */
   faults: number
   lastFault: string | undefined
 }
 
-/** What one attempt to hear news goes by. */
+/** Input of one poll or stream. */
 export interface Connection {
   endpoint: URL
   token: string
   cursor: string | undefined
-  /** Takes a document in. @throws Error when it is not believed */
+  /** Applies a document. @throws Error when it is not accepted */
   receive(jws: string): Promise<void>
   signal: AbortSignal
 }
@@ -69,7 +69,7 @@ interface Surroundings {
   onFault(error: Error): void
 }
 
-/** Cursors of this many documents are remembered: a delta since any of them misses nothing. */
+/** Number of recent cursors to keep: a delta from any of them leaves no gap. */
 const remembered = 64
 /** Milliseconds: the longest pause after failures. */
 const longestPause = 2000
@@ -86,19 +86,19 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
 
   let cursors: string[] = []
   let asOf = -Infinity
-  /** When this `as_of` was first heard of, by the monotonic clock. */
+  /** When this `as_of` was first received, by the monotonic clock. */
   let heardAt = -Infinity
   const counts = { documents: 0, faults: 0 }
   let lastFault: string | undefined
   let isRunning = false
   let timer: ReturnType<typeof setTimeout> | undefined
   let failures = 0
-  /** Whoever waits for the end of an attempt, or for a document. */
+  /** Resolvers of those who wait for the end of an attempt or a document. */
   let waiting: (() => void)[] = []
 
   /**
-   * Both clocks have to agree: by the wall clock a copy that was kept and replayed is old, and by the monotonic one a
-   * list grows old although somebody sets the clock back.
+   * The larger age by two clocks: the wall clock exposes an old document that is replayed; the monotonic clock keeps
+   * the list ageing even if the wall clock is set back.
    */
   const age = () => Math.max(monotonic() - heardAt, Date.now() - asOf - clockTolerance * 1000)
 
@@ -147,7 +147,7 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
     await (mode === 'poll' ? poll(connection) : followStream(requests, connection))
   }
 
-  /** One attempt after the other, with a pause between; a random part keeps many processes apart. */
+  /** Makes one attempt after the other, with pauses; a random part desynchronises processes. */
   async function run(): Promise<void> {
     if (isRunning || isClosed) return
     isRunning = true
@@ -168,16 +168,16 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
       isRunning = false
       wake()
     }
-    // A stream that ends well, as its token does, begins anew; not faster than this, whatever the issuer does.
+    // A stream that ends normally, as when its token expires, restarts; not faster than this, whatever the issuer does.
     const spent = monotonic() - startedAt
     if (mode === 'stream' && failures === 0) pause = 1000
     if (isClosed) return
     timer = setTimeout(() => void run(), Math.max(pause - spent, 50))
-    // A process that has nothing else to do may end.
+    // The timer does not keep the process alive.
     ;(timer as { unref?: () => void }).unref?.()
   }
 
-  /** Waits until a document came or an attempt failed, whichever is first. */
+  /** Resolves on the next document or failed attempt. */
   function news(): Promise<void> {
     return new Promise((resolve) => {
       const late = setTimeout(resolve, timeout)
@@ -185,7 +185,7 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
         clearTimeout(late)
         resolve()
       })
-      // After a failure the pause is kept, however many ask.
+      // After a failure the pause is kept, however many callers wait.
       if (!isRunning && failures === 0) void run()
     })
   }

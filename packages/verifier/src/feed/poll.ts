@@ -3,19 +3,19 @@ import type { Connection } from './feed.ts'
 
 const largest = 64 * 1024 * 1024
 
-/** One poll: what is new since the last one, or nothing. */
+/** Polls the changes since the last document. */
 export function createPoll(requests: Requests, timeout: number) {
   let etag: string | undefined
   let of: string | undefined
 
-  /** @throws Error when nothing came that could be believed */
+  /** @throws Error when no acceptable answer came */
   return async ({ endpoint, token, cursor, receive, signal }: Connection): Promise<void> => {
     const { href } = endpoint
     const headers: Record<string, string> = {
       Authorization: `Bearer ${token}`,
       Accept: 'application/revocations+jwt',
     }
-    // Only what would be the answer to the same question.
+    // Only valid for the same request.
     if (etag !== undefined && of === cursor) headers['If-None-Match'] = etag
     const {
       status,
@@ -30,10 +30,10 @@ export function createPoll(requests: Requests, timeout: number) {
   }
 }
 
-/** The issuer said no. */
+/** The issuer answered with an error. */
 export class FeedAnswer extends Error {
   readonly status: number
-  /** Milliseconds that it asks for. */
+  /** `Retry-After`, in milliseconds. */
   readonly retryAfter: number
 
   constructor(status: number, retryAfter: string | null) {

@@ -3,11 +3,11 @@ import { now } from '../clock.ts'
 import type { IssuerMetadata } from '../metadata.ts'
 import { jsonIn, type Requests, renewalOf } from '../requests.ts'
 
-/** The access token by which this API reads the feed. */
+/** The access token with which this API reads the feed. */
 export interface ReaderToken {
-  /** @throws Error when the issuer gives none */
+  /** @throws Error when the issuer issues none */
   get(): Promise<string>
-  /** The issuer does not take it any more. */
+  /** Discards the token, as the issuer refused it. */
   drop(): void
 }
 

@@ -2,29 +2,29 @@ import type { AccessTokenClaims } from '../access-token.ts'
 import { now } from '../clock.ts'
 import type { RevokedClaims } from './document.ts'
 
-/** What was revoked and may still be met, in memory. */
+/** Revocations of unexpired tokens, in memory. */
 export interface RevokedList {
-  /** Adds to it; what is denied stays denied. @throws Error when it could become too large; then nothing is added */
+  /** Adds entries; it never removes a denial. @throws Error, adding nothing, when the list could become too large */
   add(revoked: RevokedClaims): void
   denies(claims: AccessTokenClaims): boolean
   size(): number
 }
 
 interface Entry {
-  /** Seconds; Infinity for whenever. */
+  /** Seconds since the epoch; Infinity: whenever issued. */
   issuedUpTo: number
   expiresAt: number
 }
 
-/** Seconds between two rounds of forgetting. */
+/** Seconds between two removals of expired entries. */
 const forgetEvery = 30
 
-/** @param most entries */
+/** @param most entries at most */
 export function createRevokedList(most: number, clockTolerance: number): RevokedList {
   const lists = new Map<string, Map<string, Entry>>()
   let forgotAt = now()
 
-  /** A token counts for as long after its `exp` as clocks may differ. */
+  /** Entries are kept past `expiresAt` by the clock tolerance, for which tokens stay valid after `exp`. */
   function forget(): void {
     forgotAt = now()
     for (const list of lists.values()) {

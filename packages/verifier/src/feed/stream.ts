@@ -3,14 +3,14 @@ import { createEventParser } from './event-stream.ts'
 import type { Connection } from './feed.ts'
 import { FeedAnswer } from './poll.ts'
 
-/** Milliseconds without a byte after which a connection counts as dead: two heartbeats and a half. */
+/** Milliseconds of silence after which a connection counts as dead: two and a half heartbeats. */
 const silence = 25_000
-/** Characters. */
+/** Most characters of one event. */
 const longest = 64 * 1024 * 1024
 
 /**
  * Follows the stream until it ends.
- * @throws Error when it cannot be had, says nothing for too long, or sends what cannot be believed
+ * @throws Error when it cannot be opened, is silent for too long, or sends an unacceptable document
  */
 export async function followStream(
   requests: Requests,
@@ -41,7 +41,7 @@ export async function followStream(
     }
   } finally {
     clearTimeout(watch)
-    // Whatever ended it here, nothing goes on reading.
+    // However it ended, stop reading.
     dead.abort()
   }
 }

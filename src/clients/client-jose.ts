@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto'
 import { z } from 'zod'
 import { privateKeyMembers } from '../secret-members.ts'
 import { signingAlgs } from '../signing/signing-key.ts'
@@ -15,6 +16,9 @@ export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-H
 const modulusBits = { least: 2048, most: 8192 }
 const longestExponent = 32
 
+/** Curves of the keys that are used here (RFC 7518 §6.2.1.1, RFC 8037 §2). */
+const curves: readonly unknown[] = ['P-256', 'P-384', 'P-521', 'Ed25519', 'X25519']
+
 /**
  * What is wrong with a key that a client publishes (RFC 7517), or undefined. Key types that are not used here pass: a
  * client may have them for other servers.
@@ -23,7 +27,16 @@ export function publicKeyFault(jwk: Record<string, unknown>): string | undefined
   const secret = privateKeyMembers.find((member) => member in jwk)
   if (secret !== undefined) return `must be a public key, it has the private member "${secret}"`
   if (jwk['kty'] === 'oct') return 'must not be symmetric'
-  if (jwk['kty'] !== 'RSA') return undefined
+  const member = ['use', 'alg', 'kid'].find(
+    (name) => !['undefined', 'string'].includes(typeof jwk[name]),
+  )
+  if (member !== undefined) return `must have a text as "${member}" (RFC 7517 §4)`
+  if (jwk['key_ops'] !== undefined && !areOperations(jwk['key_ops'])) {
+    return 'must have a list of different texts as "key_ops" (RFC 7517 §4.3)'
+  }
+  if (jwk['kty'] !== 'RSA') {
+    return curves.includes(jwk['crv']) && !isKey(jwk) ? 'must be a point on its curve' : undefined
+  }
   const bits = bitsOf(jwk['n'])
   if (bits < modulusBits.least) {
     return `must have a modulus of at least ${modulusBits.least} bits, it has ${bits}`
@@ -32,13 +45,31 @@ export function publicKeyFault(jwk: Record<string, unknown>): string | undefined
     return `must have a modulus of at most ${modulusBits.most} bits, it has ${bits}`
   }
   const exponent = bitsOf(jwk['e'])
-  return exponent > longestExponent
-    ? `must have an exponent of at most ${longestExponent} bits, it has ${exponent}`
-    : undefined
+  if (exponent > longestExponent) {
+    return `must have an exponent of at most ${longestExponent} bits, it has ${exponent}`
+  }
+  return isKey(jwk) ? undefined : 'must be an RSA key'
 }
 
-const bitsOf = (number: unknown): number =>
-  typeof number === 'string' ? Buffer.from(number, 'base64url').length * 8 : 0
+const areOperations = (value: unknown): boolean =>
+  Array.isArray(value) &&
+  value.every((each) => typeof each === 'string') &&
+  new Set(value).size === value.length
+
+function isKey(jwk: Record<string, unknown>): boolean {
+  try {
+    createPublicKey({ key: jwk, format: 'jwk' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function bitsOf(number: unknown): number {
+  const bytes = Buffer.from(typeof number === 'string' ? number : '', 'base64url')
+  const first = bytes.findIndex((byte) => byte !== 0)
+  return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] as number) + 24
+}
 
 const jwk = z.looseObject({ kty: z.string().min(1) }).superRefine((key, context) => {
   const message = publicKeyFault(key)

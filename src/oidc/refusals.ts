@@ -84,7 +84,7 @@ export function logRefusals(
   }
   provider.on('server_error', (ctx, error) => {
     log.debug(describe(ctx, error), 'the engine failed')
-    reportFault(ctx, isTooDeep(ctx, error) ? tooDeep(error) : error)
+    reportFault(ctx, isUnreadable(ctx, error) ? unreadable(error) : error)
   })
   // Without one that listens, Koa writes a stack to stderr.
   events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
@@ -94,14 +94,21 @@ export function logRefusals(
   })
 }
 
-/** The engine copies what a request object says before it looks at its signature, or asks us (request-object.ts). */
-const isTooDeep = ({ oidc }: KoaContextWithOIDC, error: Error) =>
+/**
+ * The engine copies what a request object says, as texts, before it looks at its signature, or asks us
+ * (request-object.ts): it may be nested too deep, or have a member `toString` that is no function.
+ */
+const isUnreadable = ({ oidc }: KoaContextWithOIDC, error: Error) =>
   oidc?.params?.['request'] !== undefined &&
-  error instanceof RangeError &&
-  error.message === 'Maximum call stack size exceeded' &&
-  /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')
+  ((error instanceof RangeError &&
+    error.message === 'Maximum call stack size exceeded' &&
+    /^\s+at (structuredClone|JSON\.stringify) /m.test(error.stack ?? '')) ||
+    (error instanceof TypeError && error.message === 'Cannot convert object to primitive value'))
 
-const tooDeep = (cause: Error) =>
-  new DomainError('parameter_malformed', { detail: 'a request object is nested too deep', cause })
+const unreadable = (cause: Error) =>
+  new DomainError('parameter_malformed', {
+    detail: 'a request object is nested too deep, or a member of it is no text',
+    cause,
+  })
 
 const callerHasGone: ReadonlySet<unknown> = new Set(['EPIPE', 'ECONNRESET'])

@@ -296,8 +296,9 @@ onAnyStorage('client assertions', (kind) => {
         (error: { detail: { faults: string[] } }) =>
           isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
       )
-    const { privateKey } = keys.get('ES256') as CryptoKeyPair
-    const octets = (length: number) => Buffer.alloc(length, 7).toString('base64url')
+    const { privateKey, publicKey } = keys.get('ES256') as CryptoKeyPair
+    const point = await exportJWK(publicKey)
+    const octets = (length: number, of = 0xff) => Buffer.alloc(length, of).toString('base64url')
     const weak = { kty: 'RSA', e: 'AQAB', n: octets(128) }
     const client = { ...service, client_id: 'faulty' }
     expect(await refused(client)).to.contain('jwks')
@@ -308,6 +309,13 @@ onAnyStorage('client assertions', (kind) => {
       [weak, 'at least 2048 bits, it has 1024'],
       [{ ...weak, n: octets(1025) }, 'at most 8192 bits, it has 8200'],
       [{ ...weak, n: octets(256), e: octets(5) }, 'at most 32 bits, it has 40'],
+      // What could be stored would fail where it is used: signatures, and answers that are encrypted.
+      [{ ...weak, n: octets(256, 0) }, 'at least 2048 bits, it has 0'],
+      [{ ...weak, n: octets(256), e: undefined }, 'must be an RSA key'],
+      [{ ...point, y: point.x }, 'must be a point on its curve'],
+      [{ ...point, kid: ['k'] }, 'must have a text as "kid"'],
+      [{ ...point, key_ops: 'verify' }, 'a list of different texts as "key_ops"'],
+      [{ ...point, key_ops: ['verify', 'verify'] }, 'a list of different texts as "key_ops"'],
     ]
     for (const [key, fault] of keySets) {
       expect(await refused({ ...client, jwks: { keys: [key] } })).to.contain(fault)

@@ -190,10 +190,11 @@ onAnyStorage('request objects', (kind) => {
       const form = { client_id: 'signer', request: broken }
       expectRefusal(await post(server, '/par', signer, form), 400, 'invalid_request_object')
     }
-    // Nested too deep to be read: whoever signed it, no fault of ours.
+    // Nested too deep to be read, or no text: whoever signed it, no fault of ours.
     const deep = `${'['.repeat(8000)}${']'.repeat(8000)}`
     const usual = { iss: 'spa', client_id: 'spa', aud: server.issuer, exp: now() + 60 }
-    for (const members of [`"x":${deep}`, `"claims":{"userinfo":${deep}}`]) {
+    const textless = '"nonce":{"toString":1,"valueOf":1}'
+    for (const members of [`"x":${deep}`, `"claims":{"userinfo":${deep}}`, textless]) {
       const text = JSON.stringify(usual).replace('{', `{${members},`)
       const request = `${head}.${Buffer.from(text).toString('base64url')}.AAAA`
       const form = { client_id: 'spa', request }

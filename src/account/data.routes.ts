@@ -14,7 +14,7 @@ import type { Desk } from './desk.ts'
 export const dataMethods = {
   '/account/data': ['GET', 'HEAD'],
   '/account/data/download': ['POST'],
-  '/account/data/delete': ['POST'],
+  '/account/data/delete': ['GET', 'HEAD', 'POST'],
 }
 
 /** Most events in a download; few accounts have more within the retention time. */
@@ -139,6 +139,9 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     ctx.type = 'json'
     ctx.body = JSON.stringify(data, null, 2)
   })
+
+  // The address of a form that came back, asked for by a tab that was restored or duplicated.
+  router.get('/account/data/delete', (ctx) => desk.goTo(ctx, 'data'))
 
   router.post('/account/data/delete', async (ctx) => {
     const sent = await desk.posted(ctx, 'data', true)

@@ -18,7 +18,7 @@ const root = '/account/email-codes'
 
 export const emailCodesMethods = {
   [root]: ['GET', 'HEAD', 'POST'],
-  [`${root}/confirm`]: ['POST'],
+  [`${root}/confirm`]: ['GET', 'HEAD', 'POST'],
   [`${root}/off`]: ['POST'],
 }
 
@@ -39,6 +39,7 @@ export function emailCodesRoutes(router: Router, parts: PageParts, desk: Desk) {
   const { tenant, mailedCodes, pageContext } = parts
   const knownBrowser = createKnownBrowser(parts)
   const bindingOf = (uid: string) => `session ${uid}`
+  const toForm = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), root))
   const owner = (ctx: Context) => ({ ...ownerAt(ctx), language: pageContext(ctx).messages.locale })
 
   function show(ctx: Context, signedIn: SignedIn, error?: EmailCodeView['error']): void {
@@ -68,8 +69,11 @@ export function emailCodesRoutes(router: Router, parts: PageParts, desk: Desk) {
     if (!(await mailedCodes.offered(account))) return desk.goTo(ctx, 'factors')
     const { ip, language } = owner(ctx)
     await mailedCodes.send(account, bindingOf(uid), { ip: ip ?? '', language })
-    seeOther(ctx, ownAddress(pageContext(ctx), root))
+    toForm(ctx)
   })
+
+  // The address of a form that came back, asked for by a tab that was restored or duplicated.
+  router.get(`${root}/confirm`, toForm)
 
   router.post(`${root}/confirm`, async (ctx) => {
     const posted = await desk.posted(ctx, 'factors', true)

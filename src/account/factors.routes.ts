@@ -29,9 +29,9 @@ export const factorMethods = {
   [root]: ['GET', 'HEAD'],
   [`${root}/new`]: ['GET', 'HEAD', 'POST'],
   [`${root}/new/qr.svg`]: ['GET', 'HEAD'],
-  [`${root}/new/confirm`]: ['POST'],
+  [`${root}/new/confirm`]: ['GET', 'HEAD', 'POST'],
   ...passkeyMethods,
-  [`${root}/codes`]: ['POST'],
+  [`${root}/codes`]: ['GET', 'HEAD', 'POST'],
   [`${root}/:id/rename`]: ['POST'],
   [`${root}/:id/remove`]: ['POST'],
 }
@@ -67,6 +67,7 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
     language: pageContext(ctx).messages.locale,
   })
   const toList = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), root))
+  const toSetUp = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), `${root}/new`))
   /** Ends other sessions if the owner wants it (ASVS 7.4.3). */
   async function endOthers(ctx: Context, { account, uid }: SignedIn, wanted: string | undefined) {
     if (wanted === 'yes') await revocations.logOutOthers(account, uid, ownerAt(ctx))
@@ -139,7 +140,7 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
     const found = sent.owner
     const sealed = sealer.artifacts.seal(purpose(found.uid), newTotpSecret())
     await shortLived.put(keyOf(found.uid), { sealed }, setUpTtl)
-    seeOther(ctx, ownAddress(pageContext(ctx), `${root}/new`))
+    toSetUp(ctx)
   })
 
   router.get(`${root}/new`, async (ctx) => {
@@ -157,6 +158,10 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
     ctx.set(pictureOfOurs)
     ctx.body = qrCode(totpUri(secret, found.account.email, pageContext(ctx).theme.name))
   })
+
+  // The address of a form that came back, asked for by a tab that was restored or duplicated; and of codes shown once.
+  router.get(`${root}/new/confirm`, toSetUp)
+  router.get(`${root}/codes`, toList)
 
   router.post(`${root}/new/confirm`, async (ctx) => {
     const sent = await desk.posted(ctx, 'factors', true)

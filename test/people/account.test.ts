@@ -30,6 +30,19 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     expect(page.body).not.to.include('keyturn-account')
   })
 
+  it('leads from the address of a form that came back to the form: a restored tab asks for it by GET', async () => {
+    const { agent } = await signedIn()
+    for (const [from, to] of [
+      ['data/delete', 'data'],
+      ['factors/codes', 'factors'],
+      ['factors/new/confirm', 'factors/new'],
+      ['email-codes/confirm', 'email-codes'],
+    ]) {
+      const { status, location } = await agent.get(`${server.issuer}/account/${from}`)
+      expect([status, location?.pathname], from).to.deep.equal([303, `/account/${to}`])
+    }
+  })
+
   it('goes home when one cancels, and says so when the cookie did not come back', async () => {
     const agent = createUserAgent()
     const cancelled = await agent.submit(await open(agent), { form: '#cancel-form' })

@@ -54,7 +54,7 @@ export interface Load {
 }
 
 /** Milliseconds between two requests of one worker: it is a light load. */
-const pace = 50
+const pace = 100
 
 /** What needs Redis is the login alone. */
 export const withoutRedis: readonly Kind[] = [

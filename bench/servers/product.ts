@@ -2,6 +2,7 @@ import type { Core } from '../../src/core.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage, type StorageKind } from '../../test/support/boot.ts'
 import { openNode } from '../../test/support/cores.ts'
+import { eventually } from '../../test/support/eventually.ts'
 import { freePort } from '../../test/support/free-port.ts'
 import { startNode } from '../../test/support/node-process.ts'
 import { createUserAgent } from '../../test/support/user-agent.ts'
@@ -103,7 +104,9 @@ export async function startProduct({ env, cookies }: Storage): Promise<Server> {
       if (supply !== 'cookies' && supply !== 'people') return undefined
       // One after another: hashes of all at once would keep stores waiting on a small machine.
       while (cookies.length < people.length) {
-        cookies.push(await signIn(people[cookies.length]?.email ?? ''))
+        const email = people[cookies.length]?.email ?? ''
+        // The first requests to cold stores may be refused (503).
+        cookies.push(await eventually(`a sign-in of ${email}`, () => signIn(email)))
       }
       if (supply === 'cookies') return cookies
       return people.map(({ email }) => JSON.stringify({ username: email, password }))

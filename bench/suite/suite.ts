@@ -38,13 +38,19 @@ const storages = {
 /** Round trips of each case, on a server of their own, as counting costs. */
 async function countAll(load: Load, storage: Storage, wanted: Case[], requests: number) {
   const counter = await startCounter(storage.env)
-  const server = await startProduct({ ...storage, env: counter.env })
   const found = new Map<Case, RoundTrips>()
-  for (const each of wanted) {
-    found.set(each, await countRoundTrips(load, server, counter, each.task, requests))
+  try {
+    const server = await startProduct({ ...storage, env: counter.env })
+    try {
+      for (const each of wanted) {
+        found.set(each, await countRoundTrips(load, server, counter, each.task, requests))
+      }
+    } finally {
+      await server.stop()
+    }
+  } finally {
+    await counter.stop()
   }
-  await server.stop()
-  await counter.stop()
   return found
 }
 
@@ -100,37 +106,45 @@ export async function runSuite(
     `\n${report.date}, ${report.machine}, Node ${report.node}${on};\n` +
       `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
   )
-  const load = startLoad()
-  const storage = options.alone ? undefined : (furnished ?? (await furnishedStorage(kind)))
-  const trips =
-    storage && kind === 'services'
-      ? await countAll(load, storage, wanted, blocks * 3)
-      : new Map<Case, RoundTrips>()
-  const servers = {
-    product: storage ? await startProduct(profiled(storage, options)) : undefined,
-    engine: storage && wanted.length > 0 ? await startEngine() : undefined,
-    targets,
+  const started: { stop(): Promise<unknown> }[] = []
+  const stopLater = <T extends { stop(): Promise<unknown> }>(one: T): T => {
+    started.push(one)
+    return one
   }
-  if (servers.product && isWanted('idle')) {
-    report.idle = await measureIdle(load, servers.product, options)
-    printIdle(print, report.idle)
-  }
-  for (const each of wanted) {
-    const contenders = await contendersOf(load, each, servers)
-    if (!contenders.some(({ isServer }) => isServer)) {
-      const lacks = await Promise.all(targets.map((server) => lackOf(server, each.task)))
-      print(`  ${each.row}: left out, as ${lacks.join(', and ')}`)
-    } else {
-      const row = await measureRow(each, contenders, options, () => analyze(storage?.env ?? {}))
-      const counted = trips.get(each)
-      const [first] = row.sides
-      if (counted && first) first.trips = counted
-      report.rows.push(row)
-      printRow(print, row, report.rows.length === 1)
+  try {
+    const load = stopLater(startLoad())
+    const storage = options.alone ? undefined : (furnished ?? (await furnishedStorage(kind)))
+    const trips =
+      storage && kind === 'services'
+        ? await countAll(load, storage, wanted, blocks * 3)
+        : new Map<Case, RoundTrips>()
+    const servers = {
+      product: storage ? stopLater(await startProduct(profiled(storage, options))) : undefined,
+      engine: storage && wanted.length > 0 ? stopLater(await startEngine()) : undefined,
+      targets,
     }
-    await Promise.all(contenders.map((contender) => contender.stop?.()))
+    if (servers.product && isWanted('idle')) {
+      report.idle = await measureIdle(load, servers.product, options)
+      printIdle(print, report.idle)
+    }
+    for (const each of wanted) {
+      const contenders = await contendersOf(load, each, servers)
+      if (!contenders.some(({ isServer }) => isServer)) {
+        const lacks = await Promise.all(targets.map((server) => lackOf(server, each.task)))
+        print(`  ${each.row}: left out, as ${lacks.join(', and ')}`)
+      } else {
+        const row = await measureRow(each, contenders, options, () => analyze(storage?.env ?? {}))
+        const counted = trips.get(each)
+        const [first] = row.sides
+        if (counted && first) first.trips = counted
+        report.rows.push(row)
+        printRow(print, row, report.rows.length === 1)
+      }
+      await Promise.all(contenders.map((contender) => contender.stop?.()))
+    }
+  } finally {
+    await Promise.all(started.map((one) => one.stop()))
   }
-  await Promise.all([servers.product?.stop(), servers.engine?.stop(), load.stop()])
   if (options.statements) printStatements(print, report.rows)
   const written = `${JSON.stringify(report, undefined, 2)}\n`
   if (options.json !== undefined) await writeFile(options.json, written)

@@ -1,24 +1,26 @@
 /** How deep what is kept may be nested: far below where it could not be written as JSON. */
 const deepest = 100
 
-/** What `isStorable` wants, for whoever is refused. */
-export const storableRule = `must have no U+0000, no half of a character and nothing over ${deepest} deep`
+/** What `isStorable` requires, for error messages. */
+export const storableRule = `must not contain U+0000, half a surrogate pair or more than ${deepest} levels of nesting`
+
+/** Whether Postgres can store a JSON value: see `storableRule`. */
+export const isStorable = (value: unknown): boolean => unstorableIn(value) === undefined
 
 /**
- * Whether Postgres can keep a JSON value: all its texts, names included, are without U+0000 and halves of a character
- * (lone surrogates), and nothing is nested too deep. It is read without recursion, as nobody has looked at it before.
+ * Where a JSON value first breaks `storableRule`, names of members included.
+ * @returns the path of that text, or of the object with that name; undefined when Postgres can store the value
  */
-export function isStorable(value: unknown): boolean {
-  let level = [value]
-  for (let depth = 0; level.length > 0; depth++) {
-    if (depth > deepest) return false
-    const next: unknown[] = []
-    for (const each of level) {
-      if (typeof each === 'string' && (each.includes('\0') || !each.isWellFormed())) return false
-      if (typeof each !== 'object' || each === null) continue
-      for (const [name, member] of Object.entries(each)) next.push(name, member)
-    }
-    level = next
+export function unstorableIn(value: unknown, depth = 0): PropertyKey[] | undefined {
+  if (depth > deepest) return []
+  if (typeof value === 'string') return isText(value) ? undefined : []
+  if (typeof value !== 'object' || value === null) return undefined
+  for (const [name, member] of Array.isArray(value) ? value.entries() : Object.entries(value)) {
+    if (typeof name === 'string' && !isText(name)) return []
+    const below = unstorableIn(member, depth + 1)
+    if (below) return [name, ...below]
   }
-  return true
+  return undefined
 }
+
+const isText = (text: string): boolean => !text.includes('\0') && text.isWellFormed()

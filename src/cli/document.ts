@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { DomainError, type DomainErrorCode } from '../errors.ts'
 import { type Fault, faultLine } from '../faults.ts'
+import { storableRule, unstorableIn } from '../storable.ts'
 import { type Io, UsageError } from './command.ts'
 import { readJson } from './json-text.ts'
 import { readYaml } from './yaml-text.ts'
@@ -37,12 +38,14 @@ export async function readDocument(
   return { name, folder, content: parseYaml(text, name, code) }
 }
 
-/** @throws DomainError `code` with every syntax fault and its line */
+/** @throws DomainError `code` with every syntax fault and its line, and where Postgres could not store a text */
 export function parseYaml(given: string, name: string, code: DomainErrorCode): unknown {
   if (given.length > longest) throw tooLong(name, code)
   const text = given.startsWith('\uFEFF') ? given.slice(1) : given
   const faults: Fault[] = []
   const content = contentOf(text, faults)
+  const path = unstorableIn(content)
+  if (path) faults.push({ path, message: storableRule })
   if (faults.length > 0) throw invalid(code, name, faults)
   return content
 }

@@ -224,6 +224,19 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     }
   })
 
+  it('refuses text that Postgres cannot store, and says where it is (ASVS 2.2.1)', async () => {
+    const rule = 'must not contain U+0000, half a surrogate pair or more than 100 levels of nesting'
+    for (const [yaml, place] of [
+      ['clients: [{ client_id: web, resources: ["a\\0"] }]', 'clients[0].resources[0]'],
+      ['accounts: [{ email: a@example.com, username: "\\ud800" }]', 'accounts[0].username'],
+      ['tenants: [{ id: acme, "a\\0": 1 }]', 'tenants[0]'],
+    ] as const) {
+      const [fault, ...others] = await faultsIn(yaml)
+      expect(fault, yaml).to.include(`): ${place}: ${rule}`)
+      expect(others, yaml).to.deep.equal([])
+    }
+  })
+
   it('refuses what is declared twice, also across tenants’ sections of one tenant', async () => {
     const faults = await faultsIn(`
 resource_servers:

@@ -382,7 +382,7 @@ onAnyStorage('accounts', (kind) => {
       await signIn(account.email)
     })
 
-    it('cannot use it after it expired; only the right one is told so', async () => {
+    it('cannot use it after it expired; only the right one gets that error', async () => {
       const { account, oneTime } = await invited()
       const clock = install({ now: Date.now() + 3600_000, toFake: ['Date'] })
       try {

@@ -9,7 +9,7 @@ import { remember } from '../support/witness.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
 import { expectFault, headingOf, textOf } from './story.ts'
 
-describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7)', () => {
+describe('people: an e-mail address (C8, C10, ASVS 6.3.7)', () => {
   after(backToPresent)
   const { server, mailbox } = bootedWithMail({}, furnish)
   let person: Person
@@ -47,7 +47,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expect(headingOf(page)).to.equal('This link is no longer valid')
   }
 
-  it('notifies the address when the password is changed (ASVS 6.3.7)', async () => {
+  it('is notified when the password is changed (ASVS 6.3.7)', async () => {
     const page = await open(server, '/account/password', person, agent)
     const chosen = 'painting the roses red 7'
     remember(chosen)
@@ -62,7 +62,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expect(text).to.include(`${server.issuer}/account/sessions`)
   })
 
-  it('notifies the address of a password chosen at sign-in, and of a new user name (ASVS 6.3.7)', async () => {
+  it('is notified of a password chosen at sign-in, and of a new user name (ASVS 6.3.7)', async () => {
     const email = newAddress()
     const { account, oneTimePassword = '' } = await server.core.accounts.create(defaultTenant, {
       email,
@@ -136,7 +136,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expect(refused.root.querySelector('#new_email')?.getAttribute('value')).to.equal(alike)
   })
 
-  it('notifies a confirmed address of a sign-in with a new browser (ASVS 6.3.5)', async () => {
+  it('is notified of a sign-in with a new browser, once it is confirmed (ASVS 6.3.5)', async () => {
     const { id } = await accountOf(server, person)
     await server.core.accounts.verifyEmail(defaultTenant, id, person.email)
     const there = await signedIn(server, person)
@@ -215,7 +215,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expect(pages.map(({ status }) => status)).to.have.members([200, 400])
   })
 
-  it('accepts only the latest link, at its own step', async () => {
+  it('changes only through the latest link, at its own step', async () => {
     const [one, two] = [newAddress(), newAddress()]
     await askFor(one)
     const first = await mailTo(one, /Confirm your new/)
@@ -229,7 +229,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     }
   })
 
-  it('refuses an invalid address, or two in one (ASVS 1.3.11)', async () => {
+  it('is refused when it is invalid, or two in one (ASVS 1.3.11)', async () => {
     for (const address of [
       '',
       'nobody',
@@ -245,7 +245,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expect(mailsTo('a@b.example', 'c@d.example')).to.have.length(0)
   })
 
-  it('refuses a form without its token or from another session (C23)', async () => {
+  it('does not change by a form without its token or from another session (C23)', async () => {
     const page = await open(server, '/account/email', person, agent)
     const form = { new_email: newAddress() }
     expectFault(await agent.post(page.url, form, { from: page }), 403, /could not confirm/)
@@ -262,7 +262,7 @@ describe('people: confirming and changing an e-mail address (C8, C10, ASVS 6.3.7
     expectFault(await agent.post(`${url.origin}${url.pathname}`, { token }), 403, /could not/)
   })
 
-  it('requires a recent sign-in (ASVS 7.5.1)', async () => {
+  it('changes only after a recent sign-in (ASVS 7.5.1)', async () => {
     const page = await open(server, '/account/email', person, agent)
     const form = { new_email: newAddress() }
     travel(301)

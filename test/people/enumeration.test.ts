@@ -251,7 +251,7 @@ describe('people: whether an address has an account (C10, ASVS 6.3.8)', () => {
     expectAlike(answers)
   })
 
-  it('is not revealed by asking to confirm the own address, even if it was confirmed in another tab', async () => {
+  it("is not revealed by asking to confirm one's own address, even if it was confirmed in another tab", async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const page = await open(server, '/account/email', person, agent)

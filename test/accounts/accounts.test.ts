@@ -46,7 +46,7 @@ onAnyStorage('accounts', (kind) => {
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
   })
 
-  it('starts among any number of accounts: no statement of a start reads them all', async () => {
+  it('are not all read at start, however many there are', async () => {
     const { database } = nodes.a
     await database.query(
       `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
@@ -87,7 +87,7 @@ onAnyStorage('accounts', (kind) => {
   const signIn = (identifier: string, given = password) =>
     accounts.authenticate(defaultTenant, identifier, given, visitor)
 
-  it('sign in with the address or the user name, and with the right password alone', async () => {
+  it('sign in with their address or user name, and only with the right password', async () => {
     const account = await someone({ username: 'Hatter' })
     for (const identifier of [account.email, 'Hatter']) {
       expect((await signIn(identifier)).account).to.deep.equal(account)
@@ -99,7 +99,7 @@ onAnyStorage('accounts', (kind) => {
     )
   })
 
-  it('are one however the identifier is typed (C9)', async () => {
+  it('are found whatever the case, width or surrounding spaces of the identifier (C9)', async () => {
     const account = await someone({ username: 'Dormouse' })
     const wide = account.email.replace('person', 'ｐｅｒｓｏｎ')
     for (const variant of [
@@ -121,7 +121,7 @@ onAnyStorage('accounts', (kind) => {
     )
   })
 
-  it('cost as many hashes whether unknown, disabled, without a password or wrong (ASVS 6.3.8)', async () => {
+  it('cost one hash per sign-in, whether unknown, disabled, without a password or with a wrong one (ASVS 6.3.8)', async () => {
     const known = await someone()
     const disabled = await someone()
     await accounts.setDisabled(disabled, true)
@@ -146,7 +146,7 @@ onAnyStorage('accounts', (kind) => {
     expect(costs).to.deep.equal({ known: 1, wrong: 1, unknown: 1, disabled: 1, bare: 1 })
   })
 
-  it('say the same to everybody and why to the log alone', async () => {
+  it('are refused with one public message; only the log gets the reason', async () => {
     const disabled = await someone()
     await accounts.setDisabled(disabled, true)
     const known = await someone()
@@ -174,20 +174,20 @@ onAnyStorage('accounts', (kind) => {
     return row?.hash ?? ''
   }
 
-  it('are hashed anew at sign-in when the parameters have risen', async () => {
+  it('have their password rehashed at sign-in after the hash parameters were raised', async () => {
     const account = await someone()
     const stronger = await over(2048)
     expect(await hashOf(account)).to.contain('m=1024')
     await refusalOf(stronger.authenticate(defaultTenant, account.email, 'wrong password', visitor))
-    expect(await hashOf(account), 'not for a wrong one').to.contain('m=1024')
+    expect(await hashOf(account), 'not after a wrong password').to.contain('m=1024')
     await stronger.authenticate(defaultTenant, account.email, password, visitor)
     expect(await hashOf(account)).to.contain('m=2048')
     hashes = 0
     await stronger.authenticate(defaultTenant, account.email, password, visitor)
-    expect(hashes, 'once').to.equal(1)
+    expect(hashes, 'not rehashed again').to.equal(1)
   })
 
-  it('sign in although there is no room to hash them anew, and are hashed anew the next time', async () => {
+  it('sign in when the queue has no room to rehash the password, which is rehashed the next time', async () => {
     const account = await someone()
     const stronger = await over(2048)
     hashes = 0
@@ -201,7 +201,7 @@ onAnyStorage('accounts', (kind) => {
     }
   })
 
-  it('are asked for a factor that was added while their password was hashed anew', async () => {
+  it('are asked for a factor that was added while their password was being rehashed', async () => {
     const account = await someone()
     let secondStep: SecondStep | undefined
     const stronger = await over(2048, () => secondStep)
@@ -213,23 +213,23 @@ onAnyStorage('accounts', (kind) => {
     expect(signedIn).to.deep.equal({ account, secondStep: 'factor' })
   })
 
-  it('that are disabled may not act, and may again when enabled', async () => {
+  it('are inactive while disabled, and active again once enabled', async () => {
     const account = await someone()
     expect(await accounts.setDisabled(account, true)).to.equal(true)
-    expect(await accounts.setDisabled(account, true), 'nothing changes').to.equal(false)
+    expect(await accounts.setDisabled(account, true), 'already disabled').to.equal(false)
     expect(await accounts.active(defaultTenant, account.id)).to.equal(undefined)
     await accounts.setDisabled(account, false)
     expect((await accounts.active(defaultTenant, account.id))?.id).to.equal(account.id)
     expect((await signIn(account.email)).account.id).to.equal(account.id)
   })
 
-  it('are not created by halves: a password that is refused leaves none', async () => {
+  it('are not created when the password is refused', async () => {
     const email = nextEmail()
     await refusalOf(accounts.create(defaultTenant, { email, password: 'short' }), 'password_policy')
     expect(await accounts.byIdentifier(defaultTenant, email)).to.equal(undefined)
   })
 
-  it('have no user name that could be an address', async () => {
+  it('cannot have a user name that could be an address', async () => {
     for (const username of ['a@b', 'a＠b']) {
       await refusalOf(
         accounts.create(defaultTenant, { email: nextEmail(), username, password }),
@@ -238,7 +238,7 @@ onAnyStorage('accounts', (kind) => {
     }
   })
 
-  it('change nothing when declared twice', async () => {
+  it('are unchanged when declared twice, and updated by a different declaration', async () => {
     const declared = { email: nextEmail(), name: 'Alice', username: `u${people}`, password }
     expect(await accounts.declare(defaultTenant, declared)).to.equal('created')
     expect(await accounts.declare(defaultTenant, declared)).to.equal('unchanged')
@@ -253,7 +253,7 @@ onAnyStorage('accounts', (kind) => {
     await refusalOf(signIn(email), 'credentials_invalid')
   })
 
-  it('are hashed ahead of the transaction that declares them, and again only if the password changed since', async () => {
+  it('are hashed before the transaction that declares them, and again only if the password changed in between', async () => {
     const email = 'ahead@example.com'
     const wanted = { email, password: 'hashed ahead of it' }
     const ready = await accounts.readyDeclared(defaultTenant, wanted)
@@ -262,13 +262,13 @@ onAnyStorage('accounts', (kind) => {
     expect(await declare()).to.equal('created')
     const current = await accounts.readyDeclared(defaultTenant, wanted)
     expect(await declare(current)).to.equal('unchanged')
-    expect(hashes - before, 'to compare it').to.equal(1)
+    expect(hashes - before, 'one hash, to compare it').to.equal(1)
     await accounts.declare(defaultTenant, { email, password: 'somebody else was first' })
     expect(await declare(current)).to.equal('password_changed')
     expect((await signIn(email, wanted.password)).account.email).to.equal(email)
   })
 
-  it('refuses whoever has a hash that cannot be verified as it refuses a wrong password, and tells of them once', async () => {
+  it('with an unverifiable hash are refused as for a wrong password, and logged once', async () => {
     const account = await someone()
     await nodes.a.database.execute('update passwords set hash = $2 where account_id = $1', [
       account.id,
@@ -284,7 +284,7 @@ onAnyStorage('accounts', (kind) => {
     expect(lines[0]).not.to.contain('argon2id')
   })
 
-  it('that were imported sign in with the hash they came with, once', async () => {
+  it('that were imported sign in with the imported hash, which is then replaced by our own', async () => {
     const email = nextEmail()
     const passwordHash = '$2y$05$mi31ClAp/spYtzxKPRp6x.Qnt54aPUhlv0cJkXYOq73d5tG/k2Z/e'
     const imported = { email, passwordHash }
@@ -293,11 +293,11 @@ onAnyStorage('accounts', (kind) => {
     await refusalOf(signIn(email, 'another password'), 'credentials_invalid')
     const { account } = await signIn(email, 'pw of old')
     expect(await hashOf(account)).to.match(/^\$argon2id\$/)
-    expect(await accounts.declare(defaultTenant, imported), 'ours stays').to.equal('unchanged')
+    expect(await accounts.declare(defaultTenant, imported), 'our hash').to.equal('unchanged')
     await signIn(email, 'pw of old')
   })
 
-  it('created several at once are those whose names are of nobody else', async () => {
+  it('are created in bulk, except those whose address or user name is taken', async () => {
     const known = await someone({ username: 'Cheshire' })
     const passwordHash = '$2y$05$mi31ClAp/spYtzxKPRp6x.Qnt54aPUhlv0cJkXYOq73d5tG/k2Z/e'
     const wanted = [
@@ -340,21 +340,21 @@ onAnyStorage('accounts', (kind) => {
       return { account, oneTime, mustChange }
     }
 
-    it('must choose another one, which then is theirs', async () => {
+    it('must choose a new password, which replaces it', async () => {
       const { account, oneTime, mustChange } = await verified()
       await accounts.choosePassword(mustChange, password)
       expect(await signIn(account.email)).to.deep.equal({ account })
       await refusalOf(signIn(account.email, oneTime), 'credentials_invalid')
     })
 
-    it('use it once: what was verified cannot be used again', async () => {
+    it('choose a password only once after a verification', async () => {
       const { account, mustChange } = await verified()
       await accounts.choosePassword(mustChange, password)
       await refusalOf(accounts.choosePassword(mustChange, 'of an attacker'), 'credentials_invalid')
       await signIn(account.email)
     })
 
-    it('use it once also when two choose at the same moment', async () => {
+    it('choose a password only once when two choices arrive at the same moment', async () => {
       const { account, mustChange } = await verified()
       const choices = ['first choice', 'second choice']
       const outcomes = await Promise.allSettled(
@@ -365,7 +365,7 @@ onAnyStorage('accounts', (kind) => {
       await signIn(account.email, won[0])
     })
 
-    it('cannot use one that was replaced meanwhile', async () => {
+    it('cannot use it after it was replaced', async () => {
       const { account, oneTime, mustChange } = await verified()
       const fresh = await accounts.resetPassword(account, await accounts.readyOneTime())
       await refusalOf(accounts.choosePassword(mustChange, password), 'credentials_invalid')
@@ -373,7 +373,7 @@ onAnyStorage('accounts', (kind) => {
       expect((await signIn(account.email, fresh)).mustChange).to.be.an('object')
     })
 
-    it('may not keep it, nor choose one against the rules, and may try again', async () => {
+    it('cannot keep it or choose a password against the rules, and can try again', async () => {
       const { account, oneTime, mustChange } = await verified()
       const same = await refusalOf(accounts.choosePassword(mustChange, oneTime), 'password_policy')
       expect(same.detail).to.include({ rule: 'same' })
@@ -382,7 +382,7 @@ onAnyStorage('accounts', (kind) => {
       await signIn(account.email)
     })
 
-    it('cannot use it after its time, and say so only to who has it', async () => {
+    it('cannot use it after it expired; only the right one gets that error', async () => {
       const { account, oneTime } = await invited()
       const clock = install({ now: Date.now() + 3600_000, toFake: ['Date'] })
       try {

@@ -3,7 +3,7 @@ import { createHashQueue } from '../../src/accounts/hash-queue.ts'
 import { errorOf, refusalOf } from '../support/cores.ts'
 
 describe('hash queue (M3)', () => {
-  /** Work that goes on until it is told to stop, and knows how much of it runs. */
+  /** Jobs that run until `finishOne()`; `most()` is the largest number that ran at once. */
   function createWork() {
     const running: Array<() => void> = []
     let most = 0
@@ -18,7 +18,7 @@ describe('hash queue (M3)', () => {
   }
   const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-  it('runs so many at once, makes so many wait, and refuses one more with 503', async () => {
+  it('runs up to `concurrency` at once, queues up to `length`, and refuses the next with 503', async () => {
     const queue = createHashQueue({ concurrency: 2, length: 3 })
     const { work, finishOne, most } = createWork()
     const accepted = Array.from({ length: 5 }, () => queue(work))
@@ -37,7 +37,7 @@ describe('hash queue (M3)', () => {
     expect(most()).to.equal(2)
   })
 
-  it('serves in order and loses no place to work that fails', async () => {
+  it('serves in order and frees the place of a job that fails', async () => {
     const queue = createHashQueue({ concurrency: 1, length: 10 })
     const order: number[] = []
     const outcomes = await Promise.allSettled(
@@ -58,7 +58,7 @@ describe('hash queue (M3)', () => {
     expect(await queue(async () => 'free again')).to.equal('free again')
   })
 
-  /** Everything waits for one place; what was served, in order, and what was turned away. */
+  /** Queues all arrivals behind one running job. @returns those served, in order, and those refused */
   async function served(
     length: number,
     arrivals: Array<[name: string, share?: string]>,
@@ -77,7 +77,7 @@ describe('hash queue (M3)', () => {
     return { order, refused }
   }
 
-  it('lets shares take turns, and serves those without one before all of them', async () => {
+  it('alternates between shares, and serves jobs without a share before them', async () => {
     const { order } = await served(10, [
       ['a1', 'a'],
       ['a2', 'a'],
@@ -89,7 +89,7 @@ describe('hash queue (M3)', () => {
     expect(order).to.deep.equal(['known', 'a1', 'b1', 'a2', 'b2', 'a3'])
   })
 
-  it('makes room for a smaller share by turning away the last of the largest', async () => {
+  it('makes room for a smaller share by refusing the last job of the largest', async () => {
     const { order, refused } = await served(3, [
       ['a1', 'a'],
       ['a2', 'a'],
@@ -103,7 +103,7 @@ describe('hash queue (M3)', () => {
     expect(order).to.deep.equal(['a1', 'b1', 'c1'])
   })
 
-  it('serves familiar shares before strangers, who make room for them', async () => {
+  it('serves familiar shares before unfamiliar ones, which make room for them', async () => {
     const queue = createHashQueue({ concurrency: 1, length: 2 })
     const { work, finishOne } = createWork()
     const running = queue(work)
@@ -121,7 +121,7 @@ describe('hash queue (M3)', () => {
     expect(order.slice(-2)).to.deep.equal(['home', 'office'])
   })
 
-  it('leaves a place that strangers never take, where there is more than one', async () => {
+  it('keeps one of several places free of jobs with a share', async () => {
     const queue = createHashQueue({ concurrency: 3, length: 9 })
     const { work, finishOne, most } = createWork()
     const all = Array.from({ length: 5 }, (_, i) => queue(work, { share: `${i}` }))
@@ -137,13 +137,13 @@ describe('hash queue (M3)', () => {
     await Promise.all(all)
   })
 
-  it('makes room for whoever is known while anybody else waits', async () => {
+  it('makes room for jobs without a share while any job with a share waits', async () => {
     const { order, refused } = await served(2, [['a1', 'a'], ['b1', 'b'], ['k1'], ['k2'], ['k3']])
     expect(order).to.deep.equal(['k1', 'k2'])
     expect(refused).to.have.members(['a1', 'b1', 'k3'])
   })
 
-  it('says beforehand whether there is room', async () => {
+  it('reports in advance whether there is room', async () => {
     const queue = createHashQueue({ concurrency: 1, length: 2 })
     const { work, finishOne } = createWork()
     const all = [queue(work)]
@@ -163,7 +163,7 @@ describe('hash queue (M3)', () => {
     await Promise.allSettled(all)
   })
 
-  it('tells of each refusal', async () => {
+  it('reports each refusal', async () => {
     let told = 0
     const queue = createHashQueue({ concurrency: 1, length: 1, onRefusal: () => told++ })
     const { work, finishOne } = createWork()
@@ -181,7 +181,7 @@ describe('hash queue (M3)', () => {
     expect(told).to.equal(2)
   })
 
-  it('may have no waiting room at all', async () => {
+  it('can have a length of 0', async () => {
     const queue = createHashQueue({ concurrency: 1, length: 0 })
     const { work, finishOne } = createWork()
     const first = queue(work)

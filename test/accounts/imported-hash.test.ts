@@ -4,7 +4,7 @@ import { hashSync as bcrypt } from 'bcrypt'
 import { expect } from 'chai'
 import { importFault, readImportedHash } from '../../src/accounts/imported-hash.ts'
 
-describe('a password hash of another system', () => {
+describe('an imported password hash', () => {
   const password = 'pâssword of old'
   const salt = Buffer.from('sixteen bytes!!!')
   const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
@@ -32,7 +32,7 @@ describe('a password hash of another system', () => {
       `pbkdf2_sha256$1000$${salt.toString()}$${pbkdf2('sha256').toString('base64')}`,
   }
   for (const [name, make] of Object.entries(notations)) {
-    it(`verifies with its password alone: ${name}`, async () => {
+    it(`verifies only its own password: ${name}`, async () => {
       const read = readImportedHash(await make())
       if (typeof read === 'string') throw new Error(read)
       expect(await read.verify(password)).to.equal(true)
@@ -42,7 +42,7 @@ describe('a password hash of another system', () => {
     })
   }
 
-  it('goes on being verified where it was stored when it was not too dear yet', () => {
+  it('can still be read when it was stored before the present cost limit', () => {
     const dear = `$pbkdf2-sha1$1300000$${base64(salt)}$${base64(Buffer.alloc(64, 1))}`
     expect(importFault(dear)).to.contain('1300000 iterations for each of 4 blocks')
     expect(readImportedHash(dear)).to.include({ scheme: 'pbkdf2' })

@@ -16,7 +16,7 @@ describe('passwords', () => {
     { hasRoom: () => true },
   )
   const policy = createPasswordPolicy({ minLength: 8, lists: [], names: [] })
-  /** Cheap ones: what is tested is never their cost. */
+  /** Cheap parameters; tests of the time that a hash takes set their own. */
   const cheap = { policy, memoryKiB: 1024, iterations: 2, queue, log }
   const owner = { email: 'ada@example.com' }
   let passwords: Passwords
@@ -30,7 +30,7 @@ describe('passwords', () => {
   const composed = 'caf\u00e9 \u00fcber alles'
   const decomposed = composed.normalize('NFD')
 
-  it('are stored as argon2id with parameters and a salt of their own', async () => {
+  it('are stored as argon2id, with the parameters and a salt of their own', async () => {
     const [one, two] = [
       await passwords.hash(composed, owner),
       await passwords.hash(composed, owner),
@@ -40,7 +40,7 @@ describe('passwords', () => {
     expect(one).to.not.equal(two)
   })
 
-  it('verify alone with themselves, to the last letter and case', async () => {
+  it('match only themselves, including case and spaces', async () => {
     const stored = await passwords.hash('correct horse', owner)
     expect(await passwords.verify('correct horse', stored)).to.equal(true)
     for (const wrong of ['Correct horse', 'correct horse ', ' correct horse', 'correct hors', '']) {
@@ -48,13 +48,13 @@ describe('passwords', () => {
     }
   })
 
-  it('verify however the keyboard composes them (ASVS 6.2.8)', async () => {
+  it('match in composed and decomposed Unicode form (ASVS 6.2.8)', async () => {
     expect(decomposed).to.not.equal(composed)
     expect(await passwords.verify(decomposed, await passwords.hash(composed, owner))).to.equal(true)
     expect(await passwords.verify(composed, await passwords.hash(decomposed, owner))).to.equal(true)
   })
 
-  /** As another system stores `of old`. */
+  /** The hash that another system stores for `of old`. */
   function imported(iterations: number): string {
     const salt = Buffer.from('sixteen bytes!!!')
     const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
@@ -62,7 +62,7 @@ describe('passwords', () => {
     return `$pbkdf2-sha256$${iterations}$${base64(salt)}$${key}`
   }
 
-  /** Milliseconds of the processor, which say what a hash takes whatever else the machine does. */
+  /** Milliseconds of processor time, which other load on the machine does not change. */
   async function processorTime(work: () => Promise<unknown>): Promise<number> {
     const before = process.cpuUsage()
     await work()
@@ -70,7 +70,7 @@ describe('passwords', () => {
     return (user + system) / 1000
   }
 
-  /** What libraries refuse, and what they do not know. */
+  /** Hashes that the libraries refuse, and an unknown format. */
   const unverifiable = [
     '$argon2id$v=19$m=16384,t=10,p=1$short$key',
     '$2b$03$yBu4oi.4HONqsg9ajtIyEeYxxBoMeI8K92n7G3e5ZrzsWEilbrEoO',
@@ -78,7 +78,7 @@ describe('passwords', () => {
     'nothing that we know',
   ]
 
-  it('take as long when they are wrong, whatever made their hash or whether there is one, without a place in the queue (C10, ASVS 6.3.8)', async () => {
+  it('are refused after the same time for every kind of hash and without a hash, and do not keep their place in the queue meanwhile (C10, ASVS 6.3.8)', async () => {
     const heldFor = new WeakMap<object, number>()
     const timedQueue: HashQueue = Object.assign(
       async <T>(work: () => Promise<T>, turn: object = {}) => {
@@ -95,7 +95,7 @@ describe('passwords', () => {
       await mixed.guess(turn, password, stored, (look) => look(true))
       return { took: performance.now() - began, held: heldFor.get(turn) ?? Infinity }
     }
-    /** Milliseconds, the minimum of five: a busy machine makes each longer. */
+    /** Minimum of five runs, in milliseconds: other load only makes a run longer. */
     const least = async (password: string, stored: string | undefined) => {
       const times: Awaited<ReturnType<typeof timed>>[] = []
       while (times.length < 5) times.push(await timed(password, stored))
@@ -105,17 +105,17 @@ describe('passwords', () => {
     await least('wrong', imported(1_000))
     const before = await least('wrong', own)
     const { took: slowest } = await least('wrong', imported(300_000))
-    expect(slowest, 'or there is nothing to be told').to.be.greaterThan(before.took * 4)
+    expect(slowest, 'the hashes must differ in time').to.be.greaterThan(before.took * 4)
     for (const stored of [own, undefined, imported(1_000)]) {
       const { took, held } = await least('wrong', stored)
       expect(took, stored).to.be.greaterThan(slowest * 0.9)
-      expect(held, 'while others may hash').to.be.lessThan(slowest / 2)
+      expect(held, 'the place in the queue is free for the rest').to.be.lessThan(slowest / 2)
     }
     const right = await least('correct horse', own)
-    expect(right.took, 'a right one').to.be.lessThan(slowest / 2)
+    expect(right.took, 'a right password').to.be.lessThan(slowest / 2)
   })
 
-  it('take as long when their hash cannot be verified, and none is right (C10, ASVS 6.3.8)', async () => {
+  it('are refused after the same time when the stored hash cannot be verified (C10, ASVS 6.3.8)', async () => {
     const dear = await createPasswords({ ...cheap, memoryKiB: 16_384, iterations: 10 })
     const timed = (stored: string | undefined) =>
       processorTime(async () => {
@@ -123,12 +123,12 @@ describe('passwords', () => {
       })
     const nobodys = await timed(undefined)
     for (const stored of unverifiable) {
-      expect(await timed(stored), `${stored} beside ${nobodys} ms`).to.be.greaterThan(nobodys / 3)
+      expect(await timed(stored), `${stored} vs ${nobodys} ms`).to.be.greaterThan(nobodys / 3)
       expect(await dear.verify('', stored), stored).to.equal(false)
     }
   })
 
-  it('take the time of our own hash when they are wrong, also before this process has verified one (ASVS 6.3.8)', async () => {
+  it('are refused after the time of our own hash, even before this process has verified one (ASVS 6.3.8)', async () => {
     const stored = await passwords.hash('correct horse', owner)
     const risen = await createPasswords({ ...cheap, memoryKiB: 16_384, iterations: 10 })
     const timed = async (hash: string | undefined) => {
@@ -137,12 +137,12 @@ describe('passwords', () => {
       return performance.now() - began
     }
     const known = await timed(stored)
-    // The quickest: a busy machine makes each longer.
+    // The minimum: other load only makes a run longer.
     const unknown = Math.min(await timed(undefined), await timed(undefined), await timed(undefined))
-    expect(known, `beside ${unknown} ms`).to.be.greaterThan(unknown / 3)
+    expect(known, `vs ${unknown} ms`).to.be.greaterThan(unknown / 3)
   })
 
-  it('leave their place to the next when they are wrong, whatever is written of it', async () => {
+  it('free their place in the queue once found wrong, before the failure is recorded', async () => {
     const one = createHashQueue({ concurrency: 1, length: 1 })
     const narrow = await createPasswords({ ...cheap, queue: one })
     const stored = await narrow.hash('correct horse', owner)
@@ -157,7 +157,7 @@ describe('passwords', () => {
     expect(await first).to.equal(false)
   })
 
-  it('keep it when they are right until their try is given back: many at once take no more tries than places', async () => {
+  it('keep their place when right until the attempt is given back: concurrent guesses take no more attempts than there are places', async () => {
     const one = createHashQueue({ concurrency: 1, length: 4 })
     const narrow = await createPasswords({ ...cheap, queue: one })
     const stored = await narrow.hash('correct horse', owner)
@@ -176,7 +176,7 @@ describe('passwords', () => {
     expect(seen).to.deep.equal([1, 1, 1, 1, 1])
   })
 
-  it('cost a locked account its own hash, also one of another system: time tells nothing (ASVS 6.3.8)', async () => {
+  it('cost a locked account its own hash, even an imported one, so that the time reveals nothing (ASVS 6.3.8)', async () => {
     const slow = imported(1_000_000)
     const timed = async (may: boolean) => {
       const began = process.hrtime.bigint()
@@ -185,10 +185,10 @@ describe('passwords', () => {
     }
     const [looked, locked] = [await timed(true), await timed(false)]
     expect([looked.isRight, locked.isRight]).to.deep.equal([true, false])
-    expect(locked.took, 'not a cheap hash in its place').to.be.greaterThan(looked.took / 5)
+    expect(locked.took, 'not a cheap hash instead').to.be.greaterThan(looked.took / 5)
   })
 
-  it('count beyond 72 bytes', async () => {
+  it('are compared beyond 72 bytes', async () => {
     const base = 'x'.repeat(72)
     const stored = await passwords.hash(`${base}a`, owner)
     expect(await passwords.verify(`${base}a`, stored)).to.equal(true)
@@ -196,12 +196,12 @@ describe('passwords', () => {
     expect(await passwords.verify(base, stored)).to.equal(false)
   })
 
-  it('count beyond a NUL', async () => {
+  it('are compared beyond a NUL', async () => {
     const stored = await passwords.hash('before\0after', owner)
     expect(await passwords.verify('before\0other', stored)).to.equal(false)
   })
 
-  it('beyond 1024 bytes are refused without a hash', async () => {
+  it('longer than 1024 bytes are refused without hashing', async () => {
     const stored = await passwords.hash('x'.repeat(1024), owner)
     expect(await passwords.verify('x'.repeat(1024), stored)).to.equal(true)
     hashes = 0
@@ -213,7 +213,7 @@ describe('passwords', () => {
     expect(hashes).to.equal(0)
   })
 
-  it('below the minimum are refused without a hash; characters count, not bytes', async () => {
+  it('below the minimum are refused without hashing; characters count, not bytes', async () => {
     for (const short of ['', '1234567', '😀'.repeat(7), 'e\u0301'.repeat(7)]) {
       const refusal = await refusalOf(passwords.hash(short, owner), 'password_policy')
       expect(refusal.detail).to.include({ rule: 'too_short' })
@@ -223,12 +223,12 @@ describe('passwords', () => {
     await passwords.hash('😀'.repeat(8), owner)
   })
 
-  it('cost the same where there is none to compare with (ASVS 6.3.8)', async () => {
+  it('cost one hash when there is no stored hash (ASVS 6.3.8)', async () => {
     expect(await passwords.verify('whatever it is', undefined)).to.equal(false)
     expect(hashes).to.equal(1)
   })
 
-  it('are outdated when the parameters have risen, and still verify', async () => {
+  it('have an outdated hash after the parameters were raised, which still verifies', async () => {
     const stored = await passwords.hash('correct horse', owner)
     const [more, longer] = [
       await createPasswords({ ...cheap, memoryKiB: 2048 }),
@@ -241,7 +241,7 @@ describe('passwords', () => {
     expect(await more.verify('correct horse', stored)).to.equal(true)
   })
 
-  it('are outdated with a shorter key or salt than ours, also with our parameters', async () => {
+  it('have an outdated hash if its key or salt is shorter than ours, even with our parameters', async () => {
     const ours = { memoryCost: 1024, timeCost: 2, parallelism: 1 }
     const outdated = async (members: Options) =>
       passwords.isOutdated(await argon2('correct horse', { ...ours, ...members }))
@@ -251,17 +251,17 @@ describe('passwords', () => {
     expect(await outdated({ salt: Buffer.alloc(8, 1) }), 'salt').to.equal(true)
   })
 
-  it('that are in use are hashed anew although the rules have risen', async () => {
+  it('that are in use can be rehashed after the rules became stricter', async () => {
     await refusalOf(passwords.hash('short', owner), 'password_policy')
     expect(await passwords.verify('short', await passwords.rehash('short'))).to.equal(true)
   })
 
-  it('for one use are 100 random bits that can be typed', () => {
+  it('for one use have 100 random bits and are easy to type', () => {
     const several = Array.from({ length: 200 }, newOneTimePassword)
     expect(new Set(several).size).to.equal(200)
     for (const each of several)
       expect(each).to.match(/^([2-9a-hjkmnp-z]{5}-){3}[2-9a-hjkmnp-z]{5}$/)
     const letters = new Set(several.join('').replaceAll('-', ''))
-    expect(letters.size, 'every letter is used').to.equal(31)
+    expect(letters.size, 'every character is used').to.equal(31)
   })
 })

@@ -6,7 +6,7 @@ import { compiledModules } from '../support/node-process.ts'
 const source = (path: string) =>
   JSON.stringify(new URL(`../../src/${path}`, import.meta.url).pathname)
 
-/** Verifies a right password where there are 96 MiB left, of the 128 that its hash takes. */
+/** Verifies a right password twice; the second time there are 96 MiB left of the 128 that its hash takes. */
 const program = (stored: string) => `
   import { execFileSync } from 'node:child_process'
   import { readFileSync } from 'node:fs'
@@ -24,12 +24,12 @@ const program = (stored: string) => `
   console.log(await verify().catch(() => 'failed'))
 `
 
-describe('a password where memory runs out', () => {
+describe('verifying a password when memory runs out', () => {
   before(function () {
     if (process.platform !== 'linux') this.skip()
   })
 
-  it('is an error, and no wrong password', async () => {
+  it('fails, instead of reporting a wrong password', async () => {
     const key = scryptSync('correct horse', 'salt', 32, { N: 2 ** 16, r: 16, maxmem: 2 ** 28 })
     const base64 = (bytes: Buffer) => bytes.toString('base64').replaceAll('=', '')
     const stored = `$scrypt$ln=16,r=16,p=1$${base64(Buffer.from('salt'))}$${base64(key)}`

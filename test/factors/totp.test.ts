@@ -13,7 +13,7 @@ import {
 const secret = base32(Buffer.from('12345678901234567890'))
 
 describe('one-time codes of an app (RFC 6238)', () => {
-  it('are those of the appendix', () => {
+  it('match the test vectors of the RFC', () => {
     expect(secret).to.equal('GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ')
     for (const [time, code] of [
       [59, '287082'],
@@ -27,7 +27,7 @@ describe('one-time codes of an app (RFC 6238)', () => {
     }
   })
 
-  it('are taken in their step and in those beside it, and in no other (ASVS 6.5.5)', () => {
+  it('are accepted in their own step and the two adjacent ones only (ASVS 6.5.5)', () => {
     const code = totpCode(secret, 1000)
     for (const [step, taken] of [
       [998, false],
@@ -41,7 +41,7 @@ describe('one-time codes of an app (RFC 6238)', () => {
     }
   })
 
-  it('may be typed in groups, also in full-width digits, and are six digits and nothing else', () => {
+  it('may be typed in groups or full-width digits, and have exactly six digits', () => {
     for (const typed of ['287082', '287 082', ' 287-082 ', '２８７０８２']) {
       expect(totpCodeIn(typed)).to.equal('287082')
     }
@@ -50,7 +50,7 @@ describe('one-time codes of an app (RFC 6238)', () => {
     }
   })
 
-  it('come from a secret of 160 random bits, which the picture hands over', () => {
+  it('are made from a secret of 160 random bits, which the QR code contains', () => {
     const secrets = new Set(Array.from({ length: 1000 }, newTotpSecret))
     expect(secrets).to.have.property('size', 1000)
     for (const each of secrets) expect(each).to.match(/^[A-Z2-7]{32}$/)
@@ -68,7 +68,7 @@ describe('one-time codes of an app (RFC 6238)', () => {
 })
 
 describe('recovery codes', () => {
-  it('are ten of 125 random bits, so that a fast hash is enough (ASVS 6.5.2, 6.5.3, 6.5.4)', () => {
+  it('are ten of 125 random bits each, so that a fast hash is enough (ASVS 6.5.2, 6.5.3, 6.5.4)', () => {
     const codes = Array.from({ length: 200 }, newRecoveryCodes).flat()
     expect(new Set(codes)).to.have.property('size', 2000)
     const counts = new Map<string, number>()
@@ -80,11 +80,11 @@ describe('recovery codes', () => {
     }
     const expected = (2000 * 25) / 32
     const square = [...counts.values()].reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0)
-    // 31 degrees of freedom: above 110 once in ten billion runs.
+    // Chi-squared with 31 degrees of freedom exceeds 110 once in ten billion runs.
     expect([counts.size, square < 110], String(square)).to.deep.equal([32, true])
   })
 
-  it('may be typed in any case and with any gaps', () => {
+  it('may be typed in any case and grouping', () => {
     const [code = ''] = newRecoveryCodes()
     const plain = code.replaceAll('-', '')
     for (const typed of [code, plain, code.toUpperCase(), ` ${code.replaceAll('-', ' ')} `]) {

@@ -9,7 +9,7 @@ import { everyPage } from '../support/every-page.ts'
 import { expectNoEnglish, leaves } from '../support/german.ts'
 
 describe('interaction/pages: languages', () => {
-  it('are those that the setting takes, each under its own tag', () => {
+  it('are those that the setting accepts, each under its own tag', () => {
     const { schema } = settings.language
     for (const language of languages) {
       expect(schema.safeParse(language).success).to.equal(true)
@@ -17,7 +17,7 @@ describe('interaction/pages: languages', () => {
     }
   })
 
-  it('have the same keys, the same insertions, and no text twice by mistake', () => {
+  it('have the same keys and placeholders, and no text left untranslated', () => {
     const english = leaves(messagesOf('en'))
     const german = leaves(messagesOf('de'))
     expect([...german.keys()]).to.have.members([...english.keys()])
@@ -36,7 +36,7 @@ describe('interaction/pages: languages', () => {
     }
   })
 
-  it('speak German on every page, with no English sentence and no key (K-10)', () => {
+  it('include German on every page, with no English sentence and no message key (K-10)', () => {
     const theme = { name: '⟦x⟧' }
     const pages = everyPage({ messages: messagesOf('de'), basePath: '', theme }, '⟦x⟧')
     for (const [page, markup] of Object.entries(pages)) {
@@ -45,7 +45,7 @@ describe('interaction/pages: languages', () => {
     }
   })
 
-  it('are served by the first tag that is spoken (BCP 47)', () => {
+  it('are chosen by the first tag that is available (BCP 47)', () => {
     const served = (...tags: string[]) => spoken(tags)?.locale
     expect(served('xx', 'en-GB', 'de')).to.equal('en')
     expect(served('de-AT')).to.equal('de')
@@ -54,10 +54,10 @@ describe('interaction/pages: languages', () => {
     for (const hostile of ['', '-', 'constructor', '__proto__', 'deutsch', '*', '"><script>']) {
       expect(served(hostile), hostile).to.equal(undefined)
     }
-    expect(served(...Array<string>(20).fill('xx'), 'de'), 'nonsense').to.equal(undefined)
+    expect(served(...Array<string>(20).fill('xx'), 'de'), 'too many tags').to.equal(undefined)
   })
 
-  it('count and tell the time by their own rules', () => {
+  it('format numbers, plurals and times by their own rules', () => {
     const english = counted('en', { one: 'character', other: 'characters' })
     expect([english(1), english(15), english(1200)]).to.deep.equal([
       '1 character',
@@ -69,7 +69,7 @@ describe('interaction/pages: languages', () => {
     expect(momentText('de', time)).to.equal('2. Januar 2026 um 15:04:05 UTC')
   })
 
-  it('cannot bring markup of their own into a sentence', () => {
+  it('escape markup in the values of a sentence', () => {
     const { heading } = messagesOf('de').consent
     const sentence: Html = heading(html`${'<b>'}`)
     expect(sentence.markup).to.equal('Darf &lt;b&gt; Ihr Konto verwenden?')

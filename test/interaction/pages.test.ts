@@ -22,7 +22,7 @@ const payloads = [
 
 const pages = Object.entries(everyPage(context, 'plain'))
 
-/** The functions at the top of a file that put a document together. */
+/** The names of the top-level functions in a source file that build a document. */
 function pageMakers(source: string): string[] {
   if (!/\bpage\b[^']*'[./a-z]*\/layout\.ts'|account-layout\.ts'/.test(source)) return []
   return source
@@ -39,7 +39,7 @@ function firstSubmit(page: string): HTMLElement | undefined {
 }
 
 describe('interaction/pages: every page', () => {
-  it('is in test/support/every-page.ts, which every check below, and in Chromium, goes by', () => {
+  it('is in test/support/every-page.ts, which the checks here and in Chromium use', () => {
     const known = readFileSync(new URL('../support/every-page.ts', import.meta.url), 'utf8')
     const source = new URL('../../src/', import.meta.url)
     const files = readdirSync(source, { recursive: true, encoding: 'utf8' })
@@ -54,12 +54,12 @@ describe('interaction/pages: every page', () => {
     expect(makers).to.have.length.above(25)
     for (const { name, file } of makers) {
       expect(file, `${name} is a page: move it there`).to.match(/^interaction\/pages\//)
-      expect(known, `${name} of ${file} is missing`).to.include(`${name}(context`)
+      expect(known, `${name} of ${file} is not listed`).to.include(`${name}(context`)
     }
   })
 
   for (const [page, markup] of pages) {
-    it(`${page} is a document with one h1, landmarks, a language and a style sheet of ours`, () => {
+    it(`${page} has one h1, landmarks, a language and our style sheet`, () => {
       const document = parse(markup)
       expect(markup).to.match(/^<!doctype html>\n<html lang="en">/)
       for (const one of ['h1', 'header', 'main', 'footer', 'title']) {
@@ -69,7 +69,7 @@ describe('interaction/pages: every page', () => {
       expect(sheet).to.match(/^\/t\/acme\/assets\/keyturn\.css\?v=[\w-]{16}$/)
     })
 
-    it(`${page} has no inline script or style, no handler (ASVS 3.4.3)`, () => {
+    it(`${page} has no inline script, style or event handler (ASVS 3.4.3)`, () => {
       for (const script of parse(markup).querySelectorAll('script')) {
         expect(script.textContent).to.equal('')
         expect(script.getAttribute('src')).to.match(/^\/t\/acme\/assets\/[a-z-]+\.js\?v=[\w-]{16}$/)
@@ -81,7 +81,7 @@ describe('interaction/pages: every page', () => {
       }
     })
 
-    it(`${page} labels every field and gives every id once`, () => {
+    it(`${page} labels every field and has no duplicate id`, () => {
       const document = parse(markup)
       const ids = document.querySelectorAll('[id]').map((element) => element.id)
       expect(new Set(ids).size).to.equal(ids.length)
@@ -94,7 +94,7 @@ describe('interaction/pages: every page', () => {
       }
     })
 
-    it(`${page} posts every form, with a token against cross-site requests`, () => {
+    it(`${page} sends every form by POST with a CSRF token`, () => {
       for (const form of parse(markup).querySelectorAll('form')) {
         expect(form.getAttribute('method')).to.equal('post')
         expect(
@@ -108,7 +108,7 @@ describe('interaction/pages: every page', () => {
 
   for (const payload of payloads) {
     for (const [page, markup] of Object.entries(everyPage(context, payload))) {
-      it(`${page} keeps ${payload} a text (P-071)`, () => {
+      it(`${page} renders ${payload} as text (P-071)`, () => {
         const shape = (from: string): string[] =>
           parse(from)
             .querySelectorAll('*')
@@ -119,14 +119,14 @@ describe('interaction/pages: every page', () => {
     }
   }
 
-  it('writes every attribute value in quotation marks', () => {
+  it('quotes every attribute value', () => {
     const folder = new URL('../../src/interaction/pages/', import.meta.url)
     for (const file of readdirSync(folder)) {
       expect(readFileSync(new URL(file, folder), 'utf8'), file).not.to.match(/\s[a-z-]+=\$\{/)
     }
   })
 
-  it('takes a name, a logo and a style sheet from the theme', () => {
+  it('takes its name, logo and style sheet from the theme', () => {
     const theme = { name: 'Acme <ID>', logoUrl: '/logo.png', stylesheetUrl: '/acme.css' }
     const document = parse(signedOutPage({ ...context, theme }, { signIn: { href: '/' } }))
     expect(document.querySelector('.kt-brand')?.textContent).to.equal('Acme <ID>')
@@ -148,7 +148,7 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     expect(cancel?.querySelector('input')?.getAttribute('value')).to.equal('c')
   })
 
-  it('sign in: managers and paste are welcome, an empty form reaches the server (ASVS 6.2.7, K-10)', () => {
+  it('sign in: password managers and pasting work, an empty form reaches the server (ASVS 6.2.7, K-10)', () => {
     const document = parse(loginPage(context, { action: '/', csrf: 'c' }))
     const username = document.querySelector('#username')
     expect(username?.getAttribute('autocomplete')).to.equal('username')
@@ -158,7 +158,7 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     expect(document.querySelectorAll('[required], [maxlength], [pattern]')).to.deep.equal([])
   })
 
-  it('sign in: a fault is announced and the cursor is where typing goes on', () => {
+  it('sign in: an error is announced and the password has the focus', () => {
     const view = { action: '/', csrf: 'c', username: 'ada', error: 'invalid' as const }
     const document = parse(loginPage(context, view))
     expect(document.querySelector('[role=alert]')?.id).to.equal('login-error')
@@ -200,7 +200,7 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     ])
   })
 
-  it('sign out: the first form says logout=yes, the second stays and says nothing', () => {
+  it('sign out: the first form sends logout=yes, the second stays signed in and sends no such field', () => {
     const view = { action: '/end', csrfField: { name: 'xsrf', value: 's' } }
     const [leave, stay] = parse(logoutPage(context, view)).querySelectorAll('form')
     expect(leave?.querySelector('button')?.getAttribute('name')).to.equal('logout')
@@ -212,7 +212,7 @@ describe('interaction/pages: the first form is the step (K-09)', () => {
     }
   })
 
-  it('account: signing out is one form away (ASVS 7.4.4)', () => {
+  it('account: the first form signs out (ASVS 7.4.4)', () => {
     const account = { email: 'ada@example.com', emailVerified: true, id: '1' }
     const markup = accountPage(context, {
       account,
@@ -256,7 +256,7 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
     expect(codes).to.deep.equal(['harbour.example', 'app.harbour.example:8443', 'plain'])
   })
 
-  it('says offline access once, and otherwise when the access ends', () => {
+  it('mentions offline access once; without it, says when the access ends', () => {
     expect(text(view).match(/while you are away/g)).to.have.length(1)
     expect(text({ ...view, offline: false })).to.include('ends when you sign out')
     const plain = { ...view, offline: false, scopes: [] }
@@ -268,7 +268,7 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
     expect(text({ ...view, resources })).to.include('Act on your behalf')
   })
 
-  it('warns of a client on the own machine and of one nobody checked, and only then (P-089, ASVS 10.4.7)', () => {
+  it("warns of a client on the user's computer and of an unverified one, and of no other (P-089, ASVS 10.4.7)", () => {
     const trusted = consentPage(context, { ...view, toLoopback: false, unverified: false })
     expect(parse(trusted).querySelectorAll('[role=note]')).to.deep.equal([])
     const client = { ...view.client, logoUrl: '/logo' }
@@ -277,13 +277,13 @@ describe('interaction/pages: consent is informed (ASVS 10.7.2)', () => {
     )
     expect(
       logos.map(({ length }) => length),
-      'a picture would vouch for it',
+      'no logo of an unverified client',
     ).to.deep.equal([0, 1])
     expect(text(view)).to.include('runs on your own computer')
     expect(text(view)).to.include('Nobody has checked who is behind Harbour')
   })
 
-  it('links to https alone, in a new tab that learns nothing of us (C12)', () => {
+  it('links only to https, without opener or referrer (C12)', () => {
     const links = parse(consentPage(context, view)).querySelectorAll('a')
     expect(links).to.have.length(2)
     for (const link of links) expect(link.getAttribute('rel')).to.equal('noopener noreferrer')
@@ -305,7 +305,7 @@ describe('interaction/pages: errors and scopes', () => {
   const heading = (error: string, status: number): string | undefined =>
     parse(errorPage(context, { status, error, id: 'e1', time: 0 })).querySelector('h1')?.textContent
 
-  it('words an error by its code, an unknown one by its status', () => {
+  it('words an error by its code, and an unknown code by its status', () => {
     expect(heading('access_denied', 400)).to.equal(messages.error.kinds.denied.title)
     expect(heading('odd', 404)).to.equal(messages.error.kinds.not_found.title)
     expect(heading('odd', 502)).to.equal(messages.error.kinds.broken.title)
@@ -322,7 +322,7 @@ describe('interaction/pages: errors and scopes', () => {
     expect(document.querySelector('#error-description')?.textContent).to.equal('no such scope')
   })
 
-  it('says when it was without memory of its own for each page: strangers cause any number of them (C18)', () => {
+  it('formats the time without a new formatter per page, since strangers can cause any number of pages (C18)', () => {
     const page = () => errorPage(context, { status: 404, error: 'not_found', id: 'e1', time: 0 })
     page()
     const { DateTimeFormat } = Intl
@@ -341,7 +341,7 @@ describe('interaction/pages: errors and scopes', () => {
     expect(made).to.equal(0)
   })
 
-  it('leaves an unknown scope its name', () => {
+  it('shows an unknown scope by its name', () => {
     expect(scopeText(messages, 'profile')).to.equal('See your name and your profile')
     expect(scopeText(messages, 'toString')).to.equal('toString')
   })

@@ -28,7 +28,7 @@ describe('mail: letters', () => {
     address: '<script>@example.com',
   }
   for (const kind of mailKinds) {
-    it(`says ${kind} in both languages, as text and as escaped HTML`, () => {
+    it(`are written for ${kind} in both languages, as text and as escaped HTML`, () => {
       const [en, de] = [write(kind, 'en', facts), write(kind, 'de', facts)]
       expect(en.subject).not.to.equal(de.subject)
       for (const { text, html } of [en, de]) {
@@ -48,7 +48,7 @@ describe('mail: SMTP', () => {
   })
   after(() => mailbox.stop())
 
-  it('lets nothing in a name, subject or address begin another header (ASVS 1.3.11)', async () => {
+  it('lets no name, subject or address add a header (ASVS 1.3.11)', async () => {
     expect(await smtpTransport(mailbox.url).send(envelope)).to.equal('delivered')
     const [mail] = mailbox.mails
     const [head = ''] = mail?.raw.split('\r\n\r\n') ?? []
@@ -59,7 +59,7 @@ describe('mail: SMTP', () => {
     expect(head).to.match(/^auto-submitted: auto-generated$/im)
   })
 
-  it('takes 4xx for not now and 5xx for no (RFC 5321 §4.2.1)', async () => {
+  it('treats 4xx as temporary and 5xx as final (RFC 5321 §4.2.1)', async () => {
     mailbox.refuseWith(451, 554)
     const transport = smtpTransport(mailbox.url)
     expect(await transport.send(envelope)).to.include({ final: false })
@@ -67,7 +67,7 @@ describe('mail: SMTP', () => {
     expect(await transport.send(envelope)).to.equal('delivered')
   })
 
-  it('fails where nobody listens, so that the outbox pauses', async () => {
+  it('fails when the server does not accept connections, so that the outbox pauses', async () => {
     const closed = await openMailbox()
     await closed.stop()
     const failure = await smtpTransport(closed.url)
@@ -76,7 +76,7 @@ describe('mail: SMTP', () => {
     expect(failure).to.be.an.instanceOf(Error)
   })
 
-  it('speaks TLS with nobody who cannot prove who it is (ASVS 12.3.2)', async () => {
+  it('sends nothing to a TLS server whose certificate is not trusted (ASVS 12.3.2)', async () => {
     const authority = await createAuthority('CN=Mail CA')
     const tls = await authority.issue('CN=mail', { names: [{ type: 'ip', value: '127.0.0.1' }] })
     const secured = await openMailbox({ tls })
@@ -95,7 +95,7 @@ describe('mail: SMTP', () => {
 })
 
 describe('mail: a folder', () => {
-  it('gets files that only their owner reads, one for each message id', async () => {
+  it('gets files that only their owner can read, one for each message id', async () => {
     const folder = `${await temporaryFolder('mail')}/mail`
     const transport = folderTransport(folder, silentLog)
     expect(await transport.send(envelope)).to.equal('delivered')

@@ -7,8 +7,8 @@ import { booted } from '../support/boot.ts'
 import { inChromium } from '../support/browser.ts'
 import { everyPage } from '../support/every-page.ts'
 
-/** Every page there is, also those that no story comes by; test/interaction holds that none is left out. */
-describe('people: every page, as whoever sees little, presses keys or has a narrow screen gets it (WCAG 2.2 AA)', () => {
+/** All pages, including those that no other test visits; test/interaction checks that the list is complete. */
+describe('people: accessibility of every page (WCAG 2.2 AA)', () => {
   const open = inChromium()
   const server = booted(anyStorage)
   let tab: Tab
@@ -21,14 +21,14 @@ describe('people: every page, as whoever sees little, presses keys or has a narr
     const context = { messages: messagesOf(language), basePath: '', theme: { name: 'Keyturn' } }
     for (const [name, markup] of Object.entries(everyPage(context, 'example'))) {
       it(`${name} [${language}]`, async () => {
-        // The server's own style sheet and scripts, with the page in place of what the server has at that address.
+        // The page replaces a response of the server, so that the server's style sheet and scripts load.
         const address = `${server.issuer}/pages-of-a-test/${name}`
         await tab.route(address, (route) =>
           route.fulfill({ body: markup, contentType: 'text/html' }),
         )
         await tab.goto(address)
         expect(await narrowFaults(tab)).to.deep.equal([])
-        // What a page is made of has no language.
+        // The structure of a page does not depend on the language.
         if (language !== 'en') return
         expect(await faultsOf(tab)).to.deep.equal([])
         expect(await keyboardFaults(tab)).to.deep.equal([])

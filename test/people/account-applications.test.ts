@@ -43,7 +43,7 @@ describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
     expect(item?.querySelector('[data-scope="orders:write"]'), 'not granted').to.equal(null)
   })
 
-  it('takes it back: refresh and access tokens and codes are dead, and consent is asked anew', async () => {
+  it('removes access: refresh tokens, access tokens and codes stop working, and the application is no longer listed', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const tokens = await tokensFor(server, web, offline, agent)
@@ -59,10 +59,10 @@ describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
     expect((await userinfo(server, profile.access_token)).status).to.equal(401)
     expect((await agent.get(`${server.issuer}/account`)).status, 'stays signed in').to.equal(200)
     const again = await press(agent, page, /applications\/[\w-]+\/end$/)
-    expect(again.status, 'again').to.equal(404)
+    expect(again.status, 'second removal').to.equal(404)
   })
 
-  it("takes nobody else's (C22)", async () => {
+  it('refuses the application of another account (C22)', async () => {
     const [one, two] = [await somebody(server), await somebody(server)]
     const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
     const tokens = await tokensFor(server, web, offline, his)
@@ -76,7 +76,7 @@ describe('people: connected applications (ASVS 10.4.9, 10.7.3)', () => {
     expect((await refresh(server, web, tokens)).status).to.equal(200)
   })
 
-  it('shows no picture of one that nobody vouches for, nor gets it (P-089, C11)', async () => {
+  it('neither shows nor fetches the logo of an unverified application (P-089, C11)', async () => {
     const png = Buffer.from('89504e470d0a1a0a', 'hex')
     const logo_uri = host.answer('/logo.png', (response) => response.end(png))
     const person = await somebody(server)

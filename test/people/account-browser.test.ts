@@ -26,7 +26,7 @@ describe('people: the account pages in Chromium, without scripts', () => {
 
   const widthOf = (tab: Tab) => tab.locator('html').evaluate((page) => page.scrollWidth)
 
-  it('every section is a link away, fits a telephone, and ends where it says (ASVS 7.4.4, 7.5.2)', async () => {
+  it('have a link to every section, fit a phone, and end sessions and access (ASVS 7.4.4, 7.5.2)', async () => {
     const person = await somebody(server)
     const elsewhere = await signedIn(server, person, 'safari')
     await tokensFor(
@@ -49,7 +49,7 @@ describe('people: the account pages in Chromium, without scripts', () => {
       expect(new URL(tab.url()).pathname).to.equal(`/account${section}`)
       expect(await widthOf(tab), section).to.be.at.most(360)
       expect(await tab.locator('nav [aria-current=page]').count()).to.equal(1)
-      expect(await tab.locator('#sign-out').isVisible(), 'the way out').to.equal(true)
+      expect(await tab.locator('#sign-out').isVisible(), 'sign-out').to.equal(true)
     }
 
     await tab.goto(`${server.issuer}/account/sessions`)

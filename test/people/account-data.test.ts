@@ -20,7 +20,7 @@ import { arrive, expectFault, expectFormAgain, headingOf } from './story.ts'
 const path = '/account/data'
 const offline = { scope: 'openid profile offline_access' }
 
-describe('people: download and delete', () => {
+describe("people: downloading and deleting the account's data", () => {
   const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     await server.core.clients.declare('default', {
@@ -35,7 +35,7 @@ describe('people: download and delete', () => {
     return agent.submit(page, { form: '#delete-form', fields: { address } })
   }
 
-  it('gives everything that is stored, and no secret', async () => {
+  it('downloads everything that is stored, and no secret', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const tokens = await tokensFor(server, web, offline, agent)
@@ -76,7 +76,7 @@ describe('people: download and delete', () => {
       (mail) => mail.to === email && subject.test(mail.subject),
     )
 
-  it('tells the owner of both by mail, in the language of the page, of a download at a confirmed address', async () => {
+  it('notifies the owner by mail of a deletion, in the language of the page, and of a download if the address is confirmed', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const download = async () =>
@@ -90,7 +90,7 @@ describe('people: download and delete', () => {
     const alike = mailbox.mails.filter(
       ({ to, subject }) => to === person.email && about.test(subject),
     )
-    expect(alike, 'none to an address that nobody confirmed').to.have.length(1)
+    expect(alike, 'none before the address was confirmed').to.have.length(1)
     expect(text).to.match(/Device: Firefox on Linux\..*From: (::ffff:)?127\.0\.0\.1/s)
     const german = await open(server, `${path}?ui_locales=de`, person, agent)
     await agent.submit(german, { form: '#delete-form', fields: { address: person.email } })
@@ -98,7 +98,7 @@ describe('people: download and delete', () => {
     expect(gone.text).to.include('127.0.0.1')
   })
 
-  it('tells the owner what an operator deleted, and not from where', async () => {
+  it("notifies the owner of a deletion by an operator, without the operator's address", async () => {
     const person = await somebody(server)
     const by = { by: 'operator', ip: '192.0.2.77' } as const
     await server.core.revocations.deleteAccount(await accountOf(server, person), by)
@@ -106,7 +106,7 @@ describe('people: download and delete', () => {
     expect(text).to.include('When: ').and.not.include(by.ip)
   })
 
-  it('asks for a fresh sign-in for both, and takes no form that was open for longer (ASVS 7.5.1)', async () => {
+  it('requires a recent sign-in for both, and refuses forms that were open for longer (ASVS 7.5.1)', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const page = await open(server, path, person, agent)
@@ -131,7 +131,7 @@ describe('people: download and delete', () => {
     )
   }
 
-  it('takes nothing from a session that began without the second factor there is now (C7, ASVS 7.5.1)', async () => {
+  it('requires the second factor from a session older than the factor (C7, ASVS 7.5.1)', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const page = await open(server, path, person, agent)
@@ -147,11 +147,11 @@ describe('people: download and delete', () => {
     expect((await accountOf(server, person)).disabled).to.equal(false)
     expect(
       (await agent.get(`${server.issuer}/account/sessions`)).status,
-      'what can be undone',
+      'changes that can be undone',
     ).to.equal(200)
   })
 
-  /** Rows of what an account proves itself with, by mail or otherwise. */
+  /** Counts of the rows that prove ownership of an account. */
   async function proofsOf(accountId: string) {
     const tables = ['second_factors', 'recovery_codes', 'passwords', 'action_tokens', 'email_codes']
     const counts = tables.map((name) => `(select count(*) from ${name} where account_id = $1)::int`)
@@ -160,7 +160,7 @@ describe('people: download and delete', () => {
     return row?.counts
   }
 
-  it('forgets second factors, recovery codes, and what was mailed, with the rest', async () => {
+  it('deletes second factors, recovery codes, links and codes sent by mail, and the password', async () => {
     const account = await accountOf(server, await somebody(server))
     await addFactor(account.id)
     const { revocations, actionTokens, emailCodes } = server.core
@@ -172,14 +172,14 @@ describe('people: download and delete', () => {
   })
 
   const onServers = anyStorage === 'services' ? describe : describe.skip
-  onServers('while another node deletes the account, in a transaction that is open,', () => {
+  onServers('while a transaction of another node deletes the account', () => {
     let other: Core
     before(async () => {
       other = await openNode(server.env)
     })
     after(() => other?.close())
 
-    /** Begins work before the end of that, which comes when the work is over or waits. */
+    /** Starts `work` before that transaction ends, which it does once `work` is finished or waits. */
     async function meanwhile<T>(account: Account, work: () => Promise<T>): Promise<T> {
       const [begun] = await other.database.transaction(async () => {
         expect(await other.revocations.deleteAccount(account, { by: 'owner' })).to.equal(true)
@@ -194,14 +194,14 @@ describe('people: download and delete', () => {
       return begun
     }
 
-    it('another that is of some of the same people waits, and holds nobody who comes behind (C26)', async () => {
+    it('another deletion of some of the same accounts waits without blocking later ones (C26)', async () => {
       const people = [
         await accountOf(server, await somebody(server)),
         await accountOf(server, await somebody(server)),
       ]
       const [first = '', second = ''] = people.map(({ id }) => id).toSorted()
       const { database, revocations } = server.core
-      // In the order in which they lie in the table, in which a scan of all of it comes to them, the first is the last.
+      // The update moves the first account to the end of the table, so that a sequential scan returns it last.
       await database.execute('update accounts set name = name where id = $1', [first])
       const [deletion, free] = await other.database.transaction(async () => {
         await other.accounts.lock('default', first)
@@ -219,7 +219,7 @@ describe('people: download and delete', () => {
       expect((await deletion[0]).size).to.equal(2)
     })
 
-    it('a consent allows nothing', async () => {
+    it('a consent grants nothing', async () => {
       const person = await somebody(server)
       const account = await accountOf(server, person)
       const agent = await signedIn(server, person)
@@ -231,7 +231,7 @@ describe('people: download and delete', () => {
       expect(allowed).to.deep.equal([])
     })
 
-    it('an operator hands out no password', async () => {
+    it('an operator gets no password for it', async () => {
       const token = await tokenOf(server, await machineWith(server, 'operator'))
       const account = await accountOf(server, await somebody(server))
       const address = `/tenants/default/accounts/${account.id}/one-time-password`
@@ -255,7 +255,7 @@ describe('people: download and delete', () => {
       expect(await proofsOf(account.id)).to.deep.equal([0, 0, 0, 0, 0])
     })
 
-    it('no link and no code is made', async () => {
+    it('no link and no code is created', async () => {
       const { emailAddresses, emailCodes } = server.core
       const by = { by: 'owner', language: 'en' } as const
       const link = await accountOf(server, await somebody(server))
@@ -269,7 +269,7 @@ describe('people: download and delete', () => {
     })
   })
 
-  it('deletes all but the id: nothing lives on, and a new account of this address is another one (C31)', async () => {
+  it('deletes everything but the id; a new account with this address is a different one (C31)', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     const tokens = await tokensFor(server, web, offline, there)
@@ -294,7 +294,7 @@ describe('people: download and delete', () => {
     const told = await server.core.logouts.list('default', { accountId: id })
     expect(told.map(({ clientId }) => clientId)).to.include(web.client_id)
     const login = await open(server, '/account', person, createUserAgent())
-    expect(login.status, 'the password').to.equal(403)
+    expect(login.status, 'the old password').to.equal(403)
     const [kept] = await server.core.database.query(
       'select row_to_json(a)::text as row from accounts a where id = $1',
       [id],
@@ -314,7 +314,7 @@ describe('people: download and delete', () => {
     expect(applications.root.querySelector('#applications')).to.equal(null)
   })
 
-  it('keeps the last operator, also when two go at the same moment (C15)', async () => {
+  it('keeps the last operator, even when two delete themselves at the same moment (C15)', async () => {
     const operators = await Promise.all([somebody(server), somebody(server)])
     const { core } = server
     for (const { email } of operators) {
@@ -332,7 +332,7 @@ describe('people: download and delete', () => {
     expect(await core.accounts.lists.operators('default')).to.have.length(1)
   })
 
-  it('keeps the last operator from being disabled, too, by whichever command (C15)', async () => {
+  it('refuses to disable the last operator (C15)', async () => {
     const { core } = server
     const operators = () => core.accounts.lists.operators('default')
     const { email } = await somebody(server)
@@ -354,7 +354,7 @@ describe('people: download and delete', () => {
     )
   })
 
-  it('every form of the account is of its session, and from our own page (C22, C23)', async () => {
+  it('every form requires its own session and our own origin (C22, C23)', async () => {
     const [one, two] = [await somebody(server), await somebody(server)]
     const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
     const page = await open(server, '/account', one, hers)

@@ -21,7 +21,7 @@ describe('people: profile and history', () => {
   describe('profile', () => {
     const path = '/account/profile'
 
-    it('takes a name and a user name to sign in with, and gives them up', async () => {
+    it('sets and removes a name and a user name to sign in with', async () => {
       const person = await somebody(server)
       const agent = await signedIn(server, person)
       const page = await open(server, path, person, agent)
@@ -40,7 +40,7 @@ describe('people: profile and history', () => {
       ).to.have.length(2)
     })
 
-    it('refuses what is taken in whatever spelling, an address, and what cannot be shown (C9)', async () => {
+    it('refuses a user name that is taken in any spelling or is an address, and characters that cannot be displayed (C9)', async () => {
       const [one, two] = [await somebody(server), await somebody(server)]
       const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
       await hers.submit(await open(server, path, one, hers), { fields: { username: 'Dormouse' } })
@@ -58,7 +58,7 @@ describe('people: profile and history', () => {
         ].map((username) => [{ username }, 400, /letters look alike/] as const),
         [{ name: 'x'.repeat(201) }, 400, /too long/],
         [{ name: 'a\u0000b' }, 400, /cannot be shown/],
-        // No file could declare it again.
+        // An apply file could not declare this name again.
         [{ name: 'moc.\u202Eelpmaxe' }, 400, /cannot be shown/],
       ] as Array<readonly [Record<string, string>, number, RegExp]>) {
         const answer = await his.submit(page, { fields })
@@ -69,7 +69,7 @@ describe('people: profile and history', () => {
         .and.not.have.any.keys('username')
     })
 
-    it('of two who take one name at the same moment one has it', async () => {
+    it('gives a user name to one of two accounts that choose it at the same moment', async () => {
       const two = [await somebody(server), await somebody(server)]
       const answers = await Promise.all(
         two.map(async (person) => {
@@ -81,7 +81,7 @@ describe('people: profile and history', () => {
       expect(answers.map(({ status }) => status)).to.have.members([303, 409])
     })
 
-    it('lets nobody look for names in numbers, nor have any number of changes written down (C25)', async () => {
+    it('limits changes of the user name and of the profile (C25)', async () => {
       const person = await somebody(server)
       const agent = await signedIn(server, person)
       const page = await open(server, path, person, agent)
@@ -99,10 +99,10 @@ describe('people: profile and history', () => {
 
   describe('history', () => {
     const path = '/account/history'
-    /** In the middle of an hour, and of a day, so that what is counted by the hour or the day is one count. */
+    /** The middle of an hour and of a day, so that counts per hour and per day are not split. */
     beforeEach(() => travel(36.5 * 3600 - (Math.floor(Date.now() / 1000) % (24 * 3600))))
 
-    it('shows sign-ins, and wrong passwords of an hour as one line', async () => {
+    it('shows sign-ins, and the wrong passwords of an hour in one line', async () => {
       const person = await somebody(server)
       const wrong = { ...person, password: 'not the right one' }
       for (let i = 0; i < 3; i++) await open(server, '/account', wrong, createUserAgent())
@@ -121,7 +121,7 @@ describe('people: profile and history', () => {
       expect(later.filter(({ type }) => type === 'account.sign_in_failed')).to.have.length(2)
     })
 
-    it('counts guesses at what nobody is called in a bounded number of rows, those of its pause by the day (ASVS 16.3.1)', async () => {
+    it('counts guesses at unknown identifiers in a bounded number of rows, those during the pause per day (ASVS 16.3.1)', async () => {
       const nobody = { email: 'nobody@example.com', password: 'not the right one' }
       const guess = () => open(server, '/account', nobody, createUserAgent())
       for (let i = 0; i < 6; i++) await guess()
@@ -134,7 +134,7 @@ describe('people: profile and history', () => {
       expect(rows.map(({ count }) => count)).to.deep.equal([1, 2, 5])
     })
 
-    it('is read page by page, by links that are good for this account alone (C28)', async () => {
+    it('is read page by page, through links that work for this account only (C28)', async () => {
       const [one, two] = [await somebody(server), await somebody(server)]
       const { id: accountId } = await accountOf(server, one)
       for (let i = 0; i < 40; i++) {

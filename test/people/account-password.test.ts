@@ -37,7 +37,7 @@ describe('people: changing the password', () => {
     }
     return agent.submit(page, { form: '#password-form', fields: { ...usual, ...fields } })
   }
-  /** The same where the others stay, as what there is to do. */
+  /** The same without ending other sessions. @returns the submission, to be started later */
   async function changeHere(agent: UserAgent, person: Person): Promise<() => Promise<Page>> {
     const page = await open(server, path, person, agent)
     expect(page.root.querySelector('#others')?.hasAttribute('checked'), 'the default').to.equal(
@@ -54,7 +54,7 @@ describe('people: changing the password', () => {
     )
   }
 
-  it('takes the new one, refuses the old one, ends everything else; this session goes on under a new handle (ASVS 6.2.2, 7.2.4, 7.4.3)', async () => {
+  it('accepts the new password, refuses the old one, ends all other sessions and renews the handle of this one (ASVS 6.2.2, 7.2.4, 7.4.3)', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     const kept = await tokensFor(server, web, { scope: 'openid offline_access' }, here)
@@ -75,8 +75,8 @@ describe('people: changing the password', () => {
     expect(cookie).to.match(/; path=\/; expires=.*; samesite=lax; httponly$/i)
     const thief = createUserAgent()
     for (const one of before) await thief.jar.setCookie(one, server.issuer)
-    expect((await thief.get(`${server.issuer}/account`)).status, 'the old handle').to.equal(303)
-    expect((await there.get(`${server.issuer}/account`)).status, 'elsewhere').to.equal(303)
+    expect((await thief.get(`${server.issuer}/account`)).status, 'old handle').to.equal(303)
+    expect((await there.get(`${server.issuer}/account`)).status, 'other browser').to.equal(303)
     expect((await refresh(server, web, lost)).status).to.equal(400)
     expect((await refresh(server, web, kept)).status).to.equal(200)
     expect((await here.get(`${server.issuer}/account`)).status).to.equal(200)
@@ -84,7 +84,7 @@ describe('people: changing the password', () => {
     expect(await signsIn(person, chosen)).to.equal(true)
   })
 
-  it('leaves the others for who wants that', async () => {
+  it('keeps the other sessions if the user wants that', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     await (await changeHere(here, person))()
@@ -92,7 +92,7 @@ describe('people: changing the password', () => {
     expect((await there.get(`${server.issuer}/account`)).status).to.equal(200)
   })
 
-  it('says what is wrong, and changes nothing (ASVS 6.2.3)', async () => {
+  it('says what is wrong and changes nothing (ASVS 6.2.3)', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     for (const [fields, status, reason] of [
@@ -113,7 +113,7 @@ describe('people: changing the password', () => {
     expect(await signsIn(person, person.password)).to.equal(true)
   })
 
-  it('counts wrong current ones as a sign-in does: no right one gets through a pause (C9)', async () => {
+  it('counts wrong current passwords like those of a sign-in: during a pause the right one fails too (C9)', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     for (let i = 0; i < 15; i++) await change(agent, person, { current_password: `wrong ${i}` })
@@ -124,7 +124,7 @@ describe('people: changing the password', () => {
     expect(counted?.refused).to.be.greaterThan(0)
   })
 
-  it('asks for a sign-in that is at most five minutes old, and comes back (ASVS 7.5.1)', async () => {
+  it('requires a sign-in of the last five minutes, and returns to the form (ASVS 7.5.1)', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const form = await open(server, path, person, agent)
@@ -138,14 +138,14 @@ describe('people: changing the password', () => {
       confirm_password: chosen,
     }
     const late = await agent.submit(form, { form: '#password-form', fields })
-    expect(late.location?.pathname, 'a form that was open for too long').to.equal('/authorize')
+    expect(late.location?.pathname, 'a form older than five minutes').to.equal('/authorize')
     expect(await signsIn(person, chosen)).to.equal(false)
     const page = await open(server, path, person, agent)
     expect(page.url.pathname).to.equal(path)
     expect((await change(agent, person)).status).to.equal(303)
   })
 
-  it('of two changes at the same moment one counts', async () => {
+  it('accepts one of two changes at the same moment', async () => {
     const person = await somebody(server)
     const agents = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     const answers = await Promise.all(agents.map((agent) => change(agent, person)))
@@ -155,14 +155,14 @@ describe('people: changing the password', () => {
   })
 
   const onServers = anyStorage === 'services' ? describe : describe.skip
-  onServers('while another node does so, too, in a transaction that is open,', () => {
+  onServers('while a transaction of another node changes it too', () => {
     let other: Core
     before(async () => {
       other = await openNode(server.env)
     })
     after(() => other?.close())
 
-    /** Begins work, which waits. */
+    /** Starts work and waits until it is blocked. */
     async function begin<T>(work: () => Promise<T>): Promise<Promise<T>[]> {
       const begun = work()
       begun.catch(() => undefined)
@@ -170,7 +170,7 @@ describe('people: changing the password', () => {
       return [begun]
     }
 
-    it('waits for an operator, whose password counts, where the others stay as well', async () => {
+    it("waits for an operator's reset, which wins, when other sessions are kept", async () => {
       const person = await somebody(server)
       const account = await accountOf(server, person)
       const agent = await signedIn(server, person)
@@ -187,7 +187,7 @@ describe('people: changing the password', () => {
       expect(await signsIn(person, chosen)).to.equal(false)
     })
 
-    it('leaves a link from a mail nothing to win, where the others stay as well (C8)', async () => {
+    it('voids a mailed link, when other sessions are kept (C8)', async () => {
       const person = await somebody(server)
       const account = await accountOf(server, person)
       const { actionTokens, passwordReset } = server.core

@@ -10,7 +10,7 @@ import { expectFault, headingOf, textOf } from './story.ts'
 describe('people: devices and sessions (ASVS 7.5.2)', () => {
   const server = booted(anyStorage, {}, furnish)
 
-  it('leads to sign-in and back, and to no address that somebody made up', async () => {
+  it('leads to sign-in and back, and to no address from a forged state', async () => {
     const person = await somebody(server)
     const agent = createUserAgent()
     const page = await open(server, '/account/sessions', person, agent)
@@ -21,7 +21,7 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     }
   })
 
-  it('shows each with its browser, address and times, this one first', async () => {
+  it('shows each with its browser, address and times, the current one first', async () => {
     const person = await somebody(server)
     const here = await signedIn(server, person)
     await signedIn(server, person, 'safari')
@@ -40,7 +40,7 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     expect(textOf(german)).to.include('Safari unter iOS')
   })
 
-  it('ends one, with what lives only as long as it', async () => {
+  it('ends one session, with the tokens bound to it', async () => {
     const person = await somebody(server)
     const here = await signedIn(server, person)
     const there = createUserAgent({ called: browsers.safari })
@@ -55,10 +55,10 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     expect(await introspect(server, web, bound.access_token)).to.include({ active: false })
     const after = await open(server, '/account/sessions', person, here)
     expect(textOf(after)).to.include('not signed in anywhere else')
-    expect((await press(here, page, /sessions\/[\w-]+\/end$/)).status, 'again').to.equal(404)
+    expect((await press(here, page, /sessions\/[\w-]+\/end$/)).status, 'second time').to.equal(404)
   })
 
-  it('ends what an application holds on one device, and leaves it on another', async () => {
+  it('ends the access of an application on one device, and keeps it on another', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     const kept = await tokensFor(server, web, { scope: 'openid offline_access' }, here)
@@ -73,7 +73,7 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     expect((await refresh(server, web, kept)).status).to.equal(200)
   })
 
-  it('signs out everywhere else and stays itself (ASVS 7.4.3)', async () => {
+  it('signs out all other sessions and keeps the current one (ASVS 7.4.3)', async () => {
     const person = await somebody(server)
     const [here, there] = [await signedIn(server, person), await signedIn(server, person, 'safari')]
     const kept = await tokensFor(server, web, { scope: 'openid offline_access' }, here)
@@ -88,14 +88,14 @@ describe('people: devices and sessions (ASVS 7.5.2)', () => {
     expect((await refresh(server, web, kept)).status).to.equal(200)
   })
 
-  it('has words for having nothing', async () => {
+  it('says that there are no other devices or sessions', async () => {
     const person = await somebody(server)
     const page = await open(server, '/account/sessions', person, await signedIn(server, person))
     expect(textOf(page)).to.include('No application has such access.')
     expect(page.root.querySelector('#end-others')).to.equal(null)
   })
 
-  it("takes nobody else's ids, and no form of another session (C22, C23)", async () => {
+  it('refuses ids of another account and forms of another session (C22, C23)', async () => {
     const [one, two] = [await somebody(server), await somebody(server)]
     const [hers, his] = [await signedIn(server, one), await signedIn(server, two)]
     const tokens = await tokensFor(server, web, { scope: 'openid offline_access' }, his)

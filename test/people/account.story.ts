@@ -3,7 +3,7 @@ import { alice } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** A browser that calls itself so. */
+/** User-Agent headers. */
 export const browsers = {
   firefox: 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0',
   safari: 'Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19.0 Mobile Safari/604.1',
@@ -16,7 +16,7 @@ export interface Person {
 
 let people = 0
 
-/** Somebody new, so that stories do not meet. */
+/** Creates an account for one test. */
 export async function somebody(server: TestServer): Promise<Person> {
   const email = `person${people++}@example.com`
   const { password } = alice
@@ -30,7 +30,7 @@ export const accountOf = async ({ core }: TestServer, { email }: Person) => {
   return account
 }
 
-/** Opens a page of the account; whoever is not signed in, or has to once more, does so. */
+/** Opens a page of the account, and signs in if the sign-in form comes first. */
 export async function open(
   { issuer }: TestServer,
   path: string,
@@ -42,7 +42,7 @@ export async function open(
   return agent.follow(await agent.submit(page, { fields: { username, password } }))
 }
 
-/** A browser in which somebody is signed in. */
+/** A browser in which the person is signed in. */
 export async function signedIn(
   server: TestServer,
   person: Person,
@@ -53,7 +53,7 @@ export async function signedIn(
   return agent
 }
 
-/** Presses a button of a page that is not named, by the address of its form. */
+/** Presses the button of the form whose action matches. */
 export function press(agent: UserAgent, page: Page, action: RegExp): Promise<Page> {
   const form = page.root
     .querySelectorAll('form')

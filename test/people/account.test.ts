@@ -21,7 +21,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     return { agent, page }
   }
 
-  it('asks for sign-in, then shows who one is (ASVS 6.3.4)', async () => {
+  it('requires sign-in, then shows name and address (ASVS 6.3.4)', async () => {
     const { page } = await signedIn()
     expect(page.url.pathname).to.equal('/account')
     expect(headingOf(page)).to.equal('Your account')
@@ -30,7 +30,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     expect(page.body).not.to.include('keyturn-account')
   })
 
-  it('leads from the address of a form that came back to the form: a restored tab asks for it by GET', async () => {
+  it("redirects a GET of a form's action to the page of the form, as a restored tab needs", async () => {
     const { agent } = await signedIn()
     for (const [from, to] of [
       ['data/delete', 'data'],
@@ -43,7 +43,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     }
   })
 
-  it('goes home when one cancels, and says so when the cookie did not come back', async () => {
+  it('returns to the home page after cancelling, and reports a lost cookie', async () => {
     const agent = createUserAgent()
     const cancelled = await agent.submit(await open(agent), { form: '#cancel-form' })
     expect((await agent.follow(cancelled)).url.pathname).to.equal('/')
@@ -52,7 +52,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     expect(textOf(lost)).to.include('did not keep the cookie')
   })
 
-  it('signs out, for good (ASVS 7.4.1, 7.4.4)', async () => {
+  it('ends the session for good on sign-out (ASVS 7.4.1, 7.4.4)', async () => {
     const { agent, page } = await signedIn()
     const kept = await agent.cookies(server.issuer)
     const left = await agent.submit(page, { form: '#sign-out-form' })
@@ -66,10 +66,10 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     for (const cookie of kept) await thief.jar.setCookie(cookie, server.issuer)
     expect((await open(thief)).root.querySelector('form')?.id).to.equal('login-form')
     const again = await agent.submit(page, { form: '#sign-out-form' })
-    expect(again.status, 'twice does no harm').to.equal(303)
+    expect(again.status, 'signing out twice').to.equal(303)
   })
 
-  it('takes no token of another session (C22, C23)', async () => {
+  it('refuses the CSRF token of another session (C22, C23)', async () => {
     const one = await signedIn()
     await server.core.accounts.declare('default', {
       email: 'bob@example.com',
@@ -93,19 +93,19 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     const [here, there] = [await signedIn(), await signedIn()]
     const page = await here.agent.submit(here.page, { form: '#sign-out-everywhere-form' })
     expect(page.location?.pathname).to.equal('/account/signed-out')
-    expect((await there.agent.get(`${server.issuer}/account`)).status, 'the other one').to.equal(
+    expect((await there.agent.get(`${server.issuer}/account`)).status, 'the other device').to.equal(
       303,
     )
-    expect((await signedIn()).page.status, 'signing in again works').to.equal(200)
+    expect((await signedIn()).page.status, 'signing in again').to.equal(200)
   })
 
-  it('says "signed out" to nobody who is signed in', async () => {
+  it('shows "signed out" only when signed out', async () => {
     const { agent } = await signedIn()
     const page = await agent.get(`${server.issuer}/account/signed-out`)
     expect(page.location?.pathname).to.equal('/account')
   })
 
-  it('lets a disabled person in no longer, at once (ASVS 7.4.2)', async () => {
+  it('signs out a disabled account at once (ASVS 7.4.2)', async () => {
     const email = 'leaver@example.com'
     const { account } = await server.core.accounts.create('default', {
       email,
@@ -121,7 +121,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
     expect((await open(agent)).root.querySelector('form')?.id).to.equal('login-form')
   })
 
-  describe('asked for by a client (RP-Initiated Logout)', () => {
+  describe('requested by a client (RP-Initiated Logout)', () => {
     const party = () =>
       createRelyingParty({
         issuer: server.issuer,
@@ -130,7 +130,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
         redirectUri: web.redirect_uris[0] as string,
       })
 
-    it('asks first, then signs out and goes back with state (ASVS 10.6.2)', async () => {
+    it('asks first, then signs out and redirects with state (ASVS 10.6.2)', async () => {
       const agent = createUserAgent()
       const { id_token } = await tokensFor(server, web, {}, agent)
       const url = (await party()).endSession({
@@ -142,14 +142,14 @@ onAnyStorage('people: the account page and signing out', (kind) => {
       expect(headingOf(page)).to.equal('Sign out?')
       expect(textOf(page)).to.include(web.client_name).and.include(alice.email)
       const { page: still } = await arrive(server, web, { prompt: 'none' }, agent)
-      expect(still.location?.searchParams.has('code'), 'a GET signs nobody out').to.equal(true)
+      expect(still.location?.searchParams.has('code'), 'a GET does not sign out').to.equal(true)
       const done = await agent.submit(page)
       expect(done.status).to.equal(303)
       expect(done.location?.href).to.equal('http://localhost:9/signed-out?state=after+all')
       expect((await open(agent)).root.querySelector('form')?.id).to.equal('login-form')
     })
 
-    it('shows a page when there is no address to go back to, and keeps an unregistered one out', async () => {
+    it('shows a page without a redirect address, and never redirects to an unregistered one', async () => {
       const agent = createUserAgent()
       await codeFor(server, web, {}, agent)
       const foreign = await agent.get(
@@ -163,7 +163,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
       expect(headingOf(done)).to.equal('You are signed out')
     })
 
-    it('lets one stay, and does not say otherwise', async () => {
+    it('can be declined, which leads to the account page', async () => {
       const agent = createUserAgent()
       await codeFor(server, web, {}, agent)
       const page = await agent.get(`${server.issuer}/logout?client_id=web`)
@@ -171,7 +171,7 @@ onAnyStorage('people: the account page and signing out', (kind) => {
       expect(headingOf(stayed)).to.equal('Your account')
     })
 
-    it('needs no sign-in, and no script, to end in the same place', async () => {
+    it('shows the same page to a browser that is not signed in', async () => {
       const agent = createUserAgent()
       const done = await agent.follow(await agent.get(`${server.issuer}/logout`))
       expect(headingOf(done)).to.equal('You are signed out')

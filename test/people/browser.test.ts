@@ -52,7 +52,7 @@ describe('people: a relying party in Chromium', () => {
     await mailbox?.stop()
   })
 
-  /** A fresh profile with one tab. */
+  /** One tab with a new profile. */
   async function open(javaScriptEnabled = true): Promise<{ tab: Tab; complaints: string[] }> {
     const tab = await openTab({ javaScriptEnabled })
     return { tab, complaints: complaintsOf(tab) }
@@ -64,13 +64,13 @@ describe('people: a relying party in Chromium', () => {
     await tab.click('#sign-in')
   }
 
-  /** Goes to the site, follows its link, signs in, consents, and is back. */
+  /** Follows the link of the site, signs in, consents, and returns to the site. */
   async function throughTheDoor(tab: Tab, request: AuthorizationRequest): Promise<URL> {
     site.html = `<a id="enter" href="${request.url.href.replaceAll('&', '&amp;')}">Sign in</a>`
     await tab.goto(site.origin)
     await tab.click('#enter')
     await signIn(tab)
-    // One of the two: whoever allowed it before is back already.
+    // A browser whose account already consented is back at once.
     await tab.waitForSelector('#allow, #enter')
     if (await tab.$('#allow')) await tab.click('#allow')
     await tab.waitForURL((url) => url.origin === site.origin)
@@ -102,7 +102,7 @@ describe('people: a relying party in Chromium', () => {
     })
   }
 
-  it('signs in and out at the account page, and the back button shows nothing', async () => {
+  it('signs in and out at the account page, and shows nothing after the back button', async () => {
     const { tab, complaints } = await open()
     await tab.goto(server.issuer)
     await tab.click('#account-link')
@@ -117,7 +117,7 @@ describe('people: a relying party in Chromium', () => {
     expect(complaints).to.deep.equal([])
   })
 
-  it('can be driven by keyboard alone, the cursor waiting where one types', async () => {
+  it('can be used by keyboard alone, with the focus in the right field', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
     await typeInto(tab, '#username', alice.email)
@@ -130,7 +130,7 @@ describe('people: a relying party in Chromium', () => {
     await tab.waitForSelector('#account-email')
   })
 
-  it('takes a pasted password (ASVS 6.2.7)', async () => {
+  it('accepts a pasted password (ASVS 6.2.7)', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
     await tab.fill('#username', alice.password)
@@ -144,7 +144,7 @@ describe('people: a relying party in Chromium', () => {
     await tab.waitForSelector('#account-email')
   })
 
-  it('shows what is typed to whoever asks for it, and sends it as a password (NIST SP 800-63B-4)', async () => {
+  it('shows the typed password on request, and submits it from a password field (NIST SP 800-63B-4)', async () => {
     const { tab, complaints } = await open()
     await tab.goto(`${server.issuer}/account`)
     await tab.fill('#username', alice.email)
@@ -155,7 +155,7 @@ describe('people: a relying party in Chromium', () => {
     await tab.click('text=Show password')
     expect(await type()).to.equal('password')
     await tab.click('text=Show password')
-    // Chromium runs it: there is no DOM here to check it against.
+    // A string: TypeScript has no DOM types here.
     await tab.evaluate(`document.forms[0].addEventListener('submit', () =>
       sessionStorage.setItem('sent-as', document.getElementById('password').type))`)
     await tab.click('#sign-in')
@@ -168,22 +168,22 @@ describe('people: a relying party in Chromium', () => {
     expect(await plain.tab.isVisible('text=Show password')).to.equal(false)
   })
 
-  it('sends a form once however often its button is pressed, and another one at once', async () => {
+  it('submits a form once however often its button is pressed, and the next form at once', async () => {
     const { tab, complaints } = await open()
     const posts: string[] = []
     tab.on('request', (request) => {
       if (request.method() === 'POST') posts.push(new URL(request.url()).pathname)
     })
-    /** Two clicks on a button before anything is answered. */
+    /** Clicks a button twice before any response. */
     async function twice(button: string): Promise<void> {
       const { promise: pressed, resolve } = Promise.withResolvers<void>()
       await tab.route('**', async (route) => {
         await pressed
-        // A request that the browser gave up for the next one goes nowhere.
+        // The browser may have cancelled this request in favour of the second.
         await route.continue().catch(() => undefined)
       })
       const both = tab.waitForEvent('console', (message) => message.text() === 'twice')
-      // As far apart as those of a hand: Chromium takes two at the same moment for one.
+      // Chromium merges two clicks at the same moment, so they are as far apart as those of a person.
       await tab.evaluate(`(() => {
         const button = document.querySelector('${button}')
         button.click()
@@ -227,7 +227,7 @@ describe('people: a relying party in Chromium', () => {
     expect(complaints.filter((line) => !/status of 400/.test(line))).to.deep.equal([])
   })
 
-  it('keeps window.opener, so that a pop-up can tell the page it came from (no COOP)', async () => {
+  it('keeps window.opener, so that a pop-up can answer the page that opened it (no COOP)', async () => {
     const { tab, complaints } = await open()
     const request = await party.authorize({ scope: 'openid', prompt: 'login consent' })
     site.html =
@@ -245,12 +245,12 @@ describe('people: a relying party in Chromium', () => {
   })
 
   for (const script of [true, false]) {
-    it(`posts the answer to the client (form_post), ${script ? 'by itself' : 'by its button'}`, async () => {
+    it(`posts the response to the client (form_post), ${script ? 'automatically' : 'by its button'}`, async () => {
       const { tab, complaints } = await open(script)
       const request = await party.authorize({ response_mode: 'form_post', prompt: 'consent' })
       await tab.goto(request.url.href)
       await signIn(tab)
-      // What keeps a form from being sent twice hears of it.
+      // The script that prevents double submission must see this submission.
       const heard =
         script &&
         tab.waitForEvent('console', {
@@ -272,7 +272,7 @@ describe('people: a relying party in Chromium', () => {
     })
   }
 
-  it('is framed by nobody, on no page (C24, P-014)', async () => {
+  it('no page can be framed (C24, P-014)', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
     await signIn(tab)
@@ -309,7 +309,7 @@ describe('people: a relying party in Chromium', () => {
     }
   })
 
-  it('takes no form from another site, wherever it is sent (C23)', async () => {
+  it('refuses every form sent from another site (C23)', async () => {
     const { tab } = await open()
     await tab.goto(`${server.issuer}/account`)
     await signIn(tab)

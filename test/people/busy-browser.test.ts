@@ -11,12 +11,12 @@ import { type Typist, typistAt } from '../support/keyboard.ts'
 
 const fresh = 'painting all the roses red 7'
 
-describe('people: pages that ask to wait, by their real status, in Chromium (K-09, WCAG 3.3.1)', () => {
+describe('people: pages that ask to wait, with their real status, in Chromium (K-09, WCAG 3.3.1)', () => {
   let server: TestServer
   const open = inChromium()
 
   before(async () => {
-    // A hash takes long, and nobody may wait for one.
+    // Hashing is slow and the queue has no room.
     const slow = {
       ARGON2_MEMORY_KIB: '131072',
       ARGON2_ITERATIONS: '6',
@@ -41,7 +41,7 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
   const expectNoFaults = async ({ tab }: Typist) =>
     expect([...(await narrowFaults(tab)), ...(await faultsOf(tab))]).to.deep.equal([])
 
-  it('429: an account, and a new password, are asked for too often; what was typed stays', async () => {
+  it('429: too many requests for an account or a new password; the form keeps what was typed', async () => {
     for (const [path, field, button, limit] of [
       ['/sign-up', '#email', '#send-link', 'sign_up_network'],
       ['/password/forgot', '#username', '#send-link', 'reset_network'],
@@ -58,7 +58,7 @@ describe('people: pages that ask to wait, by their real status, in Chromium (K-0
     }
   })
 
-  it('503: passwords queue; a moment later the same form signs in', async () => {
+  it('503: the password queue is full; the same form signs in a moment later', async () => {
     const email = `${randomUUID()}@example.com`
     const { password } = alice
     await server.core.accounts.create(tenant, { email, password })

@@ -23,7 +23,7 @@ describe('people: answering a request in Chromium (CIBA)', () => {
     { width: 360, button: 'deny', javaScriptEnabled: false },
     { width: 1280, button: 'allow', javaScriptEnabled: false },
   ] as const) {
-    it(`signs in, finds it on the account page and presses ${button}, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+    it(`signs in, finds the request on the account page and presses ${button}, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
       const binding_message = 'W'.repeat(60)
       const scope = 'openid email offline_access orders:read'
       const request = await startRequest(server, { scope, resource: api, binding_message })

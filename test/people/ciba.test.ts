@@ -27,7 +27,7 @@ import { credentials, headingOf, textOf } from './story.ts'
 const bob = { email: 'bob@example.com', name: 'Bob', password: 'a caterpillar on a mushroom 7' }
 const message = 'Überweisung 12,50 € — W4SCT'
 
-describe('people: answering a request of an application that is elsewhere (CIBA)', () => {
+describe('people: answering a request of an application on another device (CIBA)', () => {
   const server = booted(anyStorage, { ALLOW_LOOPBACK_FETCH: 'on' }, furnish)
   before(async () => {
     remember(bank.client_secret, bob.password)
@@ -42,7 +42,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
   const scope = 'openid email offline_access orders:read'
   const asked = { scope, resource: api, binding_message: message }
 
-  it('the account page lists it, and its page says who asks for what, from where (ASVS 10.7.2)', async () => {
+  it('is listed on the account page, and its page says who asks for what, and from where (ASVS 10.7.2)', async () => {
     const agent = createUserAgent()
     expect((await openAccount(server, agent)).root.querySelector('#requests')).to.equal(null)
     const request = await startRequest(server, asked)
@@ -62,7 +62,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
       .and.include('Orders')
       .and.include('orders:read')
     const buttons = page.root.querySelectorAll('#request-form button').map(({ id }) => id)
-    expect(buttons, 'affirmative first').to.deep.equal(['allow', 'deny'])
+    expect(buttons, 'allow before deny').to.deep.equal(['allow', 'deny'])
     expect(page.headers.get('cache-control')).to.equal('no-store')
     const done = await agent.submit(page)
     expect([done.status, outcomeOf(done)]).to.deep.equal([200, 'allowed'])
@@ -72,7 +72,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     expect([again.status, outcomeOf(again)]).to.deep.equal([400, 'over'])
   })
 
-  it('says in `acr` that there were two factors where that was asked for, and insists if asked to (CIBA §7.1)', async () => {
+  it('reports two factors in `acr` on request, and requires them when essential (CIBA §7.1)', async () => {
     const person = await somebody(server.core)
     const agent = createUserAgent()
     await openAccount(server, agent, person)
@@ -87,7 +87,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     const { id_token } = tokensIn(await askForResult(server, wished))
     expect(decodeJwt(id_token as string)['acr']).to.equal(multiFactor)
 
-    // Alice has no second factor: a wish costs her nothing, what is insisted on is not done without.
+    // Alice has no second factor: a voluntary acr is ignored, an essential one blocks the request.
     const voluntary = await startRequest(server, { acr_values: multiFactor })
     await answerRequest(server)
     const weak = tokensIn(await askForResult(server, voluntary))
@@ -98,7 +98,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     expectRefusal(await askForResult(server, essential), 400, 'authorization_pending')
   })
 
-  it('in German, kept through sign-in', async () => {
+  it('is in German, also after sign-in', async () => {
     await startRequest(server, asked)
     const agent = createUserAgent()
     const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
@@ -109,7 +109,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     expect(textOf(await agent.submit(page))).to.include('Sie haben die Anfrage erlaubt')
   })
 
-  it('takes anything but "allow" for a no', async () => {
+  it('treats every decision but "allow" as a denial', async () => {
     const request = await startRequest(server)
     const agent = createUserAgent()
     const page = await openRequest(server, agent)
@@ -119,7 +119,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     expectRefusal(await askForResult(server, request), 400, 'access_denied')
   })
 
-  it('is in the audit: who asked from where, and what the person answered in which browser', async () => {
+  it('is audited: the client and its address, the answer and the browser', async () => {
     const earlier = await idsOf(server)
     for (const button of ['#allow', '#deny']) {
       await startRequest(server)
@@ -142,7 +142,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     }
   })
 
-  it('shows our own copy of the client’s picture, to the person it asks and to nobody else', async () => {
+  it("shows our own copy of the client's logo, only to the account it asks", async () => {
     const picture = Buffer.from(
       'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
       'base64',
@@ -164,7 +164,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     site.close()
   })
 
-  it('is nobody else’s: another account finds nothing there, as behind an invented address', async () => {
+  it('is not visible to another account, which gets the same response as for an unknown request', async () => {
     await startRequest(server)
     const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
     const agent = createUserAgent()
@@ -177,7 +177,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     expect((await agent.get(`${link}/logo`)).status).to.equal(404)
   })
 
-  it('no other site sends our form, and no token of another request or browser counts (C23)', async () => {
+  it('refuses forms of another site, and tokens of another request or browser (C23)', async () => {
     const request = await startRequest(server)
     const other = await startRequest(server)
     const agent = createUserAgent()
@@ -203,7 +203,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     }
   })
 
-  it('whoever is not signed in signs in first and comes back to it; a made-up state leads home', async () => {
+  it('leads through sign-in and back to the request; a forged state leads to the account page', async () => {
     await startRequest(server)
     const [link = ''] = requestsOn(await openAccount(server, createUserAgent()))
     const agent = createUserAgent()
@@ -216,7 +216,7 @@ describe('people: answering a request of an application that is elsewhere (CIBA)
     }
   })
 
-  it('is over when its time is, also with the page open', async () => {
+  it('expires, even while the page is open', async () => {
     await startRequest(server, { requested_expiry: '60' })
     const agent = createUserAgent()
     const page = await openRequest(server, agent)

@@ -31,7 +31,7 @@ onAnyStorage('people: consent', (kind) => {
     await server.core.clients.declare('default', remote)
   })
 
-  it('names client, person, scopes in words, resource, duration and redirect host (ASVS 10.7.2, P-089)', async () => {
+  it('shows client, account, scopes in words, resource, duration and redirect host (ASVS 10.7.2, P-089)', async () => {
     const { page } = await arriveSignedIn(server, remote, {
       redirect_uri: remote.redirect_uris[0],
       scope: 'openid email offline_access orders:read',
@@ -54,7 +54,7 @@ onAnyStorage('people: consent', (kind) => {
     expect(page.root.querySelectorAll('[role=note]')).to.deep.equal([])
   })
 
-  it('warns of an answer that stays on the own machine, wherever else the client has some (P-089)', async () => {
+  it("warns when the response goes to the user's own computer, even if the client has other redirect URIs (P-089)", async () => {
     const far = 'https://app.example.com/callback'
     const both = { ...spa, client_id: 'both', redirect_uris: [callback, far] }
     await server.core.clients.declare('default', both)
@@ -68,7 +68,7 @@ onAnyStorage('people: consent', (kind) => {
     }
   })
 
-  it('tells the client when a person says no, with state and iss, and asks again next time', async () => {
+  it('reports a denial to the client, with state and iss, and asks again next time', async () => {
     const { agent, page } = await arriveSignedIn(server, web)
     const answer = await agent.submit(page, { button: '#deny' })
     expect(answer.status, 'P-013').to.equal(303)
@@ -77,14 +77,14 @@ onAnyStorage('people: consent', (kind) => {
     expect(headingOf(again.page)).to.match(/^Allow/)
   })
 
-  it('takes anything but "allow" for a no', async () => {
+  it('treats every decision but "allow" as a denial', async () => {
     const { agent, page } = await arriveSignedIn(server, web)
     const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const answer = await agent.post(`${page.url.href}/consent`, { csrf, decision: 'Allow' })
     expectReturned(await agent.follow(answer), 'access_denied')
   })
 
-  it('is of who is signed in: a page that is left open shows and allows nothing once they have signed out (C6, ASVS 7.4.1)', async () => {
+  it('ends with the session: a page left open shows and grants nothing after sign-out (C6, ASVS 7.4.1)', async () => {
     const left = { ...web, client_id: 'left-open' }
     await server.core.clients.declare('default', left)
     const { agent, page } = await arriveSignedIn(server, left)
@@ -100,13 +100,13 @@ onAnyStorage('people: consent', (kind) => {
     expect(allowed.map(({ clientId }) => clientId)).to.not.include('left-open')
   })
 
-  it('remembers what was allowed, also in another browser', async () => {
+  it('is remembered, also in another browser', async () => {
     await signIn(server, spa)
     const { page } = await arriveSignedIn(server, spa)
     expect(page.location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('asks again for a wider scope and for another resource, and shows the whole of it', async () => {
+  it('is asked again for a wider scope and for another resource, and shows all scopes', async () => {
     const agent = createUserAgent()
     await signIn(server, spa, { scope: 'openid' }, agent)
     const wider = await arrive(server, spa, { scope: 'openid email' }, agent)
@@ -124,7 +124,7 @@ onAnyStorage('people: consent', (kind) => {
     expect(known.page.location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('does not give what prompt=none asks for the first time (ASVS 10.4.7)', async () => {
+  it('is not given by prompt=none for a first request (ASVS 10.4.7)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     const { page } = await arrive(
@@ -136,7 +136,7 @@ onAnyStorage('people: consent', (kind) => {
     expectReturned(page, 'consent_required')
   })
 
-  it('asks a native client each time, since nobody can vouch for it (ASVS 10.7.1, RFC 8252 §8.6)', async () => {
+  it('is asked from a native client each time, since its identity cannot be verified (ASVS 10.7.1, RFC 8252 §8.6)', async () => {
     const agent = createUserAgent()
     for (const redirect_uri of ['com.example.app:/callback', 'http://127.0.0.1:51234/callback']) {
       const { page } =
@@ -161,7 +161,7 @@ onAnyStorage('people: consent', (kind) => {
     expect(silent.page.location?.searchParams.get('error')).to.equal('interaction_required')
   })
 
-  it('never shows a form for parameters that would end elsewhere (P-003)', async () => {
+  it('shows no form for an invalid redirect URI (P-003)', async () => {
     const { page } = await arrive(server, web, { redirect_uri: `${callback}/elsewhere` })
     expect(page.status).to.equal(400)
     expect(page.root.querySelectorAll('form')).to.deep.equal([])

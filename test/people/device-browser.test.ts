@@ -23,7 +23,7 @@ describe('people: connecting a device in Chromium', () => {
     await server?.stop()
   })
 
-  /** A fresh profile with one tab. */
+  /** One tab with a new profile. */
   async function open(options: BrowserContextOptions = {}) {
     const tab = await openTab(options)
     return { tab, complaints: complaintsOf(tab) }
@@ -33,7 +33,7 @@ describe('people: connecting a device in Chromium', () => {
     await tab.fill('#username', alice.email)
     await tab.fill('#password', alice.password)
     await tab.click('#sign-in')
-    // Whoever allowed it before is through already.
+    // An account that already consented is not asked again.
     await tab.waitForSelector('#allow, #device-outcome')
     if (await tab.$('#allow')) await tab.click('#allow')
   }
@@ -42,13 +42,13 @@ describe('people: connecting a device in Chromium', () => {
 
   for (const javaScriptEnabled of [true, false]) {
     for (const width of [360, 1280]) {
-      it(`types, compares, signs in, consents and is done, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+      it(`types, compares, signs in and consents, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
         const device = await startDevice(server)
         const viewport = { width, height: 800 }
         const { tab, complaints } = await open({ javaScriptEnabled, viewport })
         await tab.goto(device.verification_uri)
         await expectToFit(tab)
-        // The cursor waits where one types, with the first frame, which may come after the load event.
+        // The field gets the focus with the first frame, which may come after the load event.
         await tab.waitForSelector('#user_code:focus')
         await tab.keyboard.type(device.user_code.replace('-', ' ').toLowerCase())
         await tab.keyboard.press('Enter')
@@ -65,7 +65,7 @@ describe('people: connecting a device in Chromium', () => {
     }
   }
 
-  it('follows a link with the code in it, and denies after all', async () => {
+  it('follows a link that contains the code, and denies', async () => {
     const device = await startDevice(server)
     const { tab, complaints } = await open()
     const posts: string[] = []
@@ -88,7 +88,7 @@ describe('people: connecting a device in Chromium', () => {
     expect(complaints).to.deep.equal([])
   })
 
-  it('goes back after it is done, and finds that the code is over', async () => {
+  it('refuses the code when it is entered again afterwards', async () => {
     const device = await startDevice(server)
     const { tab } = await open()
     await tab.goto(device.verification_uri_complete)
@@ -102,7 +102,7 @@ describe('people: connecting a device in Chromium', () => {
     expect(await tab.inputValue('#user_code')).to.equal('')
   })
 
-  it('is framed by nobody, and takes no form from another site (C23, C24)', async () => {
+  it('cannot be framed, and refuses forms of another site (C23, C24)', async () => {
     const device: DeviceAuthorization = await startDevice(server)
     const { tab } = await open()
     await tab.goto(device.verification_uri_complete)
@@ -124,7 +124,7 @@ describe('people: connecting a device in Chromium', () => {
       const answered = tab.waitForResponse((response) => response.request().method() === 'POST')
       await tab.goto(site.origin)
       expect((await answered).status(), path).to.equal(403)
-      // Or its page would be in the way of the next.
+      // This page must be there before the next navigation starts.
       await tab.waitForURL(server.issuer + path)
     }
     expectRefusal(await askFor(server, device), 400, 'authorization_pending')

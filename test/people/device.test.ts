@@ -29,7 +29,7 @@ onAnyStorage('people: connecting a device', (kind) => {
 
   const formOf = (page: Page) => page.root.querySelector('form')?.id
 
-  it('enter, compare, sign in, consent, done: each step says what it is about (P-034, ASVS 10.7.2)', async () => {
+  it('leads from the code through comparison, sign-in and consent to the end, each page saying what it is about (P-034, ASVS 10.7.2)', async () => {
     const device = await startDevice(server)
     const agent = createUserAgent()
     const confirm = await enterCode(server, agent, device.user_code)
@@ -52,7 +52,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     tokensIn(await askFor(server, device))
   })
 
-  it('a link with the code in it fills the form and no more, also for whoever is signed in (P-034)', async () => {
+  it('only fills the form from a link that contains the code, even when signed in (P-034)', async () => {
     const agent = await allowDevice(server, await startDevice(server))
     const device = await startDevice(server)
     const form = await agent.get(device.verification_uri_complete)
@@ -66,7 +66,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     expect(outcomeOf(await finishSteps(agent, confirm))).to.equal('allowed')
   })
 
-  it('takes a code in any case and with anything between its letters', async () => {
+  it('accepts a code in any case and with any separators', async () => {
     const { user_code } = await startDevice(server)
     const letters = user_code.replace('-', '')
     for (const typed of [
@@ -81,7 +81,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     }
   })
 
-  it('no at any step ends it for the device: comparing, signing in, consent', async () => {
+  it('is denied by a no at any step: comparison, sign-in or consent', async () => {
     for (const [step, button] of [
       [1, '#deny'],
       [2, '#cancel'],
@@ -100,7 +100,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     }
   })
 
-  it('takes anything but "continue" for a no', async () => {
+  it('treats every decision but "continue" as a denial', async () => {
     const device = await startDevice(server)
     const agent = createUserAgent()
     const confirm = await enterCode(server, agent, device.user_code)
@@ -111,7 +111,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     expect(outcomeOf(end)).to.equal('denied')
   })
 
-  it('whoever gave up on the way may start over with the same code', async () => {
+  it('can be started again with the same code after giving up', async () => {
     const device = await startDevice(server)
     const agent = createUserAgent()
     await agent.follow(await agent.submit(await enterCode(server, agent, device.user_code)))
@@ -119,7 +119,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     tokensIn(await askFor(server, device))
   })
 
-  it('comparing cannot be skipped, and no other site sends our forms (C23)', async () => {
+  it('cannot skip the comparison, and refuses forms of other sites (C23)', async () => {
     const device = await startDevice(server)
     const other = await startDevice(server)
     const agent = createUserAgent()
@@ -167,7 +167,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     expect(outcomeOf(await finishSteps(agent, confirm))).to.equal('allowed')
   })
 
-  it('the address of the second step leads back to the first, and there is nothing behind made-up ones', async () => {
+  it('redirects the address of the second step to the first, and shows no form at invented addresses', async () => {
     const agent = createUserAgent()
     const page = await agent.get(`${server.issuer}/device/confirm`)
     expect(page.location?.pathname).to.equal('/device')
@@ -177,7 +177,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     expect((await agent.get(`${server.issuer}/Device`)).status).to.equal(404)
   })
 
-  it('two people with one code: one of them connects it, the other is told so (C26)', async () => {
+  it('by two users with one code: one connects it, the other is told that the code is over (C26)', async () => {
     const [first, second] = [createUserAgent(), createUserAgent()]
     const ofBob = { username: bob.email, password: bob.password }
     await finishSteps(first, await enterCode(server, first, (await startDevice(server)).user_code))
@@ -205,7 +205,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     expect(winners.size).to.be.within(1, 2)
   })
 
-  it('one allows while another denies: the device hears what its person was told (C26)', async () => {
+  it('allowed and denied at once: the device gets the answer that its user was shown (C26)', async () => {
     const agent = await allowDevice(server, await startDevice(server))
     for (let round = 0; round < 6; round += 1) {
       const device = await startDevice(server)
@@ -227,7 +227,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     }
   })
 
-  it('a code that expires while its person signs in is over', async () => {
+  it('fails when the code expires during sign-in', async () => {
     const device = await startDevice(server)
     const agent = createUserAgent()
     const confirm = await enterCode(server, agent, device.user_code)
@@ -243,7 +243,7 @@ onAnyStorage('people: connecting a device', (kind) => {
     }
   })
 
-  it('whatever is wrong with a code, the answer is the same, byte for byte (P-033)', async () => {
+  it('gives the same response, byte for byte, to every invalid code (P-033)', async () => {
     const used = await startDevice(server)
     await allowDevice(server, used)
     tokensIn(await askFor(server, used))

@@ -9,7 +9,7 @@ import { remember } from '../support/witness.ts'
 import { accountOf, open, type Person, signedIn, somebody } from './account.story.ts'
 import { expectFault, headingOf, textOf } from './story.ts'
 
-describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3.7)', () => {
+describe('people: an e-mail address (C8, C10, ASVS 6.3.7)', () => {
   after(backToPresent)
   const { server, mailbox } = bootedWithMail({}, furnish)
   let person: Person
@@ -37,7 +37,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     const page = await by.get(url ?? '')
     return page.status === 200 ? by.submit(page) : page
   }
-  /** What came to this person, or to one of these; the mails of the test before may come still. */
+  /** Mails to this account, or to one of the others; mails of the previous test may still arrive. */
   const mailsTo = (...others: string[]) =>
     mailbox.mails.filter(({ to }) => to === person.email || others.includes(to))
   const emailOf = async (id: string) =>
@@ -47,7 +47,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(headingOf(page)).to.equal('This link is no longer valid')
   }
 
-  it('a password that its owner changes is told at their address (ASVS 6.3.7)', async () => {
+  it('is notified when the password is changed (ASVS 6.3.7)', async () => {
     const page = await open(server, '/account/password', person, agent)
     const chosen = 'painting the roses red 7'
     remember(chosen)
@@ -58,11 +58,11 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     }
     expect((await agent.submit(page, { form: '#password-form', fields })).status).to.equal(303)
     const { text } = await mailTo(person.email, /password/i)
-    expect(text, 'they stay signed in elsewhere').to.not.match(/signed out/)
+    expect(text, 'other sessions stay').to.not.match(/signed out/)
     expect(text).to.include(`${server.issuer}/account/sessions`)
   })
 
-  it('so is one that is chosen at a sign-in, and a user name (ASVS 6.3.7)', async () => {
+  it('is notified of a password chosen at sign-in, and of a new user name (ASVS 6.3.7)', async () => {
     const email = newAddress()
     const { account, oneTimePassword = '' } = await server.core.accounts.create(defaultTenant, {
       email,
@@ -86,7 +86,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     await mailTo(email, /user name/i)
   })
 
-  it('is confirmed by the button behind the link, not by opening it', async () => {
+  it('is confirmed by the button of the linked page, not by opening the link', async () => {
     const page = await open(server, '/account/email', person, agent)
     const sent = await agent.submit(page, { form: '#verify-form' })
     expect(sent.root.querySelector('[role=status]')?.textContent).to.match(/on its way/)
@@ -102,7 +102,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     )
   })
 
-  it('changes when the new one confirms, and tells both', async () => {
+  it('changes once the new address is confirmed, and notifies both addresses', async () => {
     const account = await accountOf(server, person)
     const { id } = account
     const { actionTokens } = server.core
@@ -113,7 +113,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     const change = await mailTo(to, /Confirm your new/)
     const warning = await mailTo(person.email, /about to change/)
     expect(warning.text).to.include(to)
-    expect(await emailOf(id), 'not before').to.equal(person.email)
+    expect(await emailOf(id), 'not before that').to.equal(person.email)
     expect(headingOf(await confirm(change.link))).to.equal('Your e-mail address has been changed')
     expect(await emailOf(id)).to.equal(to)
     expect((await server.core.accounts.active(defaultTenant, id))?.emailVerified).to.equal(true)
@@ -124,7 +124,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expectOver(await get(`${server.issuer}/password/reset?token=${token}`))
   })
 
-  it('changes to the very spelling that was mailed to, and to no look-alike (C9)', async () => {
+  it('changes to the exact spelling that was mailed, and refuses look-alikes (C9)', async () => {
     const { id } = await accountOf(server, person)
     const to = newAddress()
     await askFor(` ${to.replace('new', '\uff4eew')} `)
@@ -136,7 +136,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(refused.root.querySelector('#new_email')?.getAttribute('value')).to.equal(alike)
   })
 
-  it('tells of a browser that is new to the account, at an address that is confirmed (ASVS 6.3.5)', async () => {
+  it('is notified of a sign-in with a new browser, once it is confirmed (ASVS 6.3.5)', async () => {
     const { id } = await accountOf(server, person)
     await server.core.accounts.verifyEmail(defaultTenant, id, person.email)
     const there = await signedIn(server, person)
@@ -153,10 +153,10 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
       language: 'en',
     })
     await mailTo(person.email, /Confirm/)
-    expect(mailsTo(), 'known by now').to.have.length(1)
+    expect(mailsTo(), 'this browser is known by now').to.have.length(1)
   })
 
-  it('stays when the old one objects', async () => {
+  it('does not change when the old address objects', async () => {
     const { id } = await accountOf(server, person)
     const to = newAddress()
     await askFor(to)
@@ -169,7 +169,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(await emailOf(id)).to.equal(person.email)
   })
 
-  it('stays when whoever asked may have been signed out since (C8)', async () => {
+  it('does not change when the requesting session may have been signed out since (C8)', async () => {
     const account = await accountOf(server, person)
     const { revocations } = server.core
     for (const end of [
@@ -188,7 +188,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     backToPresent()
   })
 
-  it('is not taken from somebody who has it by then; asking does not tell', async () => {
+  it('is not taken from an account that has it by then, and the request does not reveal that account', async () => {
     const other = await somebody(server)
     const { id } = await accountOf(server, person)
     const [free, taken] = [await askFor(newAddress()), await askFor(other.email)]
@@ -201,7 +201,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(await emailOf(id)).to.equal(person.email)
   })
 
-  it('goes to one account, though two ask for it at once', async () => {
+  it('goes to one account when two ask for it at once', async () => {
     const second = await somebody(server)
     const to = newAddress()
     await askFor(to)
@@ -215,7 +215,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(pages.map(({ status }) => status)).to.have.members([200, 400])
   })
 
-  it('takes the latest link alone, and none of another step', async () => {
+  it('changes only through the latest link, at its own step', async () => {
     const [one, two] = [newAddress(), newAddress()]
     await askFor(one)
     const first = await mailTo(one, /Confirm your new/)
@@ -229,7 +229,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     }
   })
 
-  it('refuses what is no address, or would be two (ASVS 1.3.11)', async () => {
+  it('is refused when it is invalid, or two in one (ASVS 1.3.11)', async () => {
     for (const address of [
       '',
       'nobody',
@@ -245,7 +245,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expect(mailsTo('a@b.example', 'c@d.example')).to.have.length(0)
   })
 
-  it('takes no form without its token or from another session (C23)', async () => {
+  it('does not change by a form without its token or from another session (C23)', async () => {
     const page = await open(server, '/account/email', person, agent)
     const form = { new_email: newAddress() }
     expectFault(await agent.post(page.url, form, { from: page }), 403, /could not confirm/)
@@ -262,7 +262,7 @@ describe('people: an e-mail address is confirmed, and changed (C8, C10, ASVS 6.3
     expectFault(await agent.post(`${url.origin}${url.pathname}`, { token }), 403, /could not/)
   })
 
-  it('asks for a sign-in that is fresh (ASVS 7.5.1)', async () => {
+  it('changes only after a recent sign-in (ASVS 7.5.1)', async () => {
     const page = await open(server, '/account/email', person, agent)
     const form = { new_email: newAddress() }
     travel(301)

@@ -20,7 +20,7 @@ describe('people: codes by e-mail in Chromium', () => {
     await server.core.tenants.setPolicy(tenant, { emailCodes: true })
   })
 
-  /** The code of a mail that is none of those before. */
+  /** The code of a mail, other than those in `before`. */
   const codeTo = (address: string, before: string[] = []) =>
     eventually('a code', () => {
       const codes = writtenMail(server)
@@ -34,7 +34,7 @@ describe('people: codes by e-mail in Chromium', () => {
     { width: 360, javaScriptEnabled: false, locale: 'de' },
     { width: 1280, javaScriptEnabled: true, locale: 'en' },
   ]) {
-    it(`turns them on and signs in with one, by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+    it(`turns them on and signs in with one by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
       const email = `${randomUUID()}@example.com`
       await server.core.accounts.create(tenant, { email, password, emailVerified: true })
       const viewport = { width, height: 800 }
@@ -63,7 +63,7 @@ describe('people: codes by e-mail in Chromium', () => {
       await tab.waitForSelector('[role=alert]')
       await type(first)
 
-      // The session is older than what is asked for now.
+      // The session is older than the factor, so the page asks for both again.
       await givePassword()
       await type(await codeTo(email, [first]))
       await tab.waitForSelector('#email-codes-state')

@@ -59,7 +59,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     mailbox.mails
       .filter(({ to }) => to === address)
       .flatMap(({ text }) => /asks for it: (\d{8})\b/.exec(text)?.[1] ?? [])
-  /** The code of the mail with this number. */
+  /** The code in the mail of this number. */
   async function code({ username }: { username: string }, number = 1): Promise<string> {
     const found = await eventually(`code ${number}`, () => codesTo(username)[number - 1])
     remember(found)
@@ -85,7 +85,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(formOf(visit.page), visit.page.body).to.equal('email-code-form')
     return visit
   }
-  /** The list of factors, after whatever sign-in it takes. */
+  /** The list of factors, after a sign-in if it takes one. */
   async function openList(person: Person, agent = createUserAgent({ origin: server.issuer })) {
     let page = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     if (formOf(page) === 'login-form') {
@@ -95,7 +95,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     return { agent, page }
   }
 
-  it('are off; offered where the tenant has them, to who has shown that the address is theirs', async () => {
+  it('are off by default, and offered by tenants that have them to accounts with a confirmed address', async () => {
     await policy({ emailCodes: false })
     const person = await somebody()
     const { agent, page } = await openList(person)
@@ -112,7 +112,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(sent.location?.pathname).to.equal('/account/factors')
   })
 
-  it('are on once a code was typed that came; their owner is told, and sees it', async () => {
+  it('are on once a mailed code was typed; the owner is notified by mail', async () => {
     const person = await somebody()
     const { agent, page } = await openList(person)
     const form = await agent.follow(await agent.submit(page, { form: '#email-codes-form' }))
@@ -128,7 +128,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     const list = await agent.follow(
       await type(agent, form, `${right.slice(0, 4)} ${right.slice(4)}`),
     )
-    // The session is older than the code: from now on it takes one.
+    // The session is older than this factor, so the page asks for it.
     expect(formOf(list)).to.equal('login-form')
     await eventually('the letter', () =>
       mailbox.mails.find(({ to, subject }) => to === person.username && /was added/.test(subject)),
@@ -142,7 +142,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     ])
   })
 
-  it('follow the right password; tokens say what was shown and no more (RFC 8176)', async () => {
+  it('follow the right password; tokens report only what was shown (RFC 8176)', async () => {
     const person = await owner()
     const { agent, page } = await asked(person)
     const right = await code(person)
@@ -163,7 +163,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect((await type(again.agent, again.page, right)).status, 'used').to.equal(403)
   })
 
-  it('are sent again after a pause that doubles; an earlier one is void, and the page tells nothing', async () => {
+  it('are sent again after a pause that doubles; an earlier code is void, and the page does not say whether one was sent', async () => {
     const person = await owner()
     const { agent, page } = await asked(person)
     const first = await code(person)
@@ -173,12 +173,12 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     }
     const tooSoon = await again()
     travel(31)
-    expect(await again(), 'the same, sent or not').to.equal(tooSoon)
+    expect(await again(), 'the same text, sent or not').to.equal(tooSoon)
     const second = await code(person, 2)
-    expect((await type(agent, page, first)).status, 'the earlier one').to.equal(403)
+    expect((await type(agent, page, first)).status, 'the earlier code').to.equal(403)
     travel(62)
     await again()
-    // Not before it is there: a delivery whose lease is over meanwhile is made again.
+    // Wait for the mail: a delivery whose lease expires when time moves on is repeated.
     const third = await code(person, 3)
     travel(62 + 31)
     await again()
@@ -186,7 +186,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect((await type(agent, page, third)).status).to.equal(303)
   })
 
-  it('are ten an hour for an account; more are not sent, and nobody is told', async () => {
+  it('are limited to ten an hour per account, without telling the browser', async () => {
     const person = await owner()
     const account = await accountOf(person)
     for (let i = 0; i < 12; i++) {
@@ -200,7 +200,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(textOf((await asked(person)).page)).to.include('If a code can be sent now')
   })
 
-  it('that a mail server refuses, and quotes, are in no event and no log (C19)', async () => {
+  it('that a mail server refuses and quotes are in no event and no log (C19)', async () => {
     const person = await owner()
     const account = await accountOf(person)
     await allSent(server.core)
@@ -220,7 +220,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(line).to.include('answered 554 5.7.1"').and.not.include('not this one')
   })
 
-  it('take five tries each, for ten minutes', async () => {
+  it('allow five attempts each, for ten minutes', async () => {
     const [guessed, late] = [await owner(), await owner()]
     const { emailCodes, mailedCodes } = server.core
     await mailedCodes.send(await accountOf(guessed), 'here', { ip: '192.0.2.1' })
@@ -229,7 +229,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
       expect(await emailCodes.use(tenant, guessed.id, 'here', wrongOf(right))).to.equal(false)
     }
     expect(await emailCodes.use(tenant, guessed.id, 'here', right)).to.equal(false)
-    // Time stands still, or the last second would be over when the mail is there.
+    // Time stands still, so that delivery does not use up the last second.
     travel(0)
     const { agent, page } = await asked(late)
     const old = await code(late)
@@ -252,7 +252,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(locked?.failures).to.be.above(3)
   })
 
-  it('are of one sign-in: not of another browser, another account, another tenant (C7, ASVS 6.6.2)', async () => {
+  it('are bound to one sign-in: not valid in another browser, account or tenant (C7, ASVS 6.6.2)', async () => {
     const [person, thief] = [await owner(), await owner()]
     const one = await asked(person)
     const right = await code(person)
@@ -267,10 +267,10 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     const theirs = await code(thief, 2)
     expect(await core.emailCodes.use('acme', thief.id, binding, theirs)).to.equal(false)
     expect(await core.emailCodes.use(tenant, thief.id, binding, theirs)).to.equal(true)
-    expect((await type(one.agent, one.page, right)).status, 'where it was asked for').to.equal(303)
+    expect((await type(one.agent, one.page, right)).status, 'the browser that asked').to.equal(303)
   })
 
-  it('are passed by nothing that is sent for another step, and shown once (C7, ASVS 2.3.1)', async () => {
+  it('cannot be skipped by a form for another step, and are accepted once (C7, ASVS 2.3.1)', async () => {
     const person = await owner()
     const { agent, page } = await asked(person)
     const right = await code(person)
@@ -294,7 +294,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(late.status, 'the step is over').to.equal(400)
   })
 
-  it('meet nothing that requires a second factor: a mailbox resets the password, too', async () => {
+  it('do not satisfy a required second factor, since the mailbox also resets the password', async () => {
     const person = await owner()
     const essential = JSON.stringify({ id_token: { acr: { essential: true, value: multiFactor } } })
     const first = await asked(person, { claims: essential })
@@ -305,20 +305,20 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     const setUp = await second.agent.follow(
       await type(second.agent, second.page, await code(person, 2)),
     )
-    expect(setUp.root.querySelector('#secret'), 'the client').not.to.equal(null)
+    expect(setUp.root.querySelector('#secret'), 'required by the client').not.to.equal(null)
     await policy({ requireMfa: true })
     const third = await asked(person)
     const shown = await third.agent.follow(
       await type(third.agent, third.page, await code(person, 3)),
     )
-    expect(shown.root.querySelector('#secret'), 'the tenant').not.to.equal(null)
+    expect(shown.root.querySelector('#secret'), 'required by the tenant').not.to.equal(null)
     await policy({ requireMfa: false })
     const account = await accountOf(person)
     const least = await server.core.accounts.minLength(tenant, account.id)
-    expect(least, 'a password beside it').to.equal(15)
+    expect(least, 'minimum length of the password beside it').to.equal(15)
   })
 
-  it('are no way round another factor, also one that came meanwhile', async () => {
+  it('do not bypass another factor, even one added during the sign-in', async () => {
     const person = await owner()
     const { agent, page } = await asked(person)
     const right = await code(person)
@@ -333,7 +333,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(codesTo(person.username)).to.have.length(1)
   })
 
-  it('go to the address as it is now; one to the old address is void', async () => {
+  it('go to the current address; a code sent to the old one is void', async () => {
     const person = await owner()
     const { agent, page } = await asked(person)
     const old = await code(person)
@@ -347,10 +347,10 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
       ...[person.id],
     ])
     await asked({ ...person, username: next })
-    expect(codesTo(next), 'not confirmed: nothing is sent, and nobody gets in').to.have.length(1)
+    expect(codesTo(next), 'not confirmed: nothing is sent and the sign-in stops').to.have.length(1)
   })
 
-  it('are shown before the account is changed, also in a session that is older (ASVS 7.5.1)', async () => {
+  it('are required before the account is changed, even in an older session (ASVS 7.5.1)', async () => {
     const person = await somebody()
     const { agent } = await openList(person)
     await server.core.mailedCodes.turnOn(await accountOf(person), by)
@@ -366,7 +366,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     expect(formOf((await atCode(person)).page)).to.equal('consent-form')
   })
 
-  it('end with what an operator takes away, and with the account; the owner’s data tell of them', async () => {
+  it('end when an operator removes factors, and with the account', async () => {
     const [person, leaver] = [await owner(), await owner()]
     const wanted = { tenant, identifier: person.username }
     expect((await accountsRemoveFactors.execute(server.core, wanted)).removed).to.equal(1)

@@ -21,12 +21,12 @@ const password = 'nobody knows this one 42'
 const wrong = 'not the right password'
 const by = { by: 'owner' } as const
 
-/** All of one length, so that the length of an answer may not differ either. */
+/** Addresses of equal length, so that the length of a response cannot differ either. */
 const addressOf = (kind: string) => `${kind.replaceAll(/\W+/g, '-').padEnd(20, 'x')}@example.com`
 
 /**
- * An answer as an attacker compares it: status, headers with names and attributes of cookies, where it leads, and every
- * byte of the page. What is random by itself counts by its length, what was typed not at all.
+ * A response as an attacker compares it: status, headers, cookies without their values, and every byte of the page.
+ * Random values count by their length; what was typed is ignored.
  */
 function fingerprint(page: Page, typed?: string): object {
   const same = (text: string) =>
@@ -46,11 +46,11 @@ function fingerprint(page: Page, typed?: string): object {
 function expectAlike(answers: Record<string, object>): void {
   const [[first, expected] = ['', {}], ...others] = Object.entries(answers)
   for (const [kind, answer] of others) {
-    expect(answer, `${kind} is told from ${first}`).to.deep.equal(expected)
+    expect(answer, `${kind} differs from ${first}`).to.deep.equal(expected)
   }
 }
 
-describe('people: nobody learns whether an address has an account (C10, ASVS 6.3.8)', () => {
+describe('people: whether an address has an account (C10, ASVS 6.3.8)', () => {
   const { server, mailbox } = bootedWithMail({}, furnish)
   before(() => remember(password))
 
@@ -69,7 +69,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     }
   }
 
-  /** What may be behind an address. @returns those whose password is `password`, right as it is */
+  /** What may be behind an address, by kind. */
   const makers: Record<string, () => Promise<unknown>> = {
     known: () => create('known'),
     unknown: async () => undefined,
@@ -105,7 +105,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     for (const make of Object.values(makers)) await make()
   })
 
-  it('at the sign-in, whatever an account is, and with the right password where it is of no use', async () => {
+  it('is not revealed at sign-in, for any kind of account, even with the right password of a disabled, deleted or locked one', async () => {
     const enter = async (kind: string, typed: string) => {
       const username = addressOf(kind)
       const { agent, page } = await arrive(server, web)
@@ -121,7 +121,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     expectAlike(answers)
   })
 
-  it('at a sign-in that names an address beforehand (login_hint)', async () => {
+  it('is not revealed by a sign-in with an address (login_hint)', async () => {
     const answers: Record<string, object> = {}
     for (const kind of everybody) {
       const { page } = await arrive(server, web, { login_hint: addressOf(kind) })
@@ -130,7 +130,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     expectAlike(answers)
   })
 
-  it('at a forgotten password; and whoever may have one gets mail', async () => {
+  it('is not revealed by a forgotten password; accounts that may reset it get mail', async () => {
     const answers: Record<string, object> = {}
     const odd = { 'odd bytes': '\u0000', 'very long': 'x'.repeat(5000) }
     const typed = Object.fromEntries(everybody.map((kind) => [kind, addressOf(kind)]))
@@ -149,9 +149,8 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
   })
 
   /**
-   * What is asked of the database, without its values: for all alike, so that time tells none from another. What is kept
-   * in memory is asked for neither time: nothing becomes too old, as time stands still and this process has just heard of
-   * what was changed.
+   * The statements sent to the database, without values: equal for all kinds, so that timing reveals nothing. Caches do
+   * not interfere, as time stands still and the process has just loaded the latest changes.
    */
   async function statementsOf(work: () => Promise<unknown>): Promise<string[]> {
     travel(0)
@@ -162,7 +161,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
   }
   afterEach(backToPresent)
 
-  it('by what a wrong guess asks of the database, nor what the one asks that begins a pause', async () => {
+  it('is not revealed by the database statements of a wrong guess, including the one that begins a pause', async () => {
     const kinds = ['known', 'unknown', 'disabled', 'without password']
     const asked: Record<string, { free: string[]; last: string[]; paused: string[] }> = {}
     for (const kind of kinds) {
@@ -179,12 +178,12 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
         await server.core.lockouts.guess(tenant, { owner }, async () => false)
       }
       asked[kind] = { free, last: await guess(), paused: await guess() }
-      expect(asked[kind].paused, `${kind}, while it is paused`).to.deep.equal(free)
+      expect(asked[kind].paused, `${kind}, during the pause`).to.deep.equal(free)
     }
     expectAlike(asked)
   })
 
-  it('by what a forgotten password asks, nor what another address that one wants', async () => {
+  it('is not revealed by the database statements of a forgotten password or of an address change', async () => {
     const { passwordReset, emailAddresses } = server.core
     const owner = await create('owner')
     const about = { ip: '::1', language: 'en' } as const
@@ -208,7 +207,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     ['/email/object', 'email_objection'],
   ]
   for (const [path, purpose] of links) {
-    it(`behind a link to ${path} that is void, for whatever reason`, async () => {
+    it(`is not revealed by an invalid link to ${path}, whatever makes it invalid`, async () => {
       const { accounts, actionTokens, revocations } = server.core
       const tokens: Record<string, string> = { 'made up': newHandle(), empty: '' }
       const issue = async (kind: string, as: Purpose = purpose) => {
@@ -238,7 +237,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     })
   }
 
-  it('where one wants another address, which may be anybody’s', async () => {
+  it('is not revealed by asking for an address that may belong to another account', async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const page = await open(server, '/account/email', person, agent)
@@ -252,7 +251,7 @@ describe('people: nobody learns whether an address has an account (C10, ASVS 6.3
     expectAlike(answers)
   })
 
-  it('where one asks to confirm one’s own, which says the same when it was confirmed in another tab', async () => {
+  it("is not revealed by asking to confirm one's own address, even if it was confirmed in another tab", async () => {
     const person = await somebody(server)
     const agent = await signedIn(server, person)
     const page = await open(server, '/account/email', person, agent)

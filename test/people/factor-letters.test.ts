@@ -8,7 +8,7 @@ import { remember } from '../support/witness.ts'
 
 const by = { by: 'owner', ip: '192.0.2.7' } as const
 
-describe('people: whoever has second factors is told what becomes of them (ASVS 6.3.7)', () => {
+describe('people: the owner of second factors is notified (ASVS 6.3.7)', () => {
   const { server, mailbox } = bootedWithMail()
 
   const mailTo = (to: string, subject: RegExp) =>
@@ -17,7 +17,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
       () => mailbox.mails,
       (mail) => mail.to === to && subject.test(mail.subject),
     )
-  /** What was written down to be sent; it stays there for a while. */
+  /** Kinds of the letters in the outbox, where they stay for a while after delivery. */
   const written = async (accountId: string) => {
     const rows = await server.core.database.query<{ kind: string }>(
       `select payload ->> 'kind' as kind from outbox where payload ->> 'account_id' = $1`,
@@ -32,7 +32,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     return server.core.factors.add(tenant, accountId, app, { ...by, language })
   }
 
-  it('of one that was added, in one letter with its recovery codes, which it does not have', async () => {
+  it('of a new factor and its recovery codes in one letter, which does not contain the codes', async () => {
     const owner = await factorOwner(server.core)
     const mail = await mailTo(owner.username, /^A second step was added/)
     expect(mail.text)
@@ -42,7 +42,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     expect(await written(owner.id)).to.deep.equal(['factor_added'])
   })
 
-  it('of one that is added or removed, of new codes and of a used one, each from where', async () => {
+  it('of a factor added or removed, of new codes and of a used code, with the address of the request', async () => {
     const owner = await factorOwner(server.core)
     const { factors } = server.core
     await add(owner.id, 'de')
@@ -57,13 +57,13 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     await factors.rename(tenant, owner.id, first?.id ?? '', 'Another name', by)
     await factors.remove(tenant, owner.id, first?.id ?? '', by)
     await mailTo(owner.username, /^A second step was removed/)
-    expect(await written(owner.id), 'nothing of the new name').to.have.members([
+    expect(await written(owner.id), 'no letter about the rename').to.have.members([
       ...['factor_added', 'factor_added', 'recovery_code_used'],
       ...['recovery_codes_made', 'factor_removed'],
     ])
   })
 
-  it('of an operator who takes all away, once', async () => {
+  it('once when an operator removes all factors', async () => {
     const owner = await factorOwner(server.core)
     await add(owner.id)
     const { removed } = await accountsRemoveFactors.execute(server.core, {
@@ -75,7 +75,7 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
     expect(letters.filter((kind) => kind === 'factor_removed')).to.have.length(1)
   })
 
-  it('of nothing that did not happen: a letter ends with its transaction', async () => {
+  it('not of a change whose transaction fails', async () => {
     const { id } = await somebody(server.core)
     const { database, factors } = server.core
     const failed = database.transaction(async () => {

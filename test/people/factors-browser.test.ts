@@ -16,7 +16,7 @@ describe('people: second factors in Chromium', () => {
     { width: 360, javaScriptEnabled: true, locale: 'de' },
     { width: 1280, javaScriptEnabled: false, locale: 'en' },
   ]) {
-    it(`adds an app and signs in with it, by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
+    it(`adds an app and signs in with it by keyboard, ${width} px wide, ${javaScriptEnabled ? 'with' : 'without'} script (K-09)`, async () => {
       const { username, password } = await somebody(server.core)
       const viewport = { width, height: 800 }
       const tab = await open({ javaScriptEnabled, viewport, locale })
@@ -40,7 +40,7 @@ describe('people: second factors in Chromium', () => {
       remember(secret)
       const isDrawn =
         '(() => { const i = document.querySelector("#qr-code"); return i.complete && i.naturalWidth > 0 })()'
-      // Asked from here: in a page without script nothing would ask again.
+      // Polls from here, since a page without script does not poll.
       await eventually('the picture is drawn', () => tab.evaluate<boolean>(isDrawn))
       await expectToFit(tab)
       await typeInto(tab, '#otp', '000000')
@@ -55,7 +55,7 @@ describe('people: second factors in Chromium', () => {
       await expectToFit(tab)
       await pressAndLeave(tab, '#codes-kept')
       await tab.click('nav a[href^="/account/factors"]')
-      // The session is older than the factor: the list asks for it.
+      // The session is older than the factor, so the list asks for it.
       await givePassword()
       await tab.waitForSelector('#otp')
       await expectToFit(tab)
@@ -63,7 +63,7 @@ describe('people: second factors in Chromium', () => {
       await tab.keyboard.press('Enter')
       await tab.waitForSelector('#codes-left')
       await expectToFit(tab)
-      // A 400 of a form that came back is no fault of the page.
+      // A refused form has status 400, which Chromium reports.
       const others = complaints.filter((complaint) => !complaint.includes('status of 400'))
       expect(others).to.deep.equal([])
     })

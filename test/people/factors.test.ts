@@ -21,11 +21,11 @@ interface Person {
   secret?: string
 }
 
-describe('people: their second factors', () => {
+describe('people: managing second factors', () => {
   const server = booted(anyStorage, {}, furnish)
   afterEach(backToPresent)
 
-  /** The list, after whatever sign-in it takes. */
+  /** The list of factors, after a sign-in if it takes one. */
   async function openList(person: Person, agent: UserAgent = createUserAgent()) {
     let page = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     if (formOf(page) === 'login-form') {
@@ -59,7 +59,7 @@ describe('people: their second factors', () => {
     )
   }
 
-  it('an app counts once it has made a right code, and brings recovery codes, shown once', async () => {
+  it('adds an app after its first right code, and shows recovery codes once', async () => {
     const person = await somebody(server.core)
     const { agent, page: list } = await openList(person)
     expect(textOf(list)).to.include('You have added nothing yet')
@@ -73,7 +73,7 @@ describe('people: their second factors', () => {
     const wrong = await agent.submit(page, { fields: { name: 'My <phone>', otp: '000000' } })
     expectFormAgain(wrong, 400, 'factor-form', /This code is wrong/)
     expect(wrong.root.querySelector('#name')?.getAttribute('value')).to.equal('My <phone>')
-    expect(await server.core.factors.asked(tenant, person.id), 'not yet').to.equal(false)
+    expect(await server.core.factors.asked(tenant, person.id), 'not before').to.equal(false)
 
     const shown = await agent.submit(wrong, { fields: { otp: codeOf(secret) } })
     expect([shown.status, headingOf(shown)]).to.deep.equal([200, 'Your recovery codes'])
@@ -81,7 +81,7 @@ describe('people: their second factors', () => {
     remember(...codes)
     expect(new Set(codes)).to.have.property('size', 10)
     const again = await agent.follow(await agent.submit(wrong, { fields: { otp: codeOf(secret) } }))
-    expect(codesOn(again), 'nothing is set up any more').to.deep.equal([])
+    expect(codesOn(again), 'nothing left to confirm').to.deep.equal([])
 
     const { page: now } = await openList(
       { ...person, secret },
@@ -93,7 +93,7 @@ describe('people: their second factors', () => {
     ])
   })
 
-  /** A browser that has just signed in with the code of the next step, as the one of this step is used. */
+  /** A browser that has just signed in with the next code, as the current one is used. */
   async function signedInAfresh({ username, password }: Person, secret: string) {
     const { agent, page } = await arrive(server, web)
     const asked = await agent.follow(await agent.submit(page, { fields: { username, password } }))
@@ -101,7 +101,7 @@ describe('people: their second factors', () => {
     return agent
   }
 
-  it('an app that is confirmed many times at once is there once, and each of its codes counts once (C20, ASVS 6.5.1)', async () => {
+  it('adds an app once when it is confirmed many times at once, and accepts each of its codes once (C20, ASVS 6.5.1)', async () => {
     const owner = await factorOwner(server.core)
     const secret = newTotpSecret()
     remember(secret)
@@ -116,7 +116,7 @@ describe('people: their second factors', () => {
     expect([await check(), await check()]).to.deep.equal(['totp', undefined])
   })
 
-  it('can be renamed and removed; recovery codes go with the last', async () => {
+  it('renames and removes a factor; recovery codes are deleted with the last one', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await openList(owner)
     const [factor] = await server.core.factors.list(tenant, owner.id)
@@ -139,7 +139,7 @@ describe('people: their second factors', () => {
     ])
   })
 
-  it('are nobody else’s: another’s is neither renamed nor removed', async () => {
+  it('neither renames nor removes the factor of another account', async () => {
     const [owner, thief] = [await factorOwner(server.core), await factorOwner(server.core)]
     const { agent, page } = await openList(thief)
     const [theirs] = await server.core.factors.list(tenant, owner.id)
@@ -153,7 +153,7 @@ describe('people: their second factors', () => {
     expect(await server.core.factors.list(tenant, owner.id)).to.deep.equal([theirs])
   })
 
-  it('new recovery codes make the earlier ones void', async () => {
+  it('voids the earlier recovery codes when new ones are made', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await openList(owner)
     const shown = await agent.submit(page, { form: '#codes-form' })
@@ -166,7 +166,7 @@ describe('people: their second factors', () => {
     expect(await check(tenant, owner.id, codes[0] ?? '', { ip: '' })).to.equal('recovery')
   })
 
-  it('asks for a sign-in of the last five minutes before each page and each change (ASVS 7.5.1)', async () => {
+  it('requires a sign-in of the last five minutes for each page and each change (ASVS 7.5.1)', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await openList(owner)
     const [factor] = await server.core.factors.list(tenant, owner.id)
@@ -185,7 +185,7 @@ describe('people: their second factors', () => {
     expect(headingOf(back), 'leads back to the list').to.equal('Two-step sign-in')
   })
 
-  it('a session that began without the factor there is now changes nothing (C7, ASVS 7.5.1)', async () => {
+  it('requires the factor from a session older than it (C7, ASVS 7.5.1)', async () => {
     const person = await somebody(server.core)
     const { agent, page } = await openList(person)
     const secret = newTotpSecret()
@@ -197,7 +197,7 @@ describe('people: their second factors', () => {
     expect(textOf(list)).to.include('Elsewhere')
   })
 
-  it('ends the other sessions when asked, and only then (ASVS 7.4.3)', async () => {
+  it('ends the other sessions only on request (ASVS 7.4.3)', async () => {
     const owner = await factorOwner(server.core)
     const other = await openList({ ...owner, secret: owner.secret })
     const own = await openListLater(owner)
@@ -206,23 +206,23 @@ describe('people: their second factors', () => {
     const held = await tokensFor(server, web, { scope: 'openid offline_access' }, other.agent)
     const { page, secret } = await startSetUp(own.agent, own.page)
     await own.agent.submit(page, { fields: { otp: codeOf(secret) } })
-    expect(await sessionsOf(), 'not asked').to.equal(2)
+    expect(await sessionsOf(), 'not requested').to.equal(2)
     const [factor] = await server.core.factors.list(tenant, owner.id)
     const form = `#remove-${factor?.id}`
     await own.agent.submit(own.page, { form, fields: { end_others: 'yes' } })
     expect(await sessionsOf()).to.equal(1)
-    expect((await refresh(server, web, held)).status, 'what was allowed elsewhere').to.equal(400)
+    expect((await refresh(server, web, held)).status, 'access from the other session').to.equal(400)
     const seen = await other.agent.follow(await other.agent.get(`${server.issuer}/account`))
     expect(formOf(seen)).to.equal('login-form')
   })
 
-  /** A second browser, half a minute later: a code is of use once. */
+  /** A second browser, half a minute later: each code is accepted once. */
   async function openListLater(person: Person) {
     travel(30)
     return openList(person)
   }
 
-  it('are five at most', async () => {
+  it('allows five factors', async () => {
     const owner = await factorOwner(server.core)
     const add = () => {
       const secret = newTotpSecret()
@@ -236,7 +236,7 @@ describe('people: their second factors', () => {
     expect(textOf(page)).to.include('reached the limit')
   })
 
-  it('no factor comes of a sign-in that was voided while it was added; no codes after the last factor (C6, C7)', async () => {
+  it('adds no factor for a sign-in that was voided meanwhile, and makes no codes without a factor (C6, C7)', async () => {
     const person = await somebody(server.core)
     const verifiedAt = server.core.clock.now()
     await server.core.accounts.voidSignIns(tenant, [person.id])
@@ -250,7 +250,7 @@ describe('people: their second factors', () => {
     expect(await server.core.factors.codesLeft(tenant, person.id)).to.equal(0)
   })
 
-  it('takes no form of another site or session (C23)', async () => {
+  it('refuses forms of another site or session (C23)', async () => {
     const owner = await factorOwner(server.core)
     const other = await openList(owner)
     const { agent } = await openListLater(owner)

@@ -10,17 +10,17 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { expectFormAgain, textOf } from './story.ts'
 
 const letters = 'BCDFGHJKLMNPQRSTVWXZ'
-/** Codes that no device shows, but for one time in a billion. */
+/** Codes that a device shows once in a billion times. */
 const wrongCode = (i: number) =>
   Array.from({ length: 8 }, (_, at) => letters[Math.floor(i / 20 ** at) % 20]).join('')
 
-/** Of the counting itself, that each storage does it: test/contract/attempts.test.ts. */
+/** test/contract/attempts.test.ts shows that each storage counts. */
 onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
   const server = booted(kind, { TRUST_PROXY: '127.0.0.0/8' }, furnish)
   beforeEach(() => server.core.database.execute('delete from attempts'))
   afterEach(backToPresent)
 
-  /** Enters codes from an address, on one page and all at once. */
+  /** Enters codes from one address, all at once. */
   async function tryFrom(address: string, codes: string[], agent = createUserAgent()) {
     const headers = { 'x-forwarded-for': address }
     const form = await agent.get(`${server.issuer}/device`, { headers })
@@ -35,7 +35,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     return { right: of(303), wrong: of(400), refused: of(429) }
   }
 
-  it('forty at once from one network are twenty; then a right one is refused, too, elsewhere not', async () => {
+  it('checks twenty of forty codes sent at once from one network, then refuses a right one there, but not elsewhere', async () => {
     const { user_code } = await startDevice(server)
     const all = await tryFrom('203.0.113.7', wrong(40))
     expect(statusesOf(all)).to.deep.equal({ right: 0, wrong: 20, refused: 20 })
@@ -44,14 +44,14 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     expectFormAgain(refused, 429, 'device-form', /Too many wrong codes/)
     expect(refused.headers.get('retry-after')).to.equal('600')
     expect(refused.root.querySelector('#sign-in-first')?.getAttribute('href')).to.equal('/account')
-    expect(refused.body, 'no code comes back').not.to.include(user_code)
+    expect(refused.body, 'the code is not echoed').not.to.include(user_code)
     const [again] = (await tryFrom('203.0.113.250', [wrongCode(1)])) as [Page]
     expect(textOf(again)).to.equal(textOf(refused))
 
     expect(statusesOf(await tryFrom('203.0.114.7', [user_code])).right).to.equal(1)
   })
 
-  it('a network is a /48 of IPv6, however its addresses are written', async () => {
+  it('counts an IPv6 /48 as one network, however its addresses are written', async () => {
     for (const [i, address] of [
       '2001:db8:1::1',
       '2001:db8:1:ffff:1:2:3:4',
@@ -65,7 +65,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     expect(statusesOf(await tryFrom('2001:db8:2::9', wrong(1))).wrong).to.equal(1)
   })
 
-  it('many networks are no way round: strangers together have two hundred', async () => {
+  it('allows unknown browsers of all networks two hundred attempts together', async () => {
     let looked = 0
     for (let network = 0; network < 13; network += 1) {
       looked += statusesOf(await tryFrom(`198.51.${network}.1`, wrong(20))).wrong
@@ -73,13 +73,13 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     expect(looked).to.equal(200)
     const { user_code } = await startDevice(server)
     expect(statusesOf(await tryFrom('192.0.2.1', [user_code])).refused).to.equal(1)
-    // What was refused for the sake of all is not counted against the network.
+    // A refusal by the common limit is not counted against the network.
     travel(601)
     const fresh = await startDevice(server)
     expect(statusesOf(await tryFrom('192.0.2.1', [fresh.user_code])).right).to.equal(1)
   })
 
-  it('whoever has signed in has tries of his own, and no more than ten', async () => {
+  it('gives a signed-in account ten attempts of its own', async () => {
     const agent = await allowDevice(server, await startDevice(server))
     await tryFrom('203.0.113.7', wrong(30))
     const { user_code } = await startDevice(server)
@@ -93,12 +93,12 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     ).to.equal(1)
   })
 
-  /** Another browser of the same person. */
+  /** Another browser of the same account. */
   async function allowElsewhere() {
     return allowDevice(server, await startDevice(server))
   }
 
-  it('right codes do not count', async () => {
+  it('does not count right codes', async () => {
     const { user_code } = await startDevice(server)
     for (let round = 0; round < 3; round += 1) {
       const pages = await tryFrom(
@@ -110,7 +110,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     expect(statusesOf(await tryFrom('203.0.113.7', wrong(30))).wrong).to.equal(20)
   })
 
-  it('is counted where a flushed Redis forgets nothing, and opens again after ten minutes', async () => {
+  it('keeps its counts when Redis is flushed, and allows attempts again after ten minutes', async () => {
     expect(statusesOf(await tryFrom('203.0.113.7', wrong(25))).wrong).to.equal(20)
     await forgetShortLived(server.core, server.env)
     expect(statusesOf(await tryFrom('203.0.113.7', wrong(5))).refused).to.equal(5)
@@ -123,7 +123,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     expect(await server.core.attempts.sweep()).to.equal(2)
   })
 
-  it('what cannot be a code costs no try, and keeps no trace of who entered it', async () => {
+  it('does not count input that cannot be a code, and stores no address', async () => {
     const pages = await tryFrom(
       '203.0.113.7',
       Array.from({ length: 30 }, () => 'hello'),
@@ -138,7 +138,7 @@ onAnyStorage('people: guessing user codes (P-033, C9)', (kind) => {
     for (const { row } of rows) expect(row).not.to.include('203.0')
   })
 
-  it('one tenant does not use up the tries of another', async () => {
+  it('counts the attempts of each tenant separately', async () => {
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await tryFrom('203.0.113.7', wrong(25))
     const agent = createUserAgent()

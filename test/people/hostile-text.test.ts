@@ -7,7 +7,7 @@ import { alice, api, furnish } from '../support/fixtures.ts'
 import { authorizeUrl } from '../support/protocol.ts'
 import { complaintsOf, type Site, startSite } from './site.ts'
 
-/** Those of a line come as one text, which a name has room for: whichever of them gets out shows. */
+/** Each entry is joined into one text short enough for a name, so that any of its parts shows if it escapes. */
 const payloads = [
   [
     '<script>alert(1)</script>',
@@ -18,7 +18,7 @@ const payloads = [
   ],
   // No bracket before a quotation mark.
   ["' autofocus onfocus='alert(1)", '" autofocus onfocus="alert(1)', '` onmouseover=alert(1) `'],
-  // An address begins with its scheme.
+  // The scheme of an address comes first.
   [
     'JaVaScRiPt:alert(1)',
     '${alert(1)}{{constructor.constructor("alert(1)")()}}',
@@ -61,7 +61,7 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', () => {
     complaints = complaintsOf(tab)
   })
 
-  /** That the page is the one we wrote, with the text in it as text; the script in its head is ours. */
+  /** Expects the page to have the text as text, and no markup or script other than ours. */
   async function expectHarmless(what: string): Promise<void> {
     const foreign = await tab.evaluate(
       `[...document.querySelectorAll('script:not(head > script:is([src^="/assets/once.js?v="], [src^="/assets/show-password.js?v="], [src^="/assets/passkey.js?v="]):empty), iframe, svg, math, base, meta[http-equiv], [onerror], [onload], [onfocus]')].map(e => e.outerHTML)`,
@@ -72,7 +72,7 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', () => {
     )
     for (const link of links)
       expect(link, what).to.match(/^(http:\/\/localhost:\d+\/|https:\/\/www\.example\.com\/)/)
-    // A page may answer with an error status, which the console tells.
+    // The console reports pages with an error status.
     expect(
       complaints.filter((each) => !each.startsWith('Failed to load resource')),
       what,
@@ -81,9 +81,9 @@ describe('people: hostile text on every page, in Chromium (C12, P-071)', () => {
   }
 
   for (const [i, payload] of payloads.entries()) {
-    it(`keeps ${JSON.stringify(payload)} a text`, async () => {
+    it(`renders ${JSON.stringify(payload)} as text`, async () => {
       const [email, clientId] = [`person-${i}@example.com`, `client-${i}`]
-      // What turns the direction of text is refused where it is declared, and was not always.
+      // Characters that change the text direction are refused in declarations, but may be in older rows.
       const shown = payload.replaceAll(/[\u202E\u2066]/g, '')
       const { core } = server
       await core.accounts.declare('default', { email, name: shown, password: alice.password })

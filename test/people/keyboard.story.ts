@@ -7,7 +7,7 @@ import { plugIn } from '../support/virtual-authenticator.ts'
 import { remember } from '../support/witness.ts'
 import type { Person } from './account.story.ts'
 
-/** What a story is told with. */
+/** What the stories need. */
 interface Desk {
   booted(): TestServer
   story(
@@ -17,20 +17,20 @@ interface Desk {
   ): void
   at(path: string): string
   authorize(): URL
-  /** The link of the next mail. */
+  /** The link in the next mail. */
   mailTo(address: string, subject: RegExp): Promise<string>
-  /** The code of a mail that is none of those before. */
+  /** The code of a mail, other than those in `before`. */
   codeTo(address: string, before?: string[]): Promise<string>
   signIn(typist: Typist, person: Person): Promise<void>
-  /** A password that may be chosen. */
+  /** A password that satisfies the policy. */
   fresh: string
 }
 
-/** How people come to have an account, and sign in by more or other than a password and an app. */
+/** Getting an account, and signing in with codes by e-mail or a passkey. */
 export function accountStories(desk: Desk): void {
   const { booted, story, at, authorize, mailTo, codeTo, signIn, fresh } = desk
 
-  story('makes an account on the way to an application', async (typist) => {
+  story('creates an account during an authorization request', async (typist) => {
     const email = `${randomUUID()}@example.com`
     await typist.open(authorize())
     await typist.press('#sign-up')
@@ -71,7 +71,7 @@ export function accountStories(desk: Desk): void {
     expect(await typist.tab.textContent('h1')).to.equal('Your account')
   })
 
-  story('turns codes by e-mail on, and signs in with one', async (typist, { password }) => {
+  story('turns on codes by e-mail, and signs in with one', async (typist, { password }) => {
     const person = { email: `${randomUUID()}@example.com`, password }
     await booted().core.accounts.create(tenant, { ...person, emailVerified: true })
     await typist.open(at('/account/factors'))
@@ -82,7 +82,7 @@ export function accountStories(desk: Desk): void {
     const first = await codeTo(person.email)
     await typist.type('#otp', first)
     await typist.press('#confirm-code')
-    // The session is older than what is asked for now.
+    // The session is older than the factor, so the page asks for both again.
     await signIn(typist, person)
     await typist.press('#send-again')
     await typist.type('#otp', '00000000')
@@ -94,11 +94,11 @@ export function accountStories(desk: Desk): void {
   })
 
   story(
-    'makes a passkey, and signs in with it, alone and beside the password',
+    'creates a passkey, and signs in with it alone and beside the password',
     async (typist, person) => {
       const device = await plugIn(typist.tab)
       await typist.open(at('/account/factors'))
-      // Who has none is told so, and is where they were.
+      // A browser without a passkey says so and stays on the page.
       await typist.pressInPlace('#use-passkey', '#passkey-failed')
       await signIn(typist, person)
       await typist.press('#add-passkey')

@@ -22,7 +22,7 @@ import { complaintsOf, type Site, startSite } from './site.ts'
 
 const fresh = 'painting all the roses red 7'
 
-/** What tells one page from another: its title, and what can be addressed on it but for messages. */
+/** Identifies a page: its title and its ids, except those of messages. */
 function marksOf(markup: string) {
   const root = parse(markup)
   const ids = root.querySelectorAll('main [id]:not([role])').map(({ id }) => id)
@@ -30,13 +30,13 @@ function marksOf(markup: string) {
   return { title, ids: ids.filter((id) => !id.includes('example')) }
 }
 
-/** The same of the page that a browser has. */
+/** The same, evaluated in the browser. */
 const marksThere = `({
   title: document.title.replace(/^Error: /, ''),
   ids: [...document.querySelectorAll('main [id]:not([role])')].map(({ id }) => id),
 })`
 
-describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', () => {
+describe('people: keyboard only and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.4.3, 2.4.7, 3.3.1; K-09)', () => {
   let server: TestServer
   const open = inChromium()
   let site: Site
@@ -84,7 +84,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     return (await nextMail(`${subject.source} to ${address}`, () => mailbox.mails, fits)).link ?? ''
   }
 
-  /** The code of a mail that is none of those before. */
+  /** The code of a mail, other than those in `before`. */
   const codeTo = (address: string, before: string[] = []) =>
     eventually(`a code for ${address}`, () => {
       const codes = mailbox.mails
@@ -100,7 +100,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await typist.press('#sign-in')
   }
 
-  /** What is done with a fresh profile and without scripts, which is the harder way. */
+  /** A test with a new profile and a new account, without scripts unless stated. */
   function story(
     title: string,
     tell: (typist: Typist, person: Person) => Promise<void>,
@@ -111,7 +111,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       const complaints = complaintsOf(tab)
       const typist = typistAt(tab, async () => void visited.push(await tab.evaluate(marksThere)))
       await tell(typist, await somebody(server))
-      // A form that came back, and a page that says no, are no faults of a page.
+      // Refused forms and error pages have a 4xx status, which Chromium reports.
       expect(complaints.filter((each) => !/status of 4\d\d/.test(each))).to.deep.equal([])
     })
   }
@@ -139,7 +139,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       await typist.press('#sign-out')
       expect(await heading(typist)).to.equal('You are signed out')
     }
-  // That each section is a link away without scripts, too, is a story of account-browser.test.ts.
+  // account-browser.test.ts tests that each section has a link without scripts.
   story('signs in, changes the user name and signs out', signInAndOut())
   const lookAround = signInAndOut(async (typist) => {
     const sections = await typist.tab.locator('nav a').count()
@@ -148,7 +148,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
       expect(await typist.tab.locator('nav [aria-current=page]').count()).to.equal(1)
     }
   })
-  story('signs in, looks around and signs out', lookAround, { javaScriptEnabled: true })
+  story('signs in, opens every section and signs out', lookAround, { javaScriptEnabled: true })
 
   story(
     'signs in to an application, allows it, and signs out from there',
@@ -200,7 +200,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     expect(await typist.tab.locator('form[id^=remove]').count()).to.equal(0)
   })
 
-  story('sets up the app that an application asks for', async (typist, person) => {
+  story('sets up an app when the client requires it', async (typist, person) => {
     await typist.open(authorize({}, strict.client_id))
     await signIn(typist, person)
     const secret = (await typist.tab.textContent('#secret'))?.replaceAll(' ', '') ?? ''
@@ -214,7 +214,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
   })
 
   story(
-    'ends a session, the access of an application, and all that is elsewhere',
+    'ends a session, the access of an application, and all other sessions',
     async (typist, person) => {
       const elsewhere = await signedIn(server, person, 'safari')
       await tokensFor(
@@ -258,7 +258,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     expect(await typist.tab.locator('#done').count()).to.equal(1)
   })
 
-  story('connects a device, and comes too late for another', async (typist, person) => {
+  story('connects a device, and is too late for another', async (typist, person) => {
     const [device, other] = [await startDevice(server), await startDevice(server)]
     await typist.open(device.verification_uri)
     await typist.type('#user_code', 'BCDF-BCDF')
@@ -279,7 +279,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     await typist.press('#enter-again')
   })
 
-  story('answers a request that waits', async (typist, person) => {
+  story('answers a pending request (CIBA)', async (typist, person) => {
     await startRequest(server, { login_hint: person.email, binding_message: 'W4-KP' })
     await typist.open(at('/account'))
     await signIn(typist, person)
@@ -313,7 +313,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     expect(await heading(typist)).to.match(/no longer valid/)
   })
 
-  story('chooses a password after one for one use', async (typist) => {
+  story('replaces a one-time password', async (typist) => {
     const email = `${randomUUID()}@example.com`
     const { oneTimePassword = '' } = await server.core.accounts.create('default', { email })
     await typist.open(at('/account'))
@@ -352,7 +352,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
     expect(await heading(typist)).to.equal('Your account has been deleted')
   })
 
-  story('comes to where nothing is, and back', async (typist) => {
+  story('returns from error pages', async (typist) => {
     await typist.open(at('/nowhere'))
     await typist.open(at('/authorize'))
     for (const response_mode of ['query', 'form_post']) {
@@ -364,7 +364,7 @@ describe('people: the keyboard alone and no scripts, in Chromium (WCAG 2.2: 2.1.
 
   accountStories({ story, at, authorize, mailTo, codeTo, signIn, fresh, booted: () => server })
 
-  it('came by every page there is', () => {
+  it('visits every page', () => {
     const context = { messages: messagesOf('en'), basePath: '', theme: { name: 'Keyturn' } }
     const missed = Object.entries(everyPage(context, 'example')).filter(([, markup]) => {
       const page = marksOf(markup)

@@ -10,7 +10,7 @@ import { arrive, credentials, headingOf } from './story.ts'
 
 const de = { ui_locales: 'fr-CH de-AT en' }
 
-onAnyStorage('people: who asks for German gets German', (kind) => {
+onAnyStorage('people: German pages for those who ask for German', (kind) => {
   const server = booted(kind, {}, furnish)
 
   function expectGerman(page: Page, heading: string): void {
@@ -20,7 +20,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
   }
   const langOf = (page: Page) => page.root.querySelector('html')?.getAttribute('lang')
 
-  it('from ui_locales, through sign-in with its faults and consent to the client (OIDC Core §3.1.2.1)', async () => {
+  it('from ui_locales, through sign-in with its errors and consent to the client (OIDC Core §3.1.2.1)', async () => {
     const { agent, page } = await arrive(server, web, de)
     expectGerman(page, 'Anmelden')
     const empty = await agent.submit(page)
@@ -35,7 +35,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expect((await agent.follow(done)).location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('in the choice of a new password', async () => {
+  it('at the choice of a new password', async () => {
     const { accounts } = server.core
     const { oneTimePassword } = await accounts.create('default', { email: 'neu@example.com' })
     const fields = { username: 'neu@example.com', password: oneTimePassword as string }
@@ -48,7 +48,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expectGerman(short, 'Neues Passwort wählen')
   })
 
-  it('on the account page, from its address through sign-in to signing out', async () => {
+  it('on the account page, from its address through sign-in to sign-out', async () => {
     const agent = createUserAgent()
     const address = `${server.issuer}/account?ui_locales=de`
     const home = await agent.get(`${server.issuer}/?ui_locales=de`)
@@ -71,7 +71,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expect(again).to.equal('/account?ui_locales=de')
   })
 
-  it('through RP-initiated log-out, signed in or not (RP-Initiated Logout §2)', async () => {
+  it('through RP-initiated logout, signed in or not (RP-Initiated Logout §2)', async () => {
     const agent = createUserAgent()
     await tokensFor(server, spa, {}, agent)
     const address = `${server.issuer}/logout?ui_locales=de&client_id=${spa.client_id}`
@@ -86,7 +86,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expectGerman(await nobody.follow(await nobody.get(address)), 'Sie sind abgemeldet')
   })
 
-  it('on error pages, of the engine and of our own', async () => {
+  it('on error pages of oidc-provider and of our own', async () => {
     const agent = createUserAgent()
     const unknown = authorizeUrl(server, { client_id: 'nobody' }, de)
     expectGerman(await agent.get(unknown), 'Wir kennen diese Anwendung nicht')
@@ -100,7 +100,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expectGerman(late, 'Diese Seite ist abgelaufen')
   })
 
-  it("from the browser's preference when the client says nothing it could follow", async () => {
+  it('from Accept-Language when ui_locales has no available language', async () => {
     const speak = async (accept: string | null, fields = {}) => {
       const agent = createUserAgent()
       const headers = { 'accept-language': accept }
@@ -116,7 +116,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     expect(await speak('de', { ui_locales: 'xx' })).to.equal('de')
   })
 
-  it('survives languages that are none: long, markup, prototypes, repeated (C18, P-071)', async () => {
+  it('ignores invalid languages: long, markup, prototypes, repeated (C18, P-071)', async () => {
     for (const hostile of [
       'x'.repeat(10_000),
       'de-'.repeat(3000),
@@ -135,7 +135,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
     const agent = createUserAgent()
     const account = `${server.issuer}/account?ui_locales=${encodeURIComponent('"><b>')}`
     const begun = await agent.get(account)
-    expect(begun.location?.search, 'what is not spoken is not carried').not.to.match(/locales|%3Cb/)
+    expect(begun.location?.search, 'unknown language not passed on').not.to.match(/locales|%3Cb/)
     const twice = await agent.get(authorizeUrl(server, web, { ui_locales: ['de', 'en'] }))
     expect(twice.location?.searchParams.get('error'), 'repeated').to.equal('invalid_request')
     const query = await agent.get(`${server.issuer}/nowhere?ui_locales=de&ui_locales=en`)
@@ -146,7 +146,7 @@ onAnyStorage('people: who asks for German gets German', (kind) => {
 describe('people: DEFAULT_LANGUAGE', () => {
   const server = booted(anyStorage, { DEFAULT_LANGUAGE: 'de' })
 
-  it('is spoken to whoever asks for nothing, or for a language that there is not', async () => {
+  it('applies when no language or no available one is requested', async () => {
     for (const accepted of [undefined, 'fr', 'tlh, *;q=0.1']) {
       const page = await exchange({
         method: 'GET',

@@ -13,10 +13,10 @@ import { arrive, expectFormAgain, textOf } from './story.ts'
 const tenant = 'default'
 const password = 'off with their heads 42'
 const forgotten = 'not the right password'
-/** Outside of what this machine is: only a trusted proxy could say so. */
+/** An address outside this machine, which only a trusted proxy can set. */
 const from = (address: string) => ({ headers: { 'x-forwarded-for': address } })
 
-describe('people: locked out for wrong passwords (C9, C10)', () => {
+describe('people: lock-out after wrong passwords (C9, C10)', () => {
   const server = booted(
     anyStorage,
     {
@@ -47,7 +47,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
   }
   const checked = () => server.core.counters.read().guess_checked
 
-  it('counts an account, whatever it is called and however that is spelled, from wherever (C9)', async () => {
+  it('counts per account, across its identifiers, their spellings and addresses (C9)', async () => {
     const { email } = await someone({ username: 'Queen.Of-Hearts' })
     const before = checked()
     for (const [i, username] of [
@@ -65,7 +65,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     expect((await enter({ username: 'queen.of-hearts', password })).status).to.equal(403)
   })
 
-  it('lets the owner in on a browser that the account knows, which opens it for all', async () => {
+  it('lets the owner in from a known browser, which ends the lock', async () => {
     const { email: username } = await someone()
     const agent = createUserAgent()
     const first = await enter({ username, password }, { agent })
@@ -79,10 +79,10 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     expect((await enter({ username, password })).status, 'elsewhere').to.equal(403)
     for (let i = 0; i < 2; i++) await enter({ username, password: forgotten }, { agent })
     expect((await enter({ username, password }, { agent })).status, 'here').to.equal(303)
-    expect((await enter({ username, password })).status, 'elsewhere, since').to.equal(303)
+    expect((await enter({ username, password })).status, 'elsewhere, later').to.equal(303)
   })
 
-  it('gives a stranger nothing for the cookie of another account, or a made-up one', async () => {
+  it('does not trust the cookie of another account', async () => {
     const [hers, his] = [await someone(), await someone()]
     const agent = createUserAgent()
     await enter({ username: hers.email, password }, { agent })
@@ -91,7 +91,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     expect((await enter(fields, { agent })).status).to.equal(403)
   })
 
-  it('tells operators in accounts list, who lift it with accounts unlock or reset', async () => {
+  it('is shown to operators by accounts list, and lifted by accounts unlock or reset', async () => {
     const account = await someone()
     const ofAccount = { tenant, identifier: account.email }
     const { core } = server
@@ -117,7 +117,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     expect(server.logged()).to.match(/"account locked"/)
   })
 
-  it('one-time passwords count with the others, and choosing a password begins anew', async () => {
+  it('counts one-time passwords too, and resets the count when a password is chosen', async () => {
     const { account, oneTimePassword = '' } = await server.core.accounts.create(tenant, {
       email: 'once@example.com',
     })
@@ -132,7 +132,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     const fields = { username: account.email, password: oneTimePassword }
     const choose = await agent.follow(await enter(fields, { agent }))
     const locks = () => server.core.lockouts.list(tenant, [account.id])
-    expect((await locks())[0]?.failures, 'a right one is not the end yet').to.equal(4)
+    expect((await locks())[0]?.failures, 'not reset by a right password').to.equal(4)
     const chosen = 'a garden of live flowers'
     remember(chosen)
     const both = { new_password: chosen, confirm_password: chosen }
@@ -140,15 +140,15 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
     expect(await locks()).to.deep.equal([])
   })
 
-  describe('and a network that has used up its share', () => {
-    // A share comes back while one looks: time stands still.
+  describe('of a network that has used up its limit', () => {
+    // Time stands still, so that the limit does not refill.
     beforeEach(() => travel(0))
     afterEach(backToPresent)
 
     const spend = (address: string) =>
       server.core.limiter.note(tenant, { limit: 'sign_in_network', subject: address, cost: 200 })
 
-    it('is told so in words, with 429 and Retry-After, whoever is meant', async () => {
+    it('says so with 429 and Retry-After, for any account', async () => {
       await spend('192.0.2.0/24')
       const { email } = await someone()
       const before = checked()
@@ -160,14 +160,14 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
         pages.add(textOf(page))
       }
       expect([...pages]).to.have.length(1)
-      expect(checked(), 'nothing was hashed').to.equal(before)
+      expect(checked(), 'nothing is hashed').to.equal(before)
       expect(server.logged()).to.include('"limit":"sign_in_network"')
       expect(
         (await enter({ username: email, password }, { address: '192.0.3.77' })).status,
       ).to.equal(303)
     })
 
-    it('says it in German, too', async () => {
+    it('says it in German too', async () => {
       await spend('192.0.4.0/24')
       const agent = createUserAgent()
       const { page } = await arrive(server, web, { ui_locales: 'de' }, agent)
@@ -176,7 +176,7 @@ describe('people: locked out for wrong passwords (C9, C10)', () => {
       expectFormAgain(answer, 429, 'login-form', /zu viele fehlgeschlagene Anmeldungen/)
     })
 
-    it('lets in whoever the account knows, and right passwords cost nothing', async () => {
+    it('lets known browsers in, and does not count right passwords', async () => {
       const { email: username } = await someone()
       const agent = createUserAgent()
       await enter({ username, password }, { agent })

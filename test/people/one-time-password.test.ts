@@ -12,7 +12,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
   const server = booted(kind, {}, furnish)
   let people = 0
 
-  /** Somebody new, and their one-time password. */
+  /** A new account and its one-time password. */
   async function newcomer(): Promise<{ username: string; password: string }> {
     people += 1
     const { account, oneTimePassword = '' } = await server.core.accounts.create('default', {
@@ -21,14 +21,13 @@ onAnyStorage('people: one-time passwords', (kind) => {
     return { username: account.email, password: oneTimePassword }
   }
 
-  /** A browser at the page where one chooses a password. */
+  /** A browser at the form for a new password. */
   async function atChoice(who: { username: string; password: string }): Promise<Visit> {
     const { agent, page } = await arrive(server, web)
     const answer = await agent.submit(page, { fields: who })
-    expect(
-      answer.status,
-      'a page that can be reloaded without sending the password again',
-    ).to.equal(303)
+    expect(answer.status, 'a redirect, so that a reload does not send the password again').to.equal(
+      303,
+    )
     return { agent, page: await agent.follow(answer) }
   }
 
@@ -36,7 +35,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     fields: { new_password: password, confirm_password: again },
   })
 
-  it('lets nobody in before they have chosen a password (ASVS 6.4.1)', async () => {
+  it('do not sign in before a new password is chosen (ASVS 6.4.1)', async () => {
     const who = await newcomer()
     const { agent, page } = await atChoice(who)
     expect(headingOf(page)).to.equal('Choose a new password')
@@ -45,7 +44,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expect(elsewhere.page.location?.searchParams.get('error')).to.equal('login_required')
   })
 
-  it('takes the chosen one from then on, and the old one never again', async () => {
+  it('are replaced for good by the chosen password', async () => {
     const who = await newcomer()
     const { agent, page } = await atChoice(who)
     const done = await agent.submit(page, choice(chosen))
@@ -59,7 +58,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expect(headingOf(await old.agent.follow(now))).to.match(/^Allow/)
   })
 
-  it('says what is wrong with a choice and keeps the page (ASVS 6.2.1, K-10)', async () => {
+  it('stay valid when the new password is refused, with the reason (ASVS 6.2.1, K-10)', async () => {
     const who = await newcomer()
     const { agent, page } = await atChoice(who)
     for (const [form, reason] of [
@@ -75,7 +74,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expect((await agent.submit(page, choice(chosen))).status).to.equal(303)
   })
 
-  it('can be used by one browser alone, also when two got as far as choosing', async () => {
+  it('work in one browser only, even if two reached the form', async () => {
     const who = await newcomer()
     const [one, two] = [await atChoice(who), await atChoice(who)]
     expect((await one.agent.submit(one.page, choice(chosen))).status).to.equal(303)
@@ -83,10 +82,10 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expectFormAgain(late, 403, 'login-form', /do not match/)
     const again = await arrive(server, web)
     const answer = await again.agent.submit(again.page, { fields: { ...who, password: chosen } })
-    expect(answer.status, 'the first choice stands').to.equal(303)
+    expect(answer.status, 'the first choice stays').to.equal(303)
   })
 
-  it('is used once when two browsers choose in the same moment', async () => {
+  it('are used once when several browsers choose at the same moment', async () => {
     const who = await newcomer()
     const visits = await Promise.all([atChoice(who), atChoice(who), atChoice(who)])
     const answers = await Promise.all(
@@ -95,7 +94,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expect(answers.map(({ status }) => status)).to.have.members([303, 403, 403])
   })
 
-  it('is void at once when an operator hands out a new one', async () => {
+  it('are void as soon as an operator issues a new one', async () => {
     const who = await newcomer()
     const { agent, page } = await atChoice(who)
     const account = await server.core.accounts.byIdentifier('default', who.username)
@@ -104,7 +103,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expectFormAgain(await agent.submit(page, choice(chosen)), 403, 'login-form', /do not match/)
   })
 
-  it('shows the sign-in form to whoever skips the step (C7, ASVS 2.3.1)', async () => {
+  it('cannot be skipped: the sign-in form is shown instead (C7, ASVS 2.3.1)', async () => {
     const { agent, page } = await arrive(server, web)
     const deep = await agent.get(`${page.url.href}/password`)
     expect(deep.status).to.equal(303)
@@ -120,7 +119,7 @@ onAnyStorage('people: one-time passwords', (kind) => {
     expect(posted.root.querySelector('form')?.id).to.equal('login-form')
   })
 
-  it('can be left: cancel tells the client', async () => {
+  it('can be cancelled, which the client is told', async () => {
     const { agent, page } = await atChoice(await newcomer())
     const left = await agent.follow(await agent.submit(page, { form: '#cancel-form' }))
     expect(left.location?.searchParams.get('error')).to.equal('access_denied')
@@ -134,7 +133,7 @@ describe('people: the first operator', () => {
   it('signs in to the account page with a one-time password until it expires (ASVS 6.4.1, C30)', async () => {
     const [operator] = await server.core.accounts.lists.operators('default')
     if (!operator) throw new Error('no operator')
-    expect(await server.core.firstStart(), 'a second start creates nobody').to.equal(undefined)
+    expect(await server.core.firstStart(), 'none at a second start').to.equal(undefined)
     const password = await server.core.accounts.resetPassword(
       operator,
       await server.core.accounts.readyOneTime(),

@@ -30,14 +30,14 @@ const tenant = 'default'
 type Person = Awaited<ReturnType<typeof somebody>>
 type Owner = Awaited<ReturnType<typeof passkeyOwner>>
 
-describe('people: making a passkey', () => {
+describe('people: a new passkey', () => {
   const server = booted(anyStorage)
   afterEach(backToPresent)
 
   const originOf = () => new URL(server.issuer).origin
   const listOf = (id: string) => server.core.factors.list(tenant, id)
 
-  /** Signed in with all that the account has, at the page of second factors. */
+  /** The page of second factors, after a sign-in with all that the account has. */
   async function openList(person: Person | Owner, agent = createUserAgent()): Promise<Visit> {
     const page = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
     const key = 'key' in person ? person.key : undefined
@@ -67,7 +67,7 @@ describe('people: making a passkey', () => {
     expect(page.root.querySelector('#factor-error')?.textContent).to.match(/No passkey was created/)
   }
 
-  it('asks for one that finds its owner by itself, behind a PIN or the like, and names nobody (WebAuthn §14.6.1)', async () => {
+  it('is requested as a discoverable credential with user verification, under a user handle that reveals nothing (WebAuthn §14.6.1)', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)
     const options = optionsOn(await openNew(agent))
@@ -80,10 +80,10 @@ describe('people: making a passkey', () => {
     const handle = Buffer.from(options.user?.id ?? '', 'base64url')
     expect(handle).to.have.length(32)
     expect(handle.toString('latin1')).not.to.include(person.id.slice(0, 8))
-    expect(optionsOn(await openNew(agent)).user?.id, 'the same again').to.equal(options.user?.id)
+    expect(optionsOn(await openNew(agent)).user?.id, 'same handle').to.equal(options.user?.id)
   })
 
-  it('leaves no name behind when the account is deleted while a page waits (C31)', async () => {
+  it('leaves no user handle when the account was deleted while the page was open (C31)', async () => {
     const { accounts, database, factors, revocations } = server.core
     const { id, username: email } = await somebody(server.core)
     const account = await accounts.byIdentifier(tenant, email)
@@ -97,7 +97,7 @@ describe('people: making a passkey', () => {
     expect(await named()).to.have.length(0)
   })
 
-  it('goes with the account, also where there is no other factor', async () => {
+  it('is removed with the account, even as the only factor', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)
     const page = await openNew(agent)
@@ -112,7 +112,7 @@ describe('people: making a passkey', () => {
     ).to.have.length(1)
   })
 
-  it('brings recovery codes with the first, is listed, and asked for from then on', async () => {
+  it('brings recovery codes if it is the first factor, is listed, and is required from then on', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)
     const page = await openNew(agent)
@@ -145,16 +145,16 @@ describe('people: making a passkey', () => {
     ['another origin', { origin: 'https://evil.example' }],
     ['another relying party', { rpId: 'evil.example' }],
     ['a frame of another site', { crossOrigin: true }],
-    ['a page around it', { topOrigin: 'https://evil.example' }],
-    ['a sign-in in place of a new key', { type: 'webauthn.get' }],
-    ['nobody verified', { flags: present }],
-    ['nobody present', { flags: verified }],
-    ['a challenge of its own', { challenge: 'A'.repeat(96) }],
-    ['a name that is too long', { id: Buffer.alloc(1024).toString('base64url') }],
-    ['certificates (C11)', { attestation: { fmt: 'packed', attStmt: certified } }],
-    ['certificates of another kind (C11)', { attestation: { fmt: 'tpm', attStmt: certified } }],
-    ['an unknown attestation', { attestation: { fmt: 'x', attStmt: cborMap() } }],
-    ['a statement where there is none', { attestation: { fmt: 'none', attStmt: certified } }],
+    ['an embedding page', { topOrigin: 'https://evil.example' }],
+    ['the response to a sign-in', { type: 'webauthn.get' }],
+    ['user not verified', { flags: present }],
+    ['user absent', { flags: verified }],
+    ['an invented challenge', { challenge: 'A'.repeat(96) }],
+    ['a credential id that is too long', { id: Buffer.alloc(1024).toString('base64url') }],
+    ['attestation certificates (C11)', { attestation: { fmt: 'packed', attStmt: certified } }],
+    ['TPM certificates (C11)', { attestation: { fmt: 'tpm', attStmt: certified } }],
+    ['an unknown attestation format', { attestation: { fmt: 'x', attStmt: cborMap() } }],
+    ['a statement in the format "none"', { attestation: { fmt: 'none', attStmt: certified } }],
   ]
 
   describe('is refused for (ASVS 6.7.2)', () => {
@@ -175,14 +175,14 @@ describe('people: making a passkey', () => {
       })
     }
 
-    it('what is no credential, or nothing', async () => {
+    it('an invalid or empty credential', async () => {
       const page = await openNew(visit.agent)
       for (const credential of ['', 'null', '{}', '{"id":"AA","rawId":"AB"}']) {
         expectNone(await send(visit.agent, page, credential))
       }
     })
 
-    it('a challenge of another session, of a sign-in, or one that is used or over (C3, C6)', async () => {
+    it('a challenge of another session or of a sign-in, and one that was used (C3, C6)', async () => {
       const other = await openList(await somebody(server.core))
       const page = await openNew(visit.agent)
       const theirs = optionsOn(await openNew(other.agent))
@@ -203,7 +203,7 @@ describe('people: making a passkey', () => {
     })
   })
 
-  it('is made once of many that send the same at once (C26)', async () => {
+  it('is added once when the same response is sent many times at once (C26)', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)
     const page = await openNew(agent)
@@ -216,7 +216,7 @@ describe('people: making a passkey', () => {
     expect(await listOf(person.id)).to.have.length(1)
   })
 
-  it('takes no key that somebody has, and leaves it theirs (WebAuthn §7.1)', async () => {
+  it('is refused when its credential id belongs to another account (WebAuthn §7.1)', async () => {
     const [owner, thief] = [await passkeyOwner(server.core), await somebody(server.core)]
     const { agent } = await openList(thief)
     const page = await openNew(agent)
@@ -232,7 +232,7 @@ describe('people: making a passkey', () => {
     expect(excludeCredentials?.map(({ id }) => id)).to.deep.equal([owner.key.id])
   })
 
-  it('may be done ten times for an account', async () => {
+  it('is not offered beyond ten per account', async () => {
     const owner = await passkeyOwner(server.core)
     const account = { id: owner.id, email: owner.username }
     const visit = await openList(owner)
@@ -246,7 +246,7 @@ describe('people: making a passkey', () => {
     expect(page.root.querySelector('#add-factor'), 'an app').not.to.equal(null)
   })
 
-  it('takes a sign-in of the last five minutes, with the factor that there is (ASVS 7.5.1, C7)', async () => {
+  it('requires a sign-in of the last five minutes, with the existing factor (ASVS 7.5.1, C7)', async () => {
     const person = await somebody(server.core)
     const { agent } = await openList(person)
     const page = await openNew(agent)
@@ -266,7 +266,7 @@ describe('people: making a passkey', () => {
     for (const { id } of [person, owner]) expect(await listOf(id)).to.have.length(1)
   })
 
-  it('takes no form of another site (C23)', async () => {
+  it('is not added by a form of another site (C23)', async () => {
     const owner = await passkeyOwner(server.core)
     const { agent } = await openList(owner)
     const url = `${server.issuer}/account/factors/passkey`
@@ -277,7 +277,7 @@ describe('people: making a passkey', () => {
     expectFault(await agent.post(url, { csrf }, { headers }), 403, /could not confirm/)
   })
 
-  it('can be undone by its owner, and by an operator; recovery codes go with the last', async () => {
+  it('can be renamed and removed by its owner, and removed by an operator; recovery codes are deleted with the last factor', async () => {
     const owner = await passkeyOwner(server.core)
     const { agent, page } = await openList(owner)
     const [factor] = await listOf(owner.id)
@@ -295,7 +295,7 @@ describe('people: making a passkey', () => {
     expect([removed, await listOf(other.id)]).to.deep.equal([1, []])
   })
 
-  it('is in the download of its owner, and gone with the account, whose name on devices goes, too', async () => {
+  it('is in the download of its owner, and deleted with the account, as is the user handle', async () => {
     const owner = await passkeyOwner(server.core)
     const { agent } = await openList(owner)
     const page = await agent.get(`${server.issuer}/account/data`)

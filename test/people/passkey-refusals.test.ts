@@ -24,7 +24,7 @@ const tenant = 'default'
 describe('people: a passkey', () => {
   const server = booted(anyStorage, {}, furnish)
   let acme: TestServer
-  /** Somebody whose passkey nothing changes. */
+  /** An account whose passkey no test changes. */
   let carol: Owner
   before(async () => {
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
@@ -40,7 +40,7 @@ describe('people: a passkey', () => {
 
   const strangerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
-  /** What does not sign in, alone or beside a password. */
+  /** Responses that must be refused, alone or beside a password. */
   const lies: Array<[string, Lies | (() => Lies)]> = [
     ['another origin', { origin: 'https://evil.example' }],
     ['another scheme', () => ({ origin: originOf().replace('http:', 'https:') })],
@@ -48,24 +48,24 @@ describe('people: a passkey', () => {
     ['the address of a tenant as origin', () => ({ origin: acme.issuer })],
     ['another relying party', { rpId: 'evil.example' }],
     ['a frame of another site', { crossOrigin: true }],
-    ['a frame, in other words', { crossOrigin: 'true' }],
-    ['a page around it', { crossOrigin: false, topOrigin: 'https://evil.example' }],
-    ['what a new key is made with', { type: 'webauthn.create' }],
-    ['nobody present', { flags: verified }],
-    ['a backup that there cannot be', { flags: present | verified | backedUp }],
-    ['another kind of key than before', { flags: present | verified | eligible }],
+    ['a frame, with crossOrigin as a string', { crossOrigin: 'true' }],
+    ['an embedding page', { crossOrigin: false, topOrigin: 'https://evil.example' }],
+    ['the response to an enrolment', { type: 'webauthn.create' }],
+    ['user absent', { flags: verified }],
+    ['a backup of a key that cannot be backed up', { flags: present | verified | backedUp }],
+    ['another backup eligibility than at enrolment', { flags: present | verified | eligible }],
     ['a signature of another key', { privateKey: strangerKey }],
     ['an unknown key', { id: 'AAAA' }],
-    ['a user of another name', { userHandle: randomBytes(32).toString('base64url') }],
-    ['a challenge of its own', { challenge: randomBytes(72).toString('base64url') }],
+    ['another user handle', { userHandle: randomBytes(32).toString('base64url') }],
+    ['an invented challenge', { challenge: randomBytes(72).toString('base64url') }],
     ['no challenge', { challenge: '' }],
   ]
 
-  describe('alone is refused, in the same words (ASVS 6.7.2, 6.3.8)', () => {
+  describe('alone is refused, always in the same words, for (ASVS 6.7.2, 6.3.8)', () => {
     const alone: typeof lies = [
       ...lies,
-      ['nobody verified', { flags: present }],
-      ['no user', { userHandle: null }],
+      ['user not verified', { flags: present }],
+      ['no user handle', { userHandle: null }],
     ]
     for (const [what, told] of alone) {
       it(what, async () => {
@@ -76,7 +76,7 @@ describe('people: a passkey', () => {
       })
     }
 
-    it('what is no credential', async () => {
+    it('an invalid credential', async () => {
       const visit = await arrive(server, web)
       for (const credential of [
         'null',
@@ -102,13 +102,13 @@ describe('people: a passkey', () => {
       expectRefused(await sendAlone(there, answer(there, ours)))
       const again = await arrive(acme, web)
       const done = await sendAlone(again, answer(again, theirs))
-      expect(done.status, 'where it belongs').to.equal(303)
+      expect(done.status, 'in its own tenant').to.equal(303)
       const [fresh, crossed] = [await arrive(acme, web), await arrive(server, web)]
       const shown = showPasskey(ours, optionsOn(fresh.page), originOf())
       expectRefused(await sendAlone(crossed, shown))
     })
 
-    it('a key that was removed, and one of an account that is disabled (ASVS 6.5.6, 7.4.2)', async () => {
+    it('a removed key, and the key of a disabled account (ASVS 6.5.6, 7.4.2)', async () => {
       const [removed, disabled] = [await passkeyOwner(server.core), await passkeyOwner(server.core)]
       await server.core.factors.removeAll(tenant, removed.id, { by: 'operator' })
       const account = await server.core.accounts.active(tenant, disabled.id)
@@ -121,7 +121,7 @@ describe('people: a passkey', () => {
       }
     })
 
-    it('after ten tries in one sign-in', async () => {
+    it('an eleventh attempt in one sign-in', async () => {
       const { key } = await passkeyOwner(server.core)
       const visit = await arrive(server, web)
       for (let i = 0; i < 10; i++) expectRefused(await sendAlone(visit, '{}'))
@@ -130,9 +130,9 @@ describe('people: a passkey', () => {
     })
   })
 
-  describe('beside a password is refused, in the same words', () => {
-    const beside = ['another origin', 'a frame of another site', 'nobody present', 'an unknown key']
-    const named = [...beside, 'a signature of another key', 'a user of another name']
+  describe('beside a password is refused, always in the same words, for', () => {
+    const beside = ['another origin', 'a frame of another site', 'user absent', 'an unknown key']
+    const named = [...beside, 'a signature of another key', 'another user handle']
     for (const [what, told] of lies.filter(([name]) => named.includes(name))) {
       it(what, async () => {
         const visit = await atFactor(carol)
@@ -142,7 +142,7 @@ describe('people: a passkey', () => {
       })
     }
 
-    it('the key of another account, whatever user it names (C22)', async () => {
+    it('the key of another account, whatever its user handle (C22)', async () => {
       const [owner, thief] = [await passkeyOwner(server.core), await passkeyOwner(server.core)]
       for (const userHandle of [thief.key.userHandle, owner.key.userHandle, null]) {
         const visit = await atFactor(owner)
@@ -151,7 +151,7 @@ describe('people: a passkey', () => {
       }
     })
 
-    it('after five tries: then the password is asked for again (C20, ASVS 6.6.3)', async () => {
+    it('a sixth attempt, after which the password is required again (C20, ASVS 6.6.3)', async () => {
       const owner = await passkeyOwner(server.core)
       const visit = await atFactor(owner)
       for (let i = 0; i < 5; i++) expectFactorRefused(await sendAlone(visit, '{}'))
@@ -161,7 +161,7 @@ describe('people: a passkey', () => {
   })
 
   describe('a challenge', () => {
-    it('is of use once, whatever came of it (ASVS 6.7.2, C3)', async () => {
+    it('is accepted once, even if the response was refused (ASVS 6.7.2, C3)', async () => {
       const { key } = await passkeyOwner(server.core)
       const visit = await arrive(server, web)
       expectRefused(await sendAlone(visit, answer(visit, key, { flags: present })))
@@ -172,7 +172,7 @@ describe('people: a passkey', () => {
       ).to.equal(303)
     })
 
-    it('lets one of many in that show the same answer at once (C26)', async () => {
+    it('signs in once when the same response is sent many times at once (C26)', async () => {
       const { key } = await passkeyOwner(server.core)
       const visit = await arrive(server, web)
       const shown = answer(visit, key)
@@ -182,7 +182,7 @@ describe('people: a passkey', () => {
       expectRefused(await sendAlone(visit, shown))
     })
 
-    it('is of one sign-in, in one browser (C6)', async () => {
+    it('is bound to one sign-in in one browser (C6)', async () => {
       const { key } = await passkeyOwner(server.core)
       const [visit, other] = [await arrive(server, web), await arrive(server, web)]
       expectRefused(await sendAlone(other, answer(visit, key)))
@@ -195,7 +195,7 @@ describe('people: a passkey', () => {
       expectFault(stolen, 400, /has expired/)
     })
 
-    it('is for one purpose: none of a sign-in beside a password, and none of a new key (C3)', async () => {
+    it('has one purpose: sign-in alone, sign-in beside a password, or enrolment (C3)', async () => {
       const owner = await passkeyOwner(server.core)
       const visit = await atFactor(owner)
       const uid = visit.page.url.pathname.split('/').at(-1)
@@ -213,7 +213,7 @@ describe('people: a passkey', () => {
       expectRefused(await visit.agent.post(at('passkey'), { csrf, credential }))
     })
 
-    it('waits for ten minutes', async () => {
+    it('expires after ten minutes', async () => {
       const { key } = await passkeyOwner(server.core)
       const visit = await arrive(server, web)
       const shown = answer(visit, key)

@@ -16,13 +16,13 @@ import { arrive, expectFormAgain, headingOf, textOf, type Visit } from './story.
 
 export type Owner = Awaited<ReturnType<typeof passkeyOwner>>
 
-/** What stories of passkeys do. @param booted the server, once it runs */
+/** Steps of the passkey tests. @param booted the server, once it runs */
 export function passkeyStory(booted: () => TestServer) {
   const originOf = () => new URL(booted().issuer).origin
   const sendAlone = ({ agent, page }: Visit, credential: string) =>
     agent.submit(page, { form: '#passkey-form', fields: { credential } })
 
-  /** Signs what the page asks for. */
+  /** The response of the key to the request on the page. */
   const answer = ({ page }: Visit, key: SoftKey, lies?: Lies) =>
     showPasskey(key, optionsOn(page), originOf(), lies)
 

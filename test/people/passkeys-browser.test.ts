@@ -26,7 +26,7 @@ describe('people: passkeys in Chromium', () => {
     await tab.waitForURL('**/account/signed-out*')
   }
 
-  it('makes one, signs in with it alone, and beside a password, by keyboard, 360 px wide (K-09)', async () => {
+  it('adds one, signs in with it alone and beside a password, by keyboard, 360 px wide (K-09)', async () => {
     const person = await somebody(server.core)
     const tab = await open({ locale: 'de', viewport: { width: 360, height: 800 } })
     const complaints = complaintsOf(tab)
@@ -58,7 +58,7 @@ describe('people: passkeys in Chromium', () => {
     expect(factor).to.include({ kind: 'passkey', name: 'Laptop' })
     expect(factor?.lastUsedAt).to.be.a('number')
 
-    // The same device makes no second one for this account.
+    // The device refuses a second passkey for the same account.
     await pressAndLeave(tab, '#add-passkey')
     await press(tab, '#use-passkey')
     await tab.waitForSelector('#passkey-known')

@@ -32,17 +32,17 @@ describe('people: signing in with a passkey', () => {
 
   const strangerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
-  it('alone is two factors, and says what was shown (RFC 8176, ASVS 6.3.3)', async () => {
+  it('counts alone as two factors, and reports what was shown (RFC 8176, ASVS 6.3.3)', async () => {
     const { key } = await passkeyOwner(server.core)
     const visit = await arrive(server, web)
     const said = await story.claimsAfter(visit, await sendAlone(visit, answer(visit, key)))
     expect(said).to.deep.equal({ amr: ['pop', 'user', 'mfa'], acr: multiFactor })
   })
 
-  it('is asked for beside the password; there, nobody need be verified', async () => {
+  it('is required after the password, with optional user verification', async () => {
     const owner = await passkeyOwner(server.core)
     const visit = await atFactor(owner)
-    expect(visit.page.root.querySelector('#otp'), 'no app, no field').to.equal(null)
+    expect(visit.page.root.querySelector('#otp'), 'no app, so no field for its code').to.equal(null)
     const { allowCredentials, userVerification } = optionsOn(visit.page)
     expect(allowCredentials).to.deep.equal([
       { id: owner.key.id, transports: ['internal'], type: 'public-key' },
@@ -54,7 +54,7 @@ describe('people: signing in with a passkey', () => {
     expect(said).to.deep.equal({ amr: ['pwd', 'pop', 'user', 'mfa'], acr: multiFactor })
   })
 
-  it('leaves codes as another way, also in a browser without script', async () => {
+  it('can be replaced by a code, also in a browser without script', async () => {
     const owner = await factorOwner(server.core)
     await givePasskey(server.core, { id: owner.id, email: owner.username })
     const visit = await atFactor(owner)
@@ -64,7 +64,7 @@ describe('people: signing in with a passkey', () => {
     expect((await story.claimsAfter(visit, done)).amr).to.deep.equal(['pwd', 'otp', 'mfa'])
   })
 
-  it('is enough for a request that insists on two factors, and for a client that requires them', async () => {
+  it('satisfies an essential acr, and a client that requires two factors', async () => {
     const { key } = await passkeyOwner(server.core)
     const essential = { essential: true, value: multiFactor }
     const claims = JSON.stringify({ id_token: { acr: essential } })
@@ -75,7 +75,7 @@ describe('people: signing in with a passkey', () => {
     expect(said.acr).to.equal(multiFactor)
   })
 
-  it('can be set up on the way to a client that requires two factors, and is shown then, too', async () => {
+  it('can be set up on the way to a client that requires two factors, and is required right after', async () => {
     const { id, username, password } = await somebody(server.core)
     await server.core.clients.declare(tenant, { ...web, require_mfa: true })
     const { agent, page } = await arrive(server, web)
@@ -101,7 +101,7 @@ describe('people: signing in with a passkey', () => {
     expect(said).to.deep.equal({ amr: ['pwd', 'pop', 'user', 'mfa'], acr: multiFactor })
   })
 
-  it('is offered to everybody alike, whoever has one (C10, ASVS 6.3.8)', async () => {
+  it('is offered in the same way with and without a passkey (C10, ASVS 6.3.8)', async () => {
     const normal = ({ body }: Page) =>
       body
         .replaceAll(/\/interaction\/[\w-]+/g, '')
@@ -117,7 +117,7 @@ describe('people: signing in with a passkey', () => {
     expect([allowCredentials, userVerification]).to.deep.equal([[], 'required'])
   })
 
-  it('has challenges of 256 random bits, each another one (ASVS 6.7.2)', async () => {
+  it('has challenges of 256 random bits, all different (ASVS 6.7.2)', async () => {
     const made = await Promise.all(
       Array.from({ length: 10_000 }, async () => {
         const options = await server.core.factors.passkeys.askAnybody(tenant, 'x')
@@ -128,7 +128,7 @@ describe('people: signing in with a passkey', () => {
     expect(new Set(made)).to.have.property('size', made.length)
   })
 
-  describe('a device that counts', () => {
+  describe('with a signature counter', () => {
     const signInAt = async (key: SoftKey, counter: number) => {
       const visit = await arrive(server, web)
       return sendAlone(visit, answer(visit, key, { counter }))
@@ -136,7 +136,7 @@ describe('people: signing in with a passkey', () => {
     const refusals = (id: string) =>
       server.core.audit.ofAccount(tenant, id, { types: ['account.passkey_refused'], limit: 9 })
 
-    it('must count on: else the key may be a copy, and that is written down (ASVS 6.7.2)', async () => {
+    it('is refused and audited when the counter did not increase, as the key may be a copy (ASVS 6.7.2)', async () => {
       const { id, key } = await passkeyOwner(server.core, { counter: 7 })
       for (const counter of [7, 6, 0]) expectRefused(await signInAt(key, counter))
       const [last, ...others] = await refusals(id)
@@ -149,7 +149,7 @@ describe('people: signing in with a passkey', () => {
       expectRefused(await signInAt(key, 8))
     })
 
-    it('is not blamed for what it did not sign', async () => {
+    it('is not audited for the counter of an invalid signature', async () => {
       const { id, key } = await passkeyOwner(server.core, { counter: 7 })
       const visit = await arrive(server, web)
       const shown = answer(visit, key, { counter: 1, privateKey: strangerKey })
@@ -157,14 +157,14 @@ describe('people: signing in with a passkey', () => {
       expect(await refusals(id)).to.deep.equal([])
     })
 
-    it('counts once: of two sign-ins at the same count one gets in (C26)', async () => {
+    it('succeeds once when several sign-ins have the same count (C26)', async () => {
       const { id, key } = await passkeyOwner(server.core, { counter: 7 })
       const answers = await Promise.all([1, 2, 3, 4].map(() => signInAt(key, 8)))
       expect(answers.map(({ status }) => status)).to.have.members([303, 403, 403, 403])
       expect(await refusals(id)).to.have.length(3)
     })
 
-    it('may also never count, as those do that copy their keys', async () => {
+    it('succeeds with a counter that stays at 0, as synchronised keys have', async () => {
       const { key } = await passkeyOwner(server.core, { flags: present | verified | eligible })
       for (const flags of [
         present | verified | eligible,
@@ -176,11 +176,11 @@ describe('people: signing in with a passkey', () => {
     })
   })
 
-  describe('and guessing', () => {
+  describe('during a lock-out', () => {
     const failuresOf = async (id: string) =>
       (await server.core.lockouts.list(tenant, [id]))[0]?.failures
 
-    it('works while the account is locked, ends the lock, and is no guess itself (C9)', async () => {
+    it('succeeds and ends the lock, and a failure is not counted as a guess (C9)', async () => {
       const { id, key, username, password } = await passkeyOwner(server.core)
       for (let i = 0; i < 5; i++) {
         const guess = { owner: { accountId: id } }
@@ -200,7 +200,7 @@ describe('people: signing in with a passkey', () => {
     })
   })
 
-  it('is asked for after a reset, too: a new password is no way round it (ASVS 6.4.3)', async () => {
+  it('is required after a password reset too (ASVS 6.4.3)', async () => {
     const owner = await passkeyOwner(server.core)
     const account = await server.core.accounts.active(tenant, owner.id)
     if (!account) throw new Error('no such account')
@@ -218,7 +218,7 @@ describe('people: signing in with a passkey', () => {
     await expectNobody(agent)
   })
 
-  it('ends with what ended the sessions of the account meanwhile, and forgets what was proven before (C6, C7)', async () => {
+  it("fails when the sessions were ended meanwhile, and replaces another account's password in the same sign-in (C6, C7)", async () => {
     const [owner, other] = [await passkeyOwner(server.core), await passkeyOwner(server.core)]
     const visit = await atFactor(owner)
     const account = await server.core.accounts.active(tenant, owner.id)

@@ -20,7 +20,7 @@ import { arrive, expectFault, expectFormAgain, headingOf, textOf } from './story
 
 const fresh = 'a raven and a writing desk 7'
 
-describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', () => {
+describe('people: resetting a forgotten password (C8, C10, C17, ASVS 6.4.3, 6.3.7)', () => {
   let server: TestServer
   let mailbox: Mailbox
   before(async () => {
@@ -29,7 +29,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     server = await boot(anyStorage, { SMTP_URL: mailbox.url })
     await furnish(server)
   })
-  // Each story has an account of its own, with the password that all have.
+  // Each test has its own account, with the password of Alice.
   let email = alice.email
   beforeEach(async () => {
     email = `${randomUUID()}@example.com`
@@ -58,7 +58,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
       () => false,
     )
 
-  it('has a link that stays good when a sign-in renews the hash, and is void when the password changes', async () => {
+  it('has a link that survives a rehash at sign-in, and is void after a password change', async () => {
     email = `${randomUUID()}@example.com`
     const { accounts } = server.core
     const passwordHash = bcrypt(alice.password, 5)
@@ -70,13 +70,13 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
       'select hash from passwords where account_id = $1',
       [(await accounts.byIdentifier(defaultTenant, email))?.id],
     )
-    expect(row?.hash, 'renewed').to.match(/^\$argon2id\$/)
+    expect(row?.hash, 'rehashed').to.match(/^\$argon2id\$/)
     expect((await newAgent().get(link)).status).to.equal(200)
     await accounts.declare(defaultTenant, { email, password: `${fresh}!` })
     expect((await newAgent().get(link)).status).to.equal(400)
   })
 
-  it('leaves no row behind once it is answered, whoever was named (C25)', async () => {
+  it('leaves no row in the outbox once it is answered, for any address (C25)', async () => {
     await ask(email)
     await ask(`${randomUUID()}@example.com`)
     await mailed()
@@ -88,7 +88,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     })
   })
 
-  it('leads from the sign-in page to a new password, and ends all that was before', async () => {
+  it('leads from the sign-in page to a new password, and revokes earlier tokens', async () => {
     email = alice.email
     const tokens = await tokensFor(server, web, { scope: 'openid offline_access' })
     const { agent, page } = await arrive(server, web)
@@ -102,7 +102,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     const other = newAgent()
     for (const again of [1, 2]) {
       const opened = await other.get(url)
-      expect(opened.status, `opened ${again} times, as scanners do`).to.equal(200)
+      expect(opened.status, `opening ${again}, as mail scanners do`).to.equal(200)
     }
     const chosen = await choose(other, await other.get(url))
     expect(chosen.location?.pathname).to.equal('/password/changed')
@@ -111,7 +111,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(await fits(fresh)).to.equal(true)
     expect((await refresh(server, web, tokens)).status).to.equal(400)
     const silent = await other.get(authorizeUrl(server, web, { prompt: 'none' }))
-    expect(silent.location?.searchParams.get('error'), 'nobody is signed in by it').to.equal(
+    expect(silent.location?.searchParams.get('error'), 'it does not sign in').to.equal(
       'login_required',
     )
     const notice = await nextMail(
@@ -123,7 +123,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expectOver(await other.get(url))
   })
 
-  it('takes a link once, though it comes twenty times at once', async () => {
+  it('accepts a link once, even if it is sent twenty times at once', async () => {
     await ask(email)
     const url = await mailed()
     const agent = newAgent()
@@ -142,7 +142,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(headingOf(page)).to.equal('This link is no longer valid')
   }
 
-  it('takes the latest link alone', async () => {
+  it('accepts only the latest link', async () => {
     await ask(email)
     const first = await mailed()
     const agent = newAgent()
@@ -154,7 +154,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect((await choose(agent, await agent.get(second))).status).to.equal(303)
   })
 
-  it('takes no link whose time is over, or whose account changed meanwhile', async () => {
+  it('refuses a link that expired or whose account changed meanwhile', async () => {
     const changes: Record<string, () => Promise<unknown>> = {
       'another password': () =>
         server.core.accounts.declare(defaultTenant, {
@@ -176,7 +176,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     }
   })
 
-  it('refuses a disabled account, a made-up token and one of another purpose', async () => {
+  it('refuses a disabled account, an invented token and one for another purpose', async () => {
     await ask(email)
     const url = await mailed()
     const { accounts, actionTokens } = server.core
@@ -205,7 +205,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect((await choose(agent, form)).status).to.equal(303)
   })
 
-  it('takes no form from another site, and none without its token (C23)', async () => {
+  it('refuses a form from another site or without its token (C23)', async () => {
     await ask(email)
     const url = new URL(await mailed())
     const token = url.searchParams.get('token') ?? ''
@@ -220,7 +220,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(await fits(alice.password)).to.equal(true)
   })
 
-  it('writes links from the issuer alone, whatever the headers say (C17)', async () => {
+  it('builds links from the issuer only, whatever the headers say (C17)', async () => {
     const agent = newAgent()
     const form = await agent.get('/password/forgot')
     const headers = {
@@ -236,7 +236,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(resets()[0]?.raw).not.to.include('evil.example')
   })
 
-  it('writes links of a tenant below its issuer, which no other tenant takes', async () => {
+  it('builds links of a tenant below its issuer, and refuses them in other tenants', async () => {
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await server.core.accounts.declare('acme', { email, password: alice.password })
     const agent = newAgent()
@@ -246,10 +246,10 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(url.startsWith(`${server.issuer}/t/acme/password/reset?`)).to.equal(true)
     expectOver(await agent.get(url.replace('/t/acme', '')))
     expect((await choose(agent, await agent.get(url))).status).to.equal(303)
-    expect(await fits(alice.password), 'of the namesake').to.equal(true)
+    expect(await fits(alice.password), 'default tenant').to.equal(true)
   })
 
-  it('lifts a lock that is for good, and no other (NIST SP 800-63B-4 §3.2.2)', async () => {
+  it('lifts a permanent lock, but no pause (NIST SP 800-63B-4 §3.2.2)', async () => {
     const guess = () =>
       server.core.accounts
         .authenticate(defaultTenant, email, 'wrong', { ip: '192.0.2.1' })
@@ -260,7 +260,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     await ask(email)
     const agent = newAgent()
     await choose(agent, await agent.get(await mailed()))
-    expect(await failures(), 'a pause goes on').to.equal(5)
+    expect(await failures(), 'the pause stays').to.equal(5)
     await server.core.database.execute(
       `update lockouts set failures = 80 where source = 'strangers' and account_id = $1`,
       [id],
@@ -273,7 +273,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(await fits(`${fresh} again`)).to.equal(true)
   })
 
-  it('lets its owner in at once where it was chosen, however strangers guess on (C9)', async () => {
+  it('lets the owner in from the browser where it was chosen, even while others guess (C9)', async () => {
     for (let tries = 0; tries < 6; tries += 1) await fits('wrong')
     await ask(email)
     const agent = newAgent()
@@ -282,11 +282,11 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
       const { page } = await arrive(server, web, {}, browser)
       return browser.submit(page, { fields: { username: email, password: fresh } })
     }
-    expect((await enter(newAgent())).status, 'elsewhere').to.equal(403)
+    expect((await enter(newAgent())).status, 'another browser').to.equal(403)
     expect((await enter(agent)).status).to.equal(303)
   })
 
-  it('is followed by a sign-in of a new device, which its owner is told of (ASVS 6.3.5)', async () => {
+  it('is followed by a sign-in that notifies the owner of a new device (ASVS 6.3.5)', async () => {
     const { accounts, audit } = server.core
     const { id = '' } = (await accounts.byIdentifier(defaultTenant, email)) ?? {}
     await accounts.verifyEmail(defaultTenant, id, email)
@@ -306,7 +306,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     )
   })
 
-  it('buys no guess at a second factor (C20)', async () => {
+  it('allows no further guess at a second factor (C20)', async () => {
     const owner = await factorOwner(server.core)
     email = owner.username
     for (let tries = 0; tries < 6; tries += 1) await fits('wrong')
@@ -322,7 +322,7 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(lockout).to.include({ failures: 5, refused: 2 })
   })
 
-  it('is mailed ahead of a flood where the browser is known, an operator asks, or nobody of its network has asked lately', async () => {
+  it('is mailed ahead of a flood to known browsers, for operators, and to networks without recent requests', async () => {
     const { accounts, outbox, passwordReset } = server.core
     const at = (name: string) => `${name}-${randomUUID()}@example.com`
     const people = { late: at('late'), first: at('first'), operated: at('operated'), known: email }
@@ -352,14 +352,14 @@ describe('people: a password is forgotten (C8, C10, C17, ASVS 6.4.3, 6.3.7)', ()
     expect(arrived()[3]).to.equal(people.late)
   })
 
-  it('says that nothing was typed', async () => {
+  it('requires an identifier', async () => {
     expectFormAgain(await ask('  '), 400, 'forgot-form', /Enter your/)
     expect(textOf(await newAgent().get('/password/sent'))).to.match(/on its way/)
   })
 })
 
-describe('people: where no mail is sent', () => {
-  it('writes it to a folder in embedded mode, in German for whoever reads German', async () => {
+describe('people: resetting a password without a mail server', () => {
+  it('writes the mail to a folder in embedded mode, in German if the browser prefers it', async () => {
     const server = await boot('embedded')
     try {
       await furnish(server)
@@ -370,7 +370,7 @@ describe('people: where no mail is sent', () => {
       const mail = await nextMail('mail', () => writtenMail(server))
       expect(mail.subject).to.equal('Neues Passwort für Keyturn wählen')
       expect(mail.text).to.include('Wenn Sie das waren, wählen Sie es hier')
-      // The file is there a moment before it is told of.
+      // The file exists a moment before the log line.
       await eventually('it is told of', () =>
         server.logged().includes('written to this file and not sent'),
       )
@@ -380,7 +380,7 @@ describe('people: where no mail is sent', () => {
   })
 
   const onServers = servicesFound() ? it : it.skip
-  onServers('offers nothing on servers without SMTP_URL, and says so', async () => {
+  onServers('is not offered on servers without SMTP_URL, and the log says so', async () => {
     const server = await boot('services')
     try {
       await furnish(server)

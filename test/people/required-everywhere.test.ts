@@ -20,7 +20,7 @@ const tenant = 'default'
 const formOf = (page: Page) => page.root.querySelector('form')?.id
 type Person = Pick<Owner, 'username' | 'password'> & Partial<Owner>
 
-describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.3, 6.3.4)', () => {
+describe('people: a tenant that requires a second factor (ASVS 6.3.3, 6.3.4)', () => {
   const server = booted('embedded', {}, furnish)
   before(async () => {
     remember(bank.client_secret)
@@ -31,7 +31,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
 
   const require = (requireMfa: boolean) => server.core.tenants.setPolicy(tenant, { requireMfa })
 
-  /** Submits every step as it stands, with all that the person has; sets up an app where one is asked for. */
+  /** Submits every form with what the person has, and sets up an app where one is required. */
   async function walk(agent: UserAgent, start: Page, person: Person): Promise<Page> {
     let { secret = '' } = person
     const { username, password } = person
@@ -53,7 +53,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     return page
   }
 
-  /** Somebody who signed in with a password alone, before anybody required more. */
+  /** A sign-in with the password only, before the tenant required more. */
   async function weak(person: Person, client = web) {
     await require(false)
     const fields = { scope: 'openid offline_access', prompt: 'consent' }
@@ -63,7 +63,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     return { agent, code }
   }
 
-  it('code: whoever has none sets one up at any client; then tokens say so', async () => {
+  it('code: an account without a factor sets one up at any client, and the tokens report it', async () => {
     const { agent, page } = await arrive(server, web)
     const back = await walk(agent, page, await somebody(server.core))
     const code = back.location?.searchParams.get('code') ?? ''
@@ -73,7 +73,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     })
   })
 
-  it('sessions: one that is older steps up at the next client, and tells it so without a person', async () => {
+  it('sessions: an older one needs the factor at the next client, which gets login_required for prompt=none', async () => {
     const person = await somebody(server.core)
     const { agent } = await weak(person)
     await require(true)
@@ -86,7 +86,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expect(await server.core.factors.asked(tenant, person.id)).to.equal(true)
   })
 
-  it('sessions: one that is older sees and changes nothing on the account pages, but signs out', async () => {
+  it('sessions: an older one cannot read or change the account pages, but can sign out', async () => {
     const { agent } = await weak(await somebody(server.core))
     const account = await agent.follow(await agent.get(`${server.issuer}/account`))
     const profile = await agent.follow(await agent.get(`${server.issuer}/account/profile`))
@@ -105,7 +105,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expectReturned(page, 'login_required')
   })
 
-  it('tokens: a code of a weaker sign-in is worth nothing; a device that was allowed before goes on', async () => {
+  it('tokens: the code of a weaker sign-in is refused; tokens issued before can be refreshed', async () => {
     const person = await somebody(server.core)
     const tokens = tokensIn(await redeem(server, web, (await weak(person)).code))
     const { code } = await weak(person)
@@ -114,7 +114,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     tokensIn(await refresh(server, web, tokens))
   })
 
-  it('device: the person signs in with both, or the device gets nothing', async () => {
+  it('device: the user signs in with both factors, or the device gets no tokens', async () => {
     const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
     const without = await startDevice(server)
     const agent = createUserAgent()
@@ -130,7 +130,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expect(decodeJwt(access_token)['acr']).to.equal(multiFactor)
   })
 
-  it('CIBA: what an older session allowed meanwhile gives nothing', async () => {
+  it('CIBA: an older session cannot allow a request', async () => {
     const person = await somebody(server.core)
     const { agent } = await weak(person)
     const request = await startRequest(server, { login_hint: person.username })
@@ -143,7 +143,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expectRefusal(await askForResult(server, request), 400, 'authorization_pending')
   })
 
-  it('CIBA: what was allowed before is refused when it is fetched', async () => {
+  it('CIBA: the result of a request that was allowed before is refused', async () => {
     const person = await somebody(server.core)
     const { agent } = await weak(person)
     const request = await startRequest(server, { login_hint: person.username })
@@ -154,7 +154,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expectRefusal(await askForResult(server, request), 400, 'invalid_grant')
   })
 
-  it('a password that was reset by mail is no way round it (ASVS 6.4.3)', async () => {
+  it('a password reset by mail does not bypass the factor (ASVS 6.4.3)', async () => {
     const person = await somebody(server.core)
     const agent = createUserAgent({ origin: server.issuer })
     const asked = await agent.get(`${server.issuer}/password/forgot`)
@@ -172,7 +172,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expect(shown.root.querySelector('#secret')).not.to.equal(null)
   })
 
-  it('the last factor stays, however many ask at once; an operator may take it, and another is set up', async () => {
+  it('the last factor cannot be removed, even concurrently; after an operator removes it another is set up', async () => {
     const owner = await factorOwner(server.core)
     const { factors } = server.core
     const secret = newTotpSecret()
@@ -206,7 +206,7 @@ describe('people: a tenant that requires a second factor of everybody (ASVS 6.3.
     expect(shown.root.querySelector('#secret')).not.to.equal(null)
   })
 
-  it('is a matter of its tenant alone', async () => {
+  it('does not affect other tenants', async () => {
     const { core } = server
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')

@@ -36,7 +36,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
   }
   before(() => declare(true))
 
-  /** Submits every step as it stands, with all that the person has. */
+  /** Submits every form with what the person has. */
   async function walk(agent: UserAgent, start: Page, person: Person): Promise<Page> {
     const { username, password, secret = '' } = person
     let page = await agent.follow(start)
@@ -53,7 +53,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     return page
   }
 
-  /** A browser at the page where somebody without a factor sets one up, and the key on it. */
+  /** A browser at the set-up of a first factor, and the secret shown there. */
   async function atSetUp(person: Person) {
     const { agent, page } = await arrive(server, web)
     const shown = await walk(agent, page, person)
@@ -68,7 +68,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expectReturned(page, 'login_required')
   }
 
-  it('code: whoever has none sets one up on the way, and keeps its recovery codes', async () => {
+  it('code: an account without a factor sets one up during sign-in, and gets recovery codes', async () => {
     const person = await somebody(server.core)
     const { agent, page, secret } = await atSetUp(person)
     const source = page.root.querySelector('#qr-code')?.getAttribute('src') ?? ''
@@ -86,7 +86,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(shown).to.have.length(10)
     await expectNobody(agent)
     const again = await agent.get(page.url)
-    expect(again.root.querySelectorAll('#recovery-codes code'), 'once').to.have.length(0)
+    expect(again.root.querySelectorAll('#recovery-codes code'), 'shown once').to.have.length(0)
     const back = await walk(agent, await agent.submit(codes), person)
     const code = back.location?.searchParams.get('code') ?? ''
     const { access_token } = tokensIn(await redeem(server, web, code))
@@ -97,7 +97,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(factor?.name).to.equal('Phone')
   })
 
-  it('code: a password alone adds none where there is one meanwhile (C7)', async () => {
+  it('code: a password alone does not add a factor if there is one by then (C7)', async () => {
     const person = await somebody(server.core)
     const [one, two] = [await atSetUp(person), await atSetUp(person)]
     const fields = ({ secret }: { secret: string }) => ({ fields: { otp: codeOf(secret) } })
@@ -114,7 +114,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(await server.core.factors.list(tenant, person.id)).to.have.length(1)
   })
 
-  it('code: setting up is not passed by what is sent for another step, or for it in another (C7)', async () => {
+  it('code: the set-up cannot be skipped by a request to another step or from another interaction (C7)', async () => {
     const person = await somebody(server.core)
     const { agent, page, secret } = await atSetUp(person)
     const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
@@ -142,7 +142,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(await server.core.factors.list(tenant, person.id)).to.deep.equal([])
   })
 
-  it('code: setting up ends with what ends the sessions of the account (C6)', async () => {
+  it('code: the set-up ends when the sessions of the account are ended (C6)', async () => {
     const person = await somebody(server.core)
     const { agent, page, secret } = await atSetUp(person)
     const account = await server.core.accounts.byIdentifier(tenant, person.username)
@@ -153,7 +153,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(await server.core.factors.asked(tenant, person.id)).to.equal(false)
   })
 
-  it('code: whoever has one is asked for it, once in a session', async () => {
+  it('code: an existing factor is required once per session', async () => {
     const owner = await factorOwner(server.core)
     const strong = await arrive(server, web)
     const back = await walk(strong.agent, strong.page, owner)
@@ -164,7 +164,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(silent.page.location?.search).to.include('code=')
   })
 
-  it('code and refresh token: what came of a weaker sign-in is worth nothing any more', async () => {
+  it('code and refresh token: those of a weaker sign-in are refused', async () => {
     await declare(false)
     const person = await somebody(server.core)
     const fields = { scope: 'openid offline_access', prompt: 'consent' }
@@ -182,7 +182,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expectReturned(page, 'login_required')
   })
 
-  it('device: the person signs in with both, or the device gets nothing', async () => {
+  it('device: the user signs in with both factors, or the device gets no tokens', async () => {
     const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
     const weak = await startDevice(server)
     const agent = createUserAgent()
@@ -201,7 +201,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     })
   })
 
-  it('CIBA: a weaker session signs in once more, and whoever has no factor is led to add one', async () => {
+  it('CIBA: a weaker session signs in again, and an account without a factor is asked to add one', async () => {
     const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
     const open = async (who: Person, agent: UserAgent) => {
       const account = await walk(agent, await agent.get(`${server.issuer}/account`), who)
@@ -216,12 +216,12 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     const agent = createUserAgent()
     const page = await open(owner, agent)
     expect(headingOf(page)).to.match(/asks you to sign in/)
-    // Weaker than it was when the page was shown: as if this session had begun before the factor was there.
+    // Weaker than when the page was shown, as if the session were older than the factor.
     await server.core.database.execute('update sessions set acr = null where account_id = $1', [
       owner.id,
     ])
     const again = await agent.follow(await agent.submit(page))
-    expect(formOf(again), 'nothing was allowed').to.equal('login-form')
+    expect(formOf(again), 'not allowed yet').to.equal('login-form')
     travel(30)
     const back = await walk(agent, again, owner)
     expect(outcomeOf(await agent.submit(back))).to.equal('allowed')
@@ -229,7 +229,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     expect(decodeJwt(access_token)['acr']).to.equal(multiFactor)
   })
 
-  it('an operator’s reset leaves the factors; only remove-factors takes them away (ASVS 6.4.3, 6.4.4)', async () => {
+  it('an operator’s reset keeps the factors; only remove-factors removes them (ASVS 6.4.3, 6.4.4)', async () => {
     const owner = await factorOwner(server.core)
     const wanted = { tenant, identifier: owner.username }
     const { one_time_password } = (await accountsReset.execute(server.core, wanted)) as {

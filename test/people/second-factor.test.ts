@@ -36,7 +36,7 @@ describe('people: signing in with a second factor', () => {
     return { agent: visit.agent, page }
   }
 
-  /** Shows the second factor, allows what is asked for: the redirect to the client. */
+  /** Submits the second factor and consents. @returns the redirect to the client */
   async function finish({ agent, page }: Visit, otp: string): Promise<Page> {
     const next = await agent.follow(await agent.submit(page, { fields: { otp } }))
     return next.location ? next : agent.follow(await agent.submit(next))
@@ -57,7 +57,7 @@ describe('people: signing in with a second factor', () => {
 
   const wanting = (wanted: object) => ({ claims: JSON.stringify({ id_token: wanted }) })
 
-  it('asks for it after the password, and says so to the client (RFC 8176, ASVS 6.3.3)', async () => {
+  it('asks for it after the password, and reports it to the client (RFC 8176, ASVS 6.3.3)', async () => {
     const owner = await factorOwner(server.core)
     const visit = await atFactor(owner, wanting({ amr: null, acr: null }))
     expect(headingOf(visit.page)).to.equal('Confirm that it is you')
@@ -70,7 +70,7 @@ describe('people: signing in with a second factor', () => {
     expect(await claimsIn(done)).to.deep.equal({ ...said, idToken: said })
   })
 
-  it('takes a code once, and no earlier one after it (ASVS 6.5.1, C20)', async () => {
+  it('accepts a code once, and no earlier code after it (ASVS 6.5.1, C20)', async () => {
     const owner = await factorOwner(server.core)
     const used = codeOf(owner.secret, 1)
     expect((await finish(await atFactor(owner), used)).location?.search).to.include('code=')
@@ -82,7 +82,7 @@ describe('people: signing in with a second factor', () => {
     await expectNobody(agent)
   })
 
-  it('is as old as its last proof, however late the browser goes on (OpenID Connect Core §2, ASVS 7.5.1)', async () => {
+  it('has the time of the last factor, however late the browser continues (OpenID Connect Core §2, ASVS 7.5.1)', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await atFactor(owner)
     travel(60)
@@ -95,10 +95,10 @@ describe('people: signing in with a second factor', () => {
     const { access_token } = tokensIn(await redeem(server, web, code))
     expect(decodeJwt(access_token)['auth_time']).to.equal(shownAt)
     const asked = await agent.follow(await agent.get(`${server.issuer}/account/factors`))
-    expect(formOf(asked), 'not fresh').to.equal('login-form')
+    expect(formOf(asked), 'no longer recent').to.equal('login-form')
   })
 
-  it('is one sign-in when many browsers show the same code at once (C26)', async () => {
+  it('succeeds in one of many browsers that submit the same code at once (C26)', async () => {
     const owner = await factorOwner(server.core)
     const visits = await Promise.all(Array.from({ length: 4 }, () => atFactor(owner)))
     const otp = codeOf(owner.secret)
@@ -108,7 +108,7 @@ describe('people: signing in with a second factor', () => {
     expect(answers.map(({ status }) => status)).to.have.members([303, 403, 403, 403])
   })
 
-  it('takes five tries, then the password is asked for again (C20, ASVS 6.6.3)', async () => {
+  it('allows five attempts, then requires the password again (C20, ASVS 6.6.3)', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await atFactor(owner)
     for (let i = 0; i < 5; i++) {
@@ -125,7 +125,7 @@ describe('people: signing in with a second factor', () => {
     expect([page.status, formOf(page)]).to.deep.equal([400, 'login-form'])
   }
 
-  it('counts wrong codes against the account, and nothing but a finished sign-in forgets them (C9, C20)', async () => {
+  it('counts wrong codes against the account until a sign-in is complete (C9, C20)', async () => {
     const owner = await factorOwner(server.core)
     for (let round = 0; round < 2; round++) {
       const { agent, page } = await atFactor(owner)
@@ -133,12 +133,12 @@ describe('people: signing in with a second factor', () => {
     }
     const failuresOf = async () =>
       (await server.core.lockouts.list(tenant, [owner.id]))[0]?.failures ?? 0
-    expect(await failuresOf(), 'right passwords between them changed nothing').to.equal(4)
+    expect(await failuresOf(), 'right passwords in between do not reset the count').to.equal(4)
     await finish(await atFactor(owner), codeOf(owner.secret))
     expect(await failuresOf()).to.equal(0)
   })
 
-  it('looks at no code while the account is locked', async () => {
+  it('checks no code while the account is locked', async () => {
     const owner = await factorOwner(server.core)
     const visit = await atFactor(owner)
     for (let i = 0; i < 5; i++) {
@@ -150,10 +150,10 @@ describe('people: signing in with a second factor', () => {
     expectFormAgain(locked, 403, 'factor-form', /too many attempts/)
     await server.core.lockouts.lift(tenant, owner.id, 'operator')
     const now = await visit.agent.submit(visit.page, { fields: { otp } })
-    expect(now.status, 'the code was not used up').to.equal(303)
+    expect(now.status, 'the code is still unused').to.equal(303)
   })
 
-  it('takes a recovery code once, in any spelling, and tells how many are left (ASVS 6.5.1)', async () => {
+  it('accepts a recovery code once, in any spelling, and counts those left (ASVS 6.5.1)', async () => {
     const owner = await factorOwner(server.core)
     expect(owner.recoveryCodes).to.have.length(10)
     const [code = ''] = owner.recoveryCodes
@@ -173,7 +173,7 @@ describe('people: signing in with a second factor', () => {
     expect(refused.root.querySelector('[autofocus]')?.id).to.equal('recovery_code')
   })
 
-  it('is asked for after a one-time password, too: a reset is no way round it (ASVS 6.4.3)', async () => {
+  it('asks for it after a one-time password too (ASVS 6.4.3)', async () => {
     const owner = await factorOwner(server.core)
     const account = await server.core.accounts.byIdentifier(tenant, owner.username)
     if (!account) throw new Error('no such account')
@@ -195,7 +195,7 @@ describe('people: signing in with a second factor', () => {
     ).to.include('code=')
   })
 
-  it('ends with a password that was changed meanwhile (C6)', async () => {
+  it('ends when the password was changed meanwhile (C6)', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await atFactor(owner)
     const account = await server.core.accounts.byIdentifier(tenant, owner.username)
@@ -205,14 +205,14 @@ describe('people: signing in with a second factor', () => {
     await expectNobody(agent)
   })
 
-  it('waits for ten minutes', async () => {
+  it('expires after ten minutes', async () => {
     const owner = await factorOwner(server.core)
     const { agent, page } = await atFactor(owner)
     travel(601)
     expectSignInForm(await agent.submit(page, { fields: { otp: codeOf(owner.secret) } }))
   })
 
-  describe('each step in its turn (C7, ASVS 2.3.1)', () => {
+  describe('the step of the second factor (C7, ASVS 2.3.1)', () => {
     async function raw({ agent, page }: Visit, step: string, type: string, body: string) {
       const url = new URL(`${page.url.href}/${step}`)
       const cookie = await agent.jar.getCookieString(url.href)
@@ -221,7 +221,7 @@ describe('people: signing in with a second factor', () => {
     }
 
     for (const step of ['login', 'password', 'factor', 'consent']) {
-      it(`is not passed by what is sent to ${step}`, async () => {
+      it(`cannot be skipped by a request to ${step}`, async () => {
         const owner = await factorOwner(server.core)
         const visit = await atFactor(owner)
         const { agent, page } = visit
@@ -255,7 +255,7 @@ describe('people: signing in with a second factor', () => {
       })
     }
 
-    it('is not there before the password, nor in another interaction of the same browser', async () => {
+    it('does not exist before the password, nor in another interaction of the same browser', async () => {
       const owner = await factorOwner(server.core)
       const early = await arrive(server, web)
       const otp = codeOf(owner.secret)
@@ -271,7 +271,7 @@ describe('people: signing in with a second factor', () => {
       await expectNobody(early.agent)
     })
 
-    it('is another account’s when somebody else’s password was given in between', async () => {
+    it('belongs to another account once the password of that account was given', async () => {
       const [owner, other] = [await factorOwner(server.core), await factorOwner(server.core)]
       const { agent, page } = await atFactor(owner)
       const csrf = csrfOf(page)
@@ -284,12 +284,12 @@ describe('people: signing in with a second factor', () => {
       const done = await agent.post(`${page.url.href}/login`, {
         ...{ csrf, username: plain.username, password: plain.password },
       })
-      expect(done.status, 'somebody without a factor').to.equal(303)
+      expect(done.status, 'an account without a factor').to.equal(303)
       const late = await agent.submit(page, { fields: { otp: codeOf(other.secret) } })
       expectSignInForm(late)
     })
 
-    it('is shown in vain once its account was signed out everywhere, and leaves no trace (C4, C6)', async () => {
+    it('fails after the account was signed out everywhere, and is not audited as a sign-in (C4, C6)', async () => {
       const owner = await factorOwner(server.core)
       const { agent, page } = await atFactor(owner)
       const account = (await server.core.accounts.byIdentifier(tenant, owner.username)) as Account
@@ -305,7 +305,7 @@ describe('people: signing in with a second factor', () => {
       await expectNobody(agent)
     })
 
-    it('takes no submission twice, and belongs to one browser', async () => {
+    it('accepts one submission, in one browser', async () => {
       const owner = await factorOwner(server.core)
       const { agent, page } = await atFactor(owner)
       const thief = (await arrive(server, web)).agent
@@ -338,21 +338,21 @@ describe('people: signing in with a second factor', () => {
       ['essential claim of several values', essentials],
       ['acr_values', { acr_values: multiFactor }],
     ] as const) {
-      it(`a session that began without the factor is asked for it: ${how} (ASVS 6.8.4, C7)`, async () => {
+      it(`require the factor from a session that began without it: ${how} (ASVS 6.8.4, C7)`, async () => {
         const person = await somebody(server.core)
         const { agent, page } = await arrive(server, web)
         const consent = await agent.follow(await agent.submit(page, credentialsOf(person)))
         await agent.follow(await agent.submit(consent))
         const silent = await arrive(server, web, { prompt: 'none', ...wanted }, agent)
         if ('claims' in wanted) expectReturned(silent.page, 'login_required')
-        else expect(silent.page.location?.search, 'only a wish').to.include('code=')
+        else expect(silent.page.location?.search, 'voluntary').to.include('code=')
 
         const owner = await addFactor(person)
         const visit = await atFactor(owner, wanted, agent)
         const claims = await claimsIn(await finish(visit, codeOf(owner.secret)))
         expect(claims.acr).to.equal(multiFactor)
         const quiet = await arrive(server, web, { prompt: 'none', ...wanted }, agent)
-        expect(quiet.page.location?.search, 'and then no more').to.include('code=')
+        expect(quiet.page.location?.search, 'not required again').to.include('code=')
       })
     }
 
@@ -363,7 +363,7 @@ describe('people: signing in with a second factor', () => {
       return { ...person, secret, recoveryCodes: [] }
     }
 
-    it('whoever has no factor comes back with an error where one is essential (P-021)', async () => {
+    it('lead to an error when one is essential and the account has no factor (P-021)', async () => {
       const person = await somebody(server.core)
       const { agent, page } = await arrive(server, web, essential)
       const back = await agent.follow(await agent.submit(page, credentialsOf(person)))
@@ -371,7 +371,7 @@ describe('people: signing in with a second factor', () => {
       await expectNobody(agent)
       const wish = await arrive(server, web, { acr_values: multiFactor }, agent)
       const done = await agent.follow(await agent.submit(wish.page, credentialsOf(person)))
-      expect(headingOf(done), 'a wish costs no error').to.match(/^Allow/)
+      expect(headingOf(done), 'voluntary, so no error').to.match(/^Allow/)
     })
   })
 })

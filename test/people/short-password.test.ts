@@ -51,7 +51,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     if (!found) throw new Error('no such account')
     return found
   }
-  /** An owner of a factor whose password is short. */
+  /** An account with a factor and a short password. */
   async function shortOwner(): Promise<Owner> {
     const owner = await factorOwner(server.core)
     const { accounts } = server.core
@@ -60,7 +60,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     return { ...owner, password: short }
   }
 
-  it('has 8 characters where there is a factor, 15 where there is none; leaked ones are refused either way', async () => {
+  it('needs 8 characters with a factor and 15 without; leaked ones are refused in both cases', async () => {
     const [person, owner] = [await somebody(server.core), await factorOwner(server.core)]
     const one = createUserAgent({ origin: server.issuer })
     const alone = await open('password', person, one)
@@ -91,7 +91,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     await server.core.accounts.authenticate(tenant, owner.username, short, visitor)
   })
 
-  it('keeps the last factor where it is, until there is a longer one', async () => {
+  it('keeps the last factor until a longer password is chosen', async () => {
     const owner = await shortOwner()
     const agent = createUserAgent({ origin: server.issuer })
     const list = await open('factors', owner, agent)
@@ -109,7 +109,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     expect(textOf(gone)).to.include('You have added nothing yet')
   })
 
-  it('is replaced at the next sign-in when an operator took the factors away (ASVS 6.4.4)', async () => {
+  it('must be replaced at the next sign-in after an operator removed the factors (ASVS 6.4.4)', async () => {
     const owner = await shortOwner()
     await accountsRemoveFactors.execute(server.core, { tenant, identifier: owner.username })
     const { agent, page } = await arrive(server, web)
@@ -131,7 +131,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     expect(mustChange).to.equal(undefined)
   })
 
-  it('is set by mail by the rule of that moment', async () => {
+  it('can be set by mail if the account has a factor at that moment', async () => {
     const agent = createUserAgent({ origin: server.issuer })
     const choose = async (username: string) => {
       const form = await agent.get(`${server.issuer}/password/forgot`)
@@ -149,7 +149,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     expect(changed.location?.pathname).to.equal('/password/changed')
   })
 
-  it('is enough in a tenant that requires a factor of everybody, and no longer once it does not', async () => {
+  it('is accepted while the tenant requires a factor, and must be replaced afterwards', async () => {
     const { core } = server
     const wanted = { email: 'short@example.com', password: short }
     await refusalOf(core.accounts.create(tenant, wanted), 'password_policy')
@@ -161,7 +161,7 @@ describe('people: a shorter password beside a second factor (NIST SP 800-63B-4 Â
     expect((await signIn()).mustChange).to.include({ why: 'short' })
   })
 
-  it('stays marked when its hash is made anew', async () => {
+  it('stays marked as short when it is rehashed', async () => {
     const { core } = server
     const owner = await shortOwner()
     const cheap = await argon2(short, { memoryCost: 1024, timeCost: 1, parallelism: 1 })

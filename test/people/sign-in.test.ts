@@ -19,7 +19,7 @@ onAnyStorage('people: signing in', (kind) => {
     await server.core.accounts.setDisabled(account, true)
   })
 
-  it('shows which application one continues to, and fills in login_hint (K-09)', async () => {
+  it("shows the client's name, and fills in login_hint (K-09)", async () => {
     const { page } = await arrive(server, web, { login_hint: 'hinted@example.com' })
     expect(page.status).to.equal(200)
     expect(textOf(page)).to.include(web.client_name)
@@ -31,7 +31,7 @@ onAnyStorage('people: signing in', (kind) => {
     )
   })
 
-  it('begun in one tab before somebody signs in in another signs them out, and goes on (K-10)', async () => {
+  it('in a tab opened before another account signed in replaces that session (K-10)', async () => {
     const bob = { username: 'another-tab@example.com', password: alice.password }
     await server.core.accounts.create('default', { email: bob.username, password: bob.password })
     const { agent, page } = await arrive(server, web)
@@ -46,13 +46,13 @@ onAnyStorage('people: signing in', (kind) => {
     ['a form without a password', { username: alice.email }, /Enter your e-mail address/],
     ['a form without a user name', { password: alice.password }, /Enter your e-mail address/],
   ] as const) {
-    it(`gives the form again for ${what}, with 400 (K-10)`, async () => {
+    it(`shows the form again for ${what}, with 400 (K-10)`, async () => {
       const { agent, page } = await arrive(server, web)
       expectFormAgain(await agent.submit(page, { fields }), 400, 'login-form', reason)
     })
   }
 
-  it('gives the form again for malformed bytes, NUL and a lone surrogate, never a 500 (K-10)', async () => {
+  it('shows the form again for malformed bytes, NUL and a lone surrogate, never a 500 (K-10)', async () => {
     const { agent, page } = await arrive(server, web)
     const csrf = page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const action = page.root.querySelector('form')?.getAttribute('action') ?? ''
@@ -67,7 +67,7 @@ onAnyStorage('people: signing in', (kind) => {
     }
   })
 
-  it('keeps what was typed as user name, and lets one try again', async () => {
+  it('keeps the typed user name after a wrong password, and allows another attempt', async () => {
     const { agent, page } = await arrive(server, web)
     const wrong = await agent.submit(page, {
       fields: { username: alice.email, password: 'not her password' },
@@ -79,7 +79,7 @@ onAnyStorage('people: signing in', (kind) => {
     expect(server.logged()).to.include('sign-in refused').and.not.include('not her password')
   })
 
-  it('refuses the right password of a disabled account in the words of a wrong one (ASVS 7.4.2)', async () => {
+  it('refuses the right password of a disabled account like a wrong one (ASVS 7.4.2)', async () => {
     const { agent, page } = await arrive(server, web)
     const answer = await agent.submit(page, {
       fields: { username: 'gone@example.com', password: alice.password },
@@ -87,7 +87,7 @@ onAnyStorage('people: signing in', (kind) => {
     expectFormAgain(answer, 403, 'login-form', /do not match/)
   })
 
-  it('takes the address in any case, and the password in one form only (C9, ASVS 6.2.8)', async () => {
+  it('accepts the address in any case, and the password in exactly one form (C9, ASVS 6.2.8)', async () => {
     for (const [username, password, status] of [
       [` ${alice.email.toUpperCase()} `, alice.password, 303],
       [alice.email, ` ${alice.password}`, 403],
@@ -100,7 +100,7 @@ onAnyStorage('people: signing in', (kind) => {
     }
   })
 
-  it('tells the client when a person cancels (RFC 6749 §4.1.2.1, P-011, P-012)', async () => {
+  it('reports a cancellation to the client (RFC 6749 §4.1.2.1, P-011, P-012)', async () => {
     const { agent, page } = await arrive(server, web)
     const cancelled = await agent.submit(page, { form: '#cancel-form' })
     expect(cancelled.status, 'P-013').to.equal(303)
@@ -118,10 +118,10 @@ onAnyStorage('people: signing in', (kind) => {
     expect(returned.status).to.equal(303)
     expect(returned.location?.searchParams.get('code')).to.be.a('string')
     const marks = (await agent.cookies(server.issuer)).filter(({ key }) => /signing-in/.test(key))
-    expect(marks, 'of a sign-in that is over').to.deep.equal([])
+    expect(marks, 'no cookie of a finished sign-in').to.deep.equal([])
   })
 
-  it('a start tells nothing of threads, as there are some beside the hashes', () => {
+  it('logs no warning about threads when there are some beside those for hashes', () => {
     expect(server.logged()).not.to.include('UV_THREADPOOL_SIZE')
   })
 
@@ -132,7 +132,7 @@ onAnyStorage('people: signing in', (kind) => {
     expect(page.location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('asks a signed-in person again for prompt=login, and lets somebody else in instead', async () => {
+  it('asks again for prompt=login, and can switch to another account', async () => {
     const bob = { username: 'bob@example.com', password: 'the walrus and the carpenter' }
     await server.core.accounts.create('default', { email: bob.username, password: bob.password })
     const agent = createUserAgent()
@@ -150,7 +150,7 @@ onAnyStorage('people: signing in', (kind) => {
 describe('people: signing in while passwords queue', () => {
   let server: TestServer
   before(async () => {
-    // A hash takes as long as four forms do to come, and more.
+    // A hash takes longer than it takes four forms to arrive.
     const slow = { ARGON2_MEMORY_KIB: '65536', ARGON2_ITERATIONS: '4' }
     server = await boot(anyStorage, {
       ...{ HASH_CONCURRENCY: '1', HASH_QUEUE: '0', UV_THREADPOOL_SIZE: '1', ...slow },
@@ -159,13 +159,13 @@ describe('people: signing in while passwords queue', () => {
   })
   after(() => server?.stop())
 
-  it('which take all threads of the runtime: the start tells so', () => {
+  it('logs at start that hashes can take all threads of the runtime', () => {
     expect(server.logged()).to.include(
       'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY',
     )
   })
 
-  it('gives the form again with 503 and Retry-After when the queue is full (R-14)', async () => {
+  it('shows the form again with 503 and Retry-After when the queue is full (R-14)', async () => {
     const visits = await Promise.all(Array.from({ length: 4 }, () => arrive(server, web)))
     const answers = await Promise.all(
       visits.map(({ agent, page }) => agent.submit(page, { fields: credentials })),
@@ -181,6 +181,6 @@ describe('people: signing in while passwords queue', () => {
     const retried = await visits[refused?.i ?? 0]?.agent.submit(refused?.page as Page, {
       fields: credentials,
     })
-    expect(retried?.status, 'the form that came back works').to.equal(303)
+    expect(retried?.status, 'the form works when sent again').to.equal(303)
   })
 })

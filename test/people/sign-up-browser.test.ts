@@ -13,7 +13,7 @@ import { complaintsOf, type Site, startSite } from './site.ts'
 
 const password = 'a raven and a writing desk 7'
 
-describe('people: signing up in Chromium, without script, with the keyboard alone', () => {
+describe('people: signing up in Chromium, without script, by keyboard only', () => {
   let server: TestServer
   let site: Site
   const open = inChromium()
@@ -30,7 +30,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     await server?.stop()
   })
 
-  /** That nothing sticks out on a narrow screen (WCAG 2.2, 1.4.10). */
+  /** Expects no overflow on narrow and wide screens (WCAG 2.2, 1.4.10). */
   async function expectFits(tab: Tab): Promise<void> {
     for (const width of [360, 1280]) {
       await widen(tab, width)
@@ -38,7 +38,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     }
   }
 
-  it('goes from an authorization request to a code, in German', async () => {
+  it('leads from an authorization request to a code, in German', async () => {
     const email = `${randomUUID()}@example.com`
     const client = {
       client_id: 'app',
@@ -56,7 +56,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
     await tab.locator('#sign-up').press('Enter')
     await tab.waitForURL(/\/sign-up$/)
     await expectFits(tab)
-    // The field has the focus, with the first frame.
+    // The field gets the focus with the first frame.
     await tab.waitForSelector('#email:focus')
     await tab.keyboard.type(email)
     await tab.keyboard.press('Enter')
@@ -92,7 +92,7 @@ describe('people: signing up in Chromium, without script, with the keyboard alon
 
     await tab.goto(mail.link ?? '')
     await expectFits(tab)
-    // A link that is over is an honest 400, which Chromium tells its console.
+    // A used link has status 400, which Chromium reports.
     const others = complaints.filter((line) => !/status of 400/.test(line))
     expect(others).to.deep.equal([])
   })

@@ -13,8 +13,8 @@ import { remember } from '../support/witness.ts'
 const password = 'a raven and a writing desk 7'
 
 /**
- * What a stranger sees of an answer: status, headers (cookies without their values, of which the length is left) and
- * body. What every answer has of its own, whoever asks, is taken out: the time, and the id of the request.
+ * A response as an attacker compares it: status, headers (with the length of cookie values) and body, without the time
+ * and the request id.
  */
 function seen({ status, headers, body }: Page): string {
   const { 'request-id': id = '', date: _date, ...rest } = Object.fromEntries(headers)
@@ -25,7 +25,7 @@ function seen({ status, headers, body }: Page): string {
   return JSON.stringify([status, { ...rest, 'set-cookie': cookies }, text])
 }
 
-describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)', () => {
+describe('people: signing up does not reveal who has an account (C10, ASVS 6.3.8)', () => {
   after(backToPresent)
   const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
@@ -60,7 +60,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     return email
   }
 
-  it('answers with the same bytes whatever the address: account, waiting, invited, unwanted', async () => {
+  it('gives the same bytes for every address: with an account, pending, invited or not allowed', async () => {
     const { accounts, invitations, revocations } = server.core
     const waiting = newAddress()
     await ask(waiting)
@@ -72,10 +72,10 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     const account = (email: string) => accounts.byIdentifier(defaultTenant, email)
     const wrong = { ip: '192.0.2.1' }
     const addresses = {
-      'nobody’s': newAddress(),
+      unknown: newAddress(),
       'an account': await somebody(),
-      'the same, shouted': (await somebody()).toUpperCase(),
-      'an account that has not confirmed it': await somebody(undefined, false),
+      'an account, in upper case': (await somebody()).toUpperCase(),
+      'an account with an unconfirmed address': await somebody(undefined, false),
       'a disabled account': await somebody(async ({ email }) => {
         const found = await account(email)
         if (found) await revocations.setAccountDisabled(found, true)
@@ -89,8 +89,8 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
         const found = await account(email)
         if (found) await revocations.deleteAccount(found, { by: 'owner' })
       }),
-      'one that waits': waiting,
-      'one that is invited': invited,
+      'a pending sign-up': waiting,
+      'a pending invitation': invited,
       'an account of another tenant': elsewhere,
       'another domain': 'somebody@elsewhere.example',
     }
@@ -105,7 +105,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     expect([...answers.values()]).to.have.length(1)
   })
 
-  it('does the same work for an account as for nobody, while somebody waits for the answer', async () => {
+  it('runs the same statements with and without an account before the response', async () => {
     const { database, signUps } = server.core
     const asking = new AsyncLocalStorage<string[]>()
     const { execute, query } = database
@@ -130,7 +130,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     }
   })
 
-  it('shows the same bytes for every link that is void, opened and sent', async () => {
+  it('gives the same bytes for every void link, opened or submitted', async () => {
     const { accounts, actionTokens } = server.core
     const agent = newAgent()
     const newLink = async (address = newAddress(), count = 1): Promise<string> => {
@@ -161,11 +161,11 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     const tokens = {
       'made up': 'a'.repeat(43),
       used: tokenIn(used),
-      'followed by a later one': tokenIn(earlier),
-      'of an address that came to be of an account': tokenIn(beatenLink),
+      'replaced by a later one': tokenIn(earlier),
+      'of an address that has an account by now': tokenIn(beatenLink),
       'of another tenant': tokenIn(await linkTo(foreign)),
       'of another purpose': reset,
-      'hardly one': 'x',
+      'too short': 'x',
     }
     const expired = tokenIn(await newLink())
     const form = await agent.get(`/sign-up/finish?token=${good}`)
@@ -174,7 +174,7 @@ describe('people: signing up tells nobody who has an account (C10, ASVS 6.3.8)',
     const note = async (what: string, token: string) => {
       const opened = await newAgent().get(`/sign-up/finish?token=${token}`)
       expect(opened.status, what).to.equal(400)
-      // Whoever has a token can have a form for it: what is good now may be void when it is sent.
+      // A link may become void after its form was shown, so a valid CSRF token is sent with each.
       const csrf = await csrfOf(token)
       const fields = { token, csrf, new_password: password, confirm_password: password }
       const sent = await newAgent().post('/sign-up/finish', fields)

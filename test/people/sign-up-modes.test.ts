@@ -23,7 +23,7 @@ import { arrive, credentials, expectFormAgain, headingOf, textOf } from './story
 const password = 'a raven and a writing desk 7'
 const newAddress = (domain = 'example.com') => `${randomUUID()}@${domain}`
 
-/** Whoever asked is mailed to, or not, in the background. */
+/** Waits until every request has been answered in the background, by a mail or by none. */
 const allAnswered = ({ core }: TestServer) =>
   eventually('all asked for is answered', async () => {
     const waiting = await core.database.query(
@@ -44,7 +44,7 @@ describe('people: who may sign up, by tenant', () => {
   const set = (mode: SignUp['mode'], domains: string[] = [], tenant = defaultTenant) =>
     server.core.tenants.declareSignUp(tenant, { mode, domains })
   const newAgent = () => createUserAgent({ origin: server.issuer })
-  /** What this process knows of a tenant may be half a second old. */
+  /** Waits for the status, since this process may have read the tenant half a second ago. */
   const shows = (status: number, path = '/sign-up') =>
     eventually(`${path} shows ${status}`, async () => {
       return (await newAgent().get(server.issuer + path)).status === status
@@ -66,7 +66,7 @@ describe('people: who may sign up, by tenant', () => {
   }
 
   for (const mode of ['closed', 'invitation'] as const) {
-    it(`${mode}: there is no such page and no link to one, and prompt=create is refused`, async () => {
+    it(`${mode}: no sign-up page and no link to one; prompt=create is refused`, async () => {
       await set(mode)
       await shows(404)
       const { agent, page } = await arrive(server, web, {}, newAgent())
@@ -84,7 +84,7 @@ describe('people: who may sign up, by tenant', () => {
     })
   }
 
-  it('open: prompt=create leads to it and back to the client, also by signing in after all (P-018)', async () => {
+  it('open: prompt=create leads to sign-up and back to the client, also after signing in instead (P-018)', async () => {
     await set('open')
     await shows(200)
     expect(await prompts()).to.include('create')
@@ -96,7 +96,7 @@ describe('people: who may sign up, by tenant', () => {
     const returned = await agent.follow(await agent.submit(consent))
     expect(returned.location?.searchParams.get('code')).to.be.a('string')
 
-    // Whoever is signed in is asked all the same, and may say that they have an account.
+    // A signed-in user is asked too, and can sign in to an existing account instead.
     const again = await arrive(server, web, { prompt: 'create' }, agent)
     const link = again.page.root.querySelector('#to-sign-in')?.getAttribute('href') ?? ''
     const signIn = await agent.get(link)
@@ -106,7 +106,7 @@ describe('people: who may sign up, by tenant', () => {
       'login-form',
       /do not match/,
     )
-    // The engine signs the other one out first, by a form.
+    // oidc-provider first ends the other session, by a form.
     const change = await agent.follow(await agent.submit(signIn, { fields: credentials }))
     const next = await agent.follow(await agent.submit(change))
     expect(textOf(next)).to.include(alice.email)
@@ -114,14 +114,14 @@ describe('people: who may sign up, by tenant', () => {
     expect(none.location?.searchParams.get('error')).to.equal('invalid_request')
   })
 
-  it('open: mails to the domains that are wanted alone, and voids what was mailed before', async () => {
+  it('open: mails only to allowed domains, and voids links sent to others before', async () => {
     await set('open')
     await shows(200)
     const early = newAddress('early.example')
     await ask(early)
     const url = await linkTo(early)
     await set('open', ['example.com', 'xn--bcher-kva.example'])
-    expect((await newAgent().get(url)).status, 'of another domain by now').to.equal(400)
+    expect((await newAgent().get(url)).status, 'a domain that is no longer allowed').to.equal(400)
     const [other, sub] = [newAddress('other.example'), newAddress('sub.example.com')]
     const [wanted, wide] = [newAddress('EXAMPLE.com'), newAddress('b\u00fccher.example')]
     for (const address of [other, sub, wide, wanted]) await ask(address)
@@ -137,7 +137,7 @@ describe('people: who may sign up, by tenant', () => {
     ])
   })
 
-  it('closing voids the links of sign-ups, a pause of the tenant all of them, no other tenant any', async () => {
+  it('closing voids sign-up links, disabling a tenant voids all links; other tenants are not affected', async () => {
     await set('open')
     await set('open', [], 'acme')
     await shows(200)
@@ -167,7 +167,7 @@ describe('people: who may sign up, by tenant', () => {
     expect(await accounts.byIdentifier(defaultTenant, email)).to.equal(undefined)
   })
 
-  it('is set by the apply file, shown by tenants list and export, and stays where a file is silent', async () => {
+  it('is set by the apply file, shown by tenants list and export, and kept when a file does not mention it', async () => {
     const run = async (yaml: string) => {
       const content = parse(yaml) as unknown
       const document = await checkApplyFile(
@@ -218,7 +218,7 @@ describe('people: limits on signing up (ASVS 2.4.1)', () => {
     await server?.stop()
     await mailbox?.stop()
   })
-  // Buckets fill while one looks: time stands still.
+  // Time stands still, so that the limits do not refill.
   beforeEach(() => travel(0))
   afterEach(backToPresent)
 
@@ -228,7 +228,7 @@ describe('people: limits on signing up (ASVS 2.4.1)', () => {
     return agent.submit(await agent.get('/sign-up', options), { fields: { email } }, options)
   }
 
-  it('mails three times to one mailbox in an hour, account or not, and answers the same', async () => {
+  it('mail three times an hour to one mailbox, with or without an account, with the same response', async () => {
     const { core } = server
     const known = newAddress()
     await core.accounts.declare(defaultTenant, { email: known, password: alice.password })
@@ -249,7 +249,7 @@ describe('people: limits on signing up (ASVS 2.4.1)', () => {
     expect(server.logged()).to.include('no further sign-up is mailed to this address now')
   })
 
-  it('asks a network to wait, and no other', async () => {
+  it('apply to each network separately', async () => {
     const { most } = limits.sign_up_network
     const limit = { limit: 'sign_up_network', subject: '203.0.113.0/24', cost: most - 1 } as const
     await server.core.limiter.take(defaultTenant, limit)
@@ -261,7 +261,7 @@ describe('people: limits on signing up (ASVS 2.4.1)', () => {
   })
 })
 
-describe('people: signing up where no mail is sent', () => {
+describe('people: signing up without a mail server', () => {
   const onServers = servicesFound() ? it : it.skip
   onServers('is not offered, even where the tenant is open', async () => {
     const server = await boot('services')

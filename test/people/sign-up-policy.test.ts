@@ -12,7 +12,7 @@ import { arrive, headingOf, textOf } from './story.ts'
 
 const short = 'kQ7vw3Zp'
 
-describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 6.3.3)', () => {
+describe('people: signing up where a second factor is required (ASVS 6.2.1, 6.3.3)', () => {
   const { server, mailbox } = bootedWithMail({}, furnish)
   before(async () => {
     remember(short)
@@ -32,7 +32,7 @@ describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 
   const choose = (agent: UserAgent, page: Page) =>
     agent.submit(page, { fields: { new_password: short, confirm_password: short } })
 
-  it('says that 8 characters are enough, and lets nobody in before the factor is set up', async () => {
+  it('accepts 8 characters, and does not sign in before the factor is set up', async () => {
     const { agent, page } = await arrive(server, web, { prompt: 'create' }, newAgent())
     const finish = await atFinish(agent, page)
     expect(textOf(finish)).to.include('At least 8 characters')
@@ -47,7 +47,7 @@ describe('people: signing up where everybody needs a second factor (ASVS 6.2.1, 
     expect(headingOf(await agent.follow(await agent.submit(codes)))).to.match(/^Allow Example/)
   })
 
-  it('a password that was enough when it was hashed is none when that is required no more', async () => {
+  it('refuses a short password that was hashed before the tenant stopped requiring a factor', async () => {
     const { accounts, database } = server.core
     const email = `${randomUUID()}@example.com`
     const chosen = await accounts.hashChosen({ tenant, email }, short)

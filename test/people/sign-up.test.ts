@@ -63,10 +63,10 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     const { link: url = '', subject } = await mailed()
     expect(subject).to.equal('Finish your account at Keyturn')
     expect(url).to.match(new RegExp(`^${server.issuer}/sign-up/finish\\?token=[\\w-]{43}$`))
-    expect(await account(), 'nothing is there before the address is proven').to.equal(undefined)
+    expect(await account(), 'no account before the address is confirmed').to.equal(undefined)
 
     for (const again of [1, 2]) {
-      expect((await newAgent().get(url)).status, `opened ${again} times, by scanners`).to.equal(200)
+      expect((await newAgent().get(url)).status, `opening ${again}, by scanners`).to.equal(200)
     }
     expect(await account()).to.equal(undefined)
     const finish = await agent.get(url)
@@ -81,13 +81,13 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(claims).to.include({ email, email_verified: true, name: 'Carol' })
     expect(claims['sub']).to.equal((await account())?.id)
     expectOver(await agent.get(url))
-    expect(mailsTo(email), 'the first sign-in is no news').to.have.length(1)
+    expect(mailsTo(email), 'no mail about the first sign-in').to.have.length(1)
     const [event] = (await eventsOf('account.signed_up')).slice(-1)
     expect(event?.account_id).to.equal((await account())?.id)
     expect(event?.detail['by']).to.equal('sign_up')
   })
 
-  it('signs nobody in where another browser asked: a link proves an address, not who waits', async () => {
+  it('signs in neither browser when another one opens the link, which only proves the address', async () => {
     async function begin(): Promise<{ agent: UserAgent; form: Page }> {
       const { agent, page } = await arrive(server, web)
       const link = page.root.querySelector('#sign-up')?.getAttribute('href') ?? ''
@@ -95,7 +95,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     }
     const { agent: attacker, form } = await begin()
     await attacker.submit(form, { fields: { email } })
-    // Who follows the link is signing up as well, in a browser of their own.
+    // The owner of the address is signing up as well, in another browser.
     const { agent: victim } = await begin()
     const done = await choose(victim, await victim.get(await linkOf()))
     expect(done.location?.pathname).to.equal('/sign-up/done')
@@ -106,7 +106,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(silent.location?.searchParams.get('error')).to.equal('login_required')
   })
 
-  it('lands on the sign-in when nothing waits, and when what waited is over', async () => {
+  it('ends at sign-in when no authorization request is pending', async () => {
     const agent = newAgent()
     await ask(email, agent)
     const done = await choose(agent, await agent.get(await linkOf()))
@@ -117,10 +117,10 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
       await agent.submit(signIn, { fields: { username: email, password } }),
     )
     expect(inside.url.pathname).to.equal('/account')
-    expect(mailsTo(email), 'a browser that chose the password is known').to.have.length(1)
+    expect(mailsTo(email), 'the browser that chose the password is known').to.have.length(1)
   })
 
-  it('goes to an existing account as a notice, to the address that it has (C9)', async () => {
+  it('sends an existing account a notice, to its own spelling of the address (C9)', async () => {
     const own = `Owner.${randomUUID()}@example.com`
     await server.core.accounts.declare(defaultTenant, { email: own, password: alice.password })
     await ask(` ${own.toUpperCase().replace('E', '\uff25')} `)
@@ -132,7 +132,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(event?.account_id).to.equal((await account(own))?.id)
   })
 
-  it('proves the very spelling that names the account, so that no look-alike blocks it (C9)', async () => {
+  it('confirms the exact spelling that names the account, and refuses look-alikes (C9)', async () => {
     const [local = ''] = email.split('@')
     const wide = `\uff41${local}@\uff45xample.com`
     await ask(wide)
@@ -153,7 +153,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expectFormAgain(await ask('  '), 400, 'sign-up-form', /Enter your/)
   })
 
-  it('makes one account of a link that comes twenty times at once', async () => {
+  it('creates one account from a link that is submitted twenty times at once', async () => {
     await ask(email)
     const agent = newAgent()
     const form = await agent.get(await linkOf())
@@ -168,7 +168,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expectOver(await choose(agent, form))
   })
 
-  it('makes one account of two links for one address, and takes the latest of a kind alone', async () => {
+  it('creates one account from two links for one address, and accepts only the latest of each kind', async () => {
     await ask(email)
     const first = await linkOf()
     const shouted = email.replace(/^.*(?=@)/, (local) => local.toUpperCase())
@@ -187,7 +187,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(left).to.deep.equal([])
   })
 
-  it('is beaten by an account that comes meanwhile, and by an e-mail change', async () => {
+  it('is refused when another account has taken the address meanwhile', async () => {
     await ask(email)
     const agent = newAgent()
     const form = await agent.get(await linkOf())
@@ -200,7 +200,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect((await account())?.id).to.equal(owner.id)
   })
 
-  it('gives the address of a deleted account to a new one, with another id', async () => {
+  it('gives the address of a deleted account to a new one with another id', async () => {
     await ask(email)
     await choose(newAgent(), await newAgent().get(await linkOf()))
     const former = await account()
@@ -236,7 +236,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect((await choose(agent, form)).status).to.equal(303)
   })
 
-  it('takes no form from another site, and none without its token (C23)', async () => {
+  it('refuses a form from another site or without its token, and an invalid link (C23)', async () => {
     await ask(email)
     const url = new URL(await linkOf())
     const token = url.searchParams.get('token') ?? ''
@@ -255,7 +255,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(await account()).to.equal(undefined)
   })
 
-  it('writes links from the issuer alone, whatever the headers say (C17)', async () => {
+  it('builds links from the issuer only, whatever the headers say (C17)', async () => {
     const agent = newAgent()
     const form = await agent.get('/sign-up')
     const headers = {
@@ -269,7 +269,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
     expect(mail.raw).not.to.include('evil.example')
   })
 
-  it('keeps nothing of who asked in the outbox, and forgets what is over', async () => {
+  it('leaves no address in the outbox, and deletes expired sign-ups', async () => {
     await ask(email)
     await mailed()
     const kept = () =>

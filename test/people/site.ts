@@ -3,12 +3,12 @@ import { text } from 'node:stream/consumers'
 import type { Page as Tab } from 'playwright-core'
 import { freePort } from '../support/free-port.ts'
 
-/** A web site on another origin than the server: a relying party's, or an attacker's. */
+/** A web site on another origin than the server: a relying party or an attacker. */
 export interface Site {
   readonly origin: string
-  /** What was sent to it, the last one last: the address, with the form that came with it as a query. */
+  /** Requests to it, the latest last: the address, with a posted form as its query. */
   readonly visits: URL[]
-  /** The HTML of its pages. */
+  /** The body of every page. */
   html: string
   stop(): Promise<void>
 }
@@ -19,7 +19,7 @@ async function visitOf(request: IncomingMessage, origin: string): Promise<URL> {
   return url
 }
 
-/** Starts a site on 127.0.0.1, which browsers take for another site than localhost. */
+/** Starts a site on 127.0.0.1, which for browsers is another site than localhost. */
 export async function startSite(): Promise<Site> {
   const port = await freePort()
   const origin = `http://127.0.0.1:${port}`
@@ -44,7 +44,7 @@ export async function startSite(): Promise<Site> {
   })
 }
 
-/** Collects what a tab complains about: violations of the policy, script errors, dialogs, failed requests. */
+/** Collects the console errors and warnings, script errors and dialogs of a tab. */
 export function complaintsOf(tab: Tab): string[] {
   const complaints: string[] = []
   tab.on('console', (message) => {

@@ -10,16 +10,16 @@ import { arrive, arriveSignedIn, credentials, expectFault, headingOf, type Visit
 
 const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
 
-/** That a browser has nothing to show for what it tried. */
+/** Expects that the browser is not signed in. */
 async function expectNobody(server: TestServer, agent: UserAgent): Promise<void> {
   const { page } = await arrive(server, web, { prompt: 'none' }, agent)
   expect(page.location?.searchParams.get('error')).to.equal('login_required')
 }
 
-describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
+describe('people: the steps of a sign-in (C7, ASVS 2.3.1)', () => {
   const server = booted(anyStorage, {}, furnish)
 
-  /** A request as a browser would send it, with a body of choice. */
+  /** A POST like that of a browser, with any content type and body. */
   async function raw(
     { agent, page }: Visit,
     step: string,
@@ -33,7 +33,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   }
 
   for (const step of ['login', 'password', 'consent', 'abort']) {
-    it(`does nothing for an empty body, a wrong type or a JSON array at ${step}`, async () => {
+    it(`refuse an empty body, a wrong type or a JSON array at ${step}`, async () => {
       const visit = await arrive(server, web)
       const csrf = csrfOf(visit.page)
       for (const [type, body] of [
@@ -60,7 +60,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     })
   }
 
-  it('refuses consent before sign-in, and sign-in after it', async () => {
+  it('refuse consent before sign-in, and sign-in after it', async () => {
     const { agent, page } = await arrive(server, web)
     const early = await agent.post(`${page.url.href}/consent`, {
       csrf: csrfOf(page),
@@ -81,7 +81,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     }
   })
 
-  it('gives no code to whoever opens the address to return to too early', async () => {
+  it('give no code when the resume address is opened too early', async () => {
     const { agent, page } = await arrive(server, web)
     const uid = page.url.pathname.split('/').at(-1)
     const resumed = await agent.get(`${server.issuer}/authorize/${uid}`)
@@ -92,10 +92,10 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     const { agent: signedIn, page: consent } = await arriveSignedIn(server, web)
     const next = consent.url.pathname.split('/').at(-1)
     const unasked = await signedIn.follow(await signedIn.get(`${server.issuer}/authorize/${next}`))
-    expect(headingOf(unasked), 'asks again').to.match(/^Allow/)
+    expect(headingOf(unasked), 'consent is asked again').to.match(/^Allow/)
   })
 
-  it('leads on from what is over or lost: to the account page, or to where its application says that sign-ins begin', async () => {
+  it('lead on from an expired or lost interaction: to the account page, or to where the client starts sign-ins', async () => {
     const away = { ...web, client_id: 'away', client_uri: 'https://app.example.com/' }
     const { issuer, core } = server
     await core.clients.declare('default', away)
@@ -114,7 +114,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     const expected = `${begins}&iss=${encodeURIComponent(issuer)}`
     expect(await link()).to.deep.equal(Array(2).fill(expected))
 
-    // Back at a step that is done, in that browser and that tenant alone, and while there is such a client.
+    // A finished step has the link only in its own browser, and while the client is enabled and not self-registered.
     const finished = await arrive(server, away)
     const at = finished.page.url
     await finished.agent.follow(await finished.agent.submit(finished.page, { fields: credentials }))
@@ -125,18 +125,18 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     }
     expect(await linkFor(finished.agent)).to.equal(expected)
     const other = (await arrive(server, away)).agent
-    expect(await linkFor(other), 'of another sign-in').to.equal(undefined)
+    expect(await linkFor(other), 'the browser of another sign-in').to.equal(undefined)
     const forger = createUserAgent()
     await forger.jar.setCookie(`keyturn.default.client=away; Path=${at.pathname}`, at.href)
-    expect(await linkFor(forger), 'not from here').to.equal(undefined)
+    expect(await linkFor(forger), 'a forged cookie').to.equal(undefined)
     await core.clients.setDisabled('default', 'away', true)
-    expect(await linkFor(finished.agent), 'disabled').to.equal(undefined)
+    expect(await linkFor(finished.agent), 'a disabled client').to.equal(undefined)
     await core.database.execute(
       `insert into registered_clients (tenant_id, client_id, registered_at, expires_at)
        values ('default', 'away', now(), now() + interval '1 day')`,
     )
     await core.clients.setDisabled('default', 'away', false)
-    expect(await linkFor(finished.agent), 'registered itself').to.equal(undefined)
+    expect(await linkFor(finished.agent), 'a self-registered client').to.equal(undefined)
 
     const agent = createUserAgent()
     const login = await agent.follow(await agent.get(`${issuer}/account`))
@@ -147,7 +147,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     expect(account.url.pathname).to.equal('/account')
   })
 
-  it('takes no submission twice', async () => {
+  it('accept a submission once', async () => {
     const { agent, page } = await arrive(server, web)
     await agent.follow(await agent.submit(page, { fields: credentials }))
     expectFault(await agent.submit(page, { fields: credentials }), 400, /has expired/)
@@ -161,7 +161,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     expect(replayed.location).to.equal(undefined)
   })
 
-  it('goes on with the last of two that come at the same moment, which is what a browser shows after two clicks', async () => {
+  it('continue with the last of two concurrent submissions, whose response a browser shows after two clicks', async () => {
     const { agent, page } = await arrive(server, web, { prompt: 'consent' })
     const clicks = await Promise.all([1, 2].map(() => agent.submit(page, { fields: credentials })))
     const shown = await agent.follow(clicks[1] as Page)
@@ -169,7 +169,7 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
     expect(headingOf(shown)).to.match(/^Allow/)
   })
 
-  it('keeps the parameters of a request as they were at the start (C6)', async () => {
+  it('keep the parameters of the original request (C6)', async () => {
     const { agent, page } = await arrive(server, web)
     const action = new URL(page.url)
     action.search = '?redirect_uri=https://attacker.example/&scope=openid+email&client_id=spa'
@@ -190,10 +190,10 @@ describe('people: each step in its turn (C7, ASVS 2.3.1)', () => {
   })
 })
 
-describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
+describe('people: an interaction (C6, ASVS 10.1.2)', () => {
   const server = booted(anyStorage, {}, furnish)
 
-  /** An interaction that an attacker began, whose cookies another host of the domain gave to a victim, too. */
+  /** An interaction of an attacker, whose cookies another host of the domain also set in the browser of a victim. */
   async function plant(agent = createUserAgent()) {
     const { href } = (await arrive(server, web, {}, agent)).page.url
     const victim = createUserAgent()
@@ -203,7 +203,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     return { attacker: agent, victim, href }
   }
 
-  it('is not continued in another browser, at any step', async () => {
+  it('cannot be continued in another browser, at any step', async () => {
     const attacker = await arrive(server, web)
     const victim = createUserAgent()
     for (const step of ['', '/login', '/password', '/consent']) {
@@ -219,7 +219,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     expectFault(await victim.get(`${server.issuer}/authorize/${uid}`), 400, /has expired/)
   })
 
-  it('goes by the cookie, and by the address as well', async () => {
+  it('requires the cookie to match the address', async () => {
     const [one, other] = [await arrive(server, web), await arrive(server, web)]
     const cookie = await one.agent.jar.getCookieString(one.page.url.href)
     expect(cookie).to.include('keyturn.default.interaction=')
@@ -231,7 +231,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     expectFault(crossed, 400, /has expired/)
   })
 
-  it('signs nobody in as the attacker: the way back needs the cookie of the browser (login CSRF, C23)', async () => {
+  it('does not sign another browser in as the attacker: resuming requires the cookie of the browser (login CSRF, C23)', async () => {
     const attacker = await arrive(server, web)
     const login = await attacker.agent.submit(attacker.page, { fields: credentials })
     const victim = createUserAgent()
@@ -243,7 +243,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     expectFault(await victim.get(login.location ?? ''), 400, /has expired/)
   })
 
-  it('signs nobody in for the attacker who planted its cookies from another host of the domain (session fixation)', async () => {
+  it('does not sign in an attacker who planted its cookies from another host of the domain (session fixation)', async () => {
     const lent = createUserAgent()
     const earlier = await arrive(server, web, {}, lent)
     await lent.submit(earlier.page, { fields: credentials })
@@ -257,13 +257,13 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     await expectNobody(server, attacker)
   })
 
-  it('nor goes on for them between its steps, once a password was right', async () => {
+  it('cannot be continued by that attacker between its steps, after a right password', async () => {
     const { attacker, victim, href } = await plant()
     const newcomer = async (username: string) => {
       const created = await server.core.accounts.create('default', { email: username })
       return { username, password: created.oneTimePassword ?? '' }
     }
-    // What the attacker shows there is not what the victim does.
+    // What the attacker proves there does not count for the victim.
     const theirs = { fields: await newcomer('attacker@example.com') }
     const shown = await attacker.follow(await attacker.submit(await attacker.get(href), theirs))
     expect(headingOf(shown)).to.equal('Choose a new password')
@@ -279,7 +279,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     expectFault(await attacker.get(next.location ?? ''), 400, /has expired/)
   })
 
-  it('does not mix two interactions of one browser', async () => {
+  it('is not mixed with another one of the same browser', async () => {
     const agent = createUserAgent()
     const first = await arrive(server, web, {}, agent)
     const second = await arrive(server, web, {}, agent)
@@ -289,10 +289,10 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     })
     expectFault(crossed, 403, /could not confirm/)
     const one = await agent.submit(first.page, { fields: credentials })
-    expect(one.status, 'two tabs, each its own').to.equal(303)
+    expect(one.status, 'both tabs work').to.equal(303)
   })
 
-  it('changes the session at sign-in: a planted cookie opens nothing (C6, ASVS 7.2.4)', async () => {
+  it('changes the session at sign-in, so that a planted cookie is useless (C6, ASVS 7.2.4)', async () => {
     const attacker = createUserAgent()
     await signIn(server, web, {}, attacker)
     const planted = await attacker.cookies(server.issuer)
@@ -311,7 +311,7 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
     expect(page.location?.searchParams.get('error')).to.equal('login_required')
   })
 
-  it('gives another cookie at each sign-in, and accepts none that was changed (ASVS 7.2.1, 7.2.2)', async () => {
+  it('sets another cookie at each sign-in, and accepts no altered one (ASVS 7.2.1, 7.2.2)', async () => {
     const cookies = new Set<string>()
     const agent = createUserAgent()
     for (let time = 0; time < 3; time++) {
@@ -339,6 +339,6 @@ describe('people: one browser, one interaction (C6, ASVS 10.1.2)', () => {
       })
       expect(answer.location?.searchParams.get('error'), cookie).to.equal('login_required')
     }
-    expect(await codeFor(server, web, {}, agent), 'the real one still works').to.be.a('string')
+    expect(await codeFor(server, web, {}, agent), 'the unaltered cookie').to.be.a('string')
   })
 })

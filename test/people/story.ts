@@ -5,7 +5,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { authorizeUrl, type Fields, type StoryClient } from '../support/protocol.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** Who sits in front of the browser of most stories. */
+/** The account in most tests. */
 export const credentials = { username: alice.email, password: alice.password }
 
 /** A browser and the page it is at. */
@@ -14,7 +14,7 @@ export interface Visit {
   page: Page
 }
 
-/** Opens an authorization request: the page a person sees first, or the redirect to the client. */
+/** Opens an authorization request. @returns the first page, or the redirect to the client */
 export async function arrive(
   server: TestServer,
   client: StoryClient,
@@ -24,14 +24,14 @@ export async function arrive(
   return { agent, page: await agent.follow(await agent.get(authorizeUrl(server, client, fields))) }
 }
 
-/** The same, and signs in: the page after it. */
+/** The same, followed by a sign-in. @returns the page after it */
 export async function arriveSignedIn(...story: Parameters<typeof arrive>): Promise<Visit> {
   const { agent, page } = await arrive(...story)
   const next = await agent.follow(await agent.submit(page, { fields: credentials }))
   return { agent, page: next }
 }
 
-/** What stands on a page, in one line. */
+/** The text of a page, in one line. */
 export function textOf(page: Page): string {
   return (page.root.querySelector('main')?.textContent ?? page.body).replace(/\s+/g, ' ').trim()
 }
@@ -45,18 +45,18 @@ function alertOf(page: Page): string | undefined {
   return page.root.querySelector('[role=alert]')?.textContent.trim()
 }
 
-/** A form that came back: an honest status, the reason, and the form itself, filled in but for passwords (K-10). */
+/** Expects the form again, with its status, the reason, and no password filled in (K-10). */
 export function expectFormAgain(page: Page, status: number, form: string, reason: RegExp): void {
   expect(page.status, page.body).to.equal(status)
   expect(page.headers.get('content-type')).to.match(/^text\/html/)
   expect(page.root.querySelector('form')?.id).to.equal(form)
   expect(alertOf(page)).to.match(reason)
   for (const field of page.root.querySelectorAll('input[type=password]')) {
-    expect(field.hasAttribute('value'), 'no password comes back').to.equal(false)
+    expect(field.hasAttribute('value'), 'no password is echoed').to.equal(false)
   }
 }
 
-/** A page that says what went wrong, in words, under a reference. */
+/** Expects an error page with a heading and a reference. */
 export function expectFault(page: Page, status: number, heading: RegExp): void {
   expect(page.status, page.body).to.equal(status)
   expect(page.location, page.location?.href ?? '').to.equal(undefined)

@@ -17,7 +17,7 @@ import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { arrive, credentials, expectFault, headingOf, textOf } from './story.ts'
 
-/** A server as one of its tenants shows it. */
+/** The server under the address of a tenant. */
 function below(server: TestServer, path: string): TestServer {
   return { ...server, issuer: server.issuer + path }
 }
@@ -28,7 +28,7 @@ async function metadataAt(address: string): Promise<Record<string, unknown>> {
   return page.json() as Record<string, unknown>
 }
 
-onAnyStorage('people: tenants', (kind) => {
+onAnyStorage('people: a tenant', (kind) => {
   const server = booted(kind)
   let acme: TestServer
   before(async () => {
@@ -38,7 +38,7 @@ onAnyStorage('people: tenants', (kind) => {
     await furnish(server, 'acme')
   })
 
-  it('has metadata of its own under every form of its address (RFC 8414 §3.1, OIDC Discovery §4)', async () => {
+  it('has its own metadata under every form of its address (RFC 8414 §3.1, OIDC Discovery §4)', async () => {
     for (const address of [
       `${server.issuer}/t/acme/.well-known/openid-configuration`,
       `${server.issuer}/t/acme/.well-known/oauth-authorization-server`,
@@ -55,7 +55,7 @@ onAnyStorage('people: tenants', (kind) => {
     }
   })
 
-  it('has keys of its own (ASVS 8.4.1)', async () => {
+  it('has its own keys (ASVS 8.4.1)', async () => {
     const kids = async (issuer: string) =>
       ((await metadataAt(`${issuer}/jwks`))['keys'] as { kid: string }[]).map(({ kid }) => kid)
     const [ours, theirs] = [await kids(server.issuer), await kids(acme.issuer)]
@@ -64,7 +64,7 @@ onAnyStorage('people: tenants', (kind) => {
   })
 
   for (const algorithm of ['oidc', 'oauth2'] as const) {
-    it(`signs a person in from discovery (${algorithm}) to tokens, and out again`, async () => {
+    it(`signs a user in from discovery (${algorithm}) to tokens, and out again`, async () => {
       const party = await createRelyingParty({
         issuer: acme.issuer,
         clientId: web.client_id,
@@ -101,7 +101,7 @@ onAnyStorage('people: tenants', (kind) => {
     })
   }
 
-  it('is refused what belongs to another: codes, tokens, cookies, sign-ins (ASVS 8.4.1)', async () => {
+  it('refuses what belongs to another: codes, tokens, cookies, sign-ins (ASVS 8.4.1)', async () => {
     const agent = createUserAgent()
     const tokens: Tokens = await tokensFor(acme, web, {}, agent)
     const code = await codeFor(acme, web, {}, agent)
@@ -130,10 +130,10 @@ onAnyStorage('people: tenants', (kind) => {
     const begun = await arrive(acme, web)
     const moved = await begun.agent.get(begun.page.url.href.replace('/t/acme', ''))
     expectFault(moved, 400, /has expired/)
-    expect((await refresh(acme, web, tokens)).status, 'and all still good at home').to.equal(200)
+    expect((await refresh(acme, web, tokens)).status, 'valid in their own tenant').to.equal(200)
   })
 
-  it('has people of its own', async () => {
+  it('has its own accounts', async () => {
     await server.core.accounts.create('acme', {
       email: 'only-at-acme@example.com',
       password: alice.password,
@@ -143,13 +143,13 @@ onAnyStorage('people: tenants', (kind) => {
     expect((await agent.submit(page, { fields })).status).to.equal(403)
   })
 
-  it('is found only when it exists; the log has what was asked of one that does not, by the id that is answered', async () => {
+  it('is found only if it exists; requests to an unknown one are logged under the id in the response', async () => {
     for (const path of [
       '/t/nobody/',
       '/t/nobody/jwks',
       '/t/ACME/jwks',
       '/t/../t/nobody/jwks',
-      // What a proxy keeps to itself has no other address.
+      // The default tenant has no second address, so a proxy's rules for its paths cannot be bypassed.
       '/t/default/admin/v1/openapi.json',
       '/t/default/jwks',
       '/.well-known/openid-configuration/t/default',
@@ -187,7 +187,7 @@ describe('people: an issuer with a path', () => {
   })
   after(() => server?.stop())
 
-  it('has no second address: beside the path there are the probes, and nothing else (C29)', async () => {
+  it('has no second address: outside the path there are only probes and metadata (C29)', async () => {
     const { origin } = new URL(server.issuer)
     const metadata = '/.well-known/openid-configuration'
     const statusAt = async (address: string) => (await createUserAgent().get(address)).status
@@ -201,7 +201,7 @@ describe('people: an issuer with a path', () => {
   })
 
   for (const path of ['', '/t/acme']) {
-    it(`signs a person in and out below it${path && `, at ${path} too`}`, async () => {
+    it(`signs a user in and out below it${path && `, at ${path} too`}`, async () => {
       const at = below(server, path)
       const { origin, pathname } = new URL(at.issuer)
       for (const address of [

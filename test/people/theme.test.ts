@@ -23,11 +23,11 @@ const hostileSvg =
   '<svg xmlns="http://www.w3.org/2000/svg" onload="document.title=1"><script>document.title=1</script>' +
   '<image href="https://evil.example/x.png"/></svg>'
 
-describe('people: the theme and the pictures of clients', () => {
+describe('people: the theme and the logos of clients', () => {
   let server: TestServer
   let host: Server
   let origin: string
-  /** What the host of the pictures was asked, with the headers that came. */
+  /** Requests to the host of the logos. */
   const asked: { url: string; headers: Record<string, unknown> }[] = []
 
   before(async () => {
@@ -73,7 +73,7 @@ describe('people: the theme and the pictures of clients', () => {
   const pictureOf = async (agent: UserAgent, page: { url: URL }) =>
     agent.get(`${page.url.href}/logo`)
 
-  it('are served by us: the logo as what its bytes are, and harmless when opened by itself (C12, ASVS 3.2.1)', async () => {
+  it('are served by us: the logo with the type of its content, and harmless when opened directly (C12, ASVS 3.2.1)', async () => {
     const agent = createUserAgent()
     const { page } = await arrive(server, web, {}, agent)
     expect(page.root.querySelector('.kt-brand')?.textContent).to.equal('Harbour <ID>')
@@ -93,7 +93,7 @@ describe('people: the theme and the pictures of clients', () => {
     expect(sheet.body).to.include('--kt-accent: #6b21a8;')
   })
 
-  it("show a client's picture at consent: our copy, asked for once and without a trace of the person", async () => {
+  it("show the client's logo at consent: our copy, fetched once and without data of the user", async () => {
     const { agent, page } = await arriveSignedIn(server, { client_id: 'logo.png' })
     expect(page.headers.get('content-security-policy')).to.include("img-src 'self';")
     const path = page.root.querySelector('#client-logo')?.getAttribute('src')
@@ -109,7 +109,7 @@ describe('people: the theme and the pictures of clients', () => {
       expect(picture.headers.get('x-content-type-options')).to.equal('nosniff')
     }
     const requests = asked.filter(({ url }) => url === '/logo.png')
-    expect(requests, 'kept').to.have.length(1)
+    expect(requests, 'fetched once').to.have.length(1)
     expect(requests[0]?.headers).to.have.all.keys('accept', 'host', 'connection')
   })
 
@@ -119,7 +119,7 @@ describe('people: the theme and the pictures of clients', () => {
     ['moved.png', 'a redirect'],
     ['broken.png', 'an error'],
   ] as const) {
-    it(`show nothing for ${why}; consent goes on without it (C11)`, async () => {
+    it(`show no logo for ${why}; consent continues without it (C11)`, async () => {
       const { agent, page } = await arriveSignedIn(server, { client_id: file })
       expectFault(await pictureOf(agent, page), 404, /no such page/)
       const allowed = await agent.follow(await agent.submit(page))
@@ -127,7 +127,7 @@ describe('people: the theme and the pictures of clients', () => {
     })
   }
 
-  it('are got for the client of a running interaction alone', async () => {
+  it('are fetched only for the client of a running interaction', async () => {
     const before = asked.length
     const { page } = await arriveSignedIn(server, { client_id: 'logo.png' })
     expectFault(await pictureOf(createUserAgent(), page), 400, /expired/)
@@ -140,7 +140,7 @@ describe('people: the theme and the pictures of clients', () => {
   describe('in Chromium', () => {
     const open = inChromium()
 
-    it('look right: no script of the logo runs, nothing is blocked, nothing is asked of others', async () => {
+    it('look right: no script of the logo runs, nothing is blocked, nothing is requested from other hosts', async () => {
       for (const colorScheme of ['light', 'dark'] as const) {
         for (const width of [360, 1280]) {
           const tab = await open({ colorScheme, viewport: { width, height: 800 } })
@@ -155,7 +155,7 @@ describe('people: the theme and the pictures of clients', () => {
             const file = `${name}-${colorScheme}-${width}.png`
             if (folder) await tab.screenshot({ path: join(folder, file), fullPage: true })
             const wide = await tab.evaluate('document.documentElement.scrollWidth')
-            expect(wide, 'nothing sticks out').to.be.at.most(width)
+            expect(wide, 'no overflow').to.be.at.most(width)
           }
           expect(await tab.title()).to.equal('Sign in · Harbour <ID>')
           const colour = await tab.evaluate(

@@ -48,7 +48,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     await mailbox?.stop()
   })
 
-  /** Somebody with an address that is confirmed, who signed in at a place with a browser that is known since. */
+  /** An account with a confirmed address that signed in from a place, with a browser known since. */
   async function inhabitant(at: string) {
     const person = await somebody(server)
     const { id } = await accountOf(server, person)
@@ -67,14 +67,14 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
       (mail) => mail.to === email && subject.test(mail.subject),
     )
 
-  it('is not looked for in a file that is broken: there is no start', async () => {
+  it('is not looked up in a broken file: the server does not start', async () => {
     const broken = `${path}.broken`
     await writeFile(broken, 'no database')
     const started = await boot(anyStorage, { GEOIP_DATABASE: broken }).catch((e: Error) => e)
     expect(started).to.be.an('error').with.property('code', 'config_invalid')
   })
 
-  it('with a new device is told in one mail: which, where, when, and what to do', async () => {
+  it('with a new device is notified in one mail: device, place, time, and what to do', async () => {
     const { person } = await inhabitant(munich)
     const stranger = traveller(paris, 'safari')
     await signInAgain(server, person, stranger)
@@ -102,7 +102,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     expect(sent[0]?.count, 'one for each sign-in').to.equal(2)
   })
 
-  it('is told of however many sign-ins there were, ten mails an hour; all are in the history', async () => {
+  it('is notified even after the hourly limit of mails about new devices; all sign-ins are in the history', async () => {
     const { person, id } = await inhabitant(munich)
     const again = async (at: string) => signInAgain(server, person, traveller(at))
     const { database, limiter } = server.core
@@ -138,13 +138,13 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
       13,
     )
     limiter.took = took
-    expect(within, 'counted while a transaction is open').to.equal(0)
+    expect(within, 'limits counted during a transaction').to.equal(0)
     travel(360)
     await again(munich)
     await mailTo(person, /^New sign-in to Keyturn$/)
   })
 
-  it('with a known device, and in another network of the same country, is marked alone', async () => {
+  it('with a known device, or in another network of the same country, is only marked in the history', async () => {
     const { person, agent } = await inhabitant(munich)
     for (const [at, marks] of [
       [berlin, ['New network']],
@@ -163,7 +163,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     expect(mailbox.mails.filter(({ to }) => to === person.email)).to.have.length(1)
   })
 
-  it('is told in German, with names of ours alone: what a program makes up is not in it', async () => {
+  it('is notified in German, without text from the User-Agent header', async () => {
     const { person } = await inhabitant(munich)
     const stranger = traveller(paris)
     const page = await stranger.get(`${server.issuer}/account?ui_locales=de`)
@@ -176,7 +176,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     expect(raw).to.not.include('evil')
   })
 
-  it('where the file says nothing is no country; one that replaces it is taken up', async () => {
+  it('has no country where the file has no entry; a replaced file is loaded', async () => {
     const { person, id, agent } = await inhabitant(munich)
     agent.moveTo(nowhere)
     await signInAgain(server, person, agent)

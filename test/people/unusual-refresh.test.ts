@@ -19,9 +19,9 @@ import { accountOf, somebody } from './account.story.ts'
 import { textOf } from './story.ts'
 import { signInAgain, traveller } from './unusual.story.ts'
 
-onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) => {
+onAnyStorage('people: unusual refreshes are recorded, not refused', (kind) => {
   const server = booted(kind, { TRUST_PROXY: '127.0.0.1/32' }, furnish)
-  /** In the middle of a day, so that what is noted by the day is one day's. */
+  /** The middle of a day, so that what is recorded once a day falls on the same day. */
   beforeEach(() => travel(129_600 - (Math.floor(Date.now() / 1000) % 86_400)))
   afterEach(() => backToPresent())
 
@@ -32,7 +32,7 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     ask(client, at, { grant_type: 'refresh_token', refresh_token })
   const look = () => server.core.familyWatch.look()
 
-  /** A person with a browser, and the first tokens of a client there. */
+  /** An account with a browser, and the first tokens of a client. */
   async function furnished(client: StoryClient, at: string) {
     const person = await somebody(server)
     const agent = traveller(at)
@@ -56,7 +56,7 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     return found.map((item) => item.textContent.replace(/\s+/g, ' ').trim())
   }
 
-  it('from another network, and from two in turn: each once a day, shown to person and operator', async () => {
+  it('from another network, and alternately from two: each once a day, shown to user and operator', async () => {
     const { agent, id, notes, ...story } = await furnished(spa, '198.51.100.7')
     let { tokens } = story
     for (const at of ['198.51.100.8', '203.0.113.7', '198.51.100.7', '203.0.113.9']) {
@@ -80,7 +80,7 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     travel(120)
     await rotate(spa, tokens, '198.51.100.7')
     await look()
-    expect(await notes(), 'no news on the same day').to.have.length(2)
+    expect(await notes(), 'nothing more on the same day').to.have.length(2)
 
     const history = await eventsOn(agent, '/account/history')
     expect(history.join(' '))
@@ -112,12 +112,12 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     expect(await eventsOn(later, '/account/applications')).to.deep.equal([])
   })
 
-  it('too many within a minute, of whichever client; the network of its servers counts for nothing', async () => {
+  it('when too many within a minute, for any client; the networks of a confidential client do not count', async () => {
     const { agent, notes, ...story } = await furnished(web, '198.51.100.7')
     let { tokens } = story
     for (let i = 0; i < 10; i++) tokens = await rotate(web, tokens, `203.0.113.${i}`)
     await look()
-    expect(await notes(), 'as often as it may').to.deep.equal([])
+    expect(await notes(), 'at the limit').to.deep.equal([])
     for (let i = 0; i < 3; i++) tokens = await rotate(web, tokens, `192.0.${i}.1`)
     await look()
     expect(await notes()).to.have.length(1)
@@ -126,10 +126,10 @@ onAnyStorage('people: unusual refreshes are noted, and none is refused', (kind) 
     travel(24 * 3600)
     for (let i = 0; i < 11; i++) tokens = await rotate(web, tokens, '192.0.2.1')
     await look()
-    expect(await notes(), 'on another day').to.have.length(2)
+    expect(await notes(), 'the next day').to.have.length(2)
   })
 
-  it('an answer that is given again is no rotation, and an address that the caller made up is none', async () => {
+  it('but not when a response is repeated, nor by an address that the caller made up', async () => {
     const { tokens, notes } = await furnished(spa, '198.51.100.7')
     for (let i = 0; i < 12; i++) {
       await rotate(spa, tokens, `203.0.113.${i}, 198.51.100.9`)

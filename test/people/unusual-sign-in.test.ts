@@ -18,7 +18,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
       visits,
     ])
 
-  it('by device and by network, /24 of IPv4 and /48 of IPv6; the first sign-in has nothing to compare with', async () => {
+  it('by device and by network (IPv4 /24, IPv6 /48); the first sign-in has no network to compare with', async () => {
     const person = await somebody(server)
     const agent = traveller('198.51.100.7')
     const at = [
@@ -41,7 +41,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     await signInAgain(server, person, other)
     expect((await marksIn(server, other))[0]).to.deep.equal(['New device', 'New network'])
     const { id } = await accountOf(server, person)
-    expect(await placesOf(id), 'no address').to.have.deep.members([
+    expect(await placesOf(id), 'networks, not addresses').to.have.deep.members([
       ['198.51.100.0/24', 3],
       ['203.0.113.0/24', 1],
       ['2001:db8:1::/48', 2],
@@ -49,7 +49,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     ])
   })
 
-  it('by a device once more, when the account was signed out everywhere: it may have been a stranger’s', async () => {
+  it('by device once more after signing out everywhere, since a stranger may have used the device', async () => {
     const person = await somebody(server)
     const agent = traveller('198.51.100.7')
     await signInAgain(server, person, agent)
@@ -64,7 +64,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     expect(await marksIn(server, agent)).to.deep.equal([[], ['New device'], [], ['New device']])
   })
 
-  it('of an address that a trusted proxy tells, never of one that the caller made up (C29)', async () => {
+  it('by the address that a trusted proxy reports, never by one that the caller made up (C29)', async () => {
     const person = await somebody(server)
     const agent = traveller('203.0.113.1, 198.51.100.7')
     await signInAgain(server, person, agent)
@@ -75,7 +75,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     expect(await placesOf(id)).to.deep.equal([['198.51.100.0/24', 2]])
   })
 
-  it('of two at once from one new network one is told so, and an account knows a bounded number (C25)', async () => {
+  it('once for two at the same moment from a new network; the networks of an account are bounded (C25)', async () => {
     const { id } = await accountOf(server, await somebody(server))
     const { database, places } = server.core
     const visit = (ip: string) => database.transaction(() => places.visit('default', id, ip))
@@ -92,7 +92,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     expect(known.flat()).to.include('10.0.59.0/24').and.not.include('198.51.100.0/24')
   })
 
-  it('is forgotten when it was not used for 400 days, and with the account', async () => {
+  it('by networks that are forgotten after 400 days without use, and with the account', async () => {
     const person = await somebody(server)
     const account = await accountOf(server, person)
     const { places, revocations } = server.core
@@ -106,7 +106,7 @@ describe('people: a sign-in from elsewhere is marked in the history (ASVS 6.3.5)
     expect(await placesOf(account.id)).to.deep.equal([])
     expect(
       await places.visit('default', account.id, '192.0.2.1'),
-      'a sign-in that was under way',
+      'a sign-in in progress',
     ).to.deep.equal({ isNewNetwork: false, isNewCountry: false })
     expect(await placesOf(account.id)).to.deep.equal([])
   })

@@ -3,7 +3,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { browsers, type Person } from './account.story.ts'
 
-/** A browser that goes from network to network; the proxy in front of the server says where it is. */
+/** A browser that changes networks, as reported by the proxy in front of the server. */
 export interface Traveller extends UserAgent {
   moveTo(address: string): void
 }
@@ -17,7 +17,7 @@ export function traveller(address: string, called: keyof typeof browsers = 'fire
   return Object.assign(agent, { moveTo: (next: string) => void (at = next) })
 }
 
-/** Signs in once more, whoever is signed in in this browser. */
+/** Signs out if needed, and signs in again. */
 export async function signInAgain(
   { issuer }: TestServer,
   { email: username, password }: Person,
@@ -30,7 +30,7 @@ export async function signInAgain(
   return agent.follow(await agent.submit(login, { fields: { username, password } }))
 }
 
-/** The marks of the sign-ins in the history, the newest first. */
+/** The marks of the sign-ins in the history, latest first. */
 export async function marksIn({ issuer }: TestServer, agent: UserAgent): Promise<string[][]> {
   const page = await agent.get(`${issuer}/account/history`)
   return page.root

@@ -10,14 +10,14 @@ import { kinds } from './walk/typed.ts'
 import type { World } from './walk/world.ts'
 
 /**
- * A model-based test: people and an attacker do whatever comes, right or wrong, in five browsers at five accounts of two
- * tenants and at those that are made on the way, and after each step whatever changed in the database must have had its
- * proof (`walk/rules.ts`, `walk/newcomers.ts`). `WALK_STEPS` is how far to go, `WALK_SEED` where to begin; a failure
- * prints the seed and the shortest walk that was found, within `WALK_SHRINK` seconds.
+ * A model-based test: users and an attacker take random actions, right or wrong, in five browsers with five accounts of
+ * two tenants and with accounts created on the way. After each step, every change in the database must have had its
+ * proof (`walk/rules.ts`, `walk/newcomers.ts`). `WALK_STEPS` sets the length, `WALK_SEED` the start; a failure prints
+ * the seed and the shortest failing walk found within `WALK_SHRINK` seconds.
  */
 const { WALK_STEPS = '200', WALK_SEED, WALK_SHRINK = '60' } = process.env
 
-/** A move, as fast-check makes and shortens walks of them. */
+/** A move, of which fast-check generates and shrinks walks. */
 class Step implements fc.AsyncCommand<World, Site, true> {
   readonly #name: string
   readonly #chance: Chance
@@ -78,7 +78,7 @@ describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5
   async function walk(steps: number, from: number): Promise<void> {
     const end = site.steps + steps
     for (let seed = from; site.steps < end; seed++) {
-      // Only shortening is cut off: a walk that was left behind would walk on beside the next one.
+      // The limit applies to shrinking only: an abandoned walk would continue beside the next one.
       let until = Infinity
       const found = await fc.check(
         fc.asyncProperty(walks, async (some) => {
@@ -98,7 +98,7 @@ describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5
     }
   }
 
-  /** What every walk must have come by, and one of some length, or it has not been where it matters. */
+  /** Changes that every walk must include, and `later` those of a long one; otherwise it has missed what matters. */
   const landmarks = ['session opened', 'session ended', 'app code spent', 'link made']
   const later = [
     ...['password', 'app added', 'recovery codes replaced', 'recovery code spent', 'link used'],
@@ -106,11 +106,11 @@ describe('people: a random walk (C6, C7, C8, C20, C22, C23, C26, ASVS 2.3.1, 7.5
   ]
   const far = 700
 
-  it('no password, address, factor or session changes without its proof, whoever tries what in which order', async function () {
+  it('changes no password, address, factor or session without its proof, whoever acts in which order', async function () {
     this.timeout(Number(WALK_STEPS) * 400 + 120_000)
     const all = Number(WALK_STEPS)
     if (WALK_SEED === undefined) {
-      // Half of it is the same in every run.
+      // Half of the steps are the same in every run.
       await walk(all / 2, 1)
       await walk(all / 2, Date.now() % 1_000_000_000)
     } else await walk(all, Number(WALK_SEED))

@@ -4,10 +4,10 @@ import { fill, open, type Turn } from './turn.ts'
 import { newPassword } from './typed.ts'
 import { homeOf } from './world.ts'
 
-/** A few addresses, so that the same is asked for many times. */
+/** A few addresses, so that each is used several times. */
 export const newcomerAt = ({ world, any }: Turn) => `newcomer${world.number}-${any % 5}@example.com`
 
-/** Asks for an account, on the way to a client or by itself. */
+/** Signs up, during an authorization request or directly. */
 export async function askForAccount(turn: Turn): Promise<void> {
   const { any, kind, browser } = turn
   const home = homeOf(turn.person)
@@ -20,7 +20,7 @@ export async function askForAccount(turn: Turn): Promise<void> {
   await fill(turn, /\/sign-up$/, { email })
 }
 
-/** An operator asks somebody in; the step after it brings the mail. */
+/** An operator invites somebody; the next step reads the mail. */
 export async function invite(turn: Turn): Promise<void> {
   const { site, world } = turn
   const email = newcomerAt(turn)
@@ -30,7 +30,7 @@ export async function invite(turn: Turn): Promise<void> {
   await open(turn, '/t/acme/account')
 }
 
-/** Opens the link of somebody who comes to have an account, where it was asked for or elsewhere, and fills in the form. */
+/** Opens a link to create an account, in the browser that asked or another, and submits the form. */
 export async function comeIn(turn: Turn): Promise<void> {
   const { world, kind, second, any, site } = turn
   const readable = world.entries.slice(-8)

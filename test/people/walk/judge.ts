@@ -16,14 +16,14 @@ import {
   type World,
 } from './world.ts'
 
-/** A form, the row that it falls under, and whose account all its proofs are of. */
+/** A form, the rule that covers it, and the account of all its proofs. */
 interface Claim {
   shown: Shown
   rule: Rule
   subject: Person
 }
 
-/** A browser with what its cookies name. */
+/** A browser and the session handles in its cookies. */
 export interface Holder {
   browser: Browser
   handles: Set<string>
@@ -42,7 +42,7 @@ function claimOf(world: World, shown: Shown, rule: Rule): Claim | undefined {
   return { shown, rule, subject }
 }
 
-/** How the rules call a change, seen from a form. */
+/** The name of a change in the rules, as seen from a form. */
 function nameOf(change: Change, { path, session }: Shown): Rule['may'][number] | undefined {
   switch (change.kind) {
     case 'link made':
@@ -66,9 +66,9 @@ function nameOf(change: Change, { path, session }: Shown): Rule['may'][number] |
 }
 
 /**
- * Compares what has changed with what the forms of this step show, and takes it into the model.
+ * Checks the changes of a step against its forms, and updates the model.
  * @param holders the browsers of this step
- * @throws AssertionError for a change that no proof covers, or a proof after which something is left that must not be
+ * @throws AssertionError for a change without proof, or for a session that a rule requires to be ended
  */
 export function judge(
   world: World,
@@ -120,7 +120,7 @@ export function judge(
   }
 }
 
-/** Whether it is what a second factor leaves behind. */
+/** Whether the change is the use of a second factor. */
 const isProof = (kind: Change['kind']) => kind.endsWith('code spent') || kind === 'passkey used'
 
 const inShort = (shown: Shown[]) =>
@@ -132,7 +132,7 @@ const inShort = (shown: Shown[]) =>
     signIn: signIn && { ...signIn, browser: signIn.browser.name, person: signIn.person?.name },
   }))
 
-/** Signing in takes the place of whoever was signed in there; a session may get another handle in its own browser. */
+/** A sign-in replaces the session of its browser; a session may get another handle in its own browser. */
 function isReplaced(world: World, change: Change, opened: number, holders: Holder[]): boolean {
   if (change.kind !== 'session ended' && change.kind !== 'session moved') return false
   const { uid, handle } = change.session
@@ -141,7 +141,7 @@ function isReplaced(world: World, change: Change, opened: number, holders: Holde
   return holder !== undefined && opened > 0
 }
 
-/** A right password of an account in a sign-in that is this browser's own; while it is locked there is none. */
+/** A right password counts in a sign-in of this browser, unless the account is locked. */
 function notePassword(shown: Shown): void {
   const { signIn, meant, fields, path, browser } = shown
   if (!path.endsWith('/login') || !signIn || !meant || !isOwn(shown)) return
@@ -160,7 +160,7 @@ function provePassword(signIn: SignIn, person: Person): void {
   delete signIn.mustChoose
 }
 
-/** A code that was taken counts for the sign-in that it was shown in. */
+/** An accepted code counts for the sign-in it was submitted in. */
 function noteCodes(claims: Claim[], changes: Change[]): void {
   for (const { shown, rule, subject } of claims) {
     const isTaken = changes.some(
@@ -173,10 +173,10 @@ function noteCodes(claims: Claim[], changes: Change[]): void {
   }
 }
 
-/** When the last of it was shown. */
+/** Time of the last proof. */
 const provenAt = ({ passwordAt = 0, codeAt }: SignIn) => codeAt ?? passwordAt
 
-/** A session for each complete sign-in of the browser, as strong and as old as what was shown in it; once. */
+/** Each new session takes a complete sign-in of its browser, used once, and is no stronger or more recent than it. */
 function openSessions(
   world: World,
   opened: SessionChange[],
@@ -187,7 +187,7 @@ function openSessions(
   for (const { account, session } of opened) {
     const holder = holders.find(({ handles }) => handles.has(session.handle))
     const person = personWith(world, account)
-    // The latest that would do.
+    // The latest that fits.
     const signIn = [...world.signIns.values()]
       .filter((one) => one.browser === holder?.browser && one.person === person && isComplete(one))
       .toSorted((one, other) => provenAt(other) - provenAt(one))[0]
@@ -207,13 +207,13 @@ function openSessions(
     const { browser } = holder
     world.sessions.set(session.uid, { uid: session.uid, browser, person, level, at })
   }
-  // What one code opened in two browsers was used twice; a new app is proven by a code of its own.
+  // More sessions than used codes: one code opened two. A new app is proven by its own code.
   if (withCode > Math.max(spent, 1))
     fail('one code opened more than one session:', { withCode, spent })
   forgetUnused(world, holders)
 }
 
-/** Of many forms with one code at once, those that did not win have shown nothing. */
+/** Of several forms with one code at once, those that were refused have proven nothing. */
 function forgetUnused(world: World, holders: Holder[]): void {
   if (holders.length < 2) return
   for (const signIn of world.signIns.values()) {
@@ -221,7 +221,7 @@ function forgetUnused(world: World, holders: Holder[]): void {
   }
 }
 
-/** What the model knows after a change that was allowed. */
+/** Updates the model after an allowed change. */
 function learn(world: World, change: Change, { shown, subject }: Claim): void {
   const { fields } = shown
   switch (change.kind) {
@@ -255,7 +255,7 @@ function learn(world: World, change: Change, { shown, subject }: Claim): void {
     case 'passkey used': {
       const fault = learnPasskey(world, shown, subject, change)
       if (fault !== undefined) fail(`${change.kind}, but ${fault} was shown:`, change)
-      // Alone it is all that a sign-in takes; one that was only made has still to be shown.
+      // Alone, a passkey completes a sign-in; a new one must still be shown.
       if (shown.signIn && shown.path.endsWith('/passkey')) provePassword(shown.signIn, subject)
       if (shown.signIn && change.kind === 'passkey added') shown.signIn.needsCode = true
       break
@@ -287,7 +287,7 @@ function learn(world: World, change: Change, { shown, subject }: Claim): void {
   }
 }
 
-/** What must be over when all was shown, and sign-ins on their way with it. */
+/** Checks that the sessions a rule ends are gone, and ends sign-ins in progress. */
 function leave(world: World, { rule, shown, subject }: Claim, after: Seen): void {
   const { fields, session } = shown
   const wanted = fields['others'] === 'end' || fields['end_others'] === 'yes'

@@ -23,7 +23,7 @@ import { type Form, hasFactor, homeOf, type Purpose, pathOf } from './world.ts'
 const secretShown = ({ browser }: Turn) =>
   browser.page?.root.querySelector('#secret')?.textContent.replaceAll(' ', '')
 
-/** Opens the page of a link, and sends its form: with this link, or with the token of another. */
+/** Opens the page of a link and submits its form, with the token of this link or of another. */
 async function useLink(turn: Turn, purpose: Purpose): Promise<void> {
   const { world, browser, kind, second, any } = turn
   const link = linkTyped(world, browser, purpose, kind)
@@ -37,7 +37,7 @@ async function useLink(turn: Turn, purpose: Purpose): Promise<void> {
   await fill(turn, /\/(reset|verify|confirm|object)$/, { token, ...fields })
 }
 
-/** A link at the address that is meant for it or at another; or its form, without ever opening it. */
+/** Submits the form of a link at its own address or another, with or without opening it first. */
 async function postLink(turn: Turn): Promise<void> {
   const { site, world, browser, any, kind } = turn
   const link = linkTyped(world, browser, undefined, kind)
@@ -62,7 +62,7 @@ async function postLink(turn: Turn): Promise<void> {
   })
 }
 
-/** Fills in what a form asks for, whichever it is. */
+/** Fills in any form. */
 function anything(turn: Turn, { url, fields, options }: Form): Fields {
   const { world, browser, person, kind, second } = turn
   const path = pathOf(url)
@@ -96,7 +96,7 @@ const newAddress = ({ kind, world, any }: Turn): string =>
 const pick = <T>(list: T[], any: number): T | undefined =>
   list[list.length - 1 - (any % 40)] ?? list.at(-1)
 
-/** Where somebody who skips a step would go. */
+/** Addresses of later steps. */
 function later(turn: Turn): string[] {
   const { world, any, person } = turn
   const all = [...world.signIns.values()]
@@ -112,7 +112,7 @@ function later(turn: Turn): string[] {
   ]
 }
 
-/** Sends a form to a later step of a sign-in than the one that is due, with the token of that sign-in if it is known. */
+/** Submits a form to a step of a sign-in that is not due, with the CSRF token of that sign-in if known. */
 async function skip(turn: Turn): Promise<void> {
   const { site, world, browser, any, person, second } = turn
   const one = pick([...world.signIns.values()], any % 8)
@@ -131,7 +131,7 @@ async function skip(turn: Turn): Promise<void> {
   await step(site, world, { browser, sent: [{ browser, url, fields }], follow: any % 3 > 0 })
 }
 
-/** What is done with a session at the pages of its account: page, form, and what is typed. */
+/** Actions on the account pages: page, form and fields. */
 const atAccount: [page: string, form: RegExp, typed: (turn: Turn) => Fields][] = [
   ['/email', /\/account\/email$/, (turn) => ({ new_email: newAddress(turn) })],
   ['/factors', /\/remove$/, () => ({})],
@@ -147,7 +147,7 @@ const atAccount: [page: string, form: RegExp, typed: (turn: Turn) => Fields][] =
   ['/email', /\/email\/verify$/, () => ({})],
 ]
 
-/** Goes on with a session that there is, without signing in; rather with one that is weaker than its account by now. */
+/** Continues in an existing session, preferably one that is weaker than its account. */
 async function goOn(turn: Turn): Promise<void> {
   const { world, any } = turn
   const all = [...world.sessions.values()]
@@ -161,7 +161,7 @@ async function goOn(turn: Turn): Promise<void> {
   await fill(there, form, typed(there))
 }
 
-/** One that is seldom: a whole step at once in two browsers, or twice in one. */
+/** Submits a form twice at once. */
 async function twice(turn: Turn, form: Form | undefined, fields: Fields): Promise<void> {
   const { site, world, browser } = turn
   if (!form) return
@@ -171,7 +171,7 @@ async function twice(turn: Turn, form: Form | undefined, fields: Fields): Promis
 
 type Move = (turn: Turn) => Promise<unknown>
 
-/** Everything that somebody does in the walk, with how often they do it. */
+/** All moves, with their weights. */
 export const moves: Record<string, [weight: number, move: Move]> = {
   'sign in': [14, (turn) => at(turn, '')],
   'go on in a session': [16, goOn],

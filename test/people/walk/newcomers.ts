@@ -4,22 +4,22 @@ import { bindings, type Shown } from './proofs.ts'
 import type { Site } from './site.ts'
 import { type Browser, nowInSeconds, type Person, pathOf, tenantOf, type World } from './world.ts'
 
-/** A link to make an account with. Anybody may sign up at the one tenant; the other invites. */
+/** A link to create an account. The default tenant allows sign-up; the other only invites. */
 export interface Entry {
   tenant: string
   address: string
   token: string
   url: string
-  /** In seconds. */
+  /** Seconds since the epoch. */
   at: number
-  /** Where it was asked for; nowhere when it is an invitation. */
+  /** The browser that asked for it; undefined for an invitation. */
   browser: Browser | undefined
 }
 
-/** Seconds that a link is good for. */
+/** Lifetime of a link in seconds. */
 const goodFor = { default: 86_400, acme: 604_800 }
 
-/** Of those who come to have an account in a walk. */
+/** SQL pattern of the addresses of new accounts in a walk. */
 export const newcomers = (world: World): string => `newcomer${world.number}-%@example.com`
 
 const isAsk = ({ path, url, fields, browser, binding }: Shown, tenant: string, to: string) =>
@@ -28,7 +28,7 @@ const isAsk = ({ path, url, fields, browser, binding }: Shown, tenant: string, t
   fields['email'] === to &&
   binding === bindings.browser(browser, `${tenant} sign-up`)
 
-/** Takes in the link of a mail; nobody gets one who was not asked for. */
+/** Stores the link of a mail. @throws AssertionError for a mail that nobody asked for */
 export function keepEntry(world: World, url: string, to: string, shown: Shown[]): void {
   const address = new URL(url)
   const tenant = tenantOf(address)
@@ -40,7 +40,7 @@ export function keepEntry(world: World, url: string, to: string, shown: Shown[])
   world.entries.push({ tenant, address: to, token, url, at: nowInSeconds(), browser: ask?.browser })
 }
 
-/** The latest link for its address, in time, while nobody has an account with it. */
+/** Whether it is the latest link for its address, not expired, and the address has no account yet. */
 export function isGoodEntry(world: World, entry: Entry): boolean {
   const latest = world.entries.findLast(
     ({ tenant, address }) => tenant === entry.tenant && address === entry.address,
@@ -53,10 +53,10 @@ export function isGoodEntry(world: World, entry: Entry): boolean {
 }
 
 /**
- * Takes in an account that was made: by a form behind a good link to its address, and with the password that was typed
- * there. Where the link was asked for, that is a right password in the sign-in that the form was sent in.
- * @param prove notes that
- * @throws AssertionError for one that came otherwise
+ * Adds a new account to the model. It must come from a form behind a good link to its address, with the password typed
+ * there. In the browser that asked for the link, the password also counts for the sign-in of the form.
+ * @param prove records that
+ * @throws AssertionError for an account without such a form
  */
 export function greet(
   world: World,
@@ -92,7 +92,7 @@ export function greet(
   }
 }
 
-/** Whether a mail brings somebody in. */
+/** Whether a link creates an account. */
 export const isEntry = (url: string): boolean => pathOf(new URL(url)) === '/sign-up/finish'
 
 export const openDoors = async ({ server }: Pick<Site, 'server'>): Promise<void> => {

@@ -3,7 +3,7 @@ import { eventually } from '../../support/eventually.ts'
 import { travel } from '../../support/time-travel.ts'
 import type { Purpose } from './world.ts'
 
-/** What the database says of the accounts of a walk: everything that may not change without a proof. */
+/** The state of the accounts of a walk in the database that must not change without proof. */
 export interface Seen {
   accounts: SeenAccount[]
   sessions: SeenSession[]
@@ -57,7 +57,7 @@ interface SeenToken {
 const ours = '(select id from accounts where id = any($1) or email like $3)'
 const rowsOf = (query: string) => `(select coalesce(json_agg(r), '[]') from (${query}) r)`
 
-/** $1 are the accounts, $2 is the time, $3 the addresses of those who come to have one. */
+/** $1 are the accounts, $2 is the time, $3 the address pattern of new accounts. */
 const picture = `select json_build_object(
   'waiting', ${rowsOf(`select kind, attempts, last_error as error,
       case when leased_until is null then extract(epoch from next_at - $2)::float * 1000 end as pause
@@ -87,7 +87,7 @@ interface Waiting {
   pause: number | null
 }
 
-/** As soon as no mail is under way any more. What was not delivered at once is tried again when time has gone on. */
+/** Reads the state once all mail is delivered; moves the time on for mail that is retried later. */
 export function observe({ database }: Core, accounts: string[], newcomers = ''): Promise<Seen> {
   const look = async () => {
     const [row] = await database.query<{ seen: Seen & { waiting: Waiting[] } }>(picture, [
@@ -104,7 +104,7 @@ export function observe({ database }: Core, accounts: string[], newcomers = ''):
   return eventually('all mail is delivered', look, { every: 3, within: 60_000 })
 }
 
-/** One thing that is not as it was. */
+/** A difference between two states. */
 export type Change =
   | { kind: 'password' | 'disabled'; account: string }
   | { kind: 'account made'; account: string; tenant: string; to: string }

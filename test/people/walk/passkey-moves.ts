@@ -1,7 +1,7 @@
 import { at, type Fields, open, showPasskeyOn, type Turn } from './turn.ts'
 import { homeOf } from './world.ts'
 
-/** What somebody does with passkeys, and how often. */
+/** Moves with passkeys, with their weights. */
 export const passkeyMoves: Record<
   string,
   [weight: number, move: (turn: Turn) => Promise<unknown>]

@@ -10,33 +10,33 @@ import type { Turn } from './turn.ts'
 import type { Kind } from './typed.ts'
 import { type Browser, isTheirs, nowInSeconds, type Person, pathOf, type World } from './world.ts'
 
-/** A challenge that a page has shown: for what, and in which sign-in or session. */
+/** A challenge from a page: its purpose, and its sign-in or session. */
 interface Challenge {
   purpose: 'sign_in' | 'second_factor' | 'enrol'
   owner: string
-  /** In seconds. */
+  /** Seconds since the epoch. */
   at: number
   isUsed: boolean
 }
 
-/** What a device made of a challenge. */
+/** The response of a device to a challenge. */
 interface Answer {
-  /** Of the key. */
+  /** Id of the key. */
   credential: string
   challenge: string
   counter: number
-  /** Signed by the key that it names, for this site. */
+  /** Signed by the key with this id, for this site. */
   isHonest: boolean
-  /** By a device that was sure of its owner; beside a password it need not be. */
+  /** With user verification, which is optional beside a password. */
   isSure: boolean
 }
 
-/** All that the devices of a walk were asked, have and said. */
+/** The model of all devices in a walk. */
 export interface Devices {
   challenges: Map<string, Challenge>
-  /** By what was sent of them. */
+  /** By the text that was sent. */
   answers: Map<string, Answer>
-  /** By what names the key, with how often it has signed. */
+  /** By credential id, with the signature counter. */
   keys: Map<string, { key: SoftKey; counter: number }>
 }
 
@@ -46,10 +46,10 @@ export const newDevices = (): Devices => ({
   keys: new Map(),
 })
 
-/** Seconds. */
+/** Lifetime in seconds. */
 const challengeFor = 600
 
-/** Remembers what a page asks its browser for. @param owner the sign-in or the session that it was shown in */
+/** Stores the challenge of a page. @param owner the sign-in or session of the page */
 export function keepChallenge(
   { devices }: World,
   url: URL,
@@ -64,7 +64,7 @@ export function keepChallenge(
   devices.challenges.set(options.challenge, { ...about, at: nowInSeconds(), isUsed: false })
 }
 
-/** The form of a page that asks devices for something and leads there. */
+/** The address and options of the passkey form with this action. */
 export function passkeyFormOn({ page }: Browser, action: RegExp): [] | [URL, Options] {
   const form = page?.root
     .querySelectorAll('#passkey-form')
@@ -74,7 +74,7 @@ export function passkeyFormOn({ page }: Browser, action: RegExp): [] | [URL, Opt
   return [new URL(form.getAttribute('action') ?? '', page.url), JSON.parse(text) as Options]
 }
 
-/** One of the latest challenges of another sign-in or session; rather for the same purpose. */
+/** One of the latest challenges of another sign-in or session, preferably for the same purpose. */
 function elsewhere({ challenges }: Devices, { challenge }: Options, any: number) {
   const own = challenges.get(challenge)
   const others = [...challenges].filter(([, { owner }]) => owner !== own?.owner)
@@ -84,7 +84,7 @@ function elsewhere({ challenges }: Devices, { challenge }: Options, any: number)
   return other === undefined ? {} : { challenge: other }
 }
 
-/** Answers in the way that is wanted: rightly, or with what must not do. */
+/** The response of a device: valid, or one that must be refused. */
 export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
   const { site, world, browser, person, any } = turn
   const { devices } = world
@@ -116,7 +116,7 @@ export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
   const [named] = [...((owner ?? owners[0])?.passkeys.values() ?? [])].slice(-1)
   const device = named && devices.keys.get(named.credential)
   if (!device) return '{}'
-  // A copy of the key counts as the key did before.
+  // A copied key repeats the count.
   const counter = any % 7 === 0 ? device.counter : ++device.counter
   const isUnsure = kind === 'wrong' && any % 2 > 0
   const told = isUnsure ? { flags: present } : lies
@@ -124,7 +124,7 @@ export function answerTyped(turn: Turn, options: Options, kind: Kind): string {
   return keep(sent, device.key, counter, !isUnsure)
 }
 
-/** The answer that a form shows, to a challenge of this purpose and place that is good. */
+/** The response in a form, if it answers a valid challenge of this purpose and owner. */
 function answerIn(
   { fields }: Shown,
   { devices }: World,
@@ -138,7 +138,7 @@ function answerIn(
   return challenge.purpose === purpose && challenge.owner === owner && isInTime ? answer : undefined
 }
 
-/** Which passkey of theirs an answer is of, when its device has counted on, or never counts. */
+/** The passkey of a response, if the counter increased or stays at 0. */
 function passkeyOf({ passkeys }: Person, { credential, counter }: Answer): string | undefined {
   const [found] = [...passkeys].find(([, one]) => one.credential === credential) ?? []
   const last = passkeys.get(found ?? '')?.counter ?? 0
@@ -165,7 +165,7 @@ export const passkeyAlone =
     )
   }
 
-/** A key that was made for the account that is signed in, or about to be. */
+/** A new key for the account that is signed in or signing in. */
 export const newPasskey: Proof = (shown, world) => {
   const { signIn, session } = shown
   const answer = answerIn(shown, world, 'enrol', signIn?.uid ?? session?.uid)
@@ -173,8 +173,8 @@ export const newPasskey: Proof = (shown, world) => {
 }
 
 /**
- * Takes in what became of an answer.
- * @returns why it is wrong: another key than the one that was shown
+ * Updates the model after an accepted response.
+ * @returns what is wrong: another key than that of the response
  */
 export function learnPasskey(
   { devices }: World,

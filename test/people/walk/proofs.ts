@@ -16,21 +16,21 @@ import {
   type World,
 } from './world.ts'
 
-/** A form on its way to the server. */
+/** A form sent to the server. */
 export interface Sent {
   browser: Browser
   url: URL
   fields: Record<string, string>
 }
 
-/** What a form shows by what stands in it and in which browser it is sent; nothing of it is the server's word. */
+/** What a form proves by its fields and its browser, without relying on the server. */
 export interface Shown extends Sent {
   path: string
-  /** What its token belongs to. */
+  /** What its CSRF token is bound to. */
   binding: string | undefined
   session: LiveSession | undefined
   signIn: SignIn | undefined
-  /** Whom the identifier that was typed means. */
+  /** The account of the typed identifier. */
   meant: Person | undefined
 }
 
@@ -49,7 +49,7 @@ export async function shownBy(world: World, sent: Sent): Promise<Shown> {
   }
 }
 
-/** Seconds. */
+/** Lifetimes in seconds. */
 const freshFor = 300
 const stepFor = 600
 const linkFor = 1800
@@ -61,20 +61,20 @@ export const bindings = {
   link: (token: string) => `link ${token}`,
 }
 
-/** Each says whom it is a proof of; nobody when it is none. */
+/** Returns the account that is proven, or undefined. */
 export type Proof = (shown: Shown, world: World) => Person | undefined
 
 const onlyIf = (holds: boolean | undefined, person: Person | undefined) =>
   holds ? person : undefined
 
-/** A form of this session, out of a page that it was shown. */
+/** A form of this session, from a page shown in it. */
 const ownSession: Proof = ({ session, binding }) =>
   onlyIf(!!session && binding === bindings.session(session.uid), session?.person)
 
 const freshSession: Proof = ({ session }) =>
   onlyIf(!!session && nowInSeconds() - session.at <= freshFor, session?.person)
 
-/** Everything that a sign-in of this account takes now. */
+/** A session with everything that a sign-in of this account requires now. */
 const fullSession: Proof = ({ session }) =>
   onlyIf(
     session?.level === 'two factors' || (session && !hasFactor(session.person)),
@@ -87,11 +87,11 @@ const currentPassword: Proof = ({ session, fields }) =>
 export const isGood = (link: Link, { tokens }: World['seen']): boolean =>
   nowInSeconds() - link.at <= linkFor &&
   link.version === link.person.version &&
-  // Who was signed out since may have been who asked.
+  // The session that asked for it may have been ended since.
   (link.purpose !== 'email_change' || link.epoch === link.person.epoch) &&
   tokens.some(({ hash, used }) => hash === link.hash && !used)
 
-/** The latest link of its purpose, in time, not used, with nothing changed since; and the form behind it. */
+/** The form of the latest link of its purpose: not expired, not used, and the account unchanged since. */
 const goodLink =
   (purpose: Link['purpose']): Proof =>
   ({ url, fields, binding }, world) => {
@@ -105,7 +105,7 @@ const goodLink =
     return onlyIf(holds, link?.person)
   }
 
-/** A form of a sign-in that this browser has begun, out of a page of it. */
+/** A form of an unfinished sign-in of this browser, from one of its pages. */
 export const isOwn = ({ signIn, browser, url, binding }: Shown): boolean =>
   signIn !== undefined &&
   !signIn.isOver &&
@@ -113,7 +113,7 @@ export const isOwn = ({ signIn, browser, url, binding }: Shown): boolean =>
   signIn.tenant === tenantOf(url) &&
   binding === bindings.signIn(signIn.uid)
 
-/** The password was right in this sign-in, not long ago, and nothing has ended it since. */
+/** The password was right in this sign-in less than ten minutes ago, and nothing has ended it since. */
 const passwordInSignIn: Proof = (shown) => {
   const { signIn } = shown
   const { person, passwordAt, epoch } = signIn ?? {}
@@ -121,7 +121,7 @@ const passwordInSignIn: Proof = (shown) => {
   return onlyIf(epoch === person.epoch && nowInSeconds() - passwordAt <= stepFor, person)
 }
 
-/** The password for one use was right in this sign-in, and nobody has chosen another since. */
+/** The one-time password was right in this sign-in, and has not been replaced since. */
 const oneTimePassword: Proof = (shown) => {
   const person = shown.signIn?.mustChoose
   return person && onlyIf(isOwn(shown) && person.isOneTime, person)
@@ -132,13 +132,13 @@ const noFactorYet: Proof = ({ signIn }) =>
 
 const currentStep = () => Math.floor(nowInSeconds() / 30)
 
-/** The step that a code is of, among those around now. */
+/** The time step of a code: the current one or an adjacent one. */
 export function stepOf(secret: string, code: string): number | undefined {
   const steps = [-1, 0, 1].map((drift) => currentStep() + drift)
   return steps.findLast((step) => totpCode(secret, step) === code.replaceAll(' ', ''))
 }
 
-/** A code of an app of theirs that is later than any that was used, or a recovery code that was not. */
+/** A code of one of the account's apps, later than any used one, or an unused recovery code. */
 export function codeFor(person: Person, { fields }: Sent) {
   const { otp = '', recovery_code: recovery = '' } = fields
   const typed = otp.trim() === '' ? recovery : otp
@@ -155,14 +155,14 @@ const unusedCode: Proof = (shown) => {
   return person && onlyIf(codeFor(person, shown) !== undefined, person)
 }
 
-/** A code of the key that was shown, to whom it was shown. */
+/** A code of a new key, in the sign-in or session that showed the key. */
 const codeOfNewKey: Proof = ({ signIn, session, fields }, world) => {
   const secret = world.keys.get(signIn?.uid ?? session?.uid ?? '')
   const fits = secret !== undefined && stepOf(secret, fields['otp'] ?? '') !== undefined
   return onlyIf(fits, signIn?.person ?? session?.person)
 }
 
-/** A form of the page that this browser was shown; whom it means needs no proof. */
+/** A form of a page shown to this browser; the account that it names needs no proof. */
 const nameOnly: Proof = ({ browser, url, binding, meant }) =>
   onlyIf(binding === bindings.browser(browser, tenantOf(url)), meant)
 
@@ -188,7 +188,7 @@ export const proofs = {
 
 export type ProofName = keyof typeof proofs
 
-/** Whether a sign-in has shown all that it takes. */
+/** Whether a sign-in has everything it requires. */
 export function isComplete({ person, passwordAt, needsCode, codeAt, epoch, isOver }: SignIn) {
   if (isOver || !person || passwordAt === undefined || epoch !== person.epoch) return false
   return !needsCode || codeAt !== undefined

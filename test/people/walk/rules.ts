@@ -1,20 +1,20 @@
 import type { Change } from './observation.ts'
 import type { ProofName } from './proofs.ts'
 
-/** What may come of a form, and what it has to show for that. All proofs must be of the same account. */
+/** What a form may change, and the proofs it needs. All proofs must be for the same account. */
 export interface Rule {
   to: RegExp
   demands: ProofName[]
-  /** Changes of that account. */
+  /** Allowed changes of that account. */
   may: Allowed[]
-  /** What must be so when all was shown and the first change in `may` came, or whatever came with `always`. */
+  /** What must hold after the first change in `may`, or with `always` after the proofs alone. */
   leaves?: Aftermath
   always?: true
 }
 
 export type Aftermath = 'no session' | 'no other session' | 'not this session'
 
-/** Whose: of sessions `own` is the one of the browser that sends the form. */
+/** For sessions, `own` is the session of the browser that sends the form. */
 type Allowed =
   | Exclude<Change['kind'], `link ${string}` | `session ${string}`>
   | 'own session ended'
@@ -25,9 +25,9 @@ type Allowed =
 const atDesk = ['own session', 'fresh session', 'session with all factors'] as const
 
 /**
- * The demanded proofs. Whatever stands in no row changes nothing; a page that is opened changes nothing. That a browser
- * gets a session is no row: it takes a sign-in of that browser that is complete (`isComplete`), once. A session never
- * moves to another browser. An account is made behind the latest link to its address, once (`newcomers.ts`).
+ * The required proofs. Whatever is in no row changes nothing, and opening a page changes nothing. New sessions have no
+ * row: each takes a complete sign-in of its browser (`isComplete`), once. A session never moves to another browser. An
+ * account is created through the latest link to its address, once (`newcomers.ts`).
  */
 export const rules: Rule[] = [
   // Sign-in
@@ -57,7 +57,7 @@ export const rules: Rule[] = [
     demands: ['password in this sign-in', 'no factor yet', 'new passkey'],
     may: ['passkey added', 'recovery codes replaced'],
   },
-  // Whoever reads the mail
+  // Links in mails
   { to: /^\/password\/forgot$/, demands: ['name of the account'], may: ['make reset'] },
   {
     to: /^\/password\/reset$/,
@@ -80,7 +80,7 @@ export const rules: Rule[] = [
     demands: ['link to the old address'],
     may: ['use email_objection', 'withdraw email_change'],
   },
-  // Whoever is signed in
+  // Account pages
   { to: /^\/account\/email\/verify$/, demands: ['own session'], may: ['make verification'] },
   {
     to: /^\/account\/email$/,
@@ -138,6 +138,6 @@ export const rules: Rule[] = [
     demands: ['own session'],
     may: ['named session ended'],
   },
-  // Another account signs in where somebody is signed in.
+  // Another account signs in while one is signed in.
   { to: /^\/logout\/confirm$/, demands: [], may: ['own session ended'] },
 ]

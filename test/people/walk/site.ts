@@ -27,19 +27,19 @@ import {
 /** Seconds between two steps. */
 const pace = 3
 
-/** The server that is walked, and how often what happened. */
+/** The server under test, and how often each change happened. */
 export interface Site {
   server: TestServer
   mailbox: Mailbox
   steps: number
-  /** The step after which something was wrong for the first time. */
+  /** The first step after which a check failed. */
   failedAt?: number
   happened: Map<string, number>
   restart(): Promise<void>
   stop(): Promise<void>
 }
 
-/** A client that takes nobody without a second factor. */
+/** A client that requires a second factor. */
 export const strict = { ...web, client_id: 'strict', require_mfa: true }
 
 export async function openSite(kind: StorageKind): Promise<Site> {
@@ -66,7 +66,7 @@ export async function openSite(kind: StorageKind): Promise<Site> {
   return site
 }
 
-/** Follows like a browser without script, whose person presses the one button of a page that asks to sign out first. */
+/** Follows redirects like a browser without script, and confirms the sign-out that may come first. */
 async function arriveAt(browser: Browser, page: Page, forms: Sent[]): Promise<Page> {
   const arrived = await browser.agent.follow(page)
   const form = arrived.root.querySelector('form[action$="/logout/confirm"]')
@@ -76,7 +76,7 @@ async function arriveAt(browser: Browser, page: Page, forms: Sent[]): Promise<Pa
 }
 
 /**
- * One step: forms that are sent at once, or a page that is opened; then whatever changed is judged.
+ * One step: sends forms at once or opens a page, then judges all changes.
  * @param open a page, when nothing is sent
  */
 export async function step(
@@ -117,7 +117,7 @@ export async function step(
   return page
 }
 
-/** Looks at the database and judges what is not as it was. */
+/** Reads the database and judges what changed. */
 async function look(
   site: Site,
   world: World,
@@ -143,7 +143,7 @@ async function look(
   readMail(site, world, shown)
 }
 
-/** Takes the links out of what arrived. */
+/** Stores the links of new mails. */
 function readMail({ mailbox }: Site, world: World, shown: Shown[]): void {
   for (const { link: url, to } of mailbox.mails.slice(world.mailsRead)) {
     world.mailsRead++
@@ -165,7 +165,7 @@ function readMail({ mailbox }: Site, world: World, shown: Shown[]): void {
   }
 }
 
-/** Remembers the forms of a page, what their tokens belong to, and what it shows but once. */
+/** Stores the forms of a page, the bindings of their CSRF tokens, and secrets that are shown only once. */
 async function capture(world: World, browser: Browser, page: Page): Promise<void> {
   browser.page = page
   const tenant = tenantOf(page.url)
@@ -215,7 +215,7 @@ function keepCodes(
   if (owner) owner.recoveryCodes = codes
 }
 
-/** What the token of a form belongs to, by where the form leads and where it was shown. */
+/** What the CSRF token of a form is bound to, by the form's address and the browser. */
 function bindingOf(
   browser: Browser,
   url: URL,

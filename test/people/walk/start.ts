@@ -13,13 +13,12 @@ import { nowInSeconds, type Person, type World } from './world.ts'
 let worlds = 0
 
 /**
- * New people at the same server. Alice and Carol have one address and one password, in two tenants; both have an app and
- * a passkey.
- * Bob, Mallory and Dave have none, to begin with, and Dave a password for one use.
+ * New people at the same server. Alice and Carol have the same address and password in two tenants, and each has an app
+ * and a passkey. Bob, Mallory and Dave have no factor at first, and Dave has a one-time password.
  */
 export async function newWorld(site: Site): Promise<World> {
   const number = worlds++
-  // At the start of a step, so that a walk is the same whenever it is walked.
+  // At the start of a time step, so that a walk is repeatable.
   travel(60 - (nowInSeconds() % 60))
   const { accounts, factors } = site.server.core
   const devices = newDevices()

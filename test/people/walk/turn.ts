@@ -4,9 +4,9 @@ import { type Site, step } from './site.ts'
 import { codeTyped, type Kind, newPassword, passwordOf, recoveryTyped } from './typed.ts'
 import { type Browser, homeOf, type Person, type World } from './world.ts'
 
-/** What a move is made with; whoever it names is taken from the world as it is by then. */
+/** The random choices of a move, resolved to people and browsers when it runs. */
 export interface Chance {
-  /** Whether it is done where the last one was, by the same person. */
+  /** Whether to continue with the last browser and person. */
   stays: boolean
   browser: number
   person: number
@@ -16,7 +16,7 @@ export interface Chance {
   any: number
 }
 
-/** A person at a browser, about to do something. */
+/** A person at a browser, about to act. */
 export interface Turn extends Omit<Chance, 'stays' | 'browser' | 'person' | 'other'> {
   site: Site
   world: World
@@ -43,11 +43,10 @@ export const csrfOn = (page: Page, url: URL): string => {
 
 export type Fields = Record<string, string>
 
-/** Opens an address. */
 export const open = ({ site, world, browser }: Turn, path: string | URL): Promise<Page> =>
   step(site, world, { browser, open: path })
 
-/** Fills the form of the page that this browser is at; nothing when there is none. */
+/** Submits the form with this action on the page of the browser, if there is one. */
 export async function fill(
   turn: Turn,
   action: RegExp,
@@ -62,7 +61,7 @@ export async function fill(
   return step(site, world, { browser, sent: [sent], follow })
 }
 
-/** Types what the kinds say wherever the sign-in asks for it. */
+/** Fills in every step of a sign-in, with values of the given kinds. */
 export async function signIn(turn: Turn): Promise<void> {
   const { world, browser, person, kind, second } = turn
   const username = person.address
@@ -72,13 +71,13 @@ export async function signIn(turn: Turn): Promise<void> {
   await setUp(turn, second)
 }
 
-/** Another password in place of one for one use. */
+/** Replaces a one-time password. */
 async function choose(turn: Turn): Promise<void> {
   const chosen = newPassword()
   await fill(turn, /\/password$/, { new_password: chosen, confirm_password: chosen })
 }
 
-/** More wrong passwords than are looked at, then the right one; only where nobody has guessed before. */
+/** Types enough wrong passwords for a lock, then the right one; only without earlier guesses. */
 export async function guess(turn: Turn): Promise<void> {
   const { world, browser, person } = turn
   if (person.wrong > 0 || browser.knownTo.has(person)) return
@@ -93,7 +92,7 @@ export async function guess(turn: Turn): Promise<void> {
   })
 }
 
-/** Answers the form of the page that leads there, if it asks devices for something. */
+/** Answers the passkey form with this action, if there is one. */
 export async function showPasskeyOn(
   turn: Turn,
   action: RegExp,
@@ -108,7 +107,7 @@ export async function showPasskeyOn(
 
 export async function showCode(turn: Turn, second: Kind): Promise<void> {
   const { world, browser, person, any } = turn
-  // Whoever has nothing else shows it.
+  // The only factor, or one in three times.
   const wanted = person.apps.size === 0 || any % 3 === 0
   if (wanted && (await showPasskeyOn(turn, /\/factor$/, second))) return
   const isRecovery = any % 4 === 0
@@ -128,13 +127,13 @@ async function setUp(turn: Turn, second: Kind): Promise<void> {
   if (isPasskey) await showCode(turn, second)
 }
 
-/** A page of the account, signed in if need be and if the kinds allow it. */
+/** Opens a page of the account, and signs in with values of the given kinds if required. */
 export async function at(turn: Turn, page: string): Promise<void> {
   await open(turn, `${homeOf(turn.person)}/account${page}`)
   if (formOn(turn.browser.page, /\/login$/)) await signIn(turn)
 }
 
-/** A form of a page of the account. */
+/** Submits a form on a page of the account. */
 export async function atDesk(
   turn: Turn,
   page: string,

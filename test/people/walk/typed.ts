@@ -4,11 +4,11 @@ import { remember } from '../../support/witness.ts'
 import { isGood } from './proofs.ts'
 import { type Browser, isTheirs, type Link, type Person, type World } from './world.ts'
 
-/** What somebody types for a secret: the right one, or one of those that must not do. */
+/** Kinds of typed secrets: the right one, or one that must be refused. */
 export const kinds = ['right', 'right', 'right', 'wrong', 'used', 'of another'] as const
 export type Kind = (typeof kinds)[number]
 
-/** What the attacker was told at the beginning, beside what is their own. */
+/** What the attacker knows at the start, besides their own secrets. */
 const knowsPasswordOf = ['Alice', 'Carol']
 const readsMailOf = ['Bob']
 
@@ -33,7 +33,7 @@ const isKnown = ({ isAttacker }: Browser, person: Person) =>
 
 const anyApp = ({ apps }: Person) => [...apps.values()].at(-1)?.secret
 
-/** What is typed as the code of an app. @param key that is being set up, when it is one */
+/** The code of an app. @param key the secret being set up, if any */
 export function codeTyped(
   world: World,
   browser: Browser,
@@ -69,14 +69,14 @@ export function recoveryTyped(
 
 let passwords = 0
 
-/** One that was never anybody's. */
+/** A password not used before. */
 export function newPassword(): string {
   const password = `step ${passwords++} of a random walk`
   remember(password)
   return password
 }
 
-/** A link that was mailed: a good one, if that is wanted and there is one that this browser may read. */
+/** A mailed link that this browser may read: a good one, if wanted and available. */
 export function linkTyped(
   world: World,
   browser: Browser,

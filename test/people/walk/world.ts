@@ -6,37 +6,37 @@ import type { Entry } from './newcomers.ts'
 import type { Seen } from './observation.ts'
 import type { Devices } from './passkeys.ts'
 
-/** What the walk knows of the accounts, browsers and links that it plays with: the model, made from what was sent alone. */
+/** The model: what the walk knows of its accounts, browsers and links, derived only from what was sent. */
 export interface World {
   people: Person[]
   browsers: Browser[]
   sessions: Map<string, LiveSession>
   signIns: Map<string, SignIn>
-  /** Names the people of this one. */
+  /** Part of the addresses in this world. */
   number: number
-  /** Every link that a mail brought. */
+  /** All links from mails. */
   links: Link[]
-  /** Those to make an account with. */
+  /** Links to create an account. */
   entries: Entry[]
-  /** Who was asked in, until the mail is there. */
+  /** Invited addresses, until the mail arrives. */
   invited: Set<string>
-  /** Every form that was seen, the latest last. */
+  /** All forms shown, latest last. */
   forms: Form[]
-  /** Every form that was sent, the latest last. */
+  /** All forms sent, latest last. */
   sent: Form[]
-  /** What the token of a form is bound to. */
+  /** What each CSRF token is bound to. */
   bindings: Map<string, string>
-  /** The key of an app that was shown, by the session or the sign-in that it was shown in. */
+  /** Secrets of apps being set up, by the session or sign-in that showed them. */
   keys: Map<string, string>
-  /** What devices were asked, and what they said. */
+  /** Challenges, responses and keys of devices. */
   devices: Devices
-  /** Codes that were right once. */
+  /** Codes that were accepted. */
   usedCodes: string[]
-  /** How the database was after the last step. */
+  /** The database after the last step. */
   seen: Seen
-  /** Who did the last move, and where. */
+  /** Browser and person of the last move. */
   last?: [Browser, Person]
-  /** How many mails were read. */
+  /** Number of mails read. */
   mailsRead: number
 }
 
@@ -46,22 +46,22 @@ export interface Person {
   id: string
   address: string
   password: string
-  /** Whether it is for one use, to choose another with. */
+  /** Whether the password is a one-time password. */
   isOneTime: boolean
-  /** Those before. */
+  /** Earlier passwords. */
   formerPasswords: string[]
-  /** Apps by their ids, with the last step that was used. */
+  /** By id, with the last time step used. */
   apps: Map<string, { secret: string; lastStep: number }>
-  /** Passkeys by their ids, with what names the key and how often it has signed. */
+  /** By id, with the credential id and the signature counter. */
   passkeys: Map<string, { credential: string; counter: number }>
   recoveryCodes: string[]
-  /** Grows when what was signed in elsewhere is over; a sign-in begun before is, too. */
+  /** Incremented when other sessions are ended, which also ends sign-ins begun before. */
   epoch: number
-  /** Grows with each change of the password or the address; a link mailed before is over. */
+  /** Incremented by each change of the password or address, which voids links mailed before. */
   version: number
-  /** Wrong guesses since anybody signed in. */
+  /** Wrong guesses since the last sign-in. */
   wrong: number
-  /** In seconds: until then no browser gets in that had not before. */
+  /** Seconds since the epoch; until then only known browsers can sign in. */
   lockedUntil: number
 }
 
@@ -69,23 +69,23 @@ export interface Browser {
   name: string
   agent: UserAgent
   page?: Page
-  /** Who signed in there. */
+  /** Accounts that signed in there. */
   knownTo: Set<Person>
-  /** Reads the mail of Bob and knows the password of Alice and Carol, and no code of anybody else's. */
+  /** Reads the mail of Bob and knows the passwords of Alice and Carol, but no codes of others. */
   isAttacker: boolean
 }
 
-/** Session of a browser, as it was proven. */
+/** A session of a browser, as proven. */
 export interface LiveSession {
   uid: string
   browser: Browser
   person: Person
   level: 'password' | 'two factors'
-  /** When the last of it was shown, in seconds. */
+  /** Time of the last proof, in seconds since the epoch. */
   at: number
 }
 
-/** A sign-in on its way: what was shown in it. */
+/** A sign-in in progress, with its proofs so far. */
 export interface SignIn {
   uid: string
   browser: Browser
@@ -93,9 +93,9 @@ export interface SignIn {
   person?: Person
   epoch?: number
   passwordAt?: number
-  /** Whose password for one use was right. */
+  /** The account whose one-time password was right. */
   mustChoose?: Person
-  /** Whether the account had a second factor when its password was shown. */
+  /** Whether the account had a second factor when the password was accepted. */
   needsCode?: boolean
   codeAt?: number
   isOver: boolean
@@ -106,11 +106,11 @@ export type Purpose = 'reset' | 'verification' | 'email_change' | 'email_objecti
 export interface Link {
   purpose: Purpose
   person: Person
-  /** Where it was mailed to. */
+  /** The address it was mailed to. */
   address: string
   token: string
   url: string
-  /** In seconds. */
+  /** Seconds since the epoch. */
   at: number
   version: number
   epoch: number
@@ -121,17 +121,17 @@ export interface Form {
   browser: Browser
   url: URL
   fields: Record<string, string>
-  /** What it asks devices for. */
+  /** WebAuthn options. */
   options?: Options | undefined
 }
 
 export const tenantOf = (url: URL): string =>
   url.pathname.startsWith('/t/acme/') ? 'acme' : 'default'
-/** Below the issuer. */
+/** The path below the issuer. */
 export const pathOf = (url: URL): string => url.pathname.replace(/^\/t\/acme(?=\/)/, '')
 export const homeOf = ({ tenant }: Pick<Person, 'tenant'>): string =>
   tenant === 'default' ? '' : `/t/${tenant}`
-/** Whether it is the account of the attacker. */
+/** Whether the account is the attacker's. */
 export const isTheirs = ({ name }: Person): boolean => name === 'Mallory'
 export const hasFactor = ({ apps, passkeys }: Person): boolean => apps.size + passkeys.size > 0
 export const nowInSeconds = (): number => Math.floor(Date.now() / 1000)
@@ -142,14 +142,14 @@ export const personWith = (world: World, id: string): Person => {
   return found
 }
 
-/** Whom an identifier means. */
+/** The account with this identifier. */
 export const personCalled = (world: World, tenant: string, typed: string): Person | undefined =>
   world.people.find(
     (person) =>
       person.tenant === tenant && person.address.toLowerCase() === typed.trim().toLowerCase(),
   )
 
-/** Who is signed in, as the database has it under the cookie of this browser. */
+/** The session of this browser, according to the database. */
 export async function sessionOf(
   world: World,
   browser: Browser,
@@ -162,7 +162,7 @@ export async function sessionOf(
   return row && world.sessions.get(row.uid)
 }
 
-/** The hashes of what this browser could show as a handle. */
+/** Hashes of all cookies of this browser, any of which may be a session handle. */
 export async function handlesOf(browser: Browser, url: URL): Promise<Set<string>> {
   const cookies = await browser.agent.cookies(url)
   return new Set(cookies.map(({ value }) => hashOf(decodeURIComponent(value))))

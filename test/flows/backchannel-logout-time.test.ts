@@ -31,7 +31,7 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
     await scene.server.core.revocations.logOutEverywhere(await scene.aliceHerself())
     // The token is due at the time of the log-out, so the clock must not go back before it is sent.
-    const told = await eventually('the token', () => scene.shopParty.received[0])
+    const told = await eventually('a logout token', () => scene.shopParty.received[0])
     backToPresent()
     expect(decodeJwt(told.token)).to.include({
       sid: decodeJwt(id_token as string)['sid'],
@@ -94,7 +94,7 @@ onAnyStorage('back-channel log-out to a private address', (kind) => {
       await tokensFor(server, web, {}, agent)
       await tokensFor(server, shop, {}, agent)
       await agent.submit(await agent.get(`${server.issuer}/logout`))
-      const found = await eventually('both were tried', async () => {
+      const found = await eventually('both attempted', async () => {
         const all = await server.core.logouts.list(defaultTenant, {})
         return all.filter(({ lastError }) => lastError !== undefined).length === 2 && all
       })

@@ -47,7 +47,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const header = decodeProtectedHeader(shopParty.received[0]?.token ?? '')
     expect(header).to.include({ alg: 'ES256', typ: 'logout+jwt' }).and.have.property('kid')
 
-    await eventually('both are written down', async () => {
+    await eventually('both deliveries recorded', async () => {
       const states = (await logouts()).map(({ state }) => state)
       return states.length === 2 && states.every((state) => state === 'delivered')
     })
@@ -157,7 +157,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       ])
       const code = page.location?.searchParams.get('code')
       if (!code && round > 0) continue
-      await eventually('shop is told', () => shopParty.received.length > before)
+      await eventually('shop is notified', () => shopParty.received.length > before)
       if (code) expect((await redeem(server, shop, code)).status, 'code').to.equal(400)
     }
   })
@@ -253,7 +253,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       sid: `sid-${i}`,
     }))
     await server.core.logouts.tell(scene.tenant, many, false)
-    await eventually('the slow one is busy', () => shopParty.connections() >= 4)
+    await eventually('the slow receiver is busy', () => shopParty.connections() >= 4)
     for (let round = 1; round <= 5; round++) {
       const agent = createUserAgent()
       await tokensFor(server, web, {}, agent)

@@ -85,7 +85,7 @@ onAnyStorage('client assertions', (kind) => {
       ...fields,
     })
 
-  it('by private_key_jwt carry a whole flow of openid-client (K-40)', async () => {
+  it('by private_key_jwt work in a whole flow of openid-client (K-40)', async () => {
     for (const [alg, { privateKey }] of keys) {
       const party = await createRelyingParty({
         issuer: server.issuer,

@@ -337,7 +337,10 @@ describe('clients identified by a metadata document', () => {
     expectRefusal(page, 400, 'invalid_client')
     const { error_id: id, error_description: said } = page.json() as Record<string, string>
     expect(said).to.equal('The metadata document of the client is not valid.')
-    await eventually('kept', async () => (await server.core.refusals.find(id ?? '')) !== undefined)
+    await eventually(
+      'the refusal is stored',
+      async () => (await server.core.refusals.find(id ?? '')) !== undefined,
+    )
     const refusal = await server.core.refusals.find(id ?? '')
     expect(refusal).to.include({ check: 'client_document_invalid' })
     expect(refusal?.received).to.contain('client_secret')

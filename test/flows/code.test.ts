@@ -121,7 +121,7 @@ onEachStorage('authorization codes', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
   })
 
-  test('presented without the verifier or redirect URI end nothing, before or after redemption (ADR 0034)', async () => {
+  test('presented without the right verifier and redirect URI end nothing, before or after redemption (ADR 0034)', async () => {
     const inVain = [
       { code_verifier: 'x'.repeat(43) },
       { code_verifier: undefined },

@@ -93,7 +93,7 @@ onAnyStorage('log-out', (kind) => {
   })
 
   for (const order of ['before', 'after']) {
-    it(`ends it even if the client got a token without openid ${order} it (ASVS 7.4.1)`, async () => {
+    it(`ends it even if the client also got a token without openid, ${order} it (ASVS 7.4.1)`, async () => {
       const other = () =>
         tokensFor(server, brief, { scope: 'orders:read', resource: api, nonce: undefined }, agent)
       if (order === 'before') await other()

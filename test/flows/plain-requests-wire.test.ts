@@ -60,7 +60,7 @@ describe('plain requests on the wire', () => {
     expect(answers(text)).to.deep.equal(expected)
     // The connection stays open, also after a request handed over to the stack.
     socket.write(head(body().length) + body())
-    await read('another', (so) => answers(so).length === 14)
+    await read('a seventh answer', (so) => answers(so).length === 14)
     socket.destroy()
   })
 
@@ -68,7 +68,7 @@ describe('plain requests on the wire', () => {
     const { socket, read } = await open()
     socket.setNoDelay(true)
     socket.write(head(body().length, '\r\nExpect: 100-continue'))
-    await read('leave', (so) => so.startsWith('HTTP/1.1 100 Continue'))
+    await read('100 Continue', (so) => so.startsWith('HTTP/1.1 100 Continue'))
     for (let at = 0; at < body().length; at += 97) {
       const part = body().slice(at, at + 97)
       await new Promise((resolve) => socket.write(part, resolve))
@@ -107,7 +107,9 @@ describe('plain requests on the wire', () => {
     socket.write(head(body().length) + body().slice(0, 20))
     socket.end()
     const lines = () => server.logged().slice(before).split('\n')
-    await eventually('it is told', async () => lines().some((line) => line.includes('"request"')))
+    await eventually('the request is logged', async () =>
+      lines().some((line) => line.includes('"request"')),
+    )
     const [line] = lines().filter((each) => each.includes('"msg":"request"'))
     expect(JSON.parse(line ?? '')).to.include({ path: '/introspect', status: 400 })
     expect(await introspect(server, ordersApi, token)).to.include({ active: true })

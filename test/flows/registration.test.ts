@@ -290,14 +290,20 @@ describe('self-registered clients', () => {
     expect(await registrations.sweep()).to.be.above(0)
     expect(await counted()).to.equal(0)
     const find = (id: string) => clients.find(defaultTenant, id)
-    await eventually('gone', async () => (await find(unused.client_id)) === undefined)
+    await eventually(
+      'the client is deleted',
+      async () => (await find(unused.client_id)) === undefined,
+    )
     expect(await find(used.client_id)).not.to.equal(undefined)
     await database.execute(
       'update registered_clients set expires_at = registered_at where client_id = $1',
       [used.client_id],
     )
     await registrations.sweep()
-    await eventually('gone', async () => (await find(used.client_id)) === undefined)
+    await eventually(
+      'the client is deleted',
+      async () => (await find(used.client_id)) === undefined,
+    )
   })
 
   it('can only choose signing algorithms that have keys, so that no keys are created', async () => {

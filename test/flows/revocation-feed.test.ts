@@ -285,14 +285,14 @@ describe('the revocation feed', () => {
       const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
       await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
       await post(server, '/revoke', ordersApi, { token: own })
-      await eventually('it ends', revoked.ended)
+      await eventually('the stream ends', revoked.ended)
       expect(unnamed.ended()).to.equal(false)
       const declared = { identifier: api, scopes: ['orders:read', 'orders:write'] }
       await server.core.resources.declare(defaultTenant, declared)
       try {
         const later = await machineToken()
         await post(server, '/revoke', machine, { token: later })
-        await eventually('it ends', unnamed.ended)
+        await eventually('the stream ends', unnamed.ended)
         for (const { data } of unnamed.events) {
           const { revoked: told } = await verified(server, data)
           expect(denies(told, decodeJwt(later))).to.equal(false)

@@ -135,7 +135,7 @@ suite('a token request during a revocation on another node', () => {
         isOver = true
       })
       work.catch(() => undefined)
-      await eventually('over or waiting', async () => isOver || (await waitsForLock()))
+      await eventually('done or waiting for a lock', async () => isOver || (await waitsForLock()))
     }
     const patched = async (...args: unknown[]) => {
       Object.assign(families, { [name]: real } as Partial<Families>)
@@ -282,7 +282,7 @@ suite('a token request during a revocation on another node', () => {
       expectRefusal(await give(), 401, 'invalid_client')
       await revocations.setClientDisabled('default', machine.client_id, false)
       travel(2)
-      await eventually('it has heard of it', async () => !(await isActive(given)))
+      await eventually('the node knows the denial', async () => !(await isActive(given)))
       expect(await isActive(await give())).to.equal(true)
     } finally {
       server.core.clients.find = find
@@ -349,7 +349,7 @@ suite('a token request during a revocation on another node', () => {
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    const latest = await lastInVain('the access token is void on this node, too', async () => {
+    const latest = await lastInVain('the access token is void on this node', async () => {
       const { status, body } = await post(server, '/introspect', client, {
         token: tokens.access_token,
       })

@@ -79,7 +79,7 @@ describe('limits for a receiver of shared signals', () => {
         stream_id,
         delivery: { method: pushed, endpoint_url: other.url },
       })
-      await eventually('all of it, elsewhere', () => other.received.length >= 5)
+      await eventually('all events at the new address', () => other.received.length >= 5)
       await eventually('nothing is queued', async () => (await queued()) === 0)
     } finally {
       await other.stop()
@@ -111,7 +111,7 @@ describe('limits for a receiver of shared signals', () => {
     await fill(stream_id, 2)
     const delivery = { method: pushed, endpoint_url: receiver.url }
     await ask('PATCH', 'ssf/streams', { stream_id, delivery })
-    await eventually('both', () => own().length === 2)
+    await eventually('both events', () => own().length === 2)
   })
 
   it('a late change neither restores a deleted stream nor ends a pause', async () => {
@@ -144,7 +144,7 @@ describe('limits for a receiver of shared signals', () => {
     const { stream_id, delivery } = await create()
     // More than the limit, because a poll that does not wait may take a place first.
     const wait = Array.from({ length: 20 }, () => ask('POST', delivery.endpoint_url, {}))
-    await eventually('no place is left', async () => {
+    await eventually('all places taken', async () => {
       const page = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
       return page.status === 429
     })

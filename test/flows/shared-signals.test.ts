@@ -290,7 +290,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const [one, other] = receiver.received.map(({ set }) => decodeJwt(set).jti)
     expect(one, 'the same token').to.equal(other)
     await verifiedSet(server.issuer, api, again.set)
-    await eventually('nothing waits', async () => {
+    await eventually('no event is waiting', async () => {
       const rows = await server.core.database.query('select 1 from signal_events')
       return rows.length === 0
     })
@@ -321,7 +321,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     receiver.received.length = 0
     await ask('POST', 'ssf/verify', { stream_id, state: 'waits' })
     await ask('POST', 'ssf/status', { stream_id, status: 'enabled' })
-    const { set } = await eventually('it comes', () => receiver.received[0])
+    const { set } = await eventually('the push', () => receiver.received[0])
     expect(decodeJwt(set)['events']).to.deep.equal({ [`${ssf}/verification`]: { state: 'waits' } })
   })
 

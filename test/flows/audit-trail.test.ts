@@ -113,7 +113,7 @@ describe('the audit trail of a sign-in (ASVS 16.2.1, 16.3.1, 16.3.2)', () => {
     expect(out).to.deep.include({ accountId, actor: { kind: 'account', id: accountId } })
   })
 
-  it('counts failed authentications by client, and those of unknown clients in one row', async () => {
+  it('counts failed authentications per client, and those of unknown clients in one row', async () => {
     const wrong = { ...web, client_secret: 'not-the-secret-of-this-one' }
     for (let i = 0; i < 3; i++) {
       const fields = { grant_type: 'client_credentials' }

@@ -268,7 +268,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('limits of pending requests (C25)', () => {
-    it('allow three by client and ten by account; expired ones do not count', async () => {
+    it('allow three per client and ten per account; expired ones do not count', async () => {
       const clients = await Promise.all(
         ['b', 'c', 'd', 'e'].map(async (name) => {
           const client = { ...bank, client_id: `bank-${name}` }

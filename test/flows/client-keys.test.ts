@@ -177,7 +177,7 @@ describe('client keys at a jwks_uri', () => {
     for (const each of strangers) await declare(each, hold(each))
     travel(3601)
     let refused = 0
-    // At most 32 requests wait by client, and 64 in all besides the fetching ones: 32 + 32 + 3 wait, one is refused.
+    // At most 32 requests wait per client, and 64 in all besides the fetching ones: 32 + 32 + 3 wait, one is refused.
     // The hosts must answer within five seconds.
     const waiting = strangers.flatMap((each, i) =>
       Array.from({ length: i < 2 ? 32 : 4 }, async () => {

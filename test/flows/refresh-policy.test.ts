@@ -166,7 +166,7 @@ onAnyStorage('refresh tokens by client policy', (kind) => {
     expect(kept.refresh_token, 'bound to its key').to.equal(bound.refresh_token)
   })
 
-  it('lifetimes and the replay window can be set by client (ASVS 10.4.8)', async () => {
+  it('lifetimes and the replay window can be set per client (ASVS 10.4.8)', async () => {
     const brief = { ...web, client_id: 'brief' }
     await server.core.clients.declare('default', {
       ...brief,

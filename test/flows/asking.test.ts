@@ -37,10 +37,10 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const introspectionJwt = 'application/token-introspection+jwt'
 
-/** A request without OpenID. */
+/** An OAuth request without OpenID: no nonce. */
 const pure = { nonce: undefined }
 
-onAnyStorage('what a request may ask of a person, and an API of a token', (kind) => {
+onAnyStorage('optional parts of an authorization request, and signed introspection', (kind) => {
   const server = booted(kind, {}, furnish, furnishOpaque)
   let agent: UserAgent
   const credentials = { username: alice.email, password: alice.password }
@@ -66,11 +66,11 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     agent.get(authorizeUrl(server, client, fields))
   const claims = (value: unknown) => ({ claims: JSON.stringify(value) })
 
-  it('claims come one by one where they were allowed, in the place asked for (OpenID Connect Core §5.5)', async () => {
+  it('returns individually requested claims where the request asked for them, after consent (OpenID Connect Core §5.5)', async () => {
     const wanted = claims({ id_token: { email: null }, userinfo: { name: { essential: true } } })
     const start = await agent.follow(await agent.get(authorizeUrl(server, web, wanted)))
     const consent = await agent.follow(await agent.submit(start, { fields: credentials }))
-    expect(consent.root.structuredText, 'the page names what is asked').to.match(/e-?mail/i)
+    expect(consent.root.structuredText, 'the consent page names the claim').to.match(/e-?mail/i)
     const { location } = await agent.follow(await agent.submit(consent))
     const tokens = tokensIn(await redeem(server, web, location?.searchParams.get('code') ?? ''))
     expect(decodeJwt(tokens.id_token ?? '')).to.include({ email: alice.email })
@@ -83,14 +83,14 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     )
   })
 
-  it('the ID token has the claims of the scopes that were granted (K-22)', async () => {
+  it('puts the claims of the granted scopes into the ID token (K-22)', async () => {
     const { id_token = '' } = await tokensFor(server, web, { scope: 'openid email profile' })
     expect(decodeJwt(id_token)).to.include({ email: alice.email, name: alice.name })
     const { id_token: bare = '' } = await tokensFor(server, web)
     expect(decodeJwt(bare)).not.to.have.any.keys('email', 'name')
   })
 
-  it('without those of scopes for a client that wants none there, but with those asked for by name (K-22)', async () => {
+  it('omits scope claims from the ID token for a client registered so, but includes individually requested ones (K-22)', async () => {
     const slim = { ...web, client_id: 'slim', id_token_scope_claims: false }
     await server.core.clients.declare(defaultTenant, slim)
     const scope = 'openid email profile'
@@ -106,11 +106,11 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     }
   })
 
-  it('claims that make no sense are refused (OpenID Connect Core §5.5)', async () => {
+  it('rejects malformed claims parameters (OpenID Connect Core §5.5)', async () => {
     for (const bad of ['x', '[]', '{}', '"a"', '{"id_token":1}', '{"id_token":{"email":1}}']) {
       expectReturned(await ask({ claims: bad }), 'invalid_request')
     }
-    // Nobody has our pages say what they like, nor what an error_description has no place for (RFC 6749 §5.2).
+    // Pages and error_description repeat no text of the caller, nor characters that it may not contain (RFC 6749 §5.2).
     const name = '"Your account is locked: call ☎ 1"'
     const pushed = { ...Object.fromEntries(authorizeUrl(server, web).searchParams) }
     const page = await post(server, '/par', web, {
@@ -124,7 +124,7 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     expect(refusal?.reason).to.include(name)
   })
 
-  it('an essential acr that there is not is an error, a voluntary one is not (P-021)', async () => {
+  it('rejects an unknown essential acr and ignores a voluntary one (P-021)', async () => {
     for (const acr of [{ value: 'gold' }, { values: ['gold', 'silver'] }]) {
       const essential = claims({ id_token: { acr: { essential: true, ...acr } } })
       expectReturned(await ask(essential), 'unmet_authentication_requirements')
@@ -137,7 +137,7 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     expect(decodeJwt(voluntary.id_token ?? '')).not.to.have.property('acr')
   })
 
-  it('prompt=select_account lets one sign in as somebody else, and create is refused (P-018)', async () => {
+  it('prompt=select_account lets another user sign in, and prompt=create is refused (P-018)', async () => {
     await signIn(server, web, {}, agent)
     const page = await agent.follow(await ask({ prompt: 'select_account' }))
     expect(page.root.querySelector('input[name=password]')).not.to.equal(null)
@@ -156,7 +156,7 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
     })
   })
 
-  it('prompt=none renews a native app that owns its https address, and no other (K-07, P-029)', async () => {
+  it('prompt=none renews a native app only at its claimed https redirect URI (K-07, P-029)', async () => {
     const at = (redirect_uri: string, fields: Fields = {}) =>
       authorizeUrl(server, app, { redirect_uri, ...fields })
     const owned = 'https://app.example.com/callback'
@@ -169,11 +169,13 @@ onAnyStorage('what a request may ask of a person, and an API of a token', (kind)
       const { location } = await agent.get(at(redirect_uri, { prompt: 'none' }))
       expect(location?.searchParams.get('error')).to.equal('interaction_required')
       const asked = await agent.follow(await agent.get(at(redirect_uri)))
-      expect(asked.root.querySelector('[name=decision]'), 'consent again').not.to.equal(null)
+      expect(asked.root.querySelector('[name=decision]'), 'asks for consent again').not.to.equal(
+        null,
+      )
     }
   })
 
-  it('introspection answers as a signed JWT to whoever asks for one, for both kinds of token (RFC 9701)', async () => {
+  it('introspection returns a signed JWT on request, for both token formats (RFC 9701)', async () => {
     await server.core.clients.declare(defaultTenant, {
       ...ordersApi,
       introspection_signed_response_alg: 'ES256',

@@ -18,7 +18,7 @@ import { remember } from '../support/witness.ts'
 
 const tenant = 'default'
 
-describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', () => {
+describe('the audit trail of a sign-in (ASVS 16.2.1, 16.3.1, 16.3.2)', () => {
   const server = booted(anyStorage, {}, furnish)
   let accountId: string
   let seen = 0
@@ -26,7 +26,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     accountId = (await server.core.accounts.byIdentifier(tenant, alice.email))?.id as string
   })
 
-  /** Without mail, which is sent by the way, whenever its turn comes. */
+  /** Without mail events: mail is sent in the background, at any time. */
   const all = async () => {
     const page = { limit: 1000, order: 'oldest' } as const
     const { events } = await server.core.audit.listEvents(tenant, {}, page)
@@ -43,7 +43,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     return found[0] as StoredEvent
   }
 
-  it('says who signed in, allowed and redeemed what, from where, in which request', async () => {
+  it('records who signed in, what was allowed and redeemed, from which address and in which request', async () => {
     const agent = createUserAgent({ called: 'Netscape' })
     const code = await codeFor(server, web, { scope: 'openid orders:read', resource: api }, agent)
     const page = await redeem(server, web, code, { resource: api })
@@ -77,7 +77,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     })
   })
 
-  it('names no scope where the access token has none (RFC 6749 §3.3)', async () => {
+  it('records no scope when the access token has none (RFC 6749 §3.3)', async () => {
     const code = await codeFor(server, web, { scope: 'openid', resource: api })
     expect(tokensIn(await redeem(server, web, code, { resource: api }))).not.to.have.property(
       'scope',
@@ -86,7 +86,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     expect(detail).to.deep.equal({ grant_type: 'authorization_code', resource: [api] })
   })
 
-  it('says who denied and who signed out', async () => {
+  it('records who denied consent and who signed out', async () => {
     const agent = createUserAgent()
     const form = await agent.follow(await agent.get(authorizeUrl(server, spa, {})))
     const credentials = { username: alice.email, password: alice.password }
@@ -103,7 +103,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     expect(out).to.deep.include({ accountId, actor: { kind: 'account', id: accountId } })
   })
 
-  it('says who signed out on the account page', async () => {
+  it('records a sign-out on the account page', async () => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     const page = await agent.follow(await agent.get(`${server.issuer}/account`))
@@ -113,7 +113,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     expect(out).to.deep.include({ accountId, actor: { kind: 'account', id: accountId } })
   })
 
-  it('counts what a client showed that does not fit, and what no client is called in one row', async () => {
+  it('counts failed authentications per client, and those of unknown clients in one row', async () => {
     const wrong = { ...web, client_secret: 'not-the-secret-of-this-one' }
     for (let i = 0; i < 3; i++) {
       const fields = { grant_type: 'client_credentials' }
@@ -134,7 +134,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     expect(others?.detail).to.deep.equal({ endpoint: '/introspect', count: 2 })
   })
 
-  it('counts and logs the tokens of machines, and has no row of them', async () => {
+  it('counts and logs machine tokens without writing an audit row', async () => {
     const before = server.core.counters.read().machine_token_issued
     const fields = { grant_type: 'client_credentials', scope: 'orders:read', resource: api }
     const page = await post(server, '/token', machine, fields)
@@ -152,7 +152,7 @@ describe('the trail of a sign-in in the audit (ASVS 16.2.1, 16.3.1, 16.3.2)', ()
     })
   })
 
-  it('says what a command declared: the members that changed, and no values', async () => {
+  it('records which members a command changed, without their values', async () => {
     const secret = 'a-secret-that-nobody-may-read'
     remember(secret)
     const declare = (work: () => Promise<unknown>) => withOrigin({ command: 'apply' }, work)

@@ -21,7 +21,7 @@ onAnyStorage('authorization code with PKCE', (kind) => {
       username: alice.email,
       password: alice.password,
     })
-    expect(returned.searchParams.get('iss'), 'RFC 9207').to.equal(server.issuer)
+    expect(returned.searchParams.get('iss'), 'iss (RFC 9207)').to.equal(server.issuer)
 
     const tokens = await party.finish(request, returned)
     expect(tokens.claims()?.['email']).to.equal(alice.email)

@@ -15,7 +15,7 @@ import {
 } from '../support/protocol.ts'
 import { createUserAgent, elsewhere } from '../support/user-agent.ts'
 
-/** What came back, in the query or in the fragment: that is where errors go for types that want tokens there. */
+/** The parameters of the response, from the fragment if there is one: errors of token response types go there. */
 function answerOf(location: URL | undefined): URLSearchParams {
   return new URLSearchParams(location?.hash.slice(1) || location?.search)
 }
@@ -27,7 +27,7 @@ onAnyStorage('authorization requests', (kind) => {
 
   const ask = (fields: Fields) => agent.get(authorizeUrl(server, web, fields))
 
-  it('may repeat no parameter but resource (P-005)', async () => {
+  it('may repeat only the resource parameter (P-005)', async () => {
     const names = `response_type scope state nonce code_challenge code_challenge_method prompt max_age
       response_mode ui_locales login_hint acr_values display id_token_hint`
     const { searchParams } = authorizeUrl(server, web)
@@ -51,7 +51,7 @@ onAnyStorage('authorization requests', (kind) => {
     }
   })
 
-  it('come as GET or as POST, from another site too (OpenID Connect Core §3.1.2.1, P-006)', async () => {
+  it('are accepted as GET and as cross-site POST (OpenID Connect Core §3.1.2.1, P-006)', async () => {
     const send = async (fields: Fields, query = '', headers = {}) => {
       const { searchParams } = authorizeUrl(server, web, { prompt: 'none', ...fields })
       const url = `${server.issuer}/authorize${query}`
@@ -71,7 +71,7 @@ onAnyStorage('authorization requests', (kind) => {
     expectErrorPage(await send({}, '', { 'content-type': 'application/json' }), 400)
   })
 
-  it('want a response type that exists, and only code does (P-025, ASVS 10.4.4, 10.6.1)', async () => {
+  it('are refused unless the response type is code (P-025, ASVS 10.4.4, 10.6.1)', async () => {
     const types = `token id_token none id_token_token code_token code_id_token code_id_token_token
       token_id_token CODE x`
     for (const type of types.split(/\s+/)) {
@@ -84,7 +84,7 @@ onAnyStorage('authorization requests', (kind) => {
     expectReturned(await ask({ response_type: undefined }), 'invalid_request')
   })
 
-  it('get state and iss back, with a code and with an error (P-011, P-012, K-27)', async () => {
+  it('return state and iss, with a code and with an error (P-011, P-012, K-27)', async () => {
     const states = [
       'x',
       'a b&c=d',
@@ -107,7 +107,7 @@ onAnyStorage('authorization requests', (kind) => {
     expect(stateless.location?.searchParams.has('state')).to.equal(false)
   })
 
-  it('have no NUL, nor does a sign-in form find anybody by one (P-012, K-10)', async () => {
+  it('are refused if they contain NUL, as are usernames with it (P-012, K-10)', async () => {
     for (const name of ['state', 'nonce', 'login_hint', 'scope', 'acr_values']) {
       expectErrorPage(await ask({ [name]: 'a\0b' }))
     }
@@ -122,7 +122,7 @@ onAnyStorage('authorization requests', (kind) => {
     expect(empty.root.querySelector('input[name=password]')).not.to.equal(null)
   })
 
-  it('carry a state and a nonce of 64 characters and of 2 KB, and of no size a 500 (P-026, K-02)', async () => {
+  it('return a nonce of up to 2 KB, and longer values of state and nonce cause no 500 (P-026, K-02)', async () => {
     for (const length of [1, 64, 2048]) {
       const nonce = 'n'.repeat(length)
       const code = await codeFor(server, web, { nonce, state: 's'.repeat(length) }, agent)
@@ -138,7 +138,7 @@ onAnyStorage('authorization requests', (kind) => {
     }
   })
 
-  it('have no more than 200 parameters (C18)', async () => {
+  it('with more than 200 parameters are refused (C18)', async () => {
     const many = Array.from({ length: 10_000 }, (_, i) => i % 10)
     expectErrorPage(
       await agent.get(
@@ -150,7 +150,7 @@ onAnyStorage('authorization requests', (kind) => {
     )
   })
 
-  it('are answered in the response mode asked for (P-011, K-40)', async () => {
+  it('are answered in the requested response mode (P-011, K-40)', async () => {
     const page = await ask({ response_mode: 'form_post' })
     expect(page.status).to.equal(200)
     const form = page.root.querySelector('form')
@@ -180,7 +180,7 @@ onAnyStorage('authorization requests', (kind) => {
     }
   })
 
-  it('escape what a form_post answer carries (P-071)', async () => {
+  it('are answered with an escaped form_post (P-071)', async () => {
     const state = '"><script>alert(1)</script>'
     const page = await ask({ response_mode: 'form_post', state })
     expect(page.body).not.to.include('<script>alert')
@@ -188,13 +188,13 @@ onAnyStorage('authorization requests', (kind) => {
     expect(carried).to.equal(state)
   })
 
-  it('with request objects, request_uri or registration get the named errors (P-022, P-024)', async () => {
+  it('with request objects, request_uri or registration get the specified error codes (P-022, P-024)', async () => {
     expectReturned(await ask({ request: 'a.b.c' }), 'invalid_request_object')
     expectReturned(await ask({ request_uri: 'https://evil.example/' }), 'request_uri_not_supported')
     expectReturned(await ask({ registration: '{}' }), 'registration_not_supported')
   })
 
-  it('show errors that reflect nothing unescaped (P-071, P-014)', async () => {
+  it('reflect nothing unescaped on error pages (P-071, P-014)', async () => {
     const page = await agent.get(
       `${server.issuer}/authorize?${encode({ client_id: '<img src=x>', redirect_uri: '"><script>' })}`,
     )
@@ -204,7 +204,7 @@ onAnyStorage('authorization requests', (kind) => {
     expect(page.headers.get('x-frame-options')).to.equal('DENY')
   })
 
-  it('are never shared across origins (P-015, K-23)', async () => {
+  it('get no CORS headers (P-015, K-23)', async () => {
     for (const origin of ['http://localhost:9', 'https://evil.example', 'null', server.issuer]) {
       for (const url of [
         authorizeUrl(server, spa),

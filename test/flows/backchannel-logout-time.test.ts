@@ -11,8 +11,8 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { type LogoutScene, logoutScene, shop } from './logout-scene.ts'
 
-/** Each on a server of its own, which travels. */
-onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
+/** Each test has its own server, because it moves the clock. */
+onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
   let scene: LogoutScene
   beforeEach(async () => {
     scene = await logoutScene(await boot(kind, { ALLOW_LOOPBACK_FETCH: 'on' }))
@@ -23,15 +23,15 @@ onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
     await scene?.server.stop()
   })
 
-  it('reaches those that hold offline access alone, with the sid that they know', async () => {
+  it('notifies clients that hold only offline access, with the sid they know', async () => {
     const { id_token } = await tokensFor(scene.server, shop, { scope: 'openid offline_access' })
-    // The session expires, and later its row is removed; the family lives on.
+    // The session expires, and later its row is deleted; the family remains.
     travel(25 * 24 * 3600)
     await scene.server.core.sessions.sweep()
     expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
     await scene.server.core.revocations.logOutEverywhere(await scene.aliceHerself())
-    // It is due at the time of the log-out, not before.
-    const told = await eventually('the token', () => scene.shopParty.received[0])
+    // The token is due at the time of the log-out, so the clock must not go back before it is sent.
+    const told = await eventually('a logout token', () => scene.shopParty.received[0])
     backToPresent()
     expect(decodeJwt(told.token)).to.include({
       sid: decodeJwt(id_token as string)['sid'],
@@ -39,7 +39,7 @@ onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
     })
   })
 
-  it('says nothing of a session that ends by the clock', async () => {
+  it('sends nothing when a session expires', async () => {
     await tokensFor(scene.server, web, {}, createUserAgent())
     travel(40 * 24 * 3600)
     await scene.server.core.sessions.sweep()
@@ -62,7 +62,7 @@ onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
     expect(await scene.audited()).to.have.nested.property('[0].detail.reason', failed?.lastError)
   })
 
-  it('is kept for a week, what failed for a month (C25)', async () => {
+  it('is kept for a week, and for a month if it failed (C25)', async () => {
     const agent = createUserAgent()
     await tokensFor(scene.server, web, {}, agent)
     await scene.signOut(agent)
@@ -71,14 +71,14 @@ onAnyStorage('back-channel log-out, in time (P-070)', (kind) => {
     expect(await scene.server.core.outbox.sweep()).to.equal(0)
     expect(await scene.logouts()).to.have.length(1)
     travel(0.2 * 24 * 3600)
-    // Mail of the sign-in goes with it where mail is sent.
+    // The sweep also removes the mail of the sign-in, where mail is sent.
     expect(await scene.server.core.outbox.sweep()).to.be.at.least(1)
     expect(await scene.logouts()).to.deep.equal([])
   })
 })
 
 onAnyStorage('back-channel log-out to a private address', (kind) => {
-  it('is refused unless it was allowed (C11)', async () => {
+  it('is refused unless it is allowed (C11)', async () => {
     const server = await boot(kind)
     const party = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
     try {
@@ -94,7 +94,7 @@ onAnyStorage('back-channel log-out to a private address', (kind) => {
       await tokensFor(server, web, {}, agent)
       await tokensFor(server, shop, {}, agent)
       await agent.submit(await agent.get(`${server.issuer}/logout`))
-      const found = await eventually('both were tried', async () => {
+      const found = await eventually('both attempted', async () => {
         const all = await server.core.logouts.list(defaultTenant, {})
         return all.filter(({ lastError }) => lastError !== undefined).length === 2 && all
       })

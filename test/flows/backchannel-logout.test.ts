@@ -31,7 +31,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
   const signOut = (agent: UserAgent) => scene.signOut(agent)
   const sidIn = (idToken = '') => decodeJwt(idToken)['sid']
 
-  it('tells every client of the session, in the terms of the specification', async () => {
+  it('notifies every client of the session with a valid logout token', async () => {
     const agent = createUserAgent()
     const atWeb = await tokensFor(server, web, {}, agent)
     const atShop = await tokensFor(server, shop, { scope: 'openid offline_access' }, agent)
@@ -42,12 +42,12 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const [web_, shop_] = [...(await webParty.told(1)), ...(await shopParty.told(1))]
     expect(web_).to.include({ sub, sid: sidIn(atWeb.id_token), aud: 'web', iss: server.issuer })
     expect(shop_).to.include({ sid: sidIn(atShop.id_token), aud: 'shop' })
-    expect(shop_, 'it goes by sid').not.to.have.property('sub')
+    expect(shop_, 'this client gets sid only').not.to.have.property('sub')
     expect(Object.keys(web_ ?? {})).to.have.members('iss aud iat exp jti sub sid events'.split(' '))
     const header = decodeProtectedHeader(shopParty.received[0]?.token ?? '')
     expect(header).to.include({ alg: 'ES256', typ: 'logout+jwt' }).and.have.property('kid')
 
-    await eventually('both are written down', async () => {
+    await eventually('both deliveries recorded', async () => {
       const states = (await logouts()).map(({ state }) => state)
       return states.length === 2 && states.every((state) => state === 'delivered')
     })
@@ -65,7 +65,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect((await logouts({ clientId: 'web' }))[0]).to.include({ id: jti, attempts: 1 })
   })
 
-  it('announces itself in discovery', async () => {
+  it('is advertised in discovery', async () => {
     const metadata = await (await fetch(`${server.issuer}/.well-known/openid-configuration`)).json()
     expect(metadata).to.include({
       backchannel_logout_supported: true,
@@ -73,7 +73,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     })
   })
 
-  it('cannot pass its token off as an ID token or an access token (ASVS 9.2.2)', async () => {
+  it('sends a token that is accepted neither as an ID token nor as an access token (ASVS 9.2.2)', async () => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
@@ -82,10 +82,10 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const other = createUserAgent()
     await tokensFor(server, web, {}, other)
     const hinted = await other.get(`${server.issuer}/logout?id_token_hint=${token}`)
-    expect(hinted.status, 'as a hint').to.equal(400)
+    expect(hinted.status, 'as id_token_hint').to.equal(400)
     const silent = { prompt: 'none', id_token_hint: token }
     const returned = await other.get(authorizeUrl(server, web, silent))
-    expect(returned.location?.searchParams.get('code') ?? null, 'as a hint').to.equal(null)
+    expect(returned.location?.searchParams.get('code') ?? null, 'as id_token_hint').to.equal(null)
     expect(await introspect(server, web, token)).to.deep.equal({ active: false })
     const asked = await fetch(`${server.issuer}/userinfo`, {
       headers: { authorization: `Bearer ${token}` },
@@ -93,7 +93,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect(asked.status).to.equal(401)
   })
 
-  it('tells the one client that a person signs out of while the session stays', async () => {
+  it('notifies only the one client when a user signs out of it and the session continues', async () => {
     const agent = createUserAgent()
     const { id_token } = await tokensFor(server, web, {}, agent)
     await tokensFor(server, shop, {}, agent)
@@ -103,7 +103,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect((await logouts()).map(({ clientId }) => clientId)).to.deep.equal(['web'])
   })
 
-  it('tells the clients of whoever was signed in when another person signs in', async () => {
+  it('notifies the clients of the previous user when another user signs in', async () => {
     const agent = createUserAgent()
     const { id_token } = await tokensFor(server, web, {}, agent)
     const form = await agent.follow(
@@ -140,12 +140,12 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     })
   }
 
-  it('forgets nobody whose request overlaps: who got a code is told', async () => {
+  it('notifies a client that got a code while the log-out was running', async () => {
     for (let round = 0; round < 8; round++) {
       const before = shopParty.received.length
       const agent = createUserAgent()
       await tokensFor(server, web, {}, agent)
-      // The consent for shop was given once, so that a request needs no page.
+      // Consent for shop is given in the first round, so that later requests need no page.
       if (round === 0) await tokensFor(server, shop, {}, agent)
       const asked = await agent.get(`${server.issuer}/logout`)
       const cookie = await agent.jar.getCookieString(server.issuer)
@@ -157,12 +157,12 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       ])
       const code = page.location?.searchParams.get('code')
       if (!code && round > 0) continue
-      await eventually('shop is told', () => shopParty.received.length > before)
+      await eventually('shop is notified', () => shopParty.received.length > before)
       if (code) expect((await redeem(server, shop, code)).status, 'code').to.equal(400)
     }
   })
 
-  it('repeats what was not received, always with the same jti (R-25)', async () => {
+  it('retries until the token is received, always with the same jti (R-25)', async () => {
     webParty.answerWith((response, attempt) =>
       response.writeHead(attempt === 1 ? 503 : attempt === 2 ? 429 : 204).end(),
     )
@@ -178,7 +178,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect(delivered).to.include({ attempts: 3 }).and.not.have.property('lastError')
   })
 
-  it('waits for one that is away and tells it when it is back', async () => {
+  it('retries while a client is unreachable and delivers once it is back', async () => {
     await webParty.stop()
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
@@ -192,7 +192,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     await webParty.told(1)
   })
 
-  it('follows no redirect, and goes on when the address is corrected', async () => {
+  it('follows no redirect, and delivers after the address is corrected', async () => {
     const canary = await startLogoutReceiver({ issuer: server.issuer, clientId: web.client_id })
     webParty.answerWith((response) => response.writeHead(307, { location: canary.uri }).end())
     const agent = createUserAgent()
@@ -209,7 +209,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     await canary.stop()
   })
 
-  it('takes 400 for a refusal that is final (§2.8), and says what was said', async () => {
+  it('treats 400 as final (§2.8), and records the error of the response', async () => {
     webParty.answerWith((response) => {
       response.writeHead(400, { 'content-type': 'application/json' })
       response.end(
@@ -230,7 +230,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect(await scene.audited()).to.have.nested.property('[0].type', 'logout.failed')
   })
 
-  it('gives up on a client that is gone', async () => {
+  it('gives up when the client is deleted', async () => {
     await webParty.stop()
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
@@ -244,7 +244,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     expect(failed?.lastError).to.match(/^the client is deleted or disabled/)
   })
 
-  it('delays no log-out and no other receiver when one is slow (R-21)', async () => {
+  it('is not delayed by a slow receiver, nor are the other receivers (R-21)', async () => {
     shopParty.answerWith(() => undefined)
     const { id: accountId } = await scene.aliceHerself()
     const many = Array.from({ length: 300 }, (_, i) => ({
@@ -253,7 +253,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       sid: `sid-${i}`,
     }))
     await server.core.logouts.tell(scene.tenant, many, false)
-    await eventually('the slow one is busy', () => shopParty.connections() >= 4)
+    await eventually('the slow receiver is busy', () => shopParty.connections() >= 4)
     for (let round = 1; round <= 5; round++) {
       const agent = createUserAgent()
       await tokensFor(server, web, {}, agent)
@@ -261,15 +261,15 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       const asked = await agent.get(`${server.issuer}/logout`)
       const startedAt = performance.now()
       await agent.submit(asked)
-      // Milliseconds, for which an attempt waits for an answer.
+      // In milliseconds: the timeout of one attempt.
       expect(performance.now() - startedAt, 'log-out').to.be.below(5000)
       await webParty.told(round)
     }
-    expect(shopParty.connections(), 'connections to the slow one').to.be.below(20)
+    expect(shopParty.connections(), 'connections to the slow receiver').to.be.below(20)
   })
 })
 
-describe('the address for log-outs', () => {
+describe('backchannel_logout_uri', () => {
   it('is https, or loopback for development, without a fragment (§2.2)', async () => {
     const { clientMetadata } = await import('../../src/clients/client.ts')
     const said = (backchannel_logout_uri: unknown) =>

@@ -17,7 +17,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
   const server = booted(kind, { ALLOW_LOOPBACK_FETCH: 'on' }, furnish)
   let receiver: PingReceiver
   let agent: UserAgent
-  /** Events of the stories before. */
+  /** Events of earlier tests. */
   let earlier: string[] = []
   const teller = { ...bank, client_id: 'teller', backchannel_token_delivery_mode: 'ping' }
 
@@ -40,7 +40,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
   })
 
   const start = () => startRequest(server, { client_notification_token }, teller)
-  /** Time goes on meanwhile, eight times as fast: what was not delivered is tried again after a pause. */
+  /** Waits while the clock runs eight times as fast, so that failed deliveries are retried. */
   const inTime: typeof eventually = (what, check) =>
     eventually(what, () => {
       travel(0.2)
@@ -55,7 +55,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
       return rows[0]?.detail
     })
 
-  it('tells the client once when its person has decided, either way, and not before', async () => {
+  it('notifies the client once, after the user allows or denies', async () => {
     for (const button of ['#allow', '#deny'] as const) {
       const request = await start()
       const before = receiver.received.length
@@ -74,19 +74,19 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     expect(await outcome('backchannel.notified')).to.deep.include({ attempts: 1 })
   })
 
-  it('may be asked as well, without waiting for the ping (§11)', async () => {
+  it('lets the client poll without waiting for the ping (§11)', async () => {
     const request = await start()
     expectRefusal(await askForResult(server, request, teller), 400, 'authorization_pending')
   })
 
-  it('needs a bearer token for it, of 1024 characters at most (§7.1)', async () => {
+  it('requires client_notification_token: a bearer token of at most 1024 characters (§7.1)', async () => {
     for (const token of [undefined, 'with space', 'x'.repeat(1025), 'ä']) {
       const page = await askPerson(server, { client_notification_token: token }, teller)
       expectRefusal(page, 400, 'invalid_request')
     }
   })
 
-  it('keeps the token and the auth_req_id sealed while the client is away (C19)', async () => {
+  it('stores the token and the auth_req_id sealed while the client is unreachable (C19)', async () => {
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
@@ -96,7 +96,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     expect(secretsIn(kept)).to.deep.equal([])
   })
 
-  it('tries again while the client is away, and follows no redirect', async () => {
+  it('retries while the client returns errors, and follows no redirect', async () => {
     const elsewhere = await startPingReceiver()
     const answers = [503, 302, 500]
     receiver.answerWith((response) => {
@@ -113,7 +113,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     await elsewhere.stop()
   })
 
-  it('gives up at once where the client does not know the token', async () => {
+  it('gives up at once when the client rejects the token', async () => {
     receiver.answerWith((response) => response.writeHead(401).end())
     await start()
     await answerRequest(server, '#allow', agent)
@@ -122,7 +122,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     })
   })
 
-  it('tells nobody of what has expired', async () => {
+  it('stops when the request expires', async () => {
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
@@ -134,7 +134,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     expect(receiver.received.length).to.be.at.most(attempts + 1)
   })
 
-  it('tells a client that is disabled meanwhile nothing', async () => {
+  it('stops when the client is disabled', async () => {
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
@@ -147,7 +147,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
   })
 })
 
-describe('pings go the guarded way out (C11)', () => {
+describe('ping delivery to private addresses (C11)', () => {
   let server: TestServer
   let canary: PingReceiver
   before(async () => {
@@ -165,7 +165,7 @@ describe('pings go the guarded way out (C11)', () => {
     await server?.stop()
   })
 
-  it('never to this machine, unless a test says so', async () => {
+  it('is refused unless loopback is allowed, and polling still works', async () => {
     const request = await startRequest(server, { client_notification_token })
     await answerRequest(server)
     await eventually('the attempt has failed', async () => {

@@ -24,7 +24,7 @@ import { remember } from '../support/witness.ts'
 const offline = { scope: 'openid offline_access' }
 
 const suite = servicesFound() ? describe : describe.skip
-suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASVS 7.4.2)', () => {
+suite('revocation ends backchannel requests, pending and allowed (C4, C5, ASVS 7.4.2)', () => {
   after(backToPresent)
   const server = booted('services', {}, furnish)
   let account: Account
@@ -33,7 +33,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     await server.core.clients.declare('default', bank)
     account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
   })
-  // Time only goes on here: a sign-out to come would void whatever is asked before it.
+  // The clock only goes forward: a later sign-out would void the requests made before it.
   afterEach(async () => {
     travel(5)
     await server.core.database.execute('delete from backchannel_requests', [])
@@ -56,7 +56,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
   }
 
   for (const [cause, [end, again]] of Object.entries(causes)) {
-    it(`${cause}: both are worthless, and stay so`, async () => {
+    it(`${cause}: pending and allowed requests end for good`, async () => {
       const allowed = await startRequest(server, offline)
       const agent = await answerRequest(server)
       const waiting = await startRequest(server, offline)
@@ -73,7 +73,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
         expectRefusal(await askForResult(server, request), 400, 'expired_token')
       }
       const late = await agent.follow(await agent.submit(page))
-      expect(outcomeOf(late), 'the form that lay open').not.to.equal('allowed')
+      expect(outcomeOf(late), 'the form that was open').not.to.equal('allowed')
       expect(requestsOn(await openAccount(server, createUserAgent()))).to.deep.equal([])
       const fresh = await startRequest(server)
       await answerRequest(server)
@@ -81,7 +81,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     })
   }
 
-  it('grant revoked: what was allowed ends, what waits does not hang from it', async () => {
+  it('grant revoked: ends allowed requests, not pending ones', async () => {
     const allowed = await startRequest(server, offline)
     const agent = await answerRequest(server)
     const waiting = await startRequest(server, offline)
@@ -92,7 +92,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     tokensIn(await askForResult(server, waiting))
   })
 
-  it('session ended: what is bound to it goes, what came with offline_access stays', async () => {
+  it('session ended: ends requests bound to it, not those with offline_access', async () => {
     const bound = await startRequest(server)
     const agent = await answerRequest(server)
     const free = await startRequest(server, offline)
@@ -102,7 +102,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
     tokensIn(await askForResult(server, free))
   })
 
-  it('session ended while its person allows: nothing is allowed, and the page says so (C26)', async () => {
+  it('session ended while the user allows: nothing is allowed, and the page says so (C26)', async () => {
     const outside = AsyncLocalStorage.snapshot()
     const request = await startRequest(server, offline)
     const agent = createUserAgent()
@@ -120,7 +120,7 @@ suite('revocation reaches backchannel requests, waiting and allowed (C4, C5, ASV
   })
 
   for (const moment of ['before', 'after'] as const) {
-    it(`log out everywhere, ${moment} the decision holds its account: the client gets nothing (C26)`, async () => {
+    it(`log out everywhere, ${moment} the decision locks the account: the client gets no tokens (C26)`, async () => {
       const outside = AsyncLocalStorage.snapshot()
       const request: Acknowledgement = await startRequest(server, offline)
       const agent = createUserAgent()

@@ -38,7 +38,6 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     remember(bank.client_secret)
     await server.core.clients.declare('default', bank)
   })
-  // Nothing of one story waits in the next.
   afterEach(async () => {
     backToPresent()
     for (const table of ['backchannel_requests', 'attempts']) {
@@ -55,7 +54,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     return request
   }
 
-  test('acknowledges as §7.3 wants it, and asks nobody twice for the same', async () => {
+  test('acknowledges a request as §7.3 requires', async () => {
     const page = await askPerson(server, { binding_message: 'W4SCT' })
     const { auth_req_id } = page.json() as { auth_req_id: string }
     expect(page.json()).to.deep.equal({ auth_req_id, expires_in: 600, interval: 5 })
@@ -63,7 +62,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect(page.headers.get('cache-control')).to.include('no-store')
   })
 
-  it('gives the client its tokens when the person has allowed it, and they rotate as any', async () => {
+  it('issues tokens once the user allows the request, and refresh tokens rotate as usual', async () => {
     const claims = JSON.stringify({ id_token: { amr: null } })
     const scope = 'openid email offline_access'
     const request = await startRequest(server, { scope, claims })
@@ -86,7 +85,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect(grant?.scopes).to.include.members(['openid', 'email', 'offline_access'])
   })
 
-  test('reaches a resource with the scopes that were allowed, and no further (RFC 8707)', async () => {
+  test('limits a resource token to the allowed scopes (RFC 8707)', async () => {
     const request = await startRequest(server, { scope: 'openid orders:read', resource: api })
     const page = await openRequest(server)
     const scopes = page.root
@@ -98,7 +97,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     expect({ aud, scope }).to.deep.equal({ aud: api, scope: 'orders:read' })
   })
 
-  it('lets a session end what came without offline_access, and not what came with it', async () => {
+  it('ends tokens without offline_access with the session, and keeps those with it', async () => {
     const bound = await startRequest(server, { scope: 'openid' })
     const agent = await answerRequest(server)
     const free = await startRequest(server, { scope: 'openid offline_access' })
@@ -110,7 +109,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     tokensIn(await refresh(server, bank, stays))
   })
 
-  test('names the browser in which it was allowed in the list of families', async () => {
+  test('lists the family under the browser that allowed it', async () => {
     const request = await startRequest(server, { scope: 'openid offline_access' })
     const mozilla = 'Mozilla/5.0 (X11; Linux x86_64; rv:145.0) Gecko/20100101 Firefox/145.0'
     await answerRequest(server, '#allow', createUserAgent({ called: mozilla }))
@@ -120,7 +119,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
   })
 
   describe('polling (§11)', () => {
-    it('too soon slows down, by five seconds each time, and tells a patient client to wait', async () => {
+    it('answers slow_down when too early, adding five seconds each time, and authorization_pending otherwise', async () => {
       const request = await startRequest(server)
       const wait = async (seconds: number, answer: string) => {
         travel(seconds)
@@ -134,7 +133,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       tokensIn(await askForResult(server, request))
     })
 
-    it('says when it is over, also long after, and never mistakes an invention for one', async () => {
+    it('answers expired_token after expiry, also much later, and invalid_grant to unknown ids', async () => {
       const request = await startRequest(server, { requested_expiry: '60' })
       expect(request.expires_in).to.equal(60)
       const long = await startRequest(server, { requested_expiry: '100000' })
@@ -150,7 +149,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    test('says again and again that the person said no', async () => {
+    test('keeps answering access_denied after the user denied', async () => {
       const request = await startRequest(server)
       await answerRequest(server, '#deny')
       for (let time = 0; time < 3; time += 1) {
@@ -158,7 +157,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    it('belongs to the client that asked, and a stranger does not spoil it (P-017)', async () => {
+    it('is refused to other clients, without effect for the owner (P-017)', async () => {
       const other = { ...bank, client_id: 'other-bank' }
       await server.core.clients.declare('default', other)
       const request = await startRequest(server)
@@ -169,8 +168,8 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  describe('a request that was allowed', () => {
-    it('is worth one answer to many at once, and what that gave ends, since the others are reuse (C26)', async () => {
+  describe('an allowed request', () => {
+    it('is redeemed once by concurrent requests, and the reuse revokes its tokens (C26)', async () => {
       const request = await allowed({ scope: 'openid offline_access' })
       const pages = await Promise.all(
         Array.from({ length: 20 }, () => askForResult(server, request)),
@@ -182,7 +181,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(await active(tokens?.access_token)).to.equal(false)
     })
 
-    it('that failed a check was not used: the right one still succeeds (P-017)', async () => {
+    it('is not used up by a failed check: the correct request still succeeds (P-017)', async () => {
       const request = await allowed()
       const fields = { grant_type: bank.grant_types[0], auth_req_id: request.auth_req_id }
       const wrong = await post(server, '/token', bank, { ...fields, resource: api })
@@ -190,7 +189,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       tokensIn(await askForResult(server, request))
     })
 
-    it('opens in its own place alone: one that was moved in Redis allows nothing (C19)', async () => {
+    it('cannot be moved to another key in Redis: the copy allows nothing (C19)', async () => {
       const [small, large] = [await startRequest(server), await startRequest(server)]
       const placeOf = ({ auth_req_id }: typeof small) => ({
         tenant: 'default',
@@ -203,7 +202,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expectRefusal(await askForResult(server, large), 400, 'authorization_pending')
     })
 
-    it('is void when Redis, or what stands for it, has lost it: never a grant, never pending for good', async () => {
+    it('expires when Redis, or its embedded replacement, loses it: never granted, never pending for good', async () => {
       const request = await allowed()
       const open = await startRequest(server)
       await forgetShortLived(server.core, server.env)
@@ -213,8 +212,8 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  describe('whom it is about (§7.1)', () => {
-    test('an e-mail address in any case, a username, an ID token of ours', async () => {
+  describe('hints (§7.1)', () => {
+    test('accept an e-mail address in any case, and an ID token of this server', async () => {
       const { id } = (await server.core.accounts.byIdentifier('default', alice.email)) as {
         id: string
       }
@@ -228,7 +227,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    test('one hint and no more, none of another client’s, and no login_hint_token', async () => {
+    test('are refused unless there is exactly one valid hint; login_hint_token is not supported', async () => {
       await signIn(server, web)
       const refusals: [Record<string, string | undefined>, string, RegExp][] = [
         [{ login_hint: undefined }, 'invalid_request', /missing one of/],
@@ -245,7 +244,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       }
     })
 
-    test('nobody knows, or disabled: unknown_user_id, for so many strangers and no more (C9)', async () => {
+    test('for unknown or disabled accounts get unknown_user_id, a limited number of times (C9)', async () => {
       const bob = { email: 'bob@example.com', password: 'a caterpillar on a mushroom 7' }
       remember(bob.password)
       await server.core.accounts.declare('default', bob)
@@ -268,8 +267,8 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  describe('a person is not flooded (C25)', () => {
-    it('three of one client wait and ten of all; an answer makes room, and so does the time', async () => {
+  describe('limits of pending requests (C25)', () => {
+    it('allow three per client and ten per account; expired ones do not count', async () => {
       const clients = await Promise.all(
         ['b', 'c', 'd', 'e'].map(async (name) => {
           const client = { ...bank, client_id: `bank-${name}` }
@@ -302,7 +301,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       expect(requestsOn(await openAccount(server, agent))).to.have.length(1)
     })
 
-    test('a client is let in again as soon as one of its requests is answered', async () => {
+    test('allow another once one of them is answered', async () => {
       for (let time = 0; time < 3; time += 1) await startRequest(server)
       expectRefusal(await askPerson(server), 403, 'access_denied')
       await answerRequest(server, '#deny')
@@ -347,7 +346,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
       )
     })
 
-    test('are for disabled clients, too, and what waited for them is on nobody’s page', async () => {
+    test('apply to disabled clients, and their pending requests leave the account page', async () => {
       const request = await startRequest(server)
       await server.core.revocations.setClientDisabled('default', bank.client_id, true)
       expectRefusal(await askForResult(server, request), 401, 'invalid_client')
@@ -359,7 +358,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  test('max_age: who signed in too long ago signs in once more, and auth_time says so (P-021)', async () => {
+  test('max_age: a user who signed in too long ago signs in again, and auth_time reflects it (P-021)', async () => {
     const agent = createUserAgent()
     await openAccount(server, agent)
     travel(3000)
@@ -375,7 +374,9 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     )
     travel(180)
     const late = await agent.follow(await agent.submit(page))
-    expect(late.root.querySelector('#login-form'), 'it lay open for too long').not.to.equal(null)
+    expect(late.root.querySelector('#login-form'), 'the form was open for too long').not.to.equal(
+      null,
+    )
     const again = await agent.follow(
       await agent.submit(late, { fields: { username: alice.email, password: alice.password } }),
     )

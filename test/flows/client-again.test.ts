@@ -16,7 +16,7 @@ import {
   userinfo,
 } from '../support/protocol.ts'
 
-describe('a client that was deleted and is declared again', () => {
+describe('a client that is deleted and declared again', () => {
   const server = booted(anyStorage, {}, furnish)
 
   const form = { grant_type: 'client_credentials', resource: api }
@@ -26,7 +26,7 @@ describe('a client that was deleted and is declared again', () => {
     return (await server.core.clients.declare(defaultTenant, client)).outcome
   }
 
-  it('works at once, and what it had before stays void (R-08, RFC 7009)', async () => {
+  it('works at once, and its old tokens stay void (R-08, RFC 7009)', async () => {
     const old = await tokenOf()
     expect(await introspect(server, ordersApi, old)).to.include({ active: true })
     expect(await again(machine)).to.equal('created')
@@ -35,7 +35,7 @@ describe('a client that was deleted and is declared again', () => {
     expect(await introspect(server, ordersApi, old)).to.deep.equal({ active: false })
   })
 
-  it('asks its people again, and gets what they allow', async () => {
+  it('needs new consent and gets new tokens; old tokens and codes stay void', async () => {
     const old = await tokensFor(server, web)
     const code = await codeFor(server, web)
     expect(await again(web)).to.equal('created')
@@ -48,7 +48,7 @@ describe('a client that was deleted and is declared again', () => {
     expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
   })
 
-  it('asks people behind their back at once, and hears nothing of what it had asked', async () => {
+  it('can make new backchannel requests at once; old ones have expired', async () => {
     await server.core.clients.declare(defaultTenant, bank)
     const waits = await startRequest(server)
     const allowed = await startRequest(server)

@@ -23,7 +23,7 @@ interface Signing {
   alg?: string
   key?: CryptoKeyPair['privateKey'] | Uint8Array
   header?: object
-  /** Extensions that may be called critical. */
+  /** Extensions that the signing library accepts in `crit`. */
   knows?: Record<string, boolean>
 }
 
@@ -66,7 +66,7 @@ onAnyStorage('client assertions', (kind) => {
     })
   const now = () => Math.floor(Date.now() / 1000)
 
-  /** An assertion of `service` that is right but for what `claims` change. */
+  /** A valid assertion of `service`, changed by `claims`. */
   function assertion(
     claims: Record<string, unknown> = {},
     { alg = 'ES256', key, header = {}, knows = {} }: Signing = {},
@@ -85,7 +85,7 @@ onAnyStorage('client assertions', (kind) => {
       ...fields,
     })
 
-  it('by private_key_jwt carry a whole flow of openid-client (K-40)', async () => {
+  it('by private_key_jwt work in a whole flow of openid-client (K-40)', async () => {
     for (const [alg, { privateKey }] of keys) {
       const party = await createRelyingParty({
         issuer: server.issuer,
@@ -106,7 +106,7 @@ onAnyStorage('client assertions', (kind) => {
     }
   })
 
-  it('by client_secret_jwt work with a secret that is kept sealed, and rotate (architecture §5)', async () => {
+  it('by client_secret_jwt work with a sealed secret, also during rotation (architecture §5)', async () => {
     const withSecret = async (clientSecret: string) => {
       const party = await createRelyingParty({
         issuer: server.issuer,
@@ -130,7 +130,7 @@ onAnyStorage('client assertions', (kind) => {
     expect(await withSecret(next)).to.equal('bearer')
   })
 
-  it('need a secret that can be read: a client that changes its method gets a new one', async () => {
+  it('require a readable secret: a client that changes to client_secret_jwt gets a new one', async () => {
     const client = { ...machine, client_id: 'changes' }
     const sealed = async () =>
       (await server.core.clients.find(defaultTenant, 'changes'))?.secrets.filter((s) => s.sealed)
@@ -149,7 +149,7 @@ onAnyStorage('client assertions', (kind) => {
     expect(await sealed()).to.deep.equal([])
   })
 
-  it('are refused for each claim that is wrong (P-052, P-053, ASVS 9.2.1, 10.4.16)', async () => {
+  it('are refused for each invalid claim (P-052, P-053, ASVS 9.2.1, 10.4.16)', async () => {
     const { issuer } = server
     const stranger = (await generateKeyPair('ES256')).privateKey
     const { publicKey, privateKey } = keys.get('ES256') as CryptoKeyPair
@@ -158,8 +158,8 @@ onAnyStorage('client assertions', (kind) => {
       'aud of another server': assertion({ aud: 'https://other.example' }),
       'aud of the token endpoint': assertion({ aud: `${issuer}/token` }),
       'aud with a slash': assertion({ aud: `${issuer}/` }),
-      'aud for us and another': assertion({ aud: [issuer, 'https://other.example'] }),
-      'aud for another and us': assertion({ aud: ['https://other.example', issuer] }),
+      'aud for this server and another': assertion({ aud: [issuer, 'https://other.example'] }),
+      'aud for another server and this': assertion({ aud: ['https://other.example', issuer] }),
       'aud twice': assertion({ aud: [issuer, issuer] }),
       'no aud in a list': assertion({ aud: [] }),
       'no exp': assertion({ exp: undefined }),
@@ -174,13 +174,13 @@ onAnyStorage('client assertions', (kind) => {
       'no sub': assertion({ sub: undefined }),
       'iat 61 seconds ahead': assertion({ iat: now() + 61 + 5 }),
       'nbf 61 seconds ahead': assertion({ nbf: now() + 61 }),
-      'a stranger’s key': assertion({}, { key: stranger }),
+      'an unknown key': assertion({}, { key: stranger }),
       'HMAC with the public key': assertion(
         {},
         { alg: 'HS256', key: Buffer.from(JSON.stringify(await exportJWK(publicKey))) },
       ),
       'a payload that is not encoded (RFC 7797 §7)': unencoded(await assertion(), privateKey),
-      'an extension that nobody knows': assertion(
+      'an unknown critical extension': assertion(
         {},
         { header: { crit: ['x'], x: 1 }, knows: { x: true } },
       ),
@@ -204,7 +204,7 @@ onAnyStorage('client assertions', (kind) => {
     }
   })
 
-  it('are taken from clocks that are a little off, and as a list of one (P-053)', async () => {
+  it('are accepted with a small clock skew, and with a list of one audience (P-053)', async () => {
     const { issuer } = server
     const encoded = await assertion({}, { header: { crit: ['b64'], b64: true } })
     expect((await present(encoded)).status).to.equal(200)
@@ -215,7 +215,7 @@ onAnyStorage('client assertions', (kind) => {
     }
   })
 
-  it('count once, whoever is first of twenty, at every endpoint (P-052, C26)', async () => {
+  it('are accepted once, also among 20 concurrent requests, across endpoints (P-052, C26)', async () => {
     const one = await assertion()
     const answers = await Promise.all(Array.from({ length: 20 }, () => present(one)))
     expect(answers.filter(({ status }) => status === 200)).to.have.length(1)
@@ -231,7 +231,7 @@ onAnyStorage('client assertions', (kind) => {
     expectRefusal(await present(one), 401, 'invalid_client')
   })
 
-  it('may have a jti of any text', async () => {
+  it('may have any text as jti', async () => {
     for (const jti of ['x'.repeat(8000), 'a\0b', '😀', "' or 1=1"]) {
       const one = await assertion({ jti })
       expect((await present(one)).status).to.equal(200)
@@ -239,7 +239,7 @@ onAnyStorage('client assertions', (kind) => {
     }
   })
 
-  it('may name the token endpoint where the client is registered so', async () => {
+  it('accept the token endpoint as audience only for clients registered so', async () => {
     const { publicKey } = keys.get('ES256') as CryptoKeyPair
     const jwks = { keys: [await exportJWK(publicKey)] }
     const old = { ...service, client_id: 'old', client_assertion_audience: 'token_endpoint', jwks }
@@ -252,7 +252,7 @@ onAnyStorage('client assertions', (kind) => {
     expectRefusal(await present(other), 401, 'invalid_client')
   })
 
-  it('are the way of those alone that registered it, and come alone (P-043)', async () => {
+  it('are accepted only from clients registered for them, and with no other credentials (P-043)', async () => {
     const secretClient = { iss: machine.client_id, sub: machine.client_id }
     const key = Buffer.from(machine.client_secret)
     const made = await assertion(secretClient, { alg: 'HS256', key })
@@ -278,7 +278,7 @@ onAnyStorage('client assertions', (kind) => {
     )
   })
 
-  it('are made with the algorithm that the client registered, if any', async () => {
+  it('are accepted only with the registered algorithm, if there is one', async () => {
     const { publicKey } = keys.get('PS256') as CryptoKeyPair
     const jwks = { keys: [await exportJWK(publicKey)] }
     const strict = { ...service, client_id: 'strict', jwks }
@@ -289,7 +289,7 @@ onAnyStorage('client assertions', (kind) => {
     expectRefusal(await present(rsa), 401, 'invalid_client')
   })
 
-  it('want keys that are public and strong, and a secret that is long enough', async () => {
+  it('require public keys of sufficient strength, and a secret of sufficient length', async () => {
     const refused = async (client: Record<string, unknown>) =>
       declare(client).then(
         () => 'accepted',
@@ -309,7 +309,7 @@ onAnyStorage('client assertions', (kind) => {
       [weak, 'at least 2048 bits, it has 1024'],
       [{ ...weak, n: octets(1025) }, 'at most 8192 bits, it has 8200'],
       [{ ...weak, n: octets(256), e: octets(5) }, 'at most 32 bits, it has 40'],
-      // What could be stored would fail where it is used: signatures, and answers that are encrypted.
+      // Keys that would be stored and then fail when they verify signatures or encrypt responses.
       [{ ...weak, n: octets(256, 0) }, 'at least 2048 bits, it has 0'],
       [{ ...weak, n: octets(256), e: undefined }, 'must be an RSA key'],
       [{ ...point, y: point.x }, 'must be a point on its curve'],
@@ -330,7 +330,7 @@ onAnyStorage('client assertions', (kind) => {
     expect(await refused({ ...signer, client_secret: secret })).to.contain('has none')
   })
 
-  it('are advertised with their algorithms, never none', async () => {
+  it('are advertised with their algorithms, without none', async () => {
     const metadata = (await (
       await fetch(`${server.issuer}/.well-known/openid-configuration`)
     ).json()) as Record<string, string[]>

@@ -54,7 +54,7 @@ onAnyStorage('client credentials', (kind) => {
   const ask = (client: { client_id: string }, fields: Fields) =>
     post(server, '/token', client, { grant_type: 'client_credentials', ...fields })
 
-  it('bring an access token for the client itself and no refresh token (P-051, P-056)', async () => {
+  it('issue an access token for the client itself and no refresh token (P-051, P-056)', async () => {
     const tokens = tokensIn(await ask(machine, { resource: api, scope: 'orders:read' }))
     expect(tokens).to.have.all.keys('access_token', 'expires_in', 'scope', 'token_type')
     const claims = decodeJwt(tokens.access_token)
@@ -73,7 +73,7 @@ onAnyStorage('client credentials', (kind) => {
     })
   })
 
-  it('grant what the client may have where it names no scope (architecture §7, RFC 6749 §3.3)', async () => {
+  it('grant all scopes of the client when none is requested (architecture §7, RFC 6749 §3.3)', async () => {
     const granted = tokensIn(await ask(clients.both, { resource: api }))
     expect(granted.scope?.split(' ')).to.have.members(['orders:read', 'orders:write'])
     expect(tokensIn(await ask(clients.both, { resource: mail })).scope).to.equal('mail:send')
@@ -83,7 +83,7 @@ onAnyStorage('client credentials', (kind) => {
       expect(tokensIn(await sendForm(server, each)).scope).to.equal('orders:read')
   })
 
-  it('grant nothing to a client without registered scope (architecture §7)', async () => {
+  it('grant no scope to a client without registered scopes (architecture §7)', async () => {
     expectRefusal(await ask(clients.scopeless, { resource: api }), 400, 'invalid_target')
     const empty = tokensIn(await ask(clients.listedScopeless, { resource: api }))
     expect(empty).not.to.have.property('scope')
@@ -94,7 +94,7 @@ onAnyStorage('client credentials', (kind) => {
     }
   })
 
-  it('refuse scopes that are not the client’s or not the resource’s (ASVS 10.4.11)', async () => {
+  it('refuse scopes not registered for the client or not defined by the resource (ASVS 10.4.11)', async () => {
     const wrong = [
       'orders:write',
       'orders:read orders:write',
@@ -110,7 +110,7 @@ onAnyStorage('client credentials', (kind) => {
     expectRefusal(crossed, 400, 'invalid_scope')
   })
 
-  it('refuse resources that are unknown or out of reach (architecture §7, P-028, ASVS 9.2.6)', async () => {
+  it('refuse resources that are unknown or not allowed for the client (architecture §7, P-028, ASVS 9.2.6)', async () => {
     for (const resource of ['https://unknown.example', `${api}/`, `${api}#x`, 'api', [api, mail]]) {
       expectRefusal(await ask(clients.both, { resource }), 400, 'invalid_target')
     }
@@ -120,7 +120,7 @@ onAnyStorage('client credentials', (kind) => {
     expect(reached.scope).to.equal('mail:send')
   })
 
-  it('are for clients that authenticate (P-051)', async () => {
+  it('require client authentication (P-051)', async () => {
     expectRefusal(await ask(spa, {}), 400, 'unauthorized_client')
     const declared = server.core.clients.declare(defaultTenant, {
       client_id: 'public-machine',
@@ -134,7 +134,7 @@ onAnyStorage('client credentials', (kind) => {
     expect(error).to.include({ code: 'client_invalid' })
   })
 
-  it('bring a token that no person owns: userinfo refuses it (ASVS 10.3, P-064)', async () => {
+  it('issue a token without a user: userinfo refuses it (ASVS 10.3, P-064)', async () => {
     const { access_token } = tokensIn(await ask(machine, {}))
     expect(decodeJwt(access_token).aud).to.equal(server.issuer)
     const page = await userinfo(server, access_token)
@@ -144,7 +144,7 @@ onAnyStorage('client credentials', (kind) => {
     )
   })
 
-  it('bring an opaque token where the resource server wants one, as revocable as a JWT (K-21)', async () => {
+  it('issue an opaque token where the resource server wants one, revocable like a JWT (K-21)', async () => {
     const { access_token } = tokensIn(await ask(clients.both, { resource: mail }))
     expect(access_token).not.to.include('.')
     expect(await introspect(server, clients.both, access_token)).to.include({

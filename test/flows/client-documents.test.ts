@@ -27,7 +27,7 @@ import { registrar } from '../support/registering.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-describe('clients that are a metadata document', () => {
+describe('clients identified by a metadata document', () => {
   let server: TestServer
   let host: DocumentHost
 
@@ -61,7 +61,7 @@ describe('clients that are a metadata document', () => {
     await server?.stop()
   })
 
-  it('are unknown where the tenant does not take them, and discovery does not say so (P-092)', async () => {
+  it('are unknown if the tenant does not accept them, and discovery does not advertise them (P-092)', async () => {
     const advertised = async () => {
       const page = await send('GET', '/.well-known/oauth-authorization-server')
       return (page.json() as Record<string, unknown>)['client_id_metadata_document_supported']
@@ -76,7 +76,7 @@ describe('clients that are a metadata document', () => {
     expect(host.asked.get('/off')).to.equal(undefined)
   })
 
-  it('sign people in, and are stored when somebody allows them something (P-089)', async () => {
+  it('sign users in, and are stored at the first consent (P-089)', async () => {
     const client_id = host.publish('/client.json')
     const agent = createUserAgent()
     const first = await agent.follow(await agent.get(authorizeUrl(server, { client_id })))
@@ -93,13 +93,13 @@ describe('clients that are a metadata document', () => {
       await redeem(server, { client_id, token_endpoint_auth_method: 'none' }, code),
     )
     expect(tokens.refresh_token).to.be.a('string')
-    expect(host.asked.get('/client.json'), 'asked once').to.equal(1)
+    expect(host.asked.get('/client.json'), 'fetched once').to.equal(1)
     const { clients } = await clientsList.execute(server.core, { tenant: defaultTenant })
     const listed = clients.find((each) => each.client_id === client_id)
     expect(listed).to.include({ registered_by: 'document', client_name: 'A travelling tool' })
   })
 
-  it('reach only resource servers that are open, and are shown what went wrong (architecture §7)', async () => {
+  it('reach only open resource servers, and get an error page otherwise (architecture §7)', async () => {
     const client_id = host.publish('/reach')
     const fields = { resource: api, scope: 'orders:read', nonce: undefined }
     const url = authorizeUrl(server, { client_id }, fields)
@@ -108,7 +108,7 @@ describe('clients that are a metadata document', () => {
     expect(await stored(client_id)).to.equal(false)
   })
 
-  it('may introspect nothing of others, whoever names them, also while nobody has used them (architecture §7)', async () => {
+  it('introspect no tokens of others, even if a resource server names them and they are not stored yet (architecture §7)', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const client_id = host.publish('/reader', {
       token_endpoint_auth_method: 'private_key_jwt',
@@ -136,14 +136,14 @@ describe('clients that are a metadata document', () => {
           client_assertion: await assertion(client_id, privateKey),
         },
       )
-    // From here on it is known to this process, and authenticates.
+    // From here on this process knows the client, which can authenticate.
     await createUserAgent().get(authorizeUrl(server, { client_id }))
     const unused = await ask()
     expect(unused.json(), unused.body).to.deep.equal({ active: false })
     await resources.declare(defaultTenant, declared)
   })
 
-  it('are asked for where requests begin, and nowhere else; those who come at once share one answer', async () => {
+  it('are fetched only where a flow begins; concurrent requests share one fetch', async () => {
     const client_id = host.publish('/begin')
     const client = { client_id, token_endpoint_auth_method: 'none' }
     for (const path of ['/token', '/revoke', '/introspect']) {
@@ -168,7 +168,7 @@ describe('clients that are a metadata document', () => {
     expect(await stored(pushed)).to.equal(false)
   })
 
-  it('are stored once, whoever allows them something at the same moment', async () => {
+  it('are stored once when several users consent at the same time', async () => {
     const client_id = host.publish('/twice')
     const codes = await Promise.all([1, 2, 3].map(() => codeFor(server, { client_id })))
     for (const code of codes) tokensIn(await redeem(server, { client_id }, code))
@@ -179,14 +179,14 @@ describe('clients that are a metadata document', () => {
     expect(rows).to.have.length(1)
   })
 
-  it('are what their document says when it is read again: addresses and keys at once (P-086)', async () => {
+  it('follow changes of their document when it is fetched again: redirect URIs and keys (P-086)', async () => {
     const other = 'http://localhost:9/other'
     const client_id = host.publish('/change', { redirect_uris: [callback, other] })
     const tokens = await tokensFor(server, { client_id }, { redirect_uri: other })
     host.publish('/change', { client_name: 'Another name' })
     const ask = () =>
       createUserAgent().get(authorizeUrl(server, { client_id }, { redirect_uri: other }))
-    expect((await ask()).status, 'fresh').to.equal(303)
+    expect((await ask()).status, 'cached').to.equal(303)
     travel(301)
     const refused = await ask()
     expect(refused.status).to.equal(400)
@@ -213,7 +213,7 @@ describe('clients that are a metadata document', () => {
     tokensIn(await refresh(server, { client_id: own }, first, await by(next.key)))
   })
 
-  it('live on for a day while their host is down, and not when it says no', async () => {
+  it('keep working for a day while their host is unavailable, but not once it answers 410 or 404', async () => {
     const client_id = host.publish('/down')
     let tokens = await tokensFor(server, { client_id })
     const again = async () => refresh(server, { client_id }, tokens)
@@ -221,7 +221,7 @@ describe('clients that are a metadata document', () => {
     travel(301)
     tokens = tokensIn(await again())
     tokens = tokensIn(await again())
-    expect(host.asked.get('/down'), 'spared meanwhile').to.equal(2)
+    expect(host.asked.get('/down'), 'no fetch in between').to.equal(2)
     travel(24 * 3600)
     expectRefusal(await again(), 503, 'temporarily_unavailable')
     host.answer('/down', (response) => response.writeHead(410).end())
@@ -237,7 +237,7 @@ describe('clients that are a metadata document', () => {
     tokensIn(await again())
   })
 
-  it('stay disabled whatever their document says, also when nobody uses them', async () => {
+  it('stay disabled whatever their document says, also after they expire', async () => {
     const { revocations, registrations, database, clients } = server.core
     const client_id = host.publish('/disabled')
     const tokens = await tokensFor(server, { client_id })
@@ -265,12 +265,12 @@ describe('clients that are a metadata document', () => {
     expect(host.asked.get('/disabled')).to.equal(1)
     await revocations.setClientDisabled(defaultTenant, client_id, false)
     await registrations.sweep()
-    expect(await stored(client_id), 'enabled and over').to.equal(false)
+    expect(await stored(client_id), 'enabled and expired').to.equal(false)
     travel(10)
     await tokensFor(server, { client_id })
   })
 
-  it('are what an operator declares, whose word their document does not change', async () => {
+  it("follow an operator's declaration, which their document does not change", async () => {
     const own = { redirect_uris: [callback], token_endpoint_auth_method: 'none' }
     const before = host.publish('/declared', { client_name: 'Mine' })
     const later = host.publish('/later')
@@ -287,7 +287,7 @@ describe('clients that are a metadata document', () => {
     expect(host.asked.get('/later')).to.equal(1)
   })
 
-  it('are within the policy, also when that changes later', async () => {
+  it('are limited by the policy, also when it changes later', async () => {
     const client_id = host.publish('/policy', { scope: 'openid profile' })
     const tokens = await tokensFor(server, { client_id }, { scope: 'openid profile' })
     await declare({ ...on, scopes: ['openid'] })
@@ -295,7 +295,7 @@ describe('clients that are a metadata document', () => {
       authorizeUrl(server, { client_id }, { scope: 'openid profile', prompt: 'none' }),
     )
     expectReturned(page, 'invalid_scope')
-    expect(host.asked.get('/policy'), 'made of what is known').to.equal(1)
+    expect(host.asked.get('/policy'), 'from the cached document').to.equal(1)
     const narrower = tokensIn(await refresh(server, { client_id }, tokens))
     expect(narrower.scope).to.equal('openid')
     expect(decodeJwt(tokens.id_token ?? '')).to.include({ name: alice.name })
@@ -311,7 +311,7 @@ describe('clients that are a metadata document', () => {
     tokensIn(await refresh(server, { client_id }, narrower))
   })
 
-  it('may be a device that waits for longer than a copy is fresh (RFC 8628 §3.4)', async () => {
+  it('may be a device whose polling outlasts the cached document (RFC 8628 §3.4)', async () => {
     await declare({ ...on, grant_types: [deviceCodeGrant, 'refresh_token'] })
     const client_id = host.publish('/device', {
       grant_types: [deviceCodeGrant, 'refresh_token'],
@@ -331,13 +331,16 @@ describe('clients that are a metadata document', () => {
     tokensIn(await askFor(server, asked, client))
   })
 
-  it('that are refused are explained to operators, and say little to the caller', async () => {
+  it('are refused with details for operators and little for the caller', async () => {
     const client_id = host.publish('/wrong', { client_secret: 'a-secret-that-is-no-secret' })
     const page = await post(server, '/par', { client_id }, { client_id })
     expectRefusal(page, 400, 'invalid_client')
     const { error_id: id, error_description: said } = page.json() as Record<string, string>
     expect(said).to.equal('The metadata document of the client is not valid.')
-    await eventually('kept', async () => (await server.core.refusals.find(id ?? '')) !== undefined)
+    await eventually(
+      'the refusal is stored',
+      async () => (await server.core.refusals.find(id ?? '')) !== undefined,
+    )
     const refusal = await server.core.refusals.find(id ?? '')
     expect(refusal).to.include({ check: 'client_document_invalid' })
     expect(refusal?.received).to.contain('client_secret')
@@ -350,7 +353,7 @@ describe('clients that are a metadata document', () => {
     expect(shown.body).to.contain('invalid_client')
   })
 
-  it('leave nothing in storage when nobody allows them anything, however many there are (C25)', async () => {
+  it('store nothing without consent, however many there are (C25)', async () => {
     const count = async () => {
       const [row] = await server.core.database.query<{ n: number }>(
         `select (select count(*) from clients) + (select count(*) from registered_clients)

@@ -13,7 +13,7 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 
 const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 
-describe('keys of a client at an address (jwks_uri)', () => {
+describe('client keys at a jwks_uri', () => {
   let server: TestServer
   let host: DocumentHost
   before(async () => {
@@ -47,7 +47,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
       token_endpoint_auth_method: 'private_key_jwt',
     })
 
-  /** How a client is answered that signs so (RFC 7523). */
+  /** The status of a token request with an assertion signed by `key` (RFC 7523). */
   async function by(
     client: string,
     { key, kid, alg = 'ES256' }: { key: CryptoKey | JWK; kid?: string; alg?: string },
@@ -62,7 +62,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     return (await post(server, '/token', undefined, { ...fields, client_assertion })).status
   }
 
-  it('count for as long as they are there, and for an hour while nobody answers (RFC 7517 §5)', async () => {
+  it('are used while published, and for an hour while the host fails (RFC 7517 §5)', async () => {
     const client_id = 'elsewhere'
     const one = { ...(await es256()), kid: 'one' }
     const two = { ...(await es256()), kid: 'two' }
@@ -70,7 +70,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     await declare(client_id, jwks_uri)
     expect(await by(client_id, one)).to.equal(200)
     expect(await by(client_id, one)).to.equal(200)
-    // Asked for again for a name that is not known, and not at every one that somebody makes up.
+    // An unknown kid triggers a fetch, at most once a minute.
     expect(await by(client_id, two)).to.equal(401)
     expect(host.asked.get('/elsewhere')).to.equal(1)
     publish(client_id, { ...two.jwk, kid: 'two' })
@@ -80,7 +80,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     expect(host.asked.get('/elsewhere')).to.equal(2)
     expect(await by(client_id, one), 'withdrawn').to.equal(401)
 
-    // However long they are said to be good.
+    // Keys are cached for an hour at most, whatever max-age says.
     publish(client_id, { ...one.jwk, kid: 'two' })
     travel(3601)
     expect(await by(client_id, two), 'withdrawn').to.equal(401)
@@ -92,10 +92,10 @@ describe('keys of a client at an address (jwks_uri)', () => {
       expect(await by(client_id, again)).to.equal(200)
     }
     travel(15)
-    expect(await by(client_id, again), 'an hour after they were good').to.equal(503)
+    expect(await by(client_id, again), 'an hour after the keys expired').to.equal(503)
   })
 
-  it('that cannot be fetched are nobody’s guess: 503 until they can, asked for once in five seconds', async () => {
+  it('that cannot be fetched cause 503, with one fetch in five seconds', async () => {
     travel(0)
     const client_id = 'away'
     const { key, jwk } = await es256()
@@ -106,7 +106,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
       { check: 'client_keys_unavailable' },
       { limit: 100 },
     )
-    // Of one moment, in any order.
+    // All have the same time, so their order is undefined.
     const again = / reason: a moment ago: (.+)$/
     const own = `client_id: ${client_id},`
     const reasons = found.flatMap(({ reason = '' }) => (reason.includes(own) ? reason : []))
@@ -122,7 +122,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     expect(host.asked.get('/away')).to.equal(2)
   })
 
-  it('are known still when the client is declared anew', async () => {
+  it('stay cached when the client is declared again', async () => {
     const client_id = 'declared-anew'
     const { key, jwk } = await es256()
     const jwks_uri = publish(client_id, jwk)
@@ -133,7 +133,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     expect(host.asked.get('/declared-anew')).to.equal(1)
   })
 
-  it('keep few waiting while their address is slow, and nobody who has some', async () => {
+  it('hold at most 32 requests while their host is slow, and none once a key is cached', async () => {
     const client_id = 'slow'
     const { key, jwk } = await es256()
     let held: ServerResponse[] = []
@@ -149,7 +149,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
       if (status === 429) refused++
       return status
     })
-    await eventually('those past 32 refused', async () => refused === 8)
+    await eventually('requests beyond 32 refused', async () => refused === 8)
     release()
     const answers = await Promise.all(all)
     expect(answers.filter((status) => status === 200)).to.have.length(32)
@@ -157,13 +157,13 @@ describe('keys of a client at an address (jwks_uri)', () => {
 
     travel(61)
     const first = by(client_id, { key })
-    await eventually('a question', async () => held.length === 1)
+    await eventually('a fetch', async () => held.length === 1)
     expect(await by(client_id, { key })).to.equal(200)
     release()
     expect(await first).to.equal(200)
   })
 
-  it('are asked for whatever strangers keep waiting, and those that are known count', async () => {
+  it('are fetched despite slow hosts of other clients, and cached keys are used meanwhile', async () => {
     const { key, jwk } = await es256()
     const wrong = await es256()
     const held: ServerResponse[] = []
@@ -177,27 +177,28 @@ describe('keys of a client at an address (jwks_uri)', () => {
     for (const each of strangers) await declare(each, hold(each))
     travel(3601)
     let refused = 0
-    // 32 of the first two; of the third whoever asks, and two more: within the five seconds in which they may answer.
+    // At most 32 requests wait per client, and 64 in all besides the fetching ones: 32 + 32 + 3 wait, one is refused.
+    // The hosts must answer within five seconds.
     const waiting = strangers.flatMap((each, i) =>
       Array.from({ length: i < 2 ? 32 : 4 }, async () => {
         if ((await by(each, { key })) === 429) refused++
       }),
     )
-    await eventually('as many wait as may', () => refused === 1)
-    expect(await by('honest', { key }), 'its first').to.equal(200)
+    await eventually('the limit is reached', () => refused === 1)
+    expect(await by('honest', { key }), 'first after an hour').to.equal(200)
     await declare('new', publish('new', jwk))
-    expect(await by('new', { key }), 'the first of one that is not known').to.equal(200)
+    expect(await by('new', { key }), 'first of a new client').to.equal(200)
     hold('patient')
     const first = by('patient', { key })
-    await eventually('a question', () => held.length === 4)
+    await eventually('a fetch', () => held.length === 4)
     expect(await by('patient', { key })).to.equal(200)
-    expect(await by('patient', wrong), 'without waiting').to.equal(401)
+    expect(await by('patient', wrong), 'answered without a fetch').to.equal(401)
     for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))
     expect(await first).to.equal(200)
     await Promise.all(waiting)
   })
 
-  it('are not tried without end, and cost little each', async () => {
+  it('are limited in number and in cost for each signature', async () => {
     const client_id = 'many'
     const own = { ...(await es256()), kid: 'own' }
     const others = await Promise.all(Array.from({ length: 5 }, es256))
@@ -209,7 +210,7 @@ describe('keys of a client at an address (jwks_uri)', () => {
     await declare(client_id, jwks_uri)
     expect(await by(client_id, { key: slow, alg: 'PS256', kid: 'slow' })).to.equal(401)
     expect(await by(client_id, own)).to.equal(200)
-    expect(await by(client_id, { key: own.key }), 'the sixth').to.equal(401)
+    expect(await by(client_id, { key: own.key }), 'the sixth key').to.equal(401)
   })
 })
 

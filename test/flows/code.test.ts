@@ -35,7 +35,7 @@ onEachStorage('authorization codes', (kind) => {
     expectRefusal(await redeem(server, web, code), 400, 'invalid_grant')
   })
 
-  it('belong to the client that asked for them, and a stranger does not spoil them (P-017)', async () => {
+  it('are bound to their client, and an attempt by another client has no effect (P-017)', async () => {
     for (const [owner, thief] of [
       [web, spa],
       [spa, web],
@@ -90,7 +90,7 @@ onEachStorage('authorization codes', (kind) => {
     }
   }
 
-  test('used again end what they issued also after they would have expired (P-045)', async () => {
+  test('used again after their expiry also end what they issued (P-045)', async () => {
     const code = await codeFor(server, web, {}, agent)
     const tokens = tokensIn(await redeem(server, web, code))
     travel(65)
@@ -98,7 +98,7 @@ onEachStorage('authorization codes', (kind) => {
     expectRefusal(await refresh(server, web, tokens), 400, 'invalid_grant')
   })
 
-  test('used again end nothing else: another sign-in of the same person stays (P-045)', async () => {
+  test('used again end no other sign-in of the same user (P-045)', async () => {
     const [one, other] = [
       await codeFor(server, web, {}, agent),
       await codeFor(server, web, {}, agent),
@@ -112,7 +112,7 @@ onEachStorage('authorization codes', (kind) => {
     tokensIn(await refresh(server, web, kept))
   })
 
-  test('used again without openid and by a resource server seen, too (P-045, P-060)', async () => {
+  test('used again without openid end an access token that a resource server introspected (P-045, P-060)', async () => {
     const asked = { scope: 'orders:read', resource: api, nonce: undefined }
     const code = await codeFor(server, spa, asked, agent)
     const { access_token } = tokensIn(await redeem(server, spa, code))
@@ -121,7 +121,7 @@ onEachStorage('authorization codes', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
   })
 
-  test('seen by somebody who could not have used them end nothing, before or after (ADR 0034)', async () => {
+  test('presented without the right verifier and redirect URI end nothing, before or after redemption (ADR 0034)', async () => {
     const inVain = [
       { code_verifier: 'x'.repeat(43) },
       { code_verifier: undefined },
@@ -145,7 +145,7 @@ onEachStorage('authorization codes', (kind) => {
     }
   })
 
-  it('redeemed by many at once are worth one answer (P-045, ASVS 10.4.2)', async () => {
+  it('are redeemed once by concurrent requests (P-045, ASVS 10.4.2)', async () => {
     const code = await codeFor(server, web, {}, agent)
     const pages = await Promise.all(Array.from({ length: 20 }, () => redeem(server, web, code)))
     const statuses = pages.map(({ status }) => status)
@@ -153,7 +153,7 @@ onEachStorage('authorization codes', (kind) => {
     expect(statuses.filter((status) => status === 400)).to.have.length(19)
   })
 
-  it('that failed a check were not used: the right request still succeeds (P-017)', async () => {
+  it('are not used up by a failed check: the correct request still succeeds (P-017)', async () => {
     const code = await codeFor(server, web, {}, agent)
     expectRefusal(
       await redeem(server, web, code, { code_verifier: 'x'.repeat(43) }),

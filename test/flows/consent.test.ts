@@ -27,7 +27,7 @@ onAnyStorage('consent', (kind) => {
   const scopesOn = (page: Page) =>
     page.root.querySelectorAll('[data-scope]').map((line) => line.getAttribute('data-scope'))
 
-  it('is asked once, names client, host, scopes and resource, and is remembered (ASVS 10.7.2)', async () => {
+  it('is requested once, names client, host, scopes and resource, and is remembered (ASVS 10.7.2)', async () => {
     const fields = { scope: 'openid email orders:read', resource: api }
     const form = await ask(fields)
     const page = await agent.follow(await agent.submit(form, { fields: credentials }))
@@ -55,7 +55,7 @@ onAnyStorage('consent', (kind) => {
     ['scope of the resource', { scope: 'openid orders:write', resource: api }],
     ['lifetime', { scope: 'openid offline_access' }],
   ] as const) {
-    it(`is asked again for a wider ${what} (ASVS 10.7.1)`, async () => {
+    it(`is requested again for a wider ${what} (ASVS 10.7.1)`, async () => {
       expectReturned(await ask({ ...wider, prompt: 'none' }), 'consent_required')
       const page = await ask(wider)
       expect(asks(page)).to.equal(true)
@@ -67,12 +67,12 @@ onAnyStorage('consent', (kind) => {
     })
   }
 
-  it('of one client is not that of another (ASVS 10.4.7)', async () => {
+  it('applies to one client only (ASVS 10.4.7)', async () => {
     expectReturned(await ask({ prompt: 'none' }, spa), 'consent_required')
     expect(asks(await ask({}, spa))).to.equal(true)
   })
 
-  it('of a native client is never skipped: anybody could be behind its redirect URI (P-029, K-07)', async () => {
+  it('is never skipped for a native client: any app could be behind its redirect URI (P-029, K-07)', async () => {
     const redirect_uri = 'http://127.0.0.1/native'
     const native = {
       client_id: 'native',
@@ -88,7 +88,7 @@ onAnyStorage('consent', (kind) => {
     expect(error).to.be.oneOf(['interaction_required', 'consent_required'])
   })
 
-  it('that was denied gives nothing and is asked again (RFC 6749 §4.1.2.1)', async () => {
+  it('is requested again after a denial, which grants nothing (RFC 6749 §4.1.2.1)', async () => {
     const page = await ask({}, spa)
     expectReturned(
       await agent.follow(await agent.submit(page, { button: '#deny' })),
@@ -97,7 +97,7 @@ onAnyStorage('consent', (kind) => {
     expectReturned(await ask({ prompt: 'none' }, spa), 'consent_required')
   })
 
-  it('covers only what was on the page, however the form is sent (ASVS 2.3.1)', async () => {
+  it('covers only what the page showed, whatever the form contains (ASVS 2.3.1)', async () => {
     const page = await ask({}, spa)
     const action = new URL(page.root.querySelector('form')?.getAttribute('action') ?? '', page.url)
     const csrf = page.root.querySelector('input[name=csrf]')?.getAttribute('value') ?? ''
@@ -120,7 +120,7 @@ onAnyStorage('consent', (kind) => {
     expectReturned(await ask({ scope: 'openid email', prompt: 'none' }, spa), 'consent_required')
   })
 
-  it('given in two tabs at once is all remembered, and both codes are good', async () => {
+  it('in two concurrent tabs is remembered in full, and both codes work', async () => {
     const wide = { ...web, client_id: 'wide' }
     await server.core.clients.declare(defaultTenant, wide)
     await signIn(server, wide, { scope: 'openid' }, agent)
@@ -147,7 +147,7 @@ onAnyStorage('consent', (kind) => {
     }
   })
 
-  it('outlives a sign-out (architecture §1)', async () => {
+  it('persists after a sign-out (architecture §1)', async () => {
     const browser = createUserAgent()
     await signIn(server, web, {}, browser)
     const account = await browser.follow(await browser.get(`${server.issuer}/account`))

@@ -28,7 +28,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
   })
 
   const partyOf = (clientId: string) => parties[clientId] as RelyingParty
-  /** So that nobody waits: a device that asks too soon is told so. */
+  /** Overrides the polling interval, so that the test need not wait. */
   const impatient = (device: DeviceAuthorizationResponse) => ({ ...device, interval: 0 })
 
   for (const clientId of ['tv', 'kiosk']) {
@@ -48,7 +48,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
     })
   }
 
-  it('hears that its person said no, and that a code is over', async () => {
+  it('gets access_denied when the user denies, and expired_token when the code is lost', async () => {
     const { config } = partyOf('tv')
     const denied = await initiateDeviceAuthorization(config, { scope: 'openid' })
     const agent = createUserAgent()
@@ -65,7 +65,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
     expect(await errorOf(lost)).to.equal('expired_token')
   })
 
-  it('gets tokens that are bound to its key (DPoP, RFC 9449)', async () => {
+  it('gets DPoP-bound tokens (RFC 9449)', async () => {
     const { config } = partyOf('tv')
     const device = await initiateDeviceAuthorization(config, { scope: 'openid offline_access' })
     await allowDevice(server, device)

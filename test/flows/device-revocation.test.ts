@@ -19,7 +19,7 @@ import { expectRefusal, tokensIn } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** Of each story, in a tenant of its own, which it may disable. */
+/** Each test has its own tenant, which it may disable. */
 interface Scene {
   server: TestServer
   tenant: string
@@ -27,7 +27,7 @@ interface Scene {
   agent: UserAgent
 }
 
-/** What ends, and what lets it work again where that is possible. */
+/** Ends access, or restores it where that is possible. */
 type Act = (scene: Scene) => Promise<unknown>
 const revocations = ({ server }: Scene) => server.core.revocations
 const causes: Record<string, [end: Act, again?: Act]> = {
@@ -48,7 +48,7 @@ const causes: Record<string, [end: Act, again?: Act]> = {
   'tenant disabled': [(scene) => revocations(scene).setTenantDisabled(scene.tenant, true)],
 }
 
-/** Codes that were allowed, by what they hang from. */
+/** Allowed codes, by what they depend on. */
 const codes = {
   'with offline_access': { scope: 'openid offline_access', leaves: false },
   'with offline_access, its browser signed out': { scope: 'openid offline_access', leaves: true },
@@ -56,7 +56,7 @@ const codes = {
   'without openid': { scope: 'orders:read', leaves: false },
 } as const
 
-onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.4.2)', (kind) => {
+onAnyStorage('revocation ends allowed device codes (C4, C5, ASVS 7.4.2)', (kind) => {
   let booted: TestServer
   let scene: Scene
   let tenants = 0
@@ -77,7 +77,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
   const ask = (device: DeviceAuthorization) => askFor(scene.server, device)
 
   for (const [cause, [end, again]] of Object.entries(causes)) {
-    it(`${cause}: every one of them is worthless, and stays so`, async () => {
+    it(`${cause}: ends all allowed codes for good`, async () => {
       const { server } = scene
       const devices: Record<string, DeviceAuthorization> = {}
       for (const [what, { scope, leaves }] of Object.entries(codes)) {
@@ -112,7 +112,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
     })
   }
 
-  it('session ended: what is bound to it goes, what came with offline_access stays', async () => {
+  it('session ended: ends codes bound to it, not those with offline_access', async () => {
     const { server, agent } = scene
     const bound = await startDevice(server, { scope: 'openid' })
     const free = await startDevice(server)
@@ -123,7 +123,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
     tokensIn(await ask(free))
   })
 
-  it('log out everywhere at one device leaves a code alone that nobody has decided yet', async () => {
+  it('log out everywhere does not affect a code that is still pending', async () => {
     const { server } = scene
     const device = await startDevice(server)
     await causes['log out everywhere']?.[0](scene)
@@ -132,7 +132,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
     tokensIn(await ask(device))
   })
 
-  it('and after Redis came back empty, nothing comes back with it', async () => {
+  it('no code returns when Redis comes back empty', async () => {
     const { server, agent } = scene
     const device = await startDevice(server)
     await allowDevice(server, device, agent)
@@ -142,7 +142,7 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
     expect((await enterCode(server, createUserAgent(), device.user_code)).status).to.equal(400)
   })
 
-  // With one connection for all, nobody can come in between.
+  // Embedded storage has one connection, so nothing can run in between.
   if (kind === 'embedded') return
 
   const ofAccount = ['log out everywhere', 'password changed', 'account disabled']
@@ -159,13 +159,13 @@ onAnyStorage('revocation reaches device codes that were allowed (C4, C5, ASVS 7.
   for (const [cause, end] of Object.entries(meanwhile)) {
     for (const moment of ['before', 'after'] as const) {
       const outlives = cause === 'session ended' && moment === 'after'
-      it(`${cause}, ${moment} the decision holds its sign-in: ${outlives ? 'offline access outlives it' : 'a device gets nothing'} (C26)`, async () => {
+      it(`${cause}, ${moment} the decision locks the sign-in: ${outlives ? 'offline access outlives it' : 'a device gets nothing'} (C26)`, async () => {
         const { server, agent } = scene
         const outside = AsyncLocalStorage.snapshot()
         const device = await startDevice(server)
         const start = await enterCode(server, agent, device.user_code)
         const { accounts, sessions } = booted.core
-        // The sign-in is noted, then the consent; then comes the decision, which holds first the account, then the session.
+        // The calls: the sign-in, the consent, then the decision, which locks first the account, then the session.
         let calls = 0
         let ended: Promise<unknown> | undefined
         const { holdSignIn } = accounts

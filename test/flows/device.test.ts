@@ -17,7 +17,7 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-/** A confidential device, so that it may introspect what it got. */
+/** A confidential device, so that it may introspect its tokens. */
 const kiosk = {
   client_id: 'kiosk',
   client_name: 'Example kiosk',
@@ -41,7 +41,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     return device
   }
 
-  test('answers as §3.2 wants it: two codes, two addresses, life and interval', async () => {
+  test('returns what §3.2 requires: two codes, two URIs, lifetime and interval', async () => {
     const device = await startDevice(server)
     expect(device).to.deep.equal({
       device_code: device.device_code,
@@ -55,7 +55,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     expect(device.user_code).to.match(/^[BCDFGHJKLMNPQRSTVWXZ]{4}-[BCDFGHJKLMNPQRSTVWXZ]{4}$/)
   })
 
-  it('gives a device its tokens when its person has allowed it, and they rotate as any (P-033)', async () => {
+  it('issues tokens once the user allows the request, and refresh tokens rotate as usual (P-033)', async () => {
     const device = await startDevice(server)
     expectRefusal(await askFor(server, device), 400, 'authorization_pending')
     await allowDevice(server, device)
@@ -70,7 +70,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     expect(second.refresh_token).not.to.equal(tokens.refresh_token)
   })
 
-  test('asks for what the client registered, or for openid, when no scope is named (K-01)', async () => {
+  test('grants the registered scope, or openid, when no scope is requested (K-01)', async () => {
     const device = await startDevice(server, {})
     await allowDevice(server, device)
     expect(tokensIn(await askFor(server, device)).scope).to.equal('openid')
@@ -81,7 +81,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     expect(tokensIn(await askFor(server, other, registered)).scope).to.equal('orders:read')
   })
 
-  test('lets a session end what came without offline_access, and not what came with it', async () => {
+  test('ends tokens without offline_access with the session, and keeps those with it', async () => {
     const [bound, free] = [
       await startDevice(server, { scope: 'openid' }, kiosk),
       await startDevice(server, { scope: 'openid offline_access' }),
@@ -95,7 +95,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     tokensIn(await refresh(server, tv, stays))
   })
 
-  test('names the device in the list of families', async () => {
+  test('shows the device in the list of families', async () => {
     const named = { ...tv, client_id: 'tv-named' }
     await server.core.clients.declare('default', named)
     const device = await startDevice(server, { scope: 'openid offline_access' }, named)
@@ -108,7 +108,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
   })
 
   describe('polling', () => {
-    test('says again and again that the person said no', async () => {
+    test('keeps answering access_denied after the user denied', async () => {
       const device = await startDevice(server)
       const agent = createUserAgent()
       const form = await agent.get(device.verification_uri_complete)
@@ -119,7 +119,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       }
     })
 
-    it('belongs to the client that asked, and a stranger does not spoil it (P-017)', async () => {
+    it('is refused to other clients, without effect for the owner (P-017)', async () => {
       const device = await startDevice(server)
       expectRefusal(await askFor(server, device, kiosk), 400, 'invalid_grant')
       await allowDevice(server, device)
@@ -129,8 +129,8 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     })
   })
 
-  describe('a code that was allowed', () => {
-    it('is worth one answer to many at once, and what that gave ends, since the others are reuse (C26)', async () => {
+  describe('an allowed code', () => {
+    it('is redeemed once by concurrent requests, and the reuse revokes its tokens (C26)', async () => {
       const device = await allowed({ scope: 'openid offline_access' })
       const pages = await Promise.all(
         Array.from({ length: 20 }, () => askFor(server, device, kiosk)),
@@ -143,14 +143,14 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expectRefusal(await refresh(server, kiosk, tokens), 400, 'invalid_grant')
     })
 
-    it('that failed a check was not used: the right request still succeeds (P-017)', async () => {
+    it('is not used up by a failed check: the correct request still succeeds (P-017)', async () => {
       const device = await allowed()
       const wrong = { ...{ grant_type: kiosk.grant_types[0] }, ...device, resource: api }
       expectRefusal(await post(server, '/token', kiosk, wrong), 400, 'invalid_target')
       tokensIn(await askFor(server, device, kiosk))
     })
 
-    it('is void when Redis, or what stands for it, has lost it: never a grant, never pending for good', async () => {
+    it('expires when Redis, or its embedded replacement, loses it: never granted, never pending for good', async () => {
       const device = await allowed()
       await forgetShortLived(server.core, server.env)
       expectRefusal(await askFor(server, device, kiosk), 400, 'expired_token')
@@ -175,7 +175,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       expect(get.status).to.equal(405)
     })
 
-    test('are for disabled clients, too, and pending codes of theirs are over', async () => {
+    test('apply to disabled clients and to their pending codes', async () => {
       const off = { ...tv, client_id: 'tv-off' }
       await server.core.clients.declare('default', off)
       const device = await startDevice(server, { scope: 'openid' }, off)
@@ -185,9 +185,9 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
     })
   })
 
-  /** The last ones, as no clock goes back for the server. */
-  describe('in time', () => {
-    it('too soon slows down, by five seconds each time, and tells a patient device to wait (§3.5)', async () => {
+  /** These come last, because the server's clock does not go back. */
+  describe('over time', () => {
+    it('answers slow_down to early polls, adding five seconds each time, and authorization_pending otherwise (§3.5)', async () => {
       const device = await startDevice(server)
       const wait = async (seconds: number, answer: string) => {
         travel(seconds)
@@ -204,7 +204,7 @@ onEachStorage('device authorization (RFC 8628)', (kind) => {
       tokensIn(await askFor(server, device))
     })
 
-    it('says when the code is over, also long after, and never mistakes an invention for one', async () => {
+    it('answers expired_token after expiry, also much later, and invalid_grant to unknown codes', async () => {
       const device = await startDevice(server)
       travel(601)
       expectRefusal(await askFor(server, device), 400, 'expired_token')

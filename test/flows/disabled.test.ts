@@ -33,11 +33,11 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const inactive = { active: false }
 
-onAnyStorage('what was disabled or is broken', (kind) => {
+onAnyStorage('disabled and invalid entities', (kind) => {
   const server = booted(kind, {}, furnish, furnishOpaque)
   afterEach(backToPresent)
 
-  it('a disabled account: session, code, refresh, userinfo and introspection are dead (ASVS 7.4.2)', async () => {
+  it('a disabled account: session, code, refresh, userinfo and introspection stop working (ASVS 7.4.2)', async () => {
     const agent = createUserAgent()
     const ofUserinfo = await tokensFor(server, spa, { scope: 'openid offline_access' }, agent)
     const jwt = await tokensFor(server, web, { scope: 'openid orders:read', resource: api }, agent)
@@ -77,7 +77,7 @@ onAnyStorage('what was disabled or is broken', (kind) => {
     expect((await tokensFor(server, web, {}, createUserAgent())).id_token).to.be.a('string')
   })
 
-  it('a disabled client: nothing of it works any more, and others do (ASVS 7.4.2, P-060)', async () => {
+  it('a disabled client: none of its tokens works, other clients are not affected (ASVS 7.4.2, P-060)', async () => {
     const agent = createUserAgent()
     const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' }, agent)
     const forApi = await tokensFor(
@@ -101,7 +101,7 @@ onAnyStorage('what was disabled or is broken', (kind) => {
     tokensIn(await refresh(server, spa, await tokensFor(server, spa, {}, createUserAgent())))
   })
 
-  it('a client and a tenant that are back at once: what they get is good, what they had stays void (C5)', async () => {
+  it('a client and a tenant enabled again at once: new tokens are valid, old ones stay void (C5)', async () => {
     const { revocations, tenants } = server.core
     await tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
@@ -129,7 +129,7 @@ onAnyStorage('what was disabled or is broken', (kind) => {
     )
   })
 
-  it('a client broken in the database is refused alone, and the log says what is wrong (architecture §11)', async () => {
+  it('an invalid client in the database is refused, others work, and the log names the faults (architecture §11)', async () => {
     const broken: [string, unknown][] = [
       [
         'an unknown member',
@@ -173,7 +173,7 @@ onAnyStorage('what was disabled or is broken', (kind) => {
     expect((await tokensFor(server, web, {}, createUserAgent())).id_token).to.be.a('string')
   })
 
-  it('a header of 17 KB is refused with 431 and the server goes on (C18)', async () => {
+  it('a header of 17 KB is refused with 431, and the server keeps running (C18)', async () => {
     for (const path of ['/authorize', '/token', '/.well-known/openid-configuration']) {
       const url = new URL(server.issuer + path)
       const large = await exchange({

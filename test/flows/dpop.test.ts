@@ -45,7 +45,7 @@ onEachStorage('DPoP', (kind) => {
   })
   afterEach(backToPresent)
 
-  /** A proof for the token endpoint that is right but for what `claims` and `header` change. */
+  /** A valid proof for the token endpoint, changed by `claims` and `header`. */
   function proof(claims: Record<string, unknown> = {}, header: Record<string, unknown> = {}) {
     const usual = { htm: 'POST', htu: `${server.issuer}/token`, jti: randomUUID(), iat: now() }
     return new SignJWT({ ...usual, ...claims })
@@ -55,7 +55,7 @@ onEachStorage('DPoP', (kind) => {
   const ask = (dpop: string, client: StoryClient = machine) =>
     post(server, '/token', client, { grant_type: 'client_credentials', resource: api }, { dpop })
 
-  test('proofs are refused for each thing that is wrong (P-054)', async () => {
+  test('proofs are refused for each fault (P-054)', async () => {
     const stranger = await exportJWK(
       (await generateKeyPair('ES256', { extractable: true })).publicKey,
     )
@@ -77,7 +77,7 @@ onEachStorage('DPoP', (kind) => {
       'no jwk': await proof({}, { jwk: undefined }),
       'a private jwk': await proof({}, { jwk: await exportJWK(pair.privateKey) }),
       'a symmetric jwk': await proof({}, { jwk: { kty: 'oct', k: 'AAAA' } }),
-      'the jwk of another': await proof({}, { jwk: stranger }),
+      'the jwk of another key': await proof({}, { jwk: stranger }),
       'no algorithm': `${unsigned}.${payload}.`,
       HMAC: hmac,
       'no htm': await proof({ htm: undefined }),
@@ -93,11 +93,11 @@ onEachStorage('DPoP', (kind) => {
       'iat an hour ago': await proof({ iat: now() - 3600 }),
       'iat in an hour': await proof({ iat: now() + 3600 }),
       'iat as text': await proof({ iat: String(now()) }),
-      'a nonce of ours that is none': await proof({ nonce: 'x'.repeat(43) }),
+      'an unknown nonce': await proof({ nonce: 'x'.repeat(43) }),
       'a nonce as a number': await proof({ nonce: 1 }),
       'another signature': `${head}.${payload}.${signature.split('').toReversed().join('')}`,
       'no JWT': 'x',
-      'two of them': `${await proof()}, ${await proof()}`,
+      'two proofs': `${await proof()}, ${await proof()}`,
     }
     for (const [what, dpop] of Object.entries(wrong)) {
       const page = await ask(dpop)
@@ -109,13 +109,13 @@ onEachStorage('DPoP', (kind) => {
     expect((await ask(await proof({ htu: `${server.issuer}/token?a=b#c` }))).status).to.equal(200)
   })
 
-  it('proofs count once (P-054, C26)', async () => {
+  it('proofs are accepted once (P-054, C26)', async () => {
     const one = await proof()
     const answers = await Promise.all(Array.from({ length: 10 }, () => ask(one)))
     expect(answers.filter(({ status }) => status === 200)).to.have.length(1)
   })
 
-  it('a nonce is asked for by client, given with the refusal, and ends (P-054, RFC 9449 §8)', async () => {
+  it('a nonce is required where the client is registered so, sent with the refusal, and expires (P-054, RFC 9449 §8)', async () => {
     const refused = await ask(await proof(), nonced)
     expectRefusal(refused, 400, 'use_dpop_nonce')
     const nonce = refused.headers.get('dpop-nonce') ?? ''
@@ -131,7 +131,7 @@ onEachStorage('DPoP', (kind) => {
       .and.not.equal(nonce)
   })
 
-  test('a nonce is asked for at PAR and at userinfo, too (P-054, RFC 9449 §9)', async () => {
+  test('a nonce is also required at PAR and userinfo (P-054, RFC 9449 §9)', async () => {
     const app = { ...web, client_id: 'app' }
     const request = Object.fromEntries(authorizeUrl(server, app).searchParams)
     const dpop = await proof({ htu: `${server.issuer}/par` })
@@ -173,7 +173,7 @@ onEachStorage('DPoP', (kind) => {
     expect((await get({ nonce })).status).to.equal(200)
   })
 
-  test('a proof from a clock that is far ahead needs a nonce, so that none can be kept for later (P-053)', async () => {
+  test('a proof far in the future needs a nonce, so that none can be prepared for later (P-053)', async () => {
     expect((await ask(await proof({ iat: now() + 8 }))).status).to.equal(200)
     expect((await ask(await proof({ iat: now() - 61 }))).status).to.equal(200)
     const early = await ask(await proof({ iat: now() + 66 }))
@@ -182,11 +182,11 @@ onEachStorage('DPoP', (kind) => {
     expect((await ask(await proof({ iat: now() + 66, nonce }))).status).to.equal(200)
   })
 
-  it('one that is as far ahead as is taken counts once in the second in which it ends, too (P-053, C26)', async () => {
+  it('a proof with the latest accepted iat is accepted once, also in its last second (P-053, C26)', async () => {
     travel(0)
     const early = await proof({ iat: now() + 60 })
     expect((await ask(early)).status).to.equal(200)
-    // Taken for five minutes after its date, in whole seconds.
+    // A proof is accepted for five minutes after its iat, in whole seconds.
     travel(now() + 360.9 - Date.now() / 1000)
     await server.core.singleUse.sweep()
     expectRefusal(await ask(early), 400, 'invalid_dpop_proof')
@@ -245,7 +245,7 @@ onEachStorage('DPoP', (kind) => {
     }
   })
 
-  test('at userinfo a bound token needs its scheme, its key and its hash (P-054)', async () => {
+  test('userinfo requires the DPoP scheme, the key and the token hash for a bound token (P-054)', async () => {
     const code = await codeFor(server, spa)
     const { access_token: token } = tokensIn(
       await post(

@@ -16,7 +16,7 @@ import {
 } from '../support/protocol.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** A client of somebody whom the operator does not vouch for. */
+/** A client that no operator vouches for. */
 const stranger = {
   ...web,
   client_id: 'stranger',
@@ -46,7 +46,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
   const ask = (fields: Fields, client: { client_id: string } = stranger) =>
     agent.get(authorizeUrl(server, client, fields))
 
-  /** Where the way back leads, as a person sees it: a link, or a form and what is in it. */
+  /** The way back that the page offers: a link, or a form with its fields. */
   function wayBack(page: Page): { to: string; fields: Record<string, string> } {
     const link = page.root.querySelector('a#way-back')
     if (link) return { to: link.getAttribute('href') ?? '', fields: {} }
@@ -72,7 +72,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     'response mode': [{ response_mode: 'x' }, 'unsupported_response_mode'],
   }
 
-  it('are shown to whoever is not signed in, with the host and a way back', async () => {
+  it('are shown to users who are not signed in, with the host and a way back', async () => {
     for (const [what, [fields, error]] of Object.entries(faults)) {
       const page = await ask(fields)
       expectErrorPage(page)
@@ -87,7 +87,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     }
   })
 
-  it('are shown with a form where the answer is one, and nothing sends it by itself', async () => {
+  it('are shown with a form for form_post, which is not submitted automatically', async () => {
     const page = await ask({ ...tooMuch, response_mode: 'form_post' })
     expectErrorPage(page)
     expect(
@@ -101,7 +101,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expect(fields).to.include({ error: 'invalid_scope', state: 'the-state', iss: server.issuer })
   })
 
-  it('are shown in a signed answer, too', async () => {
+  it('are shown with a signed response', async () => {
     for (const response_mode of ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt']) {
       const page = await ask({ ...tooMuch, response_mode })
       expectErrorPage(page)
@@ -120,7 +120,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expect(new URL(wayBack(shown).to).searchParams.get('error')).to.equal('access_denied')
   })
 
-  it('of an app are shown with its scheme', async () => {
+  it('of a native app are shown with its scheme', async () => {
     const fields = { ...tooMuch, redirect_uri: 'com.example.app:/back' }
     const page = await ask(fields, app)
     expectErrorPage(page)
@@ -128,7 +128,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expect(wayBack(page).to).to.match(/^com\.example\.app:\/back\?error=invalid_scope/)
   })
 
-  it('are JSON without a redirect for a program', async () => {
+  it('are returned as JSON without a redirect to a program', async () => {
     const page = await exchange({
       method: 'GET',
       url: authorizeUrl(server, stranger, { ...tooMuch }),
@@ -139,7 +139,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expect(page.json()).to.include({ error: 'invalid_scope' })
   })
 
-  it('of a pushed request are shown, too', async () => {
+  it('of a pushed request are shown', async () => {
     const { searchParams } = authorizeUrl(server, stranger)
     const pushed = await post(server, '/par', stranger, Object.fromEntries(searchParams))
     const { request_uri } = pushed.json() as { request_uri: string }
@@ -149,7 +149,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expectErrorPage(await agent.follow(cancelled))
   })
 
-  it('go back at once when somebody is signed in', async () => {
+  it('are redirected at once when the user is signed in', async () => {
     await signIn(server, stranger, {}, agent)
     for (const [fields, error] of Object.values(faults)) {
       const { location, status } = await ask(fields)
@@ -161,12 +161,12 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     expect(form.root.querySelector('#way-back-form')).to.equal(null)
   })
 
-  it('go back at once for prompt=none, which shows nothing to anybody', async () => {
+  it('are redirected at once for prompt=none, which shows no page', async () => {
     expectReturned(await ask({ prompt: 'none' }), 'login_required')
     expectReturned(await ask({ prompt: 'none', ...tooMuch }), 'invalid_scope')
   })
 
-  it('go back at once to a client that an operator vouches for: the usual case', async () => {
+  it('are redirected at once to a client that an operator vouches for: the usual case', async () => {
     for (const [fields, error] of Object.values(faults)) {
       const { location, status } = await ask(fields, web)
       const answer = new URLSearchParams(location?.hash.slice(1) || location?.search)
@@ -174,7 +174,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     }
   })
 
-  it('leave a request that is right alone', async () => {
+  it('do not occur for a valid request', async () => {
     expect((await tokensFor(server, stranger, {}, agent)).access_token).to.be.a('string')
     const form = await ask({ response_mode: 'form_post' })
     expect(form.root.querySelector('input[name=code]')).not.to.equal(null)

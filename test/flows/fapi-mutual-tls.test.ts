@@ -16,7 +16,7 @@ import { bootMutual, fetchShowing, type MutualServer } from '../support/mutual.t
 import { verifier } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-onAnyStorage('a client of FAPI 2.0 with a certificate', (kind) => {
+onAnyStorage('a FAPI 2.0 client with a certificate', (kind) => {
   let server: MutualServer
   const callback = 'http://127.0.0.1:9/callback'
   before(async () => {
@@ -25,7 +25,7 @@ onAnyStorage('a client of FAPI 2.0 with a certificate', (kind) => {
   })
   after(() => server?.stop())
 
-  it('pushes, gets bound tokens and keeps its refresh token (P-032, P-049, P-055, 5.3.2.1-5, -6)', async () => {
+  it('pushes its request, gets bound tokens and keeps its refresh token (P-032, P-049, P-055, 5.3.2.1-5, -6)', async () => {
     const identity = await server.authority.issue('CN=anything', {
       names: [{ type: 'dns', value: 'bank.example.com' }],
     })

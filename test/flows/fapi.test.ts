@@ -39,7 +39,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
       jwks: { keys: [await exportJWK(pair.publicKey), await exportJWK(rsa.publicKey)] },
       dpop_bound_access_tokens: true,
       id_token_signed_response_alg: 'ES256',
-      // What the profile forces needs no mention, and cannot be undone.
+      // The profile overrides these members.
       require_pushed_authorization_requests: false,
       client_assertion_audience: 'token_endpoint',
     }
@@ -65,7 +65,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
   }
   const handle = async () => getDPoPHandle(party.config, await randomDPoPKeyPair())
 
-  it('gets through with openid-client, and keeps its refresh token (P-032, P-049, 5.3.2.1-9, 5.3.2.2-10)', async () => {
+  it('completes the flow with openid-client, and keeps its refresh token (P-032, P-049, 5.3.2.1-9, 5.3.2.2-10)', async () => {
     const DPoP = await handle()
     const { request, back } = await returned(DPoP)
     expect(back.searchParams.get('iss')).to.equal(server.issuer)
@@ -80,7 +80,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     expect(again.token_type).to.equal('dpop')
   })
 
-  it('must push, with authentication (P-032, 5.3.2.2-2, -3)', async () => {
+  it('must push its request, with client authentication (P-032, 5.3.2.2-2, -3)', async () => {
     const client = { client_id: 'bank' }
     const page = await createUserAgent().get(
       authorizeUrl(server, client, { redirect_uri: callback }),
@@ -101,7 +101,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     ])
   })
 
-  it('must name its redirect URI when it pushes, and sign with the profile (5.3.2.2-6, 5.4.1)', async () => {
+  it('must push its redirect URI, and sign with an algorithm of the profile (5.3.2.2-6, 5.4.1)', async () => {
     const DPoP = await handle()
     const nowhere = party.push({ redirect_uri: '' }, { DPoP })
     expect(await refusalOf(nowhere)).to.equal('invalid_request')
@@ -125,7 +125,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     }
   })
 
-  it('gets a code that is bound to the key of its pushed request, and used once (5.3.2.1-12, 5.3.2.2-9)', async () => {
+  it('gets a code that is bound to the key of its pushed request and can be used once (5.3.2.1-12, 5.3.2.2-9)', async () => {
     const DPoP = await handle()
     const other = await returned(DPoP)
     const stolen = party.finish(other.request, other.back, {}, { DPoP: await handle() })
@@ -135,7 +135,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     expect(await refusalOf(party.finish(request, back, {}, { DPoP }))).to.equal('invalid_grant')
   })
 
-  it('redeems a code within a minute, whatever the installation says (5.3.2.1-11)', async () => {
+  it('must redeem a code within a minute, whatever AUTHORIZATION_CODE_TTL says (5.3.2.1-11)', async () => {
     const DPoP = await handle()
     const { request, back } = await returned(DPoP)
     travel(80)
@@ -149,7 +149,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
       .sign(key)
   }
 
-  it('names the issuer alone, as a text, with an algorithm of the profile (P-052, 5.3.2.1-8, 5.4.1)', async () => {
+  it('must use the issuer as the only audience, as a string, and an algorithm of the profile (P-052, 5.3.2.1-8, 5.4.1)', async () => {
     const push = async (client_assertion: string) =>
       post(server, '/par', undefined, {
         client_id: 'bank',
@@ -172,7 +172,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     }
   })
 
-  it('takes assertions from clocks up to ten seconds ahead (P-053, 5.3.2.1-13)', async () => {
+  it('may send assertions from a clock up to ten seconds ahead (P-053, 5.3.2.1-13)', async () => {
     const ahead = (seconds: number) =>
       createRelyingParty({
         issuer: server.issuer,
@@ -191,7 +191,7 @@ onAnyStorage('a client of the FAPI 2.0 security profile', (kind) => {
     expect(await ahead(75)).to.equal('invalid_client')
   })
 
-  it('is refused at declaration for what the profile forbids (5.3.2.1-3, -4, -6, 5.3.2.2-8, 5.4.1)', async () => {
+  it('cannot be declared with what the profile forbids (5.3.2.1-3, -4, -6, 5.3.2.2-8, 5.4.1)', async () => {
     const refused = (members: Record<string, unknown>) =>
       server.core.clients.declare(defaultTenant, { ...bank, client_id: 'faulty', ...members }).then(
         () => 'accepted',

@@ -39,8 +39,8 @@ const signer = {
 }
 const lenient = { ...signer, client_id: 'lenient', client_assertion_audience: 'token_endpoint' }
 
-/** Two tenants with the same clients, keys of clients, and people: what tells them apart is the tenant alone. */
-describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
+/** Two tenants with the same clients, client keys and users: only the tenant differs. */
+describe('credentials of one tenant, used at another (C31, ASVS 8.4.1)', () => {
   const { server, mailbox } = bootedWithMail()
   let acme: TestServer
   let key: Awaited<ReturnType<typeof generateKeyPair>>['privateKey']
@@ -87,14 +87,14 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
         headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
       })
     const agents = new Map<string, ReturnType<typeof createUserAgent>>()
-    /** A browser in which Alice is signed in after its first use. */
+    /** The browser for a tenant; Alice is signed in after its first use. */
     const browser = (at: TestServer) => {
       const agent = agents.get(at.issuer) ?? createUserAgent()
       agents.set(at.issuer, agent)
       return agent
     }
 
-    it(`tokens ${whose} are none: not read, refreshed, introspected nor revoked`, async () => {
+    it(`tokens ${whose} are not accepted, refreshed, introspected or revoked`, async () => {
       const asked = { scope: 'openid offline_access', resource: api }
       const tokens = await tokensFor(home(), web, asked, browser(home()))
       const own = await tokensFor(home(), web, { scope: 'openid email' }, browser(home()))
@@ -111,7 +111,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await refresh(home(), web, tokens)).status).to.equal(200)
     })
 
-    it(`codes ${whose} are none, and stay good`, async () => {
+    it(`codes ${whose} are refused, and stay valid in their own tenant`, async () => {
       const code = await codeFor(home(), web, {}, browser(home()))
       expectRefusal(await redeem(abroad(), web, code), 400, 'invalid_grant')
       tokensIn(await redeem(home(), web, code))
@@ -128,7 +128,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expectRefusal(await askForResult(home(), request), 400, 'authorization_pending')
     })
 
-    it(`a request pushed to one ${whose} is none, and stays good`, async () => {
+    it(`a pushed request ${whose} is refused, and stays valid in its own tenant`, async () => {
       const page = await post(home(), '/par', web, {
         ...Object.fromEntries(authorizeUrl(home(), web).searchParams),
       })
@@ -140,7 +140,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await at(home())).status).to.equal(303)
     })
 
-    it(`assertions, proofs and request objects for one ${whose} are for no other`, async () => {
+    it(`assertions, proofs and request objects ${whose} are refused`, async () => {
       const present = async (at: TestServer, client: { client_id: string }, aud: unknown) =>
         post(at, '/token', undefined, {
           grant_type: 'client_credentials',
@@ -173,9 +173,9 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await push(home(), request)).status).to.equal(201)
     })
 
-    it(`an ID token ${whose} hints at nobody`, async () => {
+    it(`an ID token ${whose} is refused as a hint`, async () => {
       const { id_token: hint } = await tokensFor(home(), web, {}, browser(home()))
-      // Alice is signed in there as well.
+      // Alice is signed in at the other tenant as well.
       await signIn(abroad(), web, {}, browser(abroad()))
       const fields: Fields = { id_token_hint: hint, prompt: 'none' }
       const ask = async (at: TestServer) =>
@@ -189,7 +189,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await ask(home()))?.has('code'), 'nobody was signed out').to.equal(true)
     })
 
-    it(`a form ${whose} is not taken, whatever cookies come with it (C23)`, async () => {
+    it(`a form ${whose} is refused, whatever cookies are sent with it (C23)`, async () => {
       const start = async (at: TestServer) => {
         const agent = createUserAgent()
         return { agent, page: await agent.follow(await agent.get(authorizeUrl(at, web))) }
@@ -202,7 +202,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await own.agent.post(`${own.page.url.href}/login`, fields)).status).to.equal(303)
     })
 
-    it(`tokens of registration ${whose} register and manage nothing`, async () => {
+    it(`registration tokens ${whose} can neither register nor manage a client`, async () => {
       const { token } = await server.core.registrations.initialTokens.create(homeId, { uses: 1 })
       remember(token)
       const register = (at: TestServer) =>
@@ -218,7 +218,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       expect((await send('GET', uri, { token: managing })).status).to.equal(200)
     })
 
-    it(`links in mail ${whose} lead nowhere`, async () => {
+    it(`mail links ${whose} are refused`, async () => {
       const { core } = server
       const agent = createUserAgent()
       const email = `${randomUUID()}@example.com`
@@ -265,7 +265,7 @@ describe('what a tenant gave, shown to another (C31, ASVS 8.4.1)', () => {
       }
     })
 
-    it(`tokens ${whose} for what this server has itself open nothing`, async () => {
+    it(`tokens ${whose} for the server's own APIs are refused`, async () => {
       const feed = { grant_type: 'client_credentials', resource: `${home().issuer}/revocations` }
       const { access_token: reading } = tokensIn(await post(home(), '/token', ordersApi, feed))
       const signals = await signalToken(home(), ordersApi)

@@ -30,7 +30,7 @@ onAnyStorage('introspection', (kind) => {
     { form: 'an opaque token', resource: opaque, scope: 'openid read email' },
   ]
   for (const { form, ...asked } of kinds) {
-    it(`of ${form} tells its client and its resource server all of it (P-060, P-061, K-21)`, async () => {
+    it(`of ${form} shows all claims to its client and its resource server (P-060, P-061, K-21)`, async () => {
       const tokens = await tokensFor(server, web, asked, agent)
       const { sub } = decodeJwt(tokens.id_token ?? '')
       for (const caller of [web, ordersApi]) {
@@ -47,13 +47,13 @@ onAnyStorage('introspection', (kind) => {
           })
           for (const name of ['exp', 'iat']) expect(told[name], name).to.be.a('number')
           expect(told['sid']).to.be.a('string')
-          // The identifier of an opaque token is the token.
+          // An opaque token has no jti: its identifier is the token itself.
           expect('jti' in told).to.equal(asked.resource === api)
         }
       }
     })
 
-    it(`of ${form} tells strangers nothing (P-060)`, async () => {
+    it(`of ${form} tells other clients nothing (P-060)`, async () => {
       const ofWeb = await tokensFor(server, web, asked, agent)
       const ofSpa = await tokensFor(server, spa, asked, agent)
       for (const { access_token } of [ofWeb, ofSpa]) {
@@ -64,7 +64,7 @@ onAnyStorage('introspection', (kind) => {
     })
   }
 
-  it('of a JWT asks no table of truth once the clients are known (architecture §4)', async () => {
+  it('of a JWT reads no entity table once the clients are cached (architecture §4)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     const form = {
       path: '/introspect',
@@ -74,7 +74,7 @@ onAnyStorage('introspection', (kind) => {
     expect(await statementsOfTruth(server, form)).to.deep.equal([])
   })
 
-  it('of a refresh token is for its client alone (P-060)', async () => {
+  it('of a refresh token works for its own client only (P-060)', async () => {
     const { refresh_token } = await tokensFor(server, web, kinds[0], agent)
     expect(await introspect(server, web, refresh_token)).to.include({
       active: true,
@@ -85,7 +85,7 @@ onAnyStorage('introspection', (kind) => {
     }
   })
 
-  it('of what is no token of ours is inactive and no more (P-060, ASVS 9.2.2)', async () => {
+  it('of anything else returns active: false and no more (P-060, ASVS 9.2.2)', async () => {
     const { id_token, access_token } = await tokensFor(server, web, kinds[1], agent)
     const unknown = ['x', 'a.b.c', '..', 'x'.repeat(5000), '\0', 'ü', `${access_token}x`]
     for (const token of [...unknown, id_token, access_token.slice(1)]) {
@@ -93,7 +93,7 @@ onAnyStorage('introspection', (kind) => {
     }
   })
 
-  it('of forged tokens is inactive (ASVS 9.1.1, 9.1.2, 9.1.3, C14, K-43)', async () => {
+  it('of forged tokens returns active: false (ASVS 9.1.1, 9.1.2, 9.1.3, C14, K-43)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     for (const [what, token] of await forgeries(server, access_token)) {
       for (const caller of [web, ordersApi]) {
@@ -103,14 +103,14 @@ onAnyStorage('introspection', (kind) => {
     expect(await introspect(server, web, access_token)).to.include({ active: true })
   })
 
-  it('of tokens that our key signed but that are not right is inactive (ASVS 9.2.1, 9.2.2, P-056)', async () => {
+  it('of signed tokens with wrong claims returns active: false (ASVS 9.2.1, 9.2.2, P-056)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     for (const [what, token] of await misissued(server, defaultTenant, access_token)) {
       expect(await introspect(server, web, token), what).to.deep.equal(inactive)
     }
   })
 
-  it('is for clients that authenticate (P-060, ASVS 10.4.10)', async () => {
+  it('requires client authentication (P-060, ASVS 10.4.10)', async () => {
     const { access_token: token } = await tokensFor(server, web, kinds[0], agent)
     const wrong = { ...web, client_secret: 'not-the-secret-of-it' }
     for (const client of [wrong, { ...wrong, client_id: 'nobody' }]) {
@@ -121,7 +121,7 @@ onAnyStorage('introspection', (kind) => {
     expect(await introspect(server, spa, token)).to.deep.equal(inactive)
   })
 
-  it('is POST with one token in a form, and JSON answers whatever was asked (K-25, P-005)', async () => {
+  it('takes one token in a POSTed form and always answers in JSON (K-25, P-005)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     expectRefusal(await post(server, '/introspect', web, {}), 400, 'invalid_request')
     expectRefusal(await post(server, '/introspect', web, { token: '' }), 400, 'invalid_request')

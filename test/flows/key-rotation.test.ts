@@ -30,10 +30,10 @@ const settings = {
   KEY_RETAIN: '900',
 }
 
-/** As the stories of protocol.ts speak to it. */
+/** What the helpers of protocol.ts need, and the core. */
 type Node = TestServer & { core: Core }
 
-/** Two servers where the storage can have two, else one; in this process, so that they travel together. */
+/** Two servers, or one on embedded storage; in this process, so that they share the clock. */
 async function startNodes(kind: StorageKind, more: Record<string, string> = {}) {
   const ports = [await freePort(), await freePort()]
   const env = {
@@ -72,7 +72,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
     ['359', true],
     ['360', false],
   ] as const) {
-    it(`of ${set} s, where the key set may be kept for 300 s, is ${told ? 'told to be short' : 'long enough'}`, async () => {
+    it(`of ${set} s, with key sets cached for 300 s, is ${told ? 'logged as too short' : 'long enough'}`, async () => {
       const server = await boot(anyStorage, { KEY_PREPUBLISH: set })
       await server.stop()
       expect(server.logged().includes('KEY_PREPUBLISH is short')).to.equal(told)
@@ -82,7 +82,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
 
 const kidOf = (token: string | undefined) => decodeProtectedHeader(token as string).kid as string
 
-onAnyStorage('keys that rotate', (kind) => {
+onAnyStorage('signing keys', (kind) => {
   let nodes: Awaited<ReturnType<typeof startNodes>>
   beforeEach(async () => {
     nodes = await startNodes(kind)
@@ -102,7 +102,7 @@ onAnyStorage('keys that rotate', (kind) => {
       }),
     ).access_token
 
-  /** Waits until both publish the same keys. */
+  /** Waits until both nodes publish the same keys. */
   async function agree(): Promise<void> {
     await eventually('both nodes agree', async () => {
       const [ofA, ofB] = await Promise.all([publishedBy(nodes.a), publishedBy(nodes.b)])
@@ -116,7 +116,7 @@ onAnyStorage('keys that rotate', (kind) => {
     await agree()
   }
 
-  it('are verified all through five rotations, and none signs before its time (R-09)', async () => {
+  it('verify through five rotations, and none signs before KEY_PREPUBLISH has passed (R-09)', async () => {
     const verifiers = [nodes.a, nodes.b, nodes.a, nodes.b].map(({ issuer }) =>
       createRemoteJWKSet(new URL(`${issuer}/jwks`), { cooldownDuration: 5000 }),
     )
@@ -130,7 +130,7 @@ onAnyStorage('keys that rotate', (kind) => {
       const [first, second] = time % (2 * step) === 0 ? [nodes.a, nodes.b] : [nodes.b, nodes.a]
       await first.core.signing.rotateDue()
       await second.core.signing.rotateDue()
-      // Either may have done it by itself a moment before.
+      // Either node may have rotated on its own just before.
       await agree()
       for (const kid of await publishedBy(nodes.a)) {
         if (!seen.has(kid)) seen.set(kid, Date.now())
@@ -144,10 +144,10 @@ onAnyStorage('keys that rotate', (kind) => {
       }
     }
     expect(signers.size, 'keys that signed').to.be.within(5, 7)
-    expect(leads / 1000, 'shortest time of publishing before signing').to.be.at.least(prepublish)
+    expect(leads / 1000, 'shortest time from publishing to signing').to.be.at.least(prepublish)
   })
 
-  it('change under a sign-in that is under way: it is finished with the new ones', async () => {
+  it('may change during a sign-in, which the new key completes', async () => {
     const before = kidOf((await tokensFor(nodes.a, web, { scope: 'openid' })).id_token)
     const agent = createUserAgent()
     const form = await agent.follow(await agent.get(authorizeUrl(nodes.a, web)))
@@ -163,7 +163,7 @@ onAnyStorage('keys that rotate', (kind) => {
     expect(await publishedBy(nodes.b)).to.include.members([before, kidOf(idToken)])
   })
 
-  it('retire: an ID token is a hint for as long as its key is published', async () => {
+  it('retire: an ID token is accepted as a hint as long as its key is published', async () => {
     const { id_token: hint } = await tokensFor(nodes.a, web, { scope: 'openid' })
     const logout = async () =>
       (await createUserAgent().get(`${nodes.b.issuer}/logout?${encode({ id_token_hint: hint })}`))
@@ -171,10 +171,10 @@ onAnyStorage('keys that rotate', (kind) => {
     await rotate()
     expect(await logout(), 'while its successor is pending').to.equal(303)
     travel(prepublish + 1)
-    expect(await logout(), 'retiring').to.equal(303)
+    expect(await logout(), 'while retiring').to.equal(303)
     travel(900 + 60)
     expect(await publishedBy(nodes.b)).to.not.include(kidOf(hint))
-    expect(await logout(), 'removed').to.equal(400)
+    expect(await logout(), 'after removal').to.equal(400)
   })
 
   it('are revoked: within two seconds no node signs with them, publishes or accepts them (R-10)', async () => {
@@ -183,10 +183,10 @@ onAnyStorage('keys that rotate', (kind) => {
     expect(await introspect(nodes.b, ordersApi, jwt)).to.include({ active: true })
     await nodes.a.core.signing.revoke(defaultTenant, kid)
     const since = performance.now()
-    expect(kidOf(await token(nodes.a)), 'here at once').to.not.equal(kid)
+    expect(kidOf(await token(nodes.a)), 'on this node, at once').to.not.equal(kid)
     const isKnown = async () => kidOf(await token(nodes.b)) !== kid
-    const latest = await lastInVain('the other knows', isKnown, { since })
-    expect(latest, 'when somebody asked last who got a token of it').to.be.below(2000)
+    const latest = await lastInVain('the other node knows', isKnown, { since })
+    expect(latest, 'last token signed with the revoked key by the other node').to.be.below(2000)
     for (const node of [nodes.a, nodes.b]) {
       expect(await publishedBy(node)).to.not.include(kid)
       expect(await introspect(node, ordersApi, jwt)).to.deep.equal({ active: false })
@@ -195,7 +195,7 @@ onAnyStorage('keys that rotate', (kind) => {
     await jwtVerify(fresh, createRemoteJWKSet(new URL(`${nodes.b.issuer}/jwks`)))
   })
 
-  it('of a new algorithm are published before they sign, and say so until then (R-09)', async () => {
+  it('of a new algorithm are published before they sign; until then token requests get 503 (R-09)', async () => {
     const algs = ['EdDSA', 'PS256'] as const
     const identifierOf = (alg: string) => `https://${alg.toLowerCase()}.example.com`
     for (const alg of algs) {
@@ -215,7 +215,7 @@ onAnyStorage('keys that rotate', (kind) => {
       })
     const verifier = createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`))
     for (const alg of algs) {
-      const page = await eventually('both know the resource server', async () => {
+      const page = await eventually('the nodes know the resource server', async () => {
         const answer = await tokenOf(alg)
         return answer.status !== 400 && answer
       })
@@ -235,7 +235,7 @@ onAnyStorage('keys that rotate', (kind) => {
     }
   })
 
-  it('of a tenant that is new sign at once, also by an algorithm that came first', async () => {
+  it('of a new tenant sign at once, also with an algorithm declared before the first key', async () => {
     const { core } = nodes.a
     await core.tenants.declare({ id: 'fresh', name: 'Fresh' })
     await core.resources.declare('fresh', {
@@ -249,7 +249,7 @@ onAnyStorage('keys that rotate', (kind) => {
     await core.signing.ensure('fresh', ['PS256'])
     const kid = (await core.signing.list('fresh')).find(({ alg }) => alg === 'PS256')?.kid as string
     await refusalOf(core.signing.sign('fresh', 'PS256', 'test+jwt', {}), 'signing_key_pending')
-    // Revoked before its time: there is another, which waits as long.
+    // Its replacement waits for the full time as well.
     await core.signing.revoke('fresh', kid)
     await refusalOf(core.signing.sign('fresh', 'PS256', 'test+jwt', {}), 'signing_key_pending')
     travel(prepublish + 1)

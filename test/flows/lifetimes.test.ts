@@ -34,7 +34,7 @@ onAnyStorage('lifetimes', (kind) => {
     return authorizeUrl(server, web, { prompt: 'none' })
   }
 
-  it('a session ends when it was not used for its idle time (ASVS 7.3.1)', async () => {
+  it('a session ends when unused for its idle time (ASVS 7.3.1)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     for (let i = 0; i < 2; i++) {
@@ -46,7 +46,7 @@ onAnyStorage('lifetimes', (kind) => {
     expectReturned(await agent.get(silently()), 'login_required')
   })
 
-  it('a session ends at its absolute time however much it is used (ASVS 7.3.2)', async () => {
+  it('a session ends at its absolute time, however much it is used (ASVS 7.3.2)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     for (let minutes = 0; minutes < 99; minutes += 11) {
@@ -59,7 +59,7 @@ onAnyStorage('lifetimes', (kind) => {
   })
 
   for (const client of [web, spa]) {
-    it(`a refresh token of ${client.client_id} ends when it was not used (P-048, ASVS 10.4.8)`, async () => {
+    it(`a refresh token of ${client.client_id} ends when unused for its idle time (P-048, ASVS 10.4.8)`, async () => {
       let tokens = await tokensFor(server, client, offline)
       travel(29 * minute)
       tokens = tokensIn(await refresh(server, client, tokens))
@@ -70,7 +70,7 @@ onAnyStorage('lifetimes', (kind) => {
     })
 
     it(`a family of ${client.client_id} ends at its absolute time (ASVS 10.4.8)`, async () => {
-      // It stands still from here on: what the sign-in takes would count against the last second.
+      // The clock stands still, so that the time of the sign-in does not count.
       travel(0)
       let tokens = await tokensFor(server, client, offline)
       for (let minutes = 0; minutes < 99; minutes += 11) {
@@ -84,7 +84,7 @@ onAnyStorage('lifetimes', (kind) => {
     })
   }
 
-  it('a refresh token bound to a session ends with its idle time (P-048)', async () => {
+  it("a refresh token bound to a session ends with the session's idle time (P-048)", async () => {
     const agent = createUserAgent()
     let tokens = await tokensFor(server, web, {}, agent)
     travel(20 * minute)
@@ -105,13 +105,13 @@ onAnyStorage('lifetimes', (kind) => {
       if (!resource) expect((await userinfo(server, access_token)).status).to.equal(200)
       travel(6)
       expect(await introspect(server, web, access_token)).to.deep.equal({ active: false })
-      // Userinfo tolerates clocks that differ by 15 seconds.
+      // Userinfo tolerates a clock skew of 15 seconds.
       travel(15)
       expect((await userinfo(server, access_token)).status).to.equal(401)
     })
   }
 
-  it('a sign-in that takes too long starts over (K-10)', async () => {
+  it('a sign-in that takes longer than an hour has to start over (K-10)', async () => {
     const agent = createUserAgent()
     const form = await agent.follow(await agent.get(authorizeUrl(server, web)))
     travel(61 * minute)

@@ -12,7 +12,7 @@ export const bob = {
   password: 'a caterpillar on a mushroom',
 }
 
-/** A confidential client that wants ES256 and a `sid`. */
+/** A confidential client with ES256 ID tokens that requires a `sid`. */
 export const shop = {
   ...web,
   client_id: 'shop',
@@ -21,9 +21,9 @@ export const shop = {
   backchannel_logout_session_required: true,
 }
 
-/** A tenant with two clients that are told of log-outs, and two people. */
+/** A tenant with two clients that receive log-out tokens, and two users. */
 export interface LogoutScene {
-  /** The tenant's issuer, as the stories of protocol.ts speak to it. */
+  /** The server with the tenant's issuer, for the helpers of protocol.ts. */
   server: TestServer
   tenant: string
   webParty: LogoutReceiver
@@ -31,10 +31,10 @@ export interface LogoutScene {
   declare(client: object): Promise<unknown>
   aliceHerself(): Promise<Account>
   logouts(filter?: LogoutFilter): Promise<LogoutView[]>
-  /** What the audit says of log-outs. */
+  /** The audit events about log-outs. */
   audited(): Promise<{ type: string; client_id: string; detail: object }[]>
   signOut(agent: UserAgent): Promise<unknown>
-  /** Both clients are away from then on. */
+  /** Stops both receivers. */
   stop(): Promise<void>
 }
 

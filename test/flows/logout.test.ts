@@ -38,7 +38,7 @@ onAnyStorage('log-out', (kind) => {
     return page.location?.searchParams.get('error') !== 'login_required'
   }
 
-  it('is asked for by POST as well, from another site too (RP-Initiated Logout §2, P-069)', async () => {
+  it('may be requested by cross-site POST as well (RP-Initiated Logout §2, P-069)', async () => {
     const { id_token } = await tokensFor(server, web, bound, agent)
     const fields = new URLSearchParams({
       id_token_hint: id_token ?? '',
@@ -51,7 +51,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(false)
   })
 
-  it('asks first, ends the session, and sends back with the state (P-069, ASVS 7.4.1)', async () => {
+  it('asks first, ends the session, and redirects with the state (P-069, ASVS 7.4.1)', async () => {
     const tokens = await tokensFor(server, web, bound, agent)
     const cookies = await agent.jar.getCookieString(server.issuer)
     const asked = await logout({
@@ -60,7 +60,7 @@ onAnyStorage('log-out', (kind) => {
       state: 'a state & more',
     })
     expect(asked.status).to.equal(200)
-    expect(await isSignedIn(), 'asking changes nothing').to.equal(true)
+    expect(await isSignedIn(), 'the session lasts until the user confirms').to.equal(true)
 
     const page = await agent.follow(await agent.submit(asked))
     expect(page.location?.origin).to.equal(new URL(signedOut).origin)
@@ -85,7 +85,7 @@ onAnyStorage('log-out', (kind) => {
     })
   })
 
-  it('ends the access token of a client that has no refresh token, too (ASVS 7.4.1, 10.4.9)', async () => {
+  it('ends the access token of a client without refresh tokens (ASVS 7.4.1, 10.4.9)', async () => {
     const { access_token } = await tokensFor(server, brief, bound, agent)
     expect(await introspect(server, ordersApi, access_token)).to.include({ active: true })
     await agent.submit(await logout())
@@ -93,7 +93,7 @@ onAnyStorage('log-out', (kind) => {
   })
 
   for (const order of ['before', 'after']) {
-    it(`ends it also where the client got one without openid ${order} it (ASVS 7.4.1)`, async () => {
+    it(`ends it even if the client also got a token without openid, ${order} it (ASVS 7.4.1)`, async () => {
       const other = () =>
         tokensFor(server, brief, { scope: 'orders:read', resource: api, nonce: undefined }, agent)
       if (order === 'before') await other()
@@ -105,7 +105,7 @@ onAnyStorage('log-out', (kind) => {
     })
   }
 
-  it('may be refused by the person: the session stays (ASVS 10.6.2)', async () => {
+  it('can be declined by the user: the session continues (ASVS 10.6.2)', async () => {
     const { id_token } = await tokensFor(server, web, {}, agent)
     const asked = await logout({ id_token_hint: id_token })
     await agent.submit(asked, { form: '#stay-form' })
@@ -113,7 +113,7 @@ onAnyStorage('log-out', (kind) => {
     expect(other.location?.searchParams.get('error')).not.to.equal('login_required')
   })
 
-  it('without a hint is a question, and nothing is ended by asking (ASVS 10.6.2)', async () => {
+  it('without a hint asks for confirmation, and the request alone ends nothing (ASVS 10.6.2)', async () => {
     await tokensFor(server, web, {}, agent)
     for (const fields of [{}, { client_id: web.client_id }, { logout_hint: 'x' }, { state: 'x' }]) {
       const page = await logout(fields)
@@ -132,7 +132,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(false)
   })
 
-  it('is not confirmed from another site or without its own token (ASVS 10.6.2, 3.5.1)', async () => {
+  it('cannot be confirmed from another site or without the CSRF token (ASVS 10.6.2, 3.5.1)', async () => {
     await tokensFor(server, web, {}, agent)
     await logout({})
     for (const fields of [
@@ -146,7 +146,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(true)
   })
 
-  it('sends only to addresses that the client registered (P-069, C2)', async () => {
+  it('redirects only to registered addresses (P-069, C2)', async () => {
     const { id_token } = await tokensFor(server, web, {}, agent)
     const wrong = [
       'https://evil.example/',
@@ -174,7 +174,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(true)
   })
 
-  it('ends here when the address was removed before it was confirmed (P-069)', async () => {
+  it('does not redirect to an address removed before the confirmation (P-069)', async () => {
     const leaving = { ...web, client_id: 'leaving', post_logout_redirect_uris: [signedOut] }
     await server.core.clients.declare(defaultTenant, leaving)
     await tokensFor(server, leaving, bound, agent)
@@ -186,7 +186,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(false)
   })
 
-  it('without client or hint forgets where to go (P-069)', async () => {
+  it('without client or hint ignores the redirect address (P-069)', async () => {
     await tokensFor(server, web, {}, agent)
     const asked = await logout({ post_logout_redirect_uri: signedOut })
     const page = await agent.follow(await agent.submit(asked))
@@ -194,14 +194,14 @@ onAnyStorage('log-out', (kind) => {
     expect(page.status).to.equal(200)
   })
 
-  it('with client_id alone sends back as well (P-069)', async () => {
+  it('with client_id only redirects as well (P-069)', async () => {
     await tokensFor(server, web, {}, agent)
     const fields = { client_id: web.client_id, post_logout_redirect_uri: signedOut }
     const page = await agent.follow(await agent.submit(await logout(fields)))
     expect(page.location?.href).to.equal(signedOut)
   })
 
-  it('refuses hints that are forged or not of that client (P-069, ASVS 9.1.1, 10.6.2)', async () => {
+  it('refuses hints that are forged or of another client (P-069, ASVS 9.1.1, 10.6.2)', async () => {
     const { id_token = '', access_token } = await tokensFor(server, web, {}, agent)
     const forged = (await forgeries(server, id_token)).map(([, token]) => token)
     for (const id_token_hint of [...forged, 'x', 'a.b.c', access_token]) {
@@ -212,7 +212,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await isSignedIn()).to.equal(true)
   })
 
-  it('takes a hint that has expired (RP-Initiated Logout §4)', async () => {
+  it('accepts an expired hint (RP-Initiated Logout §4)', async () => {
     const { id_token } = await tokensFor(server, web, {}, agent)
     travel(3600)
     const asked = await logout({ id_token_hint: id_token, post_logout_redirect_uri: signedOut })
@@ -220,7 +220,7 @@ onAnyStorage('log-out', (kind) => {
     expect(page.location?.href).to.equal(signedOut)
   })
 
-  it('of nobody succeeds at once, and leaves nothing behind, whatever cookie comes with it (P-069, C25)', async () => {
+  it('without a session succeeds at once and stores nothing, whatever cookies are sent (P-069, C25)', async () => {
     const sessions = async () =>
       (await server.core.database.query('select uid from sessions')).length
     await tokensFor(server, web, {}, agent)
@@ -242,7 +242,7 @@ onAnyStorage('log-out', (kind) => {
     expect(await sessions()).to.equal(before)
   })
 
-  it('of nobody leads to no address that nobody vouches for (RFC 9700 §4.11.2)', async () => {
+  it('without a session does not redirect to a client that no operator vouches for (RFC 9700 §4.11.2)', async () => {
     const unknown = { ...web, client_id: 'unvouched', errors_need_sign_in: true }
     await server.core.clients.declare(defaultTenant, unknown)
     const page = await agent.follow(
@@ -252,7 +252,7 @@ onAnyStorage('log-out', (kind) => {
     expect(page.body).to.include(web.client_name)
   })
 
-  it('of somebody whose session is over leads back with an ID token, whoever vouches for the client (P-069)', async () => {
+  it('without a session redirects such a client if it sends an ID token (P-069)', async () => {
     const unknown = { ...web, client_id: 'unvouched', errors_need_sign_in: true }
     await server.core.clients.declare(defaultTenant, unknown)
     const { id_token } = await tokensFor(server, unknown, {}, agent)

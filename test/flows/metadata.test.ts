@@ -20,7 +20,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
   const read = async (path: string, headers = {}) =>
     (await get(path, headers)).json() as Record<string, unknown>
 
-  it('is the same at both addresses, and below the issuer (P-066, P-067, K-29)', async () => {
+  it('is the same at both addresses, with all endpoints below the issuer (P-066, P-067, K-29)', async () => {
     const [openid, oauth] = await Promise.all(documents.map((name) => read(`/.well-known/${name}`)))
     expect(openid).to.deep.equal(oauth)
     expect(openid?.['issuer']).to.equal(server.issuer)
@@ -33,7 +33,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
   })
 
-  it('does not care what the request says of hosts (P-066, C17)', async () => {
+  it('ignores host headers of the request (P-066, C17)', async () => {
     const plain = (await get('/.well-known/openid-configuration')).body
     const lies = [
       { host: 'evil.example' },
@@ -58,7 +58,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
   })
 
-  it('names what there is: code, S256, iss; no implicit, hybrid or password (ASVS 10.4.4, 10.6.1, P-010, P-011)', async () => {
+  it('lists what is supported: code, S256, iss; no implicit, hybrid or password (ASVS 10.4.4, 10.6.1, P-010, P-011)', async () => {
     expect(await read('/.well-known/openid-configuration')).to.deep.include({
       response_types_supported: ['code'],
       grant_types_supported: [
@@ -87,7 +87,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     })
   })
 
-  it('says how clients authenticate at revocation and introspection: as at the token endpoint (RFC 8414 §2)', async () => {
+  it('lists the same authentication methods for revocation and introspection as for the token endpoint (RFC 8414 §2)', async () => {
     const metadata = await read('/.well-known/openid-configuration')
     for (const said of ['auth_methods_supported', 'auth_signing_alg_values_supported']) {
       const expected = metadata[`token_endpoint_${said}`]
@@ -98,7 +98,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
   })
 
-  it('has the public halves of usable keys, and no others (P-068, K-28)', async () => {
+  it('contains public keys only, in the key set (P-068, K-28)', async () => {
     const { keys } = (await read('/jwks')) as { keys: Record<string, string>[] }
     expect(keys.map(({ alg }) => alg)).to.include.members(['ES256', 'RS256'])
     expect(new Set(keys.map(({ kid }) => kid)).size).to.equal(keys.length)
@@ -111,7 +111,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     expect((await get('/jwks')).body).to.equal((await get('/jwks')).body)
   })
 
-  it('may be cached and asked again with its ETag (K-29, R-09)', async () => {
+  it('may be cached and revalidated with its ETag (K-29, R-09)', async () => {
     for (const path of ['/jwks', ...documents.map((name) => `/.well-known/${name}`)]) {
       const page = await get(path)
       expect(page.headers.get('cache-control')).to.equal('public, max-age=300')
@@ -131,7 +131,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
   })
 
-  it('a browser app may call from its own origin, and read refusals too (K-23)', async () => {
+  it('a browser app may call from its own origin and read errors, too (K-23)', async () => {
     const agent = createUserAgent()
     const tokens = await tokensFor(server, spa, {}, agent)
     const from = { origin }
@@ -161,13 +161,13 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     ])
     for (const [i, page] of pages.entries()) {
       expect(page.headers.get('access-control-allow-origin'), `${i}`).to.equal(origin)
-      // The token endpoint alone, once it knows whose page it is.
+      // Only the token endpoint sends it, once it knows the client's origins.
       const allowed = page.headers.get('access-control-allow-credentials')
       expect(allowed, `${i}`).to.equal(i < 4 ? 'true' : null)
     }
   })
 
-  it('who sends cookies to what programs call gets nothing else for them, nor loses them (K-23)', async () => {
+  it('endpoints for programs ignore cookies and do not clear them (K-23)', async () => {
     const signedIn = createUserAgent()
     const mine = await tokensFor(server, spa, {}, signedIn)
     const cookie = await signedIn.jar.getCookieString(server.issuer)
@@ -218,7 +218,7 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
   })
 
-  it('nobody else may, nor may a page call for a confidential client (K-23, P-015)', async () => {
+  it('other origins may not call, nor may browsers for a confidential client (K-23, P-015)', async () => {
     const agent = createUserAgent()
     const ofSpa = await tokensFor(server, spa, {}, agent)
     const fields = { grant_type: 'refresh_token', refresh_token: ofSpa.refresh_token }
@@ -238,7 +238,9 @@ onAnyStorage('metadata, keys and CORS', (kind) => {
     }
     const noPage = await post(server, '/token', spa, { grant_type: 'refresh_token' })
     expect(noPage.headers.has('access-control-allow-credentials')).to.equal(false)
-    expect((await refresh(server, spa, ofSpa)).status, 'it was not used').to.equal(200)
+    expect((await refresh(server, spa, ofSpa)).status, 'the refresh token was not used').to.equal(
+      200,
+    )
     const confidential = await post(server, '/token', web, fields, { origin })
     expect(confidential.headers.has('access-control-allow-origin')).to.equal(false)
     for (const path of ['/authorize', '/logout', '/account', '/interaction/x', '/']) {

@@ -58,13 +58,13 @@ onAnyStorage('openid-client with a certificate (RFC 8705, K-40)', (kind) => {
       code_challenge_method: 'S256',
       state: 'a-state',
     })
-    expect(url.origin, 'people go to the ordinary port').to.equal(new URL(server.issuer).origin)
+    expect(url.origin, 'users go to the ordinary port').to.equal(new URL(server.issuer).origin)
     const { email, password } = alice
     const returned = await createUserAgent().walk(url, { username: email, password })
     return { config, returned, checks: { pkceCodeVerifier: verifier, expectedState: 'a-state' } }
   }
 
-  it('finds the addresses by itself: code, refresh, userinfo, introspection, revocation', async () => {
+  it('finds the endpoint aliases: code, refresh, userinfo, introspection, revocation', async () => {
     const { config, returned, checks } = await certified({
       tls_client_certificate_bound_access_tokens: true,
     })
@@ -79,7 +79,7 @@ onAnyStorage('openid-client with a certificate (RFC 8705, K-40)', (kind) => {
     expect(await tokenIntrospection(config, second.access_token)).to.include({ active: false })
   })
 
-  it('authenticates by certificate and binds its tokens by DPoP: proofs are for the address it calls', async () => {
+  it('authenticates by certificate and binds tokens by DPoP, with proofs for the alias it calls', async () => {
     const { config, returned, checks } = await certified({ dpop_bound_access_tokens: true })
     const DPoP = getDPoPHandle(config, await randomDPoPKeyPair('ES256'))
     const first = await authorizationCodeGrant(config, returned, checks, undefined, { DPoP })

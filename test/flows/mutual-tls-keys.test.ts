@@ -10,7 +10,7 @@ import { bootMutual, type MutualServer } from '../support/mutual.ts'
 import { post } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-describe('a self-signed certificate at an address (RFC 8705 §2.2.2)', () => {
+describe('a self-signed certificate at a jwks_uri (RFC 8705 §2.2.2)', () => {
   let server: MutualServer
   let host: Awaited<ReturnType<typeof startDocumentHost>>
   before(async () => {
@@ -24,7 +24,7 @@ describe('a self-signed certificate at an address (RFC 8705 §2.2.2)', () => {
     return server?.stop()
   })
 
-  it('counts while it is asked for again, also for those who are too many to wait', async () => {
+  it('is accepted while it is fetched again, even when no more requests may wait', async () => {
     const own = await selfSigned('CN=app')
     const x5c = [new X509Certificate(own.cert).raw.toString('base64')]
     const jwk = { ...createPublicKey(own.cert).export({ format: 'jwk' }), x5c }
@@ -46,7 +46,7 @@ describe('a self-signed certificate at an address (RFC 8705 §2.2.2)', () => {
     const held: ServerResponse[] = []
     host.answer('/keys', (response) => void held.push(response))
     const all = Array.from({ length: 40 }, ask)
-    await eventually('those past 32 do not wait', () => served.length === 1 + 8)
+    await eventually('requests beyond 32 answered', () => served.length === 1 + 8)
     for (const response of held) response.end(keys)
     await Promise.all(all)
     expect(served).to.deep.equal(Array(41).fill(200))

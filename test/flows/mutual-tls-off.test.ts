@@ -12,7 +12,7 @@ const bound = { tls_client_certificate_bound_access_tokens: true }
 onAnyStorage('an installation without mutual TLS (P-055)', (kind) => {
   const server = booted(kind, {}, furnish)
 
-  it('does not say that it has it', async () => {
+  it('does not advertise it', async () => {
     const url = new URL(`${server.issuer}/.well-known/openid-configuration`)
     const metadata = (await exchange({ method: 'GET', url, headers: {} })).json()
     expect(metadata)
@@ -36,7 +36,7 @@ onAnyStorage('an installation without mutual TLS (P-055)', (kind) => {
       'token_endpoint_auth_method: tls_client_auth needs MTLS_PORT or MTLS_CERTIFICATE_HEADER, and MTLS_CA_FILE',
     ],
   ] as const) {
-    it(`takes no client with ${what}`, async () => {
+    it(`refuses clients with ${what}`, async () => {
       const refused = await server.core.clients
         .declare('default', { ...machine, client_id: 'new', ...members })
         .catch((error: unknown) => error)
@@ -46,7 +46,7 @@ onAnyStorage('an installation without mutual TLS (P-055)', (kind) => {
     })
   }
 
-  it('gives a client that was registered before no tokens that are not bound', async () => {
+  it('issues no unbound tokens to a client that was registered for bound ones', async () => {
     for (const { client_id } of [machine, spa]) {
       await server.core.database.execute(
         'update clients set metadata = metadata || $2::jsonb where client_id = $1',

@@ -40,7 +40,7 @@ const bound = { tls_client_certificate_bound_access_tokens: true }
 /** Public clients, whose refresh tokens are bound as well (RFC 8705 §4). */
 const app = { ...spa, ...bound, client_id: 'app' }
 const steady = { ...app, client_id: 'steady', refresh_token_rotation: 'never' }
-/** A client with a secret: its access tokens alone are bound, to whatever it shows. */
+/** A client with a secret: only its access tokens are bound, to whichever certificate it presents. */
 const shop = { ...web, ...bound, client_id: 'shop' }
 
 const thumbprintOf = ({ cert }: Identity) =>
@@ -48,7 +48,7 @@ const thumbprintOf = ({ cert }: Identity) =>
     'base64url',
   )
 
-/** A key with its certificate, as a client registers it (RFC 8705 §2.2.2). */
+/** A key with its certificate, as registered by a client (RFC 8705 §2.2.2). */
 function jwkOf({ cert }: Identity) {
   const certificate = new X509Certificate(cert)
   const jwk = createPublicKey(cert).export({ format: 'jwk' })
@@ -80,7 +80,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     )
   const cnfOf = ({ access_token }: Tokens) => decodeJwt(access_token)['cnf']
 
-  /** What a story added to the counts of refused keys. */
+  /** How much `story` adds to the counters of refused keys. */
   async function counting(story: () => Promise<void>) {
     const before = server.core.counters.read()
     await story()
@@ -91,7 +91,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     }
   }
 
-  it('is told by discovery, with the addresses where certificates are asked for', async () => {
+  it('is advertised in discovery, with the endpoint aliases', async () => {
     for (const kindOf of ['openid-configuration', 'oauth-authorization-server']) {
       const url = new URL(`${server.issuer}/.well-known/${kindOf}`)
       const { mtlsOrigin } = server.core.config
@@ -112,7 +112,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     }
   })
 
-  it('asks for certificates at its own port alone, which serves programs alone', async () => {
+  it('requests certificates only at its own port, which serves no pages', async () => {
     const { port, mtlsPort, mtlsOrigin } = server.core.config
     for (const [where, asks] of [
       [port, false],
@@ -151,7 +151,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expect(new Set([first, second, third].map((tokens) => tokens.refresh_token)).size).to.equal(3)
   })
 
-  it('binds what a device gets, and sends its person where no certificate is asked for', async () => {
+  it('binds the tokens of a device, and sends the user to the ordinary port', async () => {
     const set = { ...tv, ...bound, client_id: 'bound-tv' }
     await server.core.clients.declare('default', set)
     const device = await startDevice(server.showing(own), offline, set)
@@ -172,7 +172,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(own) })
   })
 
-  it('binds what a backchannel request gets, and a refresh token that never rotates', async () => {
+  it('binds the tokens of a backchannel request, with a refresh token that never rotates', async () => {
     const boundBank = { ...bank, ...bound, refresh_token_rotation: 'never' }
     await server.core.clients.declare('default', boundBank)
     const request = await startRequest(server.showing(own), offline, bank)
@@ -185,7 +185,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expectRefusal(await refresh(server, bank, tokens), 400, 'invalid_grant')
   })
 
-  it('refuses a refresh without the certificate or with another, counts it and tells the audit', async () => {
+  it('refuses a refresh without the certificate or with another, and counts and audits it', async () => {
     const first = await obtain(app)
     const family = decodeJwt(first.access_token)['fid'] as string
     const counted = await counting(async () => {
@@ -211,7 +211,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     tokensIn(await refresh(server.showing(own), app, first))
   })
 
-  it('a client that must show a certificate gets nothing without, and that is no stolen token', async () => {
+  it('refuses a code to a client that must present a certificate, without counting a stolen token', async () => {
     const counted = await counting(async () => {
       const code = await codeFor(server, app, offline)
       expectRefusal(await redeem(server, app, code), 400, 'invalid_grant')
@@ -219,7 +219,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expect(counted).to.deep.equal({ missing: 0, other: 0 })
   })
 
-  it('answers a lost refresh again to the same certificate alone, and no stranger ends the family (R-07)', async () => {
+  it('repeats a lost refresh response only for the same certificate; other attempts do not end the family (R-07)', async () => {
     const first = await obtain(app)
     const second = tokensIn(await refresh(server.showing(own), app, first))
     const counted = await counting(async () => {
@@ -233,7 +233,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     tokensIn(await refresh(server.showing(own), app, second))
   })
 
-  it('a token that was used ends its family later on, whoever shows it (P-046)', async () => {
+  it('ends the family when a used token is presented after the replay window, by anyone (P-046)', async () => {
     const first = await obtain(app)
     const second = tokensIn(await refresh(server.showing(own), app, first))
     travel(31)
@@ -241,7 +241,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expectRefusal(await refresh(server.showing(own), app, second), 400, 'invalid_grant')
   })
 
-  it('a client with a secret may show another certificate: the answer is bound to that one', async () => {
+  it('lets a client with a secret change its certificate: the response is bound to the new one', async () => {
     const first = await obtain(shop)
     const second = tokensIn(await refresh(server.showing(own), shop, first))
     const renewed = tokensIn(await refresh(server.showing(other), shop, first))
@@ -251,7 +251,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expectRefusal(await refresh(server, shop, second), 400, 'invalid_grant')
   })
 
-  it('rotation "never" keeps the refresh token of a public client that is bound (P-049, P-050)', async () => {
+  it('rotation "never" keeps the refresh token of a bound public client (P-049, P-050)', async () => {
     const first = await obtain(steady)
     const again = tokensIn(await refresh(server.showing(own), steady, first))
     expect(again.refresh_token).to.equal(first.refresh_token)
@@ -261,7 +261,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     )
   })
 
-  it('userinfo wants the same certificate', async () => {
+  it('userinfo requires the same certificate', async () => {
     const jwt = await obtain(app)
     expect((await userinfo(server.showing(own), jwt.access_token)).status).to.equal(200)
     const counted = await counting(async () => {
@@ -280,7 +280,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     )
   })
 
-  it('a resumed connection has the certificate of the first', async () => {
+  it('a resumed connection keeps the certificate of the first', async () => {
     const { access_token } = await obtain(app)
     const agent = new Agent({ ...own, maxCachedSessions: 1 })
     const reused: boolean[] = []
@@ -301,7 +301,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
     expect(reused).to.deep.equal([false, true])
   })
 
-  it('introspection shows the certificate of both forms of token (RFC 8705 §3.2)', async () => {
+  it('introspection shows the certificate for both token formats (RFC 8705 §3.2)', async () => {
     const cnf = { 'x5t#S256': thumbprintOf(own) }
     for (const [resource, scope] of [
       [api, 'openid orders:read'],
@@ -345,7 +345,7 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
       })
     before(() => server.core.clients.declare('default', robot))
 
-    it('takes a certificate that a known authority issued for the registered name', async () => {
+    it('accepts a certificate from a known authority for the registered name', async () => {
       const identity = await server.authority.issue('O=Example, CN=robot')
       const tokens = tokensIn(await ask(identity))
       expect(cnfOf(tokens)).to.deep.equal({ 'x5t#S256': thumbprintOf(identity) })
@@ -356,22 +356,28 @@ onAnyStorage('mutual TLS (RFC 8705, P-055)', (kind) => {
       expect(page.status, 'the ordinary port sees no certificate').to.equal(400)
     })
 
-    it('refuses all others', async () => {
+    it('refuses all other certificates', async () => {
       const { authority } = server
       const name = 'O=Example, CN=robot'
       const impostor = await createAuthority(authority.subject)
       const [day, serverUsage] = [24 * 3600, '1.3.6.1.5.5.7.3.1']
       for (const [what, identity] of [
-        ['nobody', undefined],
+        ['no certificate', undefined],
         ['another name', await authority.issue('O=Example, CN=robot2')],
         ['part of the name', await authority.issue('CN=robot')],
         ['the name backwards', await authority.issue('CN=robot, O=Example')],
         ['more than the name', await authority.issue('O=Example, CN=robot, OU=x')],
-        ['its own authority', await selfSigned(name)],
+        ['a self-signed certificate', await selfSigned(name)],
         ['an authority of the same name', await impostor.issue(name)],
-        ['one for servers', await authority.issue(name, { usages: [serverUsage] })],
-        ['one that is over', await authority.issue(name, { startsIn: -2 * day, expiresIn: -60 })],
-        ['one that is to come', await authority.issue(name, { startsIn: 60, expiresIn: day })],
+        ['a server certificate', await authority.issue(name, { usages: [serverUsage] })],
+        [
+          'an expired certificate',
+          await authority.issue(name, { startsIn: -2 * day, expiresIn: -60 }),
+        ],
+        [
+          'a certificate that is not yet valid',
+          await authority.issue(name, { startsIn: 60, expiresIn: day }),
+        ],
       ] as const) {
         const page = await ask(identity)
         expect(page.status, what).to.equal(401)

@@ -38,14 +38,14 @@ onAnyStorage('PKCE', (kind) => {
       expectReturned(await ask(client, { code_challenge: '' }), 'invalid_request')
     })
 
-    it(`is S256 for ${client.client_id}: plain, other methods and no method are refused (P-009)`, async () => {
+    it(`must be S256 for ${client.client_id}: plain, other methods and no method are refused (P-009)`, async () => {
       for (const method of ['plain', 's256', 'S512', '', undefined]) {
         const page = await ask(client, { code_challenge: verifier, code_challenge_method: method })
         expectReturned(page, 'invalid_request')
       }
     })
 
-    it(`takes only the verifier of the challenge from ${client.client_id} (P-008, ASVS 10.4.6)`, async () => {
+    it(`accepts only the verifier of the challenge from ${client.client_id} (P-008, ASVS 10.4.6)`, async () => {
       const wrong = [
         'x'.repeat(43),
         verifier.slice(0, 42),
@@ -72,7 +72,7 @@ onAnyStorage('PKCE', (kind) => {
 
   const agent = createUserAgent()
 
-  it('takes verifiers of 43 and of 128 characters of the whole alphabet (K-05)', async () => {
+  it('accepts verifiers of 43 and 128 characters from the whole alphabet (K-05)', async () => {
     const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~'
     for (const code_verifier of [alphabet.slice(-43), (alphabet + alphabet).slice(0, 128)]) {
       const code = await codeFor(server, spa, { code_challenge: challengeOf(code_verifier) }, agent)
@@ -80,20 +80,20 @@ onAnyStorage('PKCE', (kind) => {
     }
   })
 
-  it('refuses challenges that no SHA-256 makes', async () => {
+  it('refuses challenges that cannot be a SHA-256 hash', async () => {
     for (const code_challenge of ['short', 'x'.repeat(129), `${'x'.repeat(42)}!`]) {
       expectReturned(await ask(spa, { code_challenge }), 'invalid_request')
     }
   })
 
-  it('spares an exempted confidential client, which must send a nonce then (K-04)', async () => {
+  it('is not required of an exempted confidential client, which must send a nonce instead (K-04)', async () => {
     expectReturned(await ask(old, { ...withoutChallenge, nonce: undefined }), 'invalid_request')
     const code = await codeFor(server, old, withoutChallenge, agent)
     const tokens = tokensIn(await redeem(server, old, code, { code_verifier: undefined }))
     expect(tokens.id_token).to.be.a('string')
   })
 
-  it('refuses a verifier where no challenge was sent, and the downgrade (P-008)', async () => {
+  it('refuses a verifier without a challenge, and a downgrade (P-008)', async () => {
     const unchallenged = await codeFor(server, old, withoutChallenge, agent)
     expectRefusal(await redeem(server, old, unchallenged), 400, 'invalid_grant')
     const challenged = await codeFor(server, old, {}, agent)

@@ -32,20 +32,20 @@ const strict = { ...web, client_id: 'strict' }
 const bound = { ...web, client_id: 'bound', dpop_bound_access_tokens: true }
 const clients = [sector, posting, bare, elliptic, once, strict, bound]
 
-/** An exchange of a code of its own, and whether it is answered ahead of the engine's stack. */
+/** An exchange of a new code, and whether the direct path answers it. */
 interface Row {
   what: string
   plain: boolean
   client?: typeof web
-  /** What is asked for at the sign-in. */
+  /** The parameters of the authorization request. */
   asked?: Fields
-  /** Beside what belongs to it, or in its place. */
+  /** Parameters added to the token request, or replaced in it. */
   fields?: Fields
-  /** Who presents it. */
+  /** The client that presents the code. */
   by?: typeof web
-  /** What becomes of the code, or of what it hangs from, before. */
+  /** Changes the code, or what it depends on, before the exchange. */
   before?: (form: Form) => Promise<unknown>
-  /** Puts it back. */
+  /** Undoes the change. */
   after?: () => Promise<unknown>
 }
 
@@ -73,7 +73,7 @@ describe('plain exchanges of codes', () => {
     change('update accounts set disabled_at = $1', disabled ? new Date() : null)
 
   let hearAgain = (): void => undefined
-  /** From now on polls are answered as one was, so that what is kept in memory counts, however long that takes. */
+  /** Freezes the result of the poll for changes, so that cached state stays in use. */
   async function hearNothingNew(): Promise<void> {
     const { notifications } = server.core.storage
     const { query } = notifications
@@ -94,7 +94,7 @@ describe('plain exchanges of codes', () => {
 
   const rows: Row[] = [
     { what: 'with offline access', plain: true, asked: offline },
-    { what: 'without', plain: true, asked: { scope: 'openid' } },
+    { what: 'without offline access', plain: true, asked: { scope: 'openid' } },
     {
       what: 'without openid',
       plain: true,
@@ -102,7 +102,7 @@ describe('plain exchanges of codes', () => {
     },
     { what: 'of a pairwise client', plain: true, client: sector, asked: offline },
     { what: 'with the secret in the body', plain: true, client: posting },
-    { what: 'whose ID token has no claims of scopes', plain: true, client: bare, asked: offline },
+    { what: 'whose ID token has no scope claims', plain: true, client: bare, asked: offline },
     { what: 'whose ID token is signed ES256', plain: true, client: elliptic, asked: offline },
     { what: 'of a client without refresh tokens', plain: true, client: once },
 
@@ -112,16 +112,16 @@ describe('plain exchanges of codes', () => {
       asked: { scope: 'read', resource: opaque, nonce: undefined },
     },
     {
-      what: 'with claims that were asked for',
+      what: 'with requested claims',
       plain: false,
       asked: { claims: JSON.stringify({ id_token: { email: null }, userinfo: { name: null } }) },
     },
     { what: 'with a max_age', plain: false, asked: { max_age: '600' } },
-    { what: 'that names its resource', plain: false, fields: { resource: api } },
+    { what: 'with a resource', plain: false, fields: { resource: api } },
     { what: 'with an unknown parameter', plain: false, fields: { x: '1' } },
     { what: 'without a code', plain: false, fields: { code: undefined } },
-    { what: 'by a code that is none', plain: false, fields: { code: 'x' } },
-    { what: 'by a hash in place of a code', plain: false, fields: { code: 'sha256:x' } },
+    { what: 'with an invalid code', plain: false, fields: { code: 'x' } },
+    { what: 'with a hash instead of a code', plain: false, fields: { code: 'sha256:x' } },
     { what: 'without its redirect URI', plain: false, fields: { redirect_uri: undefined } },
     {
       what: 'with another redirect URI',
@@ -135,24 +135,24 @@ describe('plain exchanges of codes', () => {
       fields: { code_verifier: 'y'.repeat(43) },
     },
     { what: 'with a short verifier (P-018)', plain: false, fields: { code_verifier: 'y' } },
-    { what: 'by somebody else’s code (P-017)', plain: false, by: strict },
-    { what: 'of a client that is bound to a key', plain: false, client: bound },
+    { what: 'with a code of another client (P-017)', plain: false, by: strict },
+    { what: 'of a client with DPoP-bound tokens', plain: false, client: bound },
     {
-      what: 'by a code that is bound to a key (RFC 9449 §10)',
+      what: 'with a code bound to a key (RFC 9449 §10)',
       plain: false,
       asked: { dpop_jkt: 'a'.repeat(43) },
     },
     {
-      what: 'by a code that was used (P-045)',
+      what: 'with a used code (P-045)',
       plain: false,
       before: (form) => sendForm(server, form),
     },
     {
-      what: 'by a code that was used by the stack (P-045)',
+      what: 'with a code used on the stack (P-045)',
       plain: false,
       before: (form) => sendForm(server, throughStack(form)),
     },
-    { what: 'by a code that has expired', plain: false, before: async () => travel(61) },
+    { what: 'with an expired code', plain: false, before: async () => travel(61) },
     {
       what: 'whose session has ended (C26)',
       plain: false,
@@ -168,7 +168,7 @@ describe('plain exchanges of codes', () => {
       after: () => change(`update grants set revoked_at = null where client_id = 'web'`),
     },
     {
-      what: 'of a client that is disabled, as nobody has heard yet',
+      what: 'of a disabled client, before the node hears of it',
       plain: false,
       client: strict,
       async before() {
@@ -182,13 +182,13 @@ describe('plain exchanges of codes', () => {
       },
     },
     {
-      what: 'of a person who is disabled',
+      what: 'of a disabled user',
       plain: false,
       before: () => aliceIs(true),
       after: () => aliceIs(false),
     },
     {
-      what: 'by a sign-in that is too weak by now (ASVS 6.3.3)',
+      what: 'whose sign-in is too weak by now (ASVS 6.3.3)',
       plain: false,
       client: strict,
       before: () => server.core.clients.declare(defaultTenant, { ...strict, require_mfa: true }),
@@ -197,18 +197,18 @@ describe('plain exchanges of codes', () => {
   ]
 
   for (const row of rows) {
-    it(`${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+    it(`${row.what}: same response as the stack${row.plain ? ', on the direct path' : ''}`, async () => {
       const stack = await exchanged(row, throughStack)
       const direct = await exchanged(row, (form) => form)
       expect(direct.seen).to.deep.equal(stack.seen)
       expect(stack.seen.status === 200 || !row.plain, JSON.stringify(stack.seen)).to.equal(true)
       expect(stack.lookUps).to.be.at.least(1)
-      if (row.plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
-      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+      if (row.plain) expect(direct.lookUps, 'client look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'client look-ups of the stack').to.be.at.least(stack.lookUps)
     })
   }
 
-  it('at the same moment, by both ways: one answer, and what it gave ends (P-045, C26)', async () => {
+  it('at the same time on both paths: one succeeds, and the reuse ends its tokens (P-045, C26)', async () => {
     const form = formOf(await codeFor(server, web, offline, agent), {}, web)
     const asked = Array.from({ length: 8 }, (_, n) => (n % 2 ? form : throughStack(form)))
     const answers = await Promise.all(asked.map((each) => sendForm(server, each)))
@@ -220,7 +220,7 @@ describe('plain exchanges of codes', () => {
     expectRefusal(await sendForm(server, again), 400, 'invalid_grant')
   })
 
-  it('for an opaque token: nothing is held ahead of the stack, which holds it', async () => {
+  it('for an opaque token: only the stack locks the redemption', async () => {
     const { redemptions } = server.core
     const { hold } = redemptions
     const asked = { scope: 'read', resource: opaque, nonce: undefined }
@@ -238,7 +238,7 @@ describe('plain exchanges of codes', () => {
     expect(held).to.equal(1)
   })
 
-  /** What is kept of a code, but for what is of one alone. */
+  /** The stored family and events, without values unique to one code. */
   async function keptOf(family: string): Promise<unknown> {
     const tokens = await server.core.database.query(
       `select payload - 'iat' - 'exp' - 'iiat' - 'authTime' - 'sid' - 'sessionUid' as payload,
@@ -258,16 +258,16 @@ describe('plain exchanges of codes', () => {
         traced: typeof requestId,
       }),
     )
-    // Those of one moment have no order.
+    // Events of the same time are in no defined order.
     return { tokens, told: told.toSorted((a, b) => a.type.localeCompare(b.type)) }
   }
 
-  /** Exchanges a code of its own, one way: whatever can be seen of it. */
+  /** Exchanges a new code on one path and returns everything observable. */
   async function exchanged(row: Row, way: (form: Form) => Form) {
     const { client = web, asked = {}, by = client, fields = {}, before: prepare } = row
     const code = await codeFor(server, client, asked, agent)
     try {
-      // What is kept of a client is kept from its first request on.
+      // The client is cached from its first request on.
       await sendForm(server, formOf('none', {}, by))
       await prepare?.(formOf(code, {}, client))
       const form = way(formOf(code, fields, by))
@@ -286,7 +286,7 @@ describe('plain exchanges of codes', () => {
   }
 })
 
-/** What a body says, but for what is of one answer alone; JWTs are taken apart. */
+/** The body without values unique to one response, with JWTs decoded. */
 function bodyOf(page: Page): unknown {
   const body = JSON.parse(page.body) as Record<string, unknown> & Partial<Tokens>
   const { error_id: _id, access_token: token, refresh_token, id_token: idToken, ...rest } = body
@@ -299,7 +299,7 @@ function bodyOf(page: Page): unknown {
   }
 }
 
-/** Of the claims that are of one token alone, the type. */
+/** The decoded token; of claims unique to one token, only the type. */
 function said(token: string | undefined): unknown {
   if (token?.split('.').length !== 3) return token?.length
   const claims = decodeJwt(token)

@@ -31,7 +31,7 @@ describe('plain introspection of opaque tokens', () => {
     { what: 'by its client', plain: true, form: asking(web) },
     { what: 'by its resource server', plain: true },
     {
-      what: 'with a hint that is wrong',
+      what: 'with a wrong hint',
       plain: true,
       form: (token) => ({ body: encode({ token, token_type_hint: 'refresh_token' }) }),
     },
@@ -42,11 +42,11 @@ describe('plain introspection of opaque tokens', () => {
     },
     { what: 'without scopes', plain: true, asked: { scope: 'openid', resource: opaque } },
     { what: 'of a pairwise client', plain: true, of: sector },
-    { what: 'of a pairwise client, by it', plain: true, of: sector, form: asking(sector) },
+    { what: 'of a pairwise client, by that client', plain: true, of: sector, form: asking(sector) },
     { what: 'of a public client', plain: true, of: spa },
     { what: 'of a machine', plain: true, token: () => scene.ofMachine(reader, opaque) },
     {
-      what: 'of a machine, by it',
+      what: 'of a machine, by that machine',
       plain: true,
       token: () => scene.ofMachine(reader, opaque),
       form: asking(reader),
@@ -59,7 +59,7 @@ describe('plain introspection of opaque tokens', () => {
 
     ...endedTokens(() => scene, handle),
     {
-      what: 'of a person who is disabled',
+      what: 'of a disabled user',
       plain: false,
       async before({ id_token = '' }) {
         const account = await scene.server.core.accounts.find(
@@ -74,22 +74,22 @@ describe('plain introspection of opaque tokens', () => {
       },
     },
     {
-      what: 'whose session has ended, and nobody was told',
+      what: 'whose session has ended, before the deny-list has it',
       plain: false,
       asked: { scope: 'openid read', resource: opaque },
       before: () => scene.change('update sessions set ended_at = now()'),
       after: () => scene.forgetBrowsers(),
     },
-    { what: 'by somebody else', plain: false, form: asking(machine) },
+    { what: 'by another client', plain: false, form: asking(machine) },
     {
       what: 'that is a refresh token, by its client',
       plain: false,
       token: ({ refresh_token: token = '' }) => token,
       form: asking(web),
     },
-    { what: 'that is none', plain: false, token: ({ access_token: token }) => `${token}x` },
+    { what: 'that is unknown', plain: false, token: ({ access_token: token }) => `${token}x` },
     {
-      what: 'that is the hash of one',
+      what: 'that is the hash of a token',
       plain: false,
       token: ({ access_token: token }) => `sha256:${hashOf(token)}`,
     },
@@ -97,7 +97,7 @@ describe('plain introspection of opaque tokens', () => {
 
   const usual = (token: string) => ({ path: '/introspect', ...asking(ordersApi)(token) })
 
-  it('introspection of an opaque token asks Postgres once, whichever way', async () => {
+  it('introspection of an opaque token runs one Postgres query, on either path', async () => {
     const { access_token: token } = await tokensFor(scene.server, web, handle)
     for (const form of [usual(token), throughStack(usual(token))]) {
       expect(await scene.statementsOf(form)).to.have.length(1)
@@ -105,7 +105,7 @@ describe('plain introspection of opaque tokens', () => {
   })
 
   for (const row of introspections) {
-    it(`introspection of an opaque token ${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+    it(`introspection of an opaque token ${row.what}: same response as the stack${row.plain ? ', on the direct path' : ''}`, async () => {
       await scene.compare({ asked: handle, ...row }, usual)
     })
   }

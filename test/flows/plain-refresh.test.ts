@@ -18,7 +18,7 @@ import { type Form, sendForm, throughStack, tokenForm, watched } from '../suppor
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-// `nonce` is for who wants an ID token.
+// Without an ID token there is no nonce.
 const all = 'orders:read orders:write offline_access'
 const offline = { scope: all, resource: api, nonce: undefined }
 const sector = { ...web, client_id: 'sector', subject_type: 'pairwise' }
@@ -27,20 +27,20 @@ const unreplayed = { ...web, client_id: 'unreplayed', refresh_replay_window: 0 }
 const strict = { ...web, client_id: 'strict' }
 const clients = [sector, posting, unreplayed, strict]
 
-/** A refresh by a token of its own, and whether it is answered ahead of the engine's stack. */
+/** A refresh with a new token, and whether the direct path answers it. */
 interface Row {
   what: string
   plain: boolean
   client?: typeof web
-  /** What was asked for at the sign-in. */
+  /** The parameters of the authorization request. */
   asked?: Fields
-  /** Beside the token, or in its place. */
+  /** Parameters added to the token request, or replaced in it. */
   fields?: Fields
-  /** Who presents it. */
+  /** The client that presents the token. */
   by?: typeof web
-  /** What becomes of the token, or of what it hangs from, before; returns the token to present. */
+  /** Changes the token, or what it depends on, before the refresh; may return the token to present. */
   before?: (tokens: Tokens) => Promise<unknown>
-  /** Puts it back. */
+  /** Undoes the change. */
   after?: () => Promise<unknown>
 }
 
@@ -86,7 +86,7 @@ describe('plain refreshes', () => {
       before: async (tokens) => tokensIn(await sendForm(server, plainly(tokens))),
     },
     {
-      what: 'after a part of the grant was taken back',
+      what: 'after part of the grant was revoked',
       plain: true,
       before: () => narrowed('orders:read'),
       after: () => narrowed(offline.scope),
@@ -110,19 +110,19 @@ describe('plain refreshes', () => {
       asked: { ...offline, scope: 'read', resource: opaque },
     },
     { what: 'that narrows the scope', plain: false, fields: { scope: 'orders:read' } },
-    { what: 'that names its resource', plain: false, fields: { resource: api } },
+    { what: 'with a resource', plain: false, fields: { resource: api } },
     { what: 'with an unknown parameter', plain: false, fields: { x: '1' } },
     { what: 'without a token', plain: false, fields: { refresh_token: undefined } },
-    { what: 'by a token that is none', plain: false, fields: { refresh_token: 'x' } },
-    { what: 'by somebody else’s token', plain: false, by: strict },
+    { what: 'with an invalid token', plain: false, fields: { refresh_token: 'x' } },
+    { what: 'with a token of another client', plain: false, by: strict },
     { what: 'of a client without a replay window', plain: true, client: unreplayed },
     {
-      what: 'by a token that has expired',
+      what: 'with an expired token',
       plain: false,
       before: async () => travel(40 * 24 * 3600),
     },
     {
-      what: 'by a token whose family has ended',
+      what: 'with a token whose family has ended',
       plain: false,
       before: async (tokens) =>
         server.core.families.end(defaultTenant, await familyOf(tokens), 'owner'),
@@ -134,30 +134,30 @@ describe('plain refreshes', () => {
       after: () => change(`update grants set revoked_at = null where client_id = 'web'`),
     },
     {
-      what: 'of a person who is disabled',
+      what: 'of a disabled user',
       plain: false,
       before: () => aliceIs(true),
       after: () => aliceIs(false),
     },
     {
-      what: 'by a sign-in that is too weak by now (ASVS 6.3.3)',
+      what: 'whose sign-in is too weak by now (ASVS 6.3.3)',
       plain: false,
       client: strict,
       before: () => server.core.clients.declare(defaultTenant, { ...strict, require_mfa: true }),
       after: () => server.core.clients.declare(defaultTenant, strict),
     },
     {
-      what: 'by a token that was replaced, in time',
+      what: 'with a replaced token, within the replay window',
       plain: false,
       async before(tokens) {
-        // The answer says what is left of its life, in seconds.
+        // The response contains its remaining lifetime in seconds.
         travel(0)
         await sendForm(server, plainly(tokens))
         return undefined
       },
     },
     {
-      what: 'by a token that was replaced, too late',
+      what: 'with a replaced token, after the replay window',
       plain: false,
       async before(tokens) {
         await sendForm(server, plainly(tokens))
@@ -168,19 +168,21 @@ describe('plain refreshes', () => {
   ]
 
   for (const row of rows) {
-    it(`${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+    it(`${row.what}: same response as the stack${row.plain ? ', on the direct path' : ''}`, async () => {
       const stack = await refreshed(row, throughStack)
       const direct = await refreshed(row, (form) => form)
       expect(direct.seen).to.deep.equal(stack.seen)
       expect(stack.seen.status === 200 || !row.plain, JSON.stringify(stack.seen)).to.equal(true)
-      expect(JSON.stringify(stack.seen.body), 'RFC 6749 §3.3').not.to.include('"scope":""')
+      expect(JSON.stringify(stack.seen.body), 'no empty scope (RFC 6749 §3.3)').not.to.include(
+        '"scope":""',
+      )
       expect(stack.lookUps).to.be.at.least(1)
-      if (row.plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
-      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+      if (row.plain) expect(direct.lookUps, 'client look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'client look-ups of the stack').to.be.at.least(stack.lookUps)
     })
   }
 
-  it('may be answered one way and repeated the other: the same answer (R-07)', async () => {
+  it('get the same response when repeated on the other path (R-07)', async () => {
     const ways = [throughStack, (form: Form) => form]
     for (const [first, second] of [ways, ways.toReversed()]) {
       const form = plainly(await tokensFor(server, web, offline, agent))
@@ -194,7 +196,7 @@ describe('plain refreshes', () => {
     }
   })
 
-  it('at the same moment, by both ways: one successor (K-41, C26)', async () => {
+  it('at the same time on both paths: one successor (K-41, C26)', async () => {
     const tokens = await tokensFor(server, web, offline, agent)
     const form = plainly(tokens)
     const family = await familyOf(tokens)
@@ -205,7 +207,7 @@ describe('plain refreshes', () => {
     expect(await stepsOf(family)).to.have.length(2)
   })
 
-  it('by what is none of ours costs one look, without a lock or a transaction; a row decides all the same (ADR 0009)', async () => {
+  it('with a forged token cost one query, without a lock or a transaction; only the stored row decides (ADR 0009)', async () => {
     const { refresh_token: token = '', ...tokens } = await tokensFor(server, web, offline, agent)
     const forged = `${token.slice(0, 80)}${token[80] === 'A' ? 'B' : 'A'}${token.slice(81)}`
     const { families } = server.core
@@ -233,7 +235,7 @@ describe('plain refreshes', () => {
     return stored?.familyId ?? ''
   }
 
-  /** What is kept of a family, but for what is of one alone. */
+  /** The stored tokens of a family, without values unique to one token. */
   async function stepsOf(family: string): Promise<object[]> {
     const found = await server.core.database.query(
       `select payload - 'iat' - 'exp' - 'iiat' - 'authTime' as payload, parent_hash is null as first, t.ip, t.user_agent,
@@ -247,21 +249,21 @@ describe('plain refreshes', () => {
     return found
   }
 
-  /** Refreshes by a token of its own, one way: whatever can be seen of it. */
+  /** Refreshes with a new token on one path and returns everything observable. */
   async function refreshed(row: Row, way: (form: Form) => Form) {
     const { client = web, asked = offline, by = client, fields, before: prepare } = row
     const tokens = await tokensFor(server, client, asked, agent)
     const family = await familyOf(tokens)
     try {
       const { refresh_token = tokens.refresh_token } = ((await prepare?.(tokens)) ?? {}) as Tokens
-      // What is kept of a client is kept from its first request on.
+      // The client is cached from its first request on.
       await sendForm(server, formOf({ refresh_token: 'none' }, by))
       const form = way(formOf({ refresh_token, ...fields }, by))
       const { page, seen, lookUps } = await watched(server, port, form)
       const events = await server.core.audit.ofFamily(defaultTenant, family)
       const kept = {
         rows: await stepsOf(family),
-        // Those of one moment have no order.
+        // Events of the same time are in no defined order.
         events: events.map(({ type }) => type).toSorted(),
       }
       return { seen: { ...seen, body: bodyOf(page), ...kept }, lookUps }
@@ -272,7 +274,7 @@ describe('plain refreshes', () => {
   }
 })
 
-/** What a body says, but for what is of one answer alone; a JWT is taken apart. */
+/** The body without values unique to one response, with a JWT decoded. */
 function bodyOf(page: Page): unknown {
   const body = JSON.parse(page.body) as Record<string, string>
   const { error_id: _id, access_token: token = '', refresh_token, id_token, ...rest } = body

@@ -27,7 +27,7 @@ import { type Form, throughStack, watched } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
-/** Below a path, with TLS and a port for certificates: nothing here is as the plain tests have it. */
+/** The issuer has a path, TLS and a port for certificates, unlike in the other tests of plain requests. */
 const path = '/auth'
 const secret = 'a-secret-that-is-long-enough-for-hmac-256'
 const certified = { tls_client_certificate_bound_access_tokens: true }
@@ -50,7 +50,7 @@ const clients = {
 const bank = { client_id: 'bank', client_secret: 'made-up-by-somebody' }
 const offline = { scope: 'orders:read offline_access', resource: api, nonce: undefined }
 
-describe('plain requests of strangers, certificates and tenants', () => {
+describe('plain requests across clients, certificates and tenants', () => {
   let server: MutualServer
   let metricsPort: string
   let acme: TestServer
@@ -105,7 +105,7 @@ describe('plain requests of strangers, certificates and tenants', () => {
       dpop_bound_access_tokens: true,
       id_token_signed_response_alg: 'ES256',
     })
-    // What is kept of a client is kept from its first request on.
+    // A client is cached from its first request on.
     for (const client of [web, machine, ordersApi]) {
       for (const at of [server, acme]) await post(at, '/introspect', client, { token })
     }
@@ -162,10 +162,10 @@ describe('plain requests of strangers, certificates and tenants', () => {
   }
 
   const rows: Row[] = [
-    { what: 'introspection below a path', plain: true, form: () => introspecting() },
-    { what: 'a machine’s token below a path', plain: true, form: () => requesting() },
+    { what: 'introspection with a path in the issuer', plain: true, form: () => introspecting() },
+    { what: 'a machine’s token with a path in the issuer', plain: true, form: () => requesting() },
     {
-      what: 'a refresh below a path',
+      what: 'a refresh with a path in the issuer',
       plain: true,
       form: async () => refreshing(web, await handleFor(server, web)),
     },
@@ -176,7 +176,7 @@ describe('plain requests of strangers, certificates and tenants', () => {
       form: () => introspecting({ token: ofAcme }),
     },
     {
-      what: 'userinfo below a path',
+      what: 'userinfo with a path in the issuer',
       plain: true,
       form: async () => informing(await tokenFor(server, web)),
     },
@@ -187,7 +187,7 @@ describe('plain requests of strangers, certificates and tenants', () => {
       form: async () => informing(await tokenFor(acme, web)),
     },
     {
-      what: 'userinfo by a token of another tenant',
+      what: 'userinfo with a token of another tenant',
       form: async () => informing(await tokenFor(acme, web)),
     },
     {
@@ -196,11 +196,11 @@ describe('plain requests of strangers, certificates and tenants', () => {
       form: async () => informing(await tokenFor(server, web)),
     },
     {
-      what: 'userinfo by the token of a certificate, without it (RFC 8705 §3)',
+      what: 'userinfo with a certificate-bound token, without the certificate (RFC 8705 §3)',
       form: async () => informing(await ofCertificate()),
     },
     {
-      what: 'userinfo by the token of a certificate, with it',
+      what: 'userinfo with a certificate-bound token, with the certificate',
       at: () => mutual(own),
       form: async () => informing(await ofCertificate()),
     },
@@ -216,16 +216,27 @@ describe('plain requests of strangers, certificates and tenants', () => {
       at: () => acme,
       form: async () => refreshing(web, await handleFor(acme, web)),
     },
-    { what: 'a token of another tenant', form: () => introspecting({ token: ofAcme }) },
-    { what: 'a token of another tenant', at: () => acme, form: () => introspecting() },
+    {
+      what: 'introspection of a token of another tenant',
+      form: () => introspecting({ token: ofAcme }),
+    },
+    {
+      what: 'introspection at a tenant of a token of the default tenant',
+      at: () => acme,
+      form: () => introspecting(),
+    },
     {
       what: 'a refresh token of another tenant',
       form: async () => refreshing(web, await handleFor(acme, web)),
     },
     { what: 'a client of another tenant', at: () => acme, form: () => requesting(clients.posting) },
 
-    { what: 'introspection where certificates are asked for', at: mutual, form: introspecting },
-    { what: 'a machine’s token there', at: mutual, form: () => requesting() },
+    { what: 'introspection at the port for certificates', at: mutual, form: introspecting },
+    {
+      what: 'a machine’s token at the port for certificates',
+      at: mutual,
+      form: () => requesting(),
+    },
     { what: 'introspection with a certificate', at: () => mutual(own), form: introspecting },
     {
       what: 'a machine’s token with a certificate',
@@ -247,21 +258,24 @@ describe('plain requests of strangers, certificates and tenants', () => {
       form: () => requesting(clients.bound),
     },
     {
-      what: 'a bound token, introspected',
+      what: 'introspection of a bound token',
       plain: true,
       form: () => introspecting({ token: bound }),
     },
 
-    { what: 'a client that signs, by its secret', form: () => requesting(clients.hmac) },
     {
-      what: 'a client that signs, by its secret in the body',
+      what: 'a client registered for client_secret_jwt, with its secret',
+      form: () => requesting(clients.hmac),
+    },
+    {
+      what: 'a client registered for client_secret_jwt, with its secret in the body',
       form: () => ({
         ...requesting(clients.hmac, { client_id: 'hmac', client_secret: secret }),
         headers: {},
       }),
     },
     {
-      what: 'a public client, introspecting',
+      what: 'introspection by a public client',
       form: () => ({ path: '/introspect', body: encode({ token, client_id: spa.client_id }) }),
     },
     {
@@ -272,7 +286,7 @@ describe('plain requests of strangers, certificates and tenants', () => {
       }),
     },
     {
-      what: 'a public client by Basic without a secret',
+      what: 'a public client with Basic and an empty secret',
       form: () => introspecting({ token }, { client_id: spa.client_id, client_secret: '' }),
     },
     {
@@ -287,34 +301,34 @@ describe('plain requests of strangers, certificates and tenants', () => {
       }),
     },
     {
-      what: 'a client of the FAPI profile, by a made-up secret',
+      what: 'a FAPI client with a made-up secret',
       form: () => requesting(bank),
     },
     {
-      what: 'a refresh of a client that registered itself',
+      what: 'a refresh of a self-registered client',
       form: async () => refreshing(registered, await handleFor(server, registered)),
     },
     {
-      what: 'introspection by a client that registered itself, of its own token',
+      what: 'introspection by a self-registered client, of its own token',
       form: () => introspecting({ token: ofRegistered }, registered),
     },
   ]
 
   for (const { what, plain = false, at = () => server, form } of rows) {
-    it(`${what}: as the stack does${plain ? ', ahead of it' : ''}`, async () => {
+    it(`${what}: same response as the stack${plain ? ', on the direct path' : ''}`, async () => {
       const stack = await watched(at(), metricsPort, throughStack(await form()))
       const direct = await watched(at(), metricsPort, await form())
       expect(direct.seen).to.deep.equal(stack.seen)
       expect(bodyOf(direct.page)).to.deep.equal(bodyOf(stack.page))
       expect(stack.page.status === 200 || !plain, stack.page.body).to.equal(true)
-      if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
-      else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+      if (plain) expect(direct.lookUps, 'client look-ups of the stack').to.equal(0)
+      else expect(direct.lookUps, 'client look-ups of the stack').to.be.at.least(stack.lookUps)
     })
   }
 
   const seed = Number(process.env['PLAIN_SEED'] ?? 1)
   const steps = Number(process.env['PLAIN_STEPS'] ?? 60)
-  it(`in ${steps} spellings of seed ${seed}: as the stack does`, async () => {
+  it(`${steps} random spellings with seed ${seed}: same responses as the stack`, async () => {
     const chance = chanceOf(seed)
     let handles = [await handleFor(server, web), await handleFor(server, web)]
     const bearer = await tokenFor(server, web)
@@ -342,14 +356,14 @@ describe('plain requests of strangers, certificates and tenants', () => {
       const next = [stack, direct].map(({ page }) => handleIn(page))
       handles = handles.map((handle, i) => next[i] ?? handle)
     }
-    expect(ahead, 'answered ahead of it').to.be.above(steps / 10)
+    expect(ahead, 'answered on the direct path').to.be.above(steps / 10)
   })
 })
 
-/** The client of Node gives a body of a GET no length. */
+/** The HTTP client of Node sends no length for the body of a GET. */
 const bodiless = (form: Form): Form => (form.method === 'GET' ? { ...form, body: '' } : form)
 
-/** The refresh token that an answer brought. */
+/** The refresh token in a response. */
 function handleIn({ body }: Page): string | undefined {
   return body.startsWith('{') ? (JSON.parse(body) as Partial<Tokens>).refresh_token : undefined
 }

@@ -34,7 +34,7 @@ describe('plain requests on the wire', () => {
     ].join('\r\n')
   }
 
-  /** Opens a connection; `read` waits for what has come so far to fit. */
+  /** Opens a connection; `read` waits until `fits` accepts what was received. */
   async function open() {
     const socket = connect(Number(new URL(server.issuer).port), '127.0.0.1').on('error', () => {})
     let received = ''
@@ -47,7 +47,7 @@ describe('plain requests on the wire', () => {
 
   const answers = (text: string) => text.match(/HTTP\/1\.1 \d+|"active":\w+|"error":"\w+"/g) ?? []
 
-  it('are answered in the order in which they came on one connection, whichever way each goes', async () => {
+  it('are answered in order on one connection, whichever path each takes', async () => {
     const { socket, read } = await open()
     const stack = encode({ token, x: '1' })
     const wrong = encode({ token: 'a.b.c' })
@@ -58,17 +58,17 @@ describe('plain requests on the wire', () => {
     const inactive = ['HTTP/1.1 200', '"active":false']
     const expected = [active, active, inactive, active, active, active].flat()
     expect(answers(text)).to.deep.equal(expected)
-    // The connection goes on, also after one that was handed over.
+    // The connection stays open, also after a request handed over to the stack.
     socket.write(head(body().length) + body())
-    await read('another', (so) => answers(so).length === 14)
+    await read('a seventh answer', (so) => answers(so).length === 14)
     socket.destroy()
   })
 
-  it('may come byte by byte, and wait for leave to send (RFC 9110 §10.1.1)', async () => {
+  it('may arrive in parts and wait for 100 Continue (RFC 9110 §10.1.1)', async () => {
     const { socket, read } = await open()
     socket.setNoDelay(true)
     socket.write(head(body().length, '\r\nExpect: 100-continue'))
-    await read('leave', (so) => so.startsWith('HTTP/1.1 100 Continue'))
+    await read('100 Continue', (so) => so.startsWith('HTTP/1.1 100 Continue'))
     for (let at = 0; at < body().length; at += 97) {
       const part = body().slice(at, at + 97)
       await new Promise((resolve) => socket.write(part, resolve))
@@ -81,7 +81,7 @@ describe('plain requests on the wire', () => {
     socket.destroy()
   })
 
-  it('have the same head as from the stack, whatever HTTP they speak (RFC 9112 §9.3)', async () => {
+  it('get the same response head as from the stack, in any HTTP version (RFC 9112 §9.3)', async () => {
     const ways = ['HTTP/1.0', 'HTTP/1.0\r\nConnection: keep-alive', 'HTTP/1.1\r\nConnection: close']
     for (const way of ways) {
       const heads = []
@@ -101,19 +101,21 @@ describe('plain requests on the wire', () => {
     }
   })
 
-  it('that end before their body does are one line of the log, and nothing else', async () => {
+  it('that end before their body leave one line in the log, and nothing else', async () => {
     const { socket } = await open()
     const before = server.logged().length
     socket.write(head(body().length) + body().slice(0, 20))
     socket.end()
     const lines = () => server.logged().slice(before).split('\n')
-    await eventually('it is told', async () => lines().some((line) => line.includes('"request"')))
+    await eventually('the request is logged', async () =>
+      lines().some((line) => line.includes('"request"')),
+    )
     const [line] = lines().filter((each) => each.includes('"msg":"request"'))
     expect(JSON.parse(line ?? '')).to.include({ path: '/introspect', status: 400 })
     expect(await introspect(server, ordersApi, token)).to.include({ active: true })
   })
 
-  it('of a client end with its secret, and with the client (P-060)', async () => {
+  it('of a client are refused after its secret is replaced or the client is disabled (P-060)', async () => {
     const { clients } = server.core
     const short = { ...machine, client_id: 'short' }
     await clients.declare(defaultTenant, short)
@@ -128,7 +130,7 @@ describe('plain requests on the wire', () => {
     expect(await introspect(server, ordersApi, of)).to.deep.equal({ active: false })
   })
 
-  it('go to the stack while their client has failed there, for the limits to decide (C9)', async () => {
+  it('go to the stack after their client failed there, so that the rate limits apply (C9)', async () => {
     const clumsy = { ...ordersApi, client_id: 'clumsy' }
     await server.core.clients.declare(defaultTenant, clumsy)
     await server.core.resources.declare(defaultTenant, {
@@ -152,7 +154,7 @@ describe('plain requests on the wire', () => {
     expect(server.core.counters.read().rate_limited - before, 'counted once').to.equal(1)
   })
 
-  it('of a client that has nothing to guess are never limited for what others send in its name, of which little is written (C9, C25)', async () => {
+  it('of a client without a guessable secret are not limited by failures in its name, and few of these are audited (C9, C25)', async () => {
     const { clients, database } = server.core
     const keys = await generateKeyPair('ES256', { extractable: true })
     const { client_secret: _chosen, ...alike } = machine
@@ -196,7 +198,7 @@ describe('plain requests on the wire', () => {
     for (const [clientId, send] of Object.entries(ways)) {
       for (let i = 0; i < 33; i++) expectRefusal(await send(false), 401, 'invalid_client')
       const { status } = await send(true)
-      // What a browser app may not ask for is said once it is known which one asks.
+      // A browser app may not request this, which is checked after authentication.
       expect(status, clientId).to.equal(clientId === spa.client_id ? 400 : 200)
       const [row] = await database.query<{ n: number }>(
         `select sum((detail->>'count')::int)::int n from audit_events

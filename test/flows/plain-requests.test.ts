@@ -50,7 +50,7 @@ const machines = {
 const speakers = [posting, odd, sealing, ...Object.values(machines)]
 const signatures = 'https://signatures.example.com'
 
-/** A request, and whether it is plain: answered ahead of the engine's stack. */
+/** A request, and whether it is plain: answered on the direct path. */
 interface Row {
   what: string
   plain: boolean
@@ -63,7 +63,7 @@ describe('plain requests', () => {
   let token: string
   let ofPerson: string
   let handle: string
-  /** A certificate, as a proxy passes it on. */
+  /** A certificate header of a proxy. */
   let passedOn: Record<string, string>
   before(async () => {
     port = String(await freePort())
@@ -109,9 +109,9 @@ describe('plain requests', () => {
 
   const introspections: Row[] = [
     { what: 'a JWT', plain: true, form: () => asking({ token }) },
-    { what: 'a JWT of a sign-in', plain: true, form: () => asking({ token: ofPerson }, {}, web) },
+    { what: 'a JWT of a user', plain: true, form: () => asking({ token: ofPerson }, {}, web) },
     {
-      what: 'a hint',
+      what: 'a token type hint',
       plain: true,
       form: () => asking({ token, token_type_hint: 'refresh_token' }),
     },
@@ -121,17 +121,17 @@ describe('plain requests', () => {
       form: () => ({ path: '/introspect', body: encode({ token, ...idAndSecret(posting) }) }),
     },
     {
-      what: 'Basic with everything encoded that can be (RFC 6749 §2.3.1)',
+      what: 'Basic with everything percent-encoded (RFC 6749 §2.3.1)',
       plain: true,
       form: () => asking({ token }, {}, odd),
     },
     {
-      what: 'Basic with the client_id again',
+      what: 'Basic with the same client_id in the body',
       plain: true,
       form: () => asking({ token, client_id: ordersApi.client_id }),
     },
     {
-      what: 'a charset, and a scheme in lower case',
+      what: 'a charset parameter, and a lower-case scheme',
       plain: true,
       form: () =>
         asking(
@@ -142,7 +142,7 @@ describe('plain requests', () => {
           },
         ),
     },
-    { what: 'a name with percent signs', plain: true, form: () => raw(`%74oken=${token}`) },
+    { what: 'a percent-encoded name', plain: true, form: () => raw(`%74oken=${token}`) },
 
     { what: 'an opaque token', plain: true, form: () => asking({ token: handle }) },
     { what: 'no token', plain: false, form: () => asking({}) },
@@ -155,23 +155,27 @@ describe('plain requests', () => {
       form: () => ({ ...asking({ token }), path: '/introspect?x' }),
     },
     {
-      what: 'another spelling',
+      what: 'another spelling of the path',
       plain: false,
       form: () => ({ ...asking({ token }), path: '/introspect/' }),
     },
     { what: 'empty pairs', plain: false, form: () => raw(`token=${token}&&`) },
-    { what: 'too many', plain: false, form: () => raw(`token=${token}${'&'.repeat(250)}`) },
     {
-      what: 'what is no UTF-8',
+      what: 'too many parameters',
+      plain: false,
+      form: () => raw(`token=${token}${'&'.repeat(250)}`),
+    },
+    {
+      what: 'invalid UTF-8',
       plain: false,
       form: () => raw(`token=${token}&token_type_hint=%FF`),
     },
     { what: 'U+0000', plain: false, form: () => raw(`token=${token}&token_type_hint=%00`) },
-    { what: 'a broken percent sign', plain: false, form: () => raw(`token=${token}%zz`) },
+    { what: 'an invalid percent sign', plain: false, form: () => raw(`token=${token}%zz`) },
     { what: 'a plus', plain: false, form: () => raw(`token=${token}+`) },
     { what: 'a byte order mark', plain: false, form: () => raw(`\uFEFFtoken=${token}`) },
     {
-      what: 'the mark, and a charset',
+      what: 'a byte order mark and a charset',
       plain: false,
       form: () =>
         raw(`\uFEFFtoken=${token}`, {
@@ -192,84 +196,88 @@ describe('plain requests', () => {
         body: JSON.stringify({ token }),
       }),
     },
-    { what: 'nothing at all', plain: false, form: () => raw('', { 'content-type': urlencoded }) },
-    { what: 'too much', plain: false, form: () => asking({ token, x: 'x'.repeat(60_000) }) },
+    { what: 'an empty body', plain: false, form: () => raw('', { 'content-type': urlencoded }) },
     {
-      what: 'too much for the engine, in chunks',
+      what: 'a body that is too long',
+      plain: false,
+      form: () => asking({ token, x: 'x'.repeat(60_000) }),
+    },
+    {
+      what: 'a chunked body that is too long for the engine',
       plain: false,
       form: () => asking({ token, x: 'x'.repeat(60_000) }, { 'transfer-encoding': 'chunked' }),
     },
     {
-      what: 'chunks',
+      what: 'a chunked body',
       plain: false,
       form: () => asking({ token }, { 'transfer-encoding': 'chunked' }),
     },
     {
-      what: 'an origin',
+      what: 'an Origin header',
       plain: false,
       form: () => asking({ token }, { origin: 'https://a.test' }),
     },
     {
-      what: 'with a certificate that a proxy passed on (RFC 9440)',
+      what: 'a certificate header of a proxy (RFC 9440)',
       plain: false,
       form: () => asking({ token }, passedOn),
     },
     {
-      what: 'with what a proxy passed on for a certificate',
+      what: 'an invalid certificate header of a proxy',
       plain: true,
       form: () => asking({ token }, { 'client-cert': ':bm8=:' }),
     },
-    { what: 'a proof', plain: false, form: () => asking({ token }, { dpop: 'x' }) },
+    { what: 'a DPoP proof', plain: false, form: () => asking({ token }, { dpop: 'x' }) },
     {
-      what: 'the wish for a JWT (RFC 9701)',
+      what: 'a request for a JWT response (RFC 9701)',
       plain: false,
       form: () => asking({ token }, { accept: 'application/token-introspection+jwt' }),
     },
     {
-      what: 'a client that wants it sealed',
+      what: 'a client with encrypted responses',
       plain: false,
       form: () => asking({ token }, {}, sealing),
     },
-    { what: 'somebody else', plain: false, form: () => asking({ token }, {}, machine) },
-    { what: 'what is no token of ours', plain: false, form: () => asking({ token: `${token}x` }) },
-    { what: 'three parts', plain: false, form: () => asking({ token: 'a.b.c' }) },
+    { what: 'another client', plain: false, form: () => asking({ token }, {}, machine) },
+    { what: 'a broken token', plain: false, form: () => asking({ token: `${token}x` }) },
+    { what: 'a token with three parts', plain: false, form: () => asking({ token: 'a.b.c' }) },
     {
       what: 'a wrong secret',
       plain: false,
       form: () => asking({ token }, {}, { ...ordersApi, client_secret: 'not-the-secret-of-it' }),
     },
     {
-      what: 'a client that is none',
+      what: 'an unknown client',
       plain: false,
       form: () => asking({ token }, {}, { ...ordersApi, client_id: 'nobody' }),
     },
     {
-      what: 'Basic of a client that is registered for the body (P-043)',
+      what: 'Basic of a client registered for client_secret_post (P-043)',
       plain: false,
       form: () => asking({ token }, {}, posting),
     },
     {
-      what: 'the body of one that is registered for Basic',
+      what: 'a secret in the body of a client registered for Basic',
       plain: false,
       form: () => ({ path: '/introspect', body: encode({ token, ...idAndSecret(odd) }) }),
     },
     {
-      what: 'a secret both ways',
+      what: 'a secret in both places',
       plain: false,
       form: () => asking({ token, client_secret: ordersApi.client_secret }),
     },
     {
-      what: 'Basic and another client_id',
+      what: 'Basic and another client_id in the body',
       plain: false,
       form: () => asking({ token, client_id: web.client_id }),
     },
     {
-      what: 'an assertion beside it',
+      what: 'Basic and an assertion',
       plain: false,
       form: () => asking({ token, client_assertion: 'x' }),
     },
     {
-      what: 'nobody',
+      what: 'no client authentication',
       plain: false,
       form: () => ({ path: '/introspect', body: encode({ token }) }),
     },
@@ -281,14 +289,14 @@ describe('plain requests', () => {
       }),
     ),
     ...['no colon', ':', ':x', 'x:', 'x:%', 'x:%00', 'x:ü', 'x:a b', '%FF:x'].map((text) => ({
-      what: `the pair ${text}`,
+      what: `the Basic pair ${text}`,
       plain: false,
       form: () => asking({ token }, { authorization: pair(text) }),
     })),
   ]
 
   for (const { what, plain, form } of introspections) {
-    it(`introspect ${what}: as the stack does${plain ? ', ahead of it' : ''}`, async () => {
+    it(`introspect with ${what}: same response as the stack${plain ? ', on the direct path' : ''}`, async () => {
       await compare(form(), plain)
     })
   }
@@ -302,9 +310,9 @@ describe('plain requests', () => {
   const both = 'orders:read orders:write'
   const machineRequests: [what: string, plain: boolean, form: () => Form][] = [
     ['a resource', true, () => requesting({ resource: api })],
-    ['a certificate that a proxy passed on', false, () => certified(requesting({ resource: api }))],
+    ['a certificate header of a proxy', false, () => certified(requesting({ resource: api }))],
     [
-      'a certificate that a proxy passed on, to which its tokens are bound',
+      'a certificate header of a proxy, and certificate-bound tokens',
       false,
       () => certified(requesting({ resource: api }, machines.certified)),
     ],
@@ -317,21 +325,21 @@ describe('plain requests', () => {
     ['RS256', true, () => requesting({ resource: signatures })],
     ['no resource', true, () => requesting({})],
     ['a client without scopes', true, () => bySecret(machines.scopeless, { resource: api })],
-    [
-      'a resource server for who introspects',
-      false,
-      () => requesting({ resource: feed() }, ordersApi),
-    ],
+    ['the revocation feed as resource', false, () => requesting({ resource: feed() }, ordersApi)],
     ['an opaque token', false, () => requesting({ resource: opaque })],
-    ['a scope of another', false, () => requesting({ resource: api, scope: 'sign' })],
     [
-      'a scope of two, one of another',
+      'a scope of another resource server',
+      false,
+      () => requesting({ resource: api, scope: 'sign' }),
+    ],
+    [
+      'three scopes, one of another resource server',
       false,
       () => requesting({ resource: api, scope: `${both} sign` }),
     ],
-    ['a scope of people', false, () => requesting({ resource: api, scope: 'openid' })],
+    ['a scope for users', false, () => requesting({ resource: api, scope: 'openid' })],
     ['two spaces', false, () => requesting({ resource: api, scope: 'orders:read  orders:write' })],
-    ['a space in front', false, () => requesting({ resource: api, scope: ' orders:read' })],
+    ['a leading space', false, () => requesting({ resource: api, scope: ' orders:read' })],
     ['a quotation mark', false, () => requesting({ resource: api, scope: 'orders:read "' })],
     ['an empty scope', false, () => requesting({ resource: api, scope: '' })],
     [
@@ -339,22 +347,22 @@ describe('plain requests', () => {
       false,
       () => requesting({ resource: api, scope: ['orders:read', 'orders:write'] }),
     ],
-    ['a resource that is none', false, () => requesting({ resource: `${api}/x` })],
+    ['an unknown resource', false, () => requesting({ resource: `${api}/x` })],
     ['two resources', false, () => requesting({ resource: [api, signatures] })],
-    ['no address', false, () => requesting({ resource: 'orders' })],
+    ['a resource that is no URI', false, () => requesting({ resource: 'orders' })],
     ['a parameter of another grant', false, () => requesting({ resource: api, code: 'x' })],
     ['another grant', false, () => requesting({ grant_type: 'authorization_code', code: 'x' })],
     ['no grant', false, () => requesting({ grant_type: undefined })],
     ['a grant twice', false, () => requesting({ grant_type: ['client_credentials', 'x'] })],
-    ['a grant of nobody', false, () => requesting({ grant_type: 'constructor' })],
-    ['a client of people', false, () => requesting({ resource: api }, machines.person)],
-    ['a client that is bound to a key', false, () => requesting({ resource: api }, machines.bound)],
+    ['an unknown grant', false, () => requesting({ grant_type: 'constructor' })],
+    ['a client without this grant', false, () => requesting({ resource: api }, machines.person)],
+    ['a client with DPoP-bound tokens', false, () => requesting({ resource: api }, machines.bound)],
     [
       'a wrong secret',
       false,
       () => requesting({}, { ...machine, client_secret: 'not-the-secret-of-it' }),
     ],
-    ['nobody', false, () => ({ ...requesting({ resource: api }), headers: {} })],
+    ['no client authentication', false, () => ({ ...requesting({ resource: api }), headers: {} })],
   ]
   const bySecret = (client: typeof posting, fields: Fields): Form => ({
     path: '/token',
@@ -363,22 +371,22 @@ describe('plain requests', () => {
   const feed = () => `${server.issuer}/revocations`
 
   for (const [what, plain, form] of machineRequests) {
-    it(`a machine's request, ${what}: as the stack does${plain ? ', ahead of it' : ''}`, async () => {
+    it(`client credentials with ${what}: same response as the stack${plain ? ', on the direct path' : ''}`, async () => {
       await compare(form(), plain)
     })
   }
 
-  /** Sends a request both ways: whatever can be seen of it must be the same. */
+  /** Sends a request on both paths: everything observable must be the same. */
   async function compare(form: Form, plain: boolean): Promise<void> {
-    // What is kept of a client is kept from its first request on.
+    // A client is cached from its first request on.
     await sendForm(server, form)
     const stack = await watched(server, port, throughStack(form))
     const direct = await watched(server, port, form)
     expect(direct.seen).to.deep.equal(stack.seen)
     expect(bodyOf(direct.page)).to.deep.equal(bodyOf(stack.page))
     expect(stack.seen.status === 200 || !plain, stack.page.body).to.equal(true)
-    if (plain) expect(direct.lookUps, 'look-ups of the stack').to.equal(0)
-    else expect(direct.lookUps, 'look-ups of the stack').to.be.at.least(stack.lookUps)
+    if (plain) expect(direct.lookUps, 'client look-ups of the stack').to.equal(0)
+    else expect(direct.lookUps, 'client look-ups of the stack').to.be.at.least(stack.lookUps)
   }
 })
 

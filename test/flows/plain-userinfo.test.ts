@@ -27,30 +27,30 @@ describe('plain requests for userinfo', () => {
   const requests: TokenRow[] = [
     { what: 'by GET', plain: true },
     { what: 'by POST', plain: true, form: () => ({ method: 'POST' }) },
-    { what: 'with openid alone', plain: true, asked: { scope: 'openid' } },
+    { what: 'with openid only', plain: true, asked: { scope: 'openid' } },
     { what: 'of a pairwise client', plain: true, of: sector },
     { what: 'of a public client', plain: true, of: spa },
-    { what: 'by an opaque token', plain: true, at: () => scene.acme },
+    { what: 'with an opaque token', plain: true, at: () => scene.acme },
     {
-      what: 'with a scheme in capitals',
+      what: 'with the scheme in capitals',
       plain: true,
       form: (token) => ({ headers: { authorization: `BEARER ${token}` } }),
     },
     {
-      what: 'that would rather have another type',
+      what: 'with another type in Accept',
       plain: true,
       form: (token) => ({
         headers: { authorization: `Bearer ${token}`, accept: 'application/jwt', cookie: 'a=b' },
       }),
     },
     {
-      what: 'after a scope was taken back',
+      what: 'after a scope was revoked',
       plain: true,
       of: short,
       before: () => scene.grantIs({ scope: 'openid email' }),
     },
     {
-      what: 'after a claim was refused',
+      what: 'after a claim was rejected',
       plain: true,
       of: short,
       before: () => scene.grantIs(all, { claims: ['email', 'sub'] }),
@@ -58,54 +58,54 @@ describe('plain requests for userinfo', () => {
     },
 
     {
-      what: 'that asked for a claim',
+      what: 'with a requested claim',
       plain: false,
       of: short,
       asked: { scope: 'openid', claims: JSON.stringify({ userinfo: { email: null } }) },
     },
-    { what: 'of a client that wants it signed', plain: false, of: signing },
+    { what: 'of a client with signed userinfo', plain: false, of: signing },
     ...endedTokens(() => scene, offline),
     {
-      what: 'of a person who is disabled, and nobody was told',
+      what: 'of a disabled user, before the deny-list has it',
       plain: false,
       before: () => scene.change('update accounts set disabled_at = now()'),
       after: () => scene.change('update accounts set disabled_at = null'),
     },
     { what: 'without openid', plain: false, asked: { scope: 'profile', nonce: undefined } },
     {
-      what: 'by a token for another resource server',
+      what: 'with a token for another resource server',
       plain: false,
       asked: { scope: 'openid orders:read', resource: api },
     },
     {
-      what: 'by an opaque one for another',
+      what: 'with an opaque token for another resource server',
       plain: false,
       asked: { scope: 'openid read', resource: opaque },
     },
-    { what: 'by an ID token', plain: false, token: ({ id_token: token = '' }) => token },
+    { what: 'with an ID token', plain: false, token: ({ id_token: token = '' }) => token },
     {
-      what: 'by a refresh token',
+      what: 'with a refresh token',
       plain: false,
       asked: offline,
       token: ({ refresh_token: token = '' }) => token,
     },
-    { what: 'by the token of a machine', plain: false, token: () => scene.ofMachine(machine) },
-    { what: 'by a broken token', plain: false, token: ({ access_token: token }) => `${token}x` },
-    { what: 'by none', plain: false, form: () => ({ headers: {} }) },
+    { what: 'with a machine token', plain: false, token: () => scene.ofMachine(machine) },
+    { what: 'with a broken token', plain: false, token: ({ access_token: token }) => `${token}x` },
+    { what: 'without a token', plain: false, form: () => ({ headers: {} }) },
     ...['Bearer', 'Bearer ', 'Bearer  x', 'Bearer x y', 'Basic eDp5', 'DPoP x', 'Bearer "x"'].map(
       (authorization) => ({
-        what: `by ${authorization}`,
+        what: `with ${authorization}`,
         plain: false,
         form: () => ({ headers: { authorization } }),
       }),
     ),
     {
-      what: 'by a token in the query',
+      what: 'with a token in the query',
       plain: false,
       form: (token) => ({ path: `/userinfo?access_token=${token}`, headers: {} }),
     },
     {
-      what: 'by one in the body',
+      what: 'with a token in the body',
       plain: false,
       form: (token) => ({
         ...{ method: 'POST', headers: type },
@@ -113,12 +113,12 @@ describe('plain requests for userinfo', () => {
       }),
     },
     {
-      what: 'by one in the body and one in the header',
+      what: 'with tokens in the body and in the header',
       plain: false,
       form: (token) => ({ method: 'POST', body: encode({ access_token: token }) }),
     },
     {
-      what: 'with a form that is empty',
+      what: 'with an empty form',
       plain: false,
       form: (token) => ({
         ...{ method: 'POST' },
@@ -126,11 +126,11 @@ describe('plain requests for userinfo', () => {
       }),
     },
     {
-      what: 'that narrows the scope',
+      what: 'with a scope parameter',
       plain: false,
       form: () => ({ path: '/userinfo?scope=openid' }),
     },
-    { what: 'in another spelling', plain: false, form: () => ({ path: '/userinfo/' }) },
+    { what: 'in another spelling of the path', plain: false, form: () => ({ path: '/userinfo/' }) },
     { what: 'by HEAD', plain: false, form: () => ({ method: 'HEAD' }) },
     { what: 'by DELETE', plain: false, form: () => ({ method: 'DELETE' }) },
     ...['http://localhost:9', 'https://evil.example'].map((origin) => ({
@@ -147,19 +147,19 @@ describe('plain requests for userinfo', () => {
       }),
     },
     {
-      what: 'with a proof that is none (RFC 9449 §7.1)',
+      what: 'with an invalid proof (RFC 9449 §7.1)',
       plain: false,
       form: (token) => ({ headers: { authorization: `Bearer ${token}`, dpop: 'x' } }),
     },
     {
-      what: 'by a token for what was the default resource server then',
+      what: 'with a token for the former default resource server',
       plain: true,
       at: () => scene.acme,
       before: () => scene.defaultIs(false),
       after: () => scene.defaultIs(true),
     },
     {
-      what: 'with a proof that nobody asked for',
+      what: 'with an unnecessary proof',
       plain: false,
       form: async (token) => ({
         headers: {
@@ -169,7 +169,7 @@ describe('plain requests for userinfo', () => {
       }),
     },
     {
-      what: 'by the token of a key, as if it had none (RFC 9449 §7.2)',
+      what: 'with a DPoP-bound token as a bearer token (RFC 9449 §7.2)',
       plain: false,
       token: ({ refresh_token: token }) => scene.bound(token),
       asked: offline,
@@ -181,7 +181,7 @@ describe('plain requests for userinfo', () => {
     headers: { authorization: `Bearer ${token}` },
   })
 
-  it('userinfo asks Postgres once, whichever way', async () => {
+  it('userinfo runs one Postgres query, on either path', async () => {
     const { access_token: token } = await tokensFor(scene.server, short, all)
     for (const form of [asking(token), throughStack(asking(token))]) {
       expect(await scene.statementsOf(form)).to.have.length(1)
@@ -189,7 +189,7 @@ describe('plain requests for userinfo', () => {
   })
 
   for (const row of requests) {
-    it(`userinfo ${row.what}: as the stack does${row.plain ? ', ahead of it' : ''}`, async () => {
+    it(`userinfo ${row.what}: same response as the stack${row.plain ? ', on the direct path' : ''}`, async () => {
       await scene.compare({ asked: all, ...row }, asking)
     })
   }

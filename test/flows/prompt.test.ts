@@ -36,7 +36,7 @@ onAnyStorage('prompt and max_age', (kind) => {
   const asksPassword = (page: Page) => page.root.querySelector('input[name=password]') !== null
   const claimsIn = (idToken: string | undefined) => decodeJwt(idToken ?? '')
 
-  it('none asks nobody anything (P-018)', async () => {
+  it('none shows no page (P-018)', async () => {
     expectReturned(await ask({ prompt: 'none' }), 'login_required')
     await signIn(server, spa, {}, agent)
     expectReturned(await ask({ prompt: 'none' }), 'consent_required')
@@ -46,14 +46,14 @@ onAnyStorage('prompt and max_age', (kind) => {
     expectReturned(await ask({ prompt: 'none', scope: 'openid email' }), 'consent_required')
   })
 
-  it('none contradicts every other prompt, and unknown prompts are refused (P-018)', async () => {
+  it('none conflicts with every other prompt, and unknown prompts are refused (P-018)', async () => {
     await signIn(server, web, {}, agent)
     for (const prompt of ['none login', 'none consent', 'login none', 'x', 'none x', 'NONE']) {
       expectReturned(await ask({ prompt }), 'invalid_request')
     }
   })
 
-  it('login asks again although somebody is signed in, and auth_time moves (P-019)', async () => {
+  it('login asks for the password again, and auth_time advances (P-019)', async () => {
     const first = claimsIn((await tokensFor(server, web, {}, agent)).id_token)
     travel(100)
     const page = await agent.follow(await ask({ prompt: 'login' }))
@@ -64,7 +64,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     )
   })
 
-  it('login cannot be answered by coming back without signing in (P-019)', async () => {
+  it('login cannot be bypassed by resuming without a sign-in (P-019)', async () => {
     await signIn(server, web, {}, agent)
     const first = await ask({ prompt: 'login' })
     const uid = first.location?.pathname.split('/').at(-1)
@@ -73,7 +73,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expect(page.location?.searchParams.has('code') ?? false).to.equal(false)
   })
 
-  it('max_age asks again only when the sign-in is older (P-019)', async () => {
+  it('max_age asks for the password only when the sign-in is older (P-019)', async () => {
     const signedIn = claimsIn((await tokensFor(server, web, {}, agent)).id_token)
     travel(100)
     const recent = await ask({ max_age: '200', prompt: 'none' })
@@ -84,7 +84,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expect(asksPassword(await agent.follow(await ask({ max_age: '50' })))).to.equal(true)
   })
 
-  it('max_age=0 is prompt=login (P-019)', async () => {
+  it('max_age=0 acts like prompt=login (P-019)', async () => {
     await signIn(server, web, {}, agent)
     travel(1)
     expectReturned(await ask({ max_age: '0', prompt: 'none' }), 'login_required')
@@ -99,7 +99,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     }
   })
 
-  it('id_token_hint of somebody else is login_required, and a forged one is refused (P-020, ASVS 9.1.1)', async () => {
+  it('id_token_hint of another user gives login_required, and a forged one is refused (P-020, ASVS 9.1.1)', async () => {
     const own = (await tokensFor(server, web, {}, agent)).id_token ?? ''
     const { location } = await ask({ prompt: 'none', id_token_hint: own })
     expect(location?.searchParams.has('code')).to.equal(true)
@@ -119,12 +119,12 @@ onAnyStorage('prompt and max_age', (kind) => {
     }
   })
 
-  it('id_token_hint counts when it has expired and when its key signs no more, and never from elsewhere (P-020)', async () => {
+  it('id_token_hint is accepted after expiry and key rotation, and refused from another tenant or client (P-020)', async () => {
     const { id_token: own = '' } = await tokensFor(server, web, {}, agent)
     const returned = async (id_token_hint: string, client = web) =>
       (await agent.get(authorizeUrl(server, client, { prompt: 'none', id_token_hint }))).location
         ?.searchParams
-    // Another tenant of the same installation, and another client of this one.
+    // Another tenant, and another client of this one.
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await server.core.signing.ensure('acme', requiredAlgs)
     await furnish(server, 'acme')
@@ -146,7 +146,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expect((await returned(own))?.get('code')).to.be.a('string')
   })
 
-  it('login and consent ask for both, one after the other (P-018, P-019)', async () => {
+  it('login and consent together ask for both, in this order (P-018, P-019)', async () => {
     await signIn(server, web, {}, agent)
     const both = { prompt: 'login consent' }
     const page = await agent.follow(await ask(both))
@@ -158,7 +158,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expect(location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('a client may have a max_age of its own, which a request overrides (P-019)', async () => {
+  it('a client may have a default_max_age, which a request overrides (P-019)', async () => {
     const aged = { ...web, client_id: 'aged', default_max_age: 30 }
     await server.core.clients.declare(defaultTenant, aged)
     await signIn(server, aged, {}, agent)
@@ -169,7 +169,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expect(over.location?.searchParams.get('code')).to.be.a('string')
   })
 
-  it('consent asks again what was allowed before (P-018)', async () => {
+  it('consent asks again for what was granted before (P-018)', async () => {
     await signIn(server, web, {}, agent)
     const page = await agent.follow(await ask({ prompt: 'consent' }))
     expect(page.root.querySelector('[name=decision]'), page.body).not.to.equal(null)
@@ -177,7 +177,7 @@ onAnyStorage('prompt and max_age', (kind) => {
     expectReturned(refused, 'access_denied')
   })
 
-  it('a person who cancels sends access_denied back (RFC 6749 §4.1.2.1)', async () => {
+  it('a user who cancels is redirected with access_denied (RFC 6749 §4.1.2.1)', async () => {
     const page = await agent.follow(await ask({}))
     const cancelled = await agent.submit(page, { form: 'form[action$=abort]' })
     expectReturned(await agent.follow(cancelled), 'access_denied')

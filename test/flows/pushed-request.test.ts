@@ -39,7 +39,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
   })
   afterEach(backToPresent)
 
-  /** Pushes a request that is right but for what `fields` change. */
+  /** Pushes a valid request, changed by `fields`. */
   function push(client: StoryClient, fields: Fields = {}) {
     const { searchParams } = authorizeUrl(server, client, fields)
     const form: Record<string, string[]> = {}
@@ -57,7 +57,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     )
   const codeIn = (url: URL | undefined) => url?.searchParams.get('code') ?? undefined
 
-  it('carry openid-client’s flow: confidential, public, with a key and with DPoP (P-030, K-40)', async () => {
+  it('work with openid-client: confidential and public clients, private_key_jwt, and DPoP (P-030, K-40)', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
     await server.core.clients.declare(defaultTenant, {
       ...web,
@@ -91,11 +91,13 @@ onAnyStorage('pushed authorization requests', (kind) => {
         () => undefined,
         (error: { error: string }) => error.error,
       )
-      expect(refused, 'the code is bound to the key of the push').to.equal('invalid_grant')
+      expect(refused, 'the code is bound to the key of the pushed request').to.equal(
+        'invalid_grant',
+      )
     }
   })
 
-  it('are POSTed by a client that authenticates, and name no other request (P-030, P-040)', async () => {
+  it('must be POSTed by an authenticated client, without another request (P-030, P-040)', async () => {
     expectRefusal(await push({ ...web, client_secret: 'wrong' }), 401, 'invalid_client')
     expectRefusal(await push({ client_id: web.client_id }), 401, 'invalid_client')
     expectRefusal(await push({ client_id: 'nobody' }), 401, 'invalid_client')
@@ -108,7 +110,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     }
   })
 
-  it('are refused at once, as JSON, for what the authorization endpoint would refuse (RFC 9126 §2.3)', async () => {
+  it('are refused with a JSON error for what the authorization endpoint would refuse (RFC 9126 §2.3)', async () => {
     const faults: [Fields, string][] = [
       [{ redirect_uri: 'https://evil.example/' }, 'invalid_request'],
       [{ redirect_uri: undefined }, 'invalid_request'],
@@ -123,7 +125,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     for (const [fields, error] of faults) expectRefusal(await push(web, fields), 400, error)
   })
 
-  it(`compare redirect URIs exactly: ${hostileRedirects.length} that resemble one (P-001, C1)`, async () => {
+  it(`compare redirect URIs exactly: ${hostileRedirects.length} similar ones are refused (P-001, C1)`, async () => {
     const app = { ...web, client_id: 'app' }
     for (const redirect_uri of hostileRedirects) {
       const page = await push(app, { redirect_uri })
@@ -132,18 +134,18 @@ onAnyStorage('pushed authorization requests', (kind) => {
     await pushed(app, { redirect_uri: registered })
   })
 
-  it('are for one authorization: a second use is refused (P-031)', async () => {
+  it('can be used for one authorization only (P-031)', async () => {
     const agent = createUserAgent()
     const request_uri = await pushed(web)
     const form = await agent.follow(await agent.get(open(web, request_uri)))
-    expect(form.status, 'opened, and opened again before anybody signed in').to.equal(200)
+    expect(form.status, 'may be opened again before the sign-in').to.equal(200)
     const returned = await agent.walk(open(web, request_uri), credentials)
     tokensIn(await redeem(server, web, codeIn(returned) ?? ''))
     expectErrorPage(await agent.get(open(web, request_uri)))
     expectErrorPage(await createUserAgent().get(open(web, request_uri)))
   })
 
-  it('lead to one code when ten tabs open one at the same moment (P-031, C26)', async () => {
+  it('lead to one code when opened in ten tabs at once (P-031, C26)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     const request_uri = await pushed(web)
@@ -153,7 +155,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     expect(pages.filter(({ location }) => codeIn(location))).to.have.length(1)
   })
 
-  it('lead to one code also when two people take their time to sign in (P-031)', async () => {
+  it('lead to one code even if two users sign in slowly (P-031)', async () => {
     const request_uri = await pushed(web)
     const people: [UserAgent, UserAgent] = [createUserAgent(), createUserAgent()]
     const forms = await Promise.all(
@@ -171,7 +173,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     expect(ends[1]?.searchParams.get('error')).to.equal('invalid_request_uri')
   })
 
-  it('end after a minute (P-031)', async () => {
+  it('expire after a minute (P-031)', async () => {
     const page = await push(web)
     expect((page.json() as { expires_in: number }).expires_in).to.equal(60)
     const { request_uri } = page.json() as { request_uri: string }
@@ -179,7 +181,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     expectErrorPage(await createUserAgent().get(open(web, request_uri)))
   })
 
-  it('belong to the client that pushed them, and cannot be guessed (P-031)', async () => {
+  it('are bound to their client, and cannot be guessed (P-031)', async () => {
     const request_uri = await pushed(web)
     const agent = createUserAgent()
     for (const client of [spa, strict]) {
@@ -193,7 +195,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     }
   })
 
-  it('are taken as they were pushed: what stands beside them is ignored (RFC 9126 §4)', async () => {
+  it('are used as pushed: other parameters of the URL are ignored (RFC 9126 §4)', async () => {
     const request_uri = await pushed(web, { state: 'pushed' })
     const beside = { redirect_uri: callback, state: 'beside', scope: 'openid email', nonce: 'x' }
     const returned = await createUserAgent().walk(open(web, request_uri, beside), credentials)
@@ -216,7 +218,7 @@ onAnyStorage('pushed authorization requests', (kind) => {
     expect(endpoint).to.equal(`${server.issuer}/par`)
   })
 
-  it('without a scope ask for the default one, and offline_access counts as ever (K-01, K-06)', async () => {
+  it('use the default scope if they have none, and honour offline_access (K-01, K-06)', async () => {
     const plain = await pushed(web, { scope: undefined })
     const returned = await createUserAgent().walk(open(web, plain), credentials)
     expect(tokensIn(await redeem(server, web, codeIn(returned) ?? '')).scope).to.equal('openid')
@@ -227,10 +229,10 @@ onAnyStorage('pushed authorization requests', (kind) => {
     expect(tokens.scope).to.equal('openid offline_access')
   })
 
-  it('are known by their hash alone, also to a sign-in that is left open (architecture §5)', async () => {
+  it('are stored only by their hash, also in an unfinished sign-in (architecture §5)', async () => {
     const agent = createUserAgent()
     const page = await agent.follow(await agent.get(open(web, await pushed(web))))
     expect(page.root.querySelector('input[name=password]')).not.to.equal(null)
-    // What remains is searched when the server stops.
+    // When the server stops, its storage is searched for secrets.
   })
 })

@@ -30,7 +30,7 @@ import { remember } from '../support/witness.ts'
 
 const tenant = 'default'
 
-/** Where clients authenticate. */
+/** The endpoints that authenticate clients. */
 const { token, introspection, revocation } = routes
 const { pushed_authorization_request, device_authorization, backchannel_authentication } = routes
 const withClients = [
@@ -47,7 +47,7 @@ describe('rate limits', () => {
     },
     furnish,
   )
-  // Buckets fill while one looks: time stands still.
+  // Buckets refill over time, so the clock stands still.
   beforeEach(() => travel(0))
   afterEach(backToPresent)
 
@@ -56,7 +56,7 @@ describe('rate limits', () => {
     post(server, path, client, { grant_type: 'client_credentials', token: 'x' }, from(address))
   const wrongly = { ...machine, client_secret: 'a guess' }
 
-  /** What `web` has of the browser that signed in last. */
+  /** The limit of `web` in the last browser that signed in. */
   async function shareOfWeb() {
     const [session] = await server.core.database.query<{ uid: string }>(
       'select uid from sessions where account_id is not null order by created_at desc limit 1',
@@ -69,7 +69,7 @@ describe('rate limits', () => {
     expect(Number(page.headers.get('retry-after'))).to.be.within(1, most)
   }
 
-  /** Proofs and assertions that are remembered. */
+  /** The number of stored proofs and assertions. */
   async function keptProofs(): Promise<number> {
     const [row] = await server.core.database.query<{ n: number }>(
       "select count(*)::int n from single_use where kind = 'jti'",
@@ -77,8 +77,8 @@ describe('rate limits', () => {
     return row?.n ?? 0
   }
 
-  it('refuse a client that failed too often where it failed, at every endpoint, and nowhere else (C9)', async () => {
-    // The process knows that nothing is left when one more has failed.
+  it('refuse a client after too many failures from a network, at every endpoint, but not from elsewhere (C9)', async () => {
+    // This process learns that the bucket is empty from one more failure.
     for (let i = 0; i < 31; i++) {
       const path = withClients[i % withClients.length]
       expectRefusal(await ask(wrongly, '203.0.113.1', path), 401, 'invalid_client')
@@ -92,7 +92,7 @@ describe('rate limits', () => {
     expect(server.logged()).to.include('"limit":"client_pair"')
   })
 
-  it('never refuse a client whose requests are right, whatever its neighbours do and others guess', async () => {
+  it('refuse no client before its first failure, even if the limits of its network and of all networks are exhausted', async () => {
     const { limiter } = server.core
     const network = '203.0.120.0/24'
     await limiter.note(tenant, { limit: 'client_network', subject: network, cost: 300 })
@@ -105,7 +105,7 @@ describe('rate limits', () => {
     expectLimited(await ask(machine, '203.0.120.1'))
   })
 
-  it('refuse made-up clients once a network has failed enough, and no client that exists (C9, C25)', async () => {
+  it('refuse unknown clients after too many failures from a network, but no existing client (C9, C25)', async () => {
     const { limiter, database } = server.core
     const subject = '203.0.125.0/24'
     const madeUp = (name: string) => ask({ ...wrongly, client_id: name }, '203.0.125.1')
@@ -131,7 +131,7 @@ describe('rate limits', () => {
     )
   })
 
-  it('go by the address that a trusted proxy saw, not by what the caller claims (C29)', async () => {
+  it('use the address seen by a trusted proxy, not one that the caller claims (C29)', async () => {
     const claim = (i: number) => `10.${i}.0.1, 203.0.115.9`
     const guessed = { ...ordersApi, client_secret: 'a guess' }
     const statuses: number[] = []
@@ -139,7 +139,7 @@ describe('rate limits', () => {
     expect(statuses.filter((status) => status === 401)).to.have.length(31)
   })
 
-  it('bound what strangers can have kept of sign-ins, by size, with a page for people (M5, C25)', async () => {
+  it('limit the stored sign-ins of a network by size, with an error page (M5, C25)', async () => {
     const visit = (address: string, state: string, agent = createUserAgent()) =>
       agent.get(authorizeUrl(server, web, { state }), { headers: from(address) })
     const { limiter } = server.core
@@ -161,7 +161,7 @@ describe('rate limits', () => {
     expect((await visit('203.0.117.1', 'small')).status).to.equal(303)
   })
 
-  it('let a client have no more than its share of a browser that is signed in, and others theirs', async () => {
+  it('limit a client in a signed-in browser, without affecting other clients', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     const share = await shareOfWeb()
@@ -178,7 +178,7 @@ describe('rate limits', () => {
     for (const form of Object.entries(forms)) expectErrorPage(await send(...form), 429)
   })
 
-  it('let a client have no more large codes than its share, and ordinary ones nevertheless (C25)', async () => {
+  it('limit large codes of a client, while ordinary ones still work (C25)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     const share = await shareOfWeb()
@@ -188,14 +188,14 @@ describe('rate limits', () => {
     await server.core.limiter.note(tenant, { ...share, cost: limits.authorize_browser.most - 6 })
     expect(codeOf(await agent.get(large))).to.be.a('string')
     expectErrorPage(await agent.get(large), 429)
-    expect(codeOf(await agent.get(small)), 'takes nothing').to.be.a('string')
+    expect(codeOf(await agent.get(small)), 'a small code costs nothing').to.be.a('string')
   })
 
   for (const [what, path, client, network, own] of [
     ['pushed requests', '/par', spa, 'push_network', 'push_client'],
     ['device codes', '/device_authorization', tv, 'device_network', 'device_client'],
   ] as const) {
-    it(`bound ${what} of public clients by network, of others by client`, async () => {
+    it(`limit ${what} of public clients per network, and of others per client`, async () => {
       const { limiter, clients } = server.core
       const confidential = {
         ...client,
@@ -224,7 +224,7 @@ describe('rate limits', () => {
     })
   }
 
-  it('bound what is kept of the proofs that come with pushed requests, right or wrong (C25, C26)', async () => {
+  it('limit the stored proofs of pushed requests, valid or not (C25, C26)', async () => {
     const { limiter, clients } = server.core
     const prove = await prover(server)
     const push = async (as: StoryClient, fields: Fields = {}) => {
@@ -248,11 +248,11 @@ describe('rate limits', () => {
     const its = { limit: 'push_client', subject: confidential.client_id } as const
     await limiter.note(tenant, { ...its, cost: limits.push_client.most })
     for (let i = 0; i < 5; i++) expectLimited(await push(confidential), 600)
-    // The first told that nothing is left.
+    // This process may learn that nothing is left only from the first refusal.
     expect(await keptProofs()).to.be.within(before + 4, before + 5)
   })
 
-  it('bound the proofs that come with one token, at userinfo, at our APIs and with what a public client redeems, and take nothing from the holder for one of another key (C25)', async () => {
+  it("limit the stored proofs for one token, at userinfo, at the server's own APIs and for refreshes; proofs with other keys cost the holder nothing (C25)", async () => {
     const prove = await prover(server)
     const code = await codeFor(server, spa, { scope: 'openid offline_access' })
     const redeemed = { grant_type: 'authorization_code', code, redirect_uri: callback }
@@ -287,7 +287,7 @@ describe('rate limits', () => {
     }
   })
 
-  it('bound device codes by size, too (C25)', async () => {
+  it('limit device codes by size as well (C25)', async () => {
     const subject = '203.0.124.0/24'
     const { most } = limits.device_network
     await server.core.limiter.note(tenant, { limit: 'device_network', subject, cost: most - 4 })
@@ -304,12 +304,12 @@ describe('rate limits', () => {
     expectLimited(await start(large), 600)
   })
 
-  it('bound the sign-ins that one code of a device begins, by size, with a page (M5, C25)', async () => {
+  it('limit the sign-ins started with one device code by size, with an error page (M5, C25)', async () => {
     const claims = JSON.stringify({ id_token: { email: { value: 'x'.repeat(9000) } } })
     const { user_code } = await startDevice(server, { scope: 'openid', claims })
     const agent = createUserAgent()
     const confirm = await enterCode(server, agent, user_code)
-    // What the agent sends comes from here.
+    // The address of the user agent.
     const kept = { limit: 'authorize_network', subject: '127.0.0.0/24' } as const
     const { most } = limits.authorize_network
     await server.core.limiter.note(tenant, { ...kept, cost: most - 12 })
@@ -318,10 +318,10 @@ describe('rate limits', () => {
     expect(statuses).to.deep.equal([303, 303, 429, 429, 429])
     expectErrorPage(await agent.submit(confirm), 429)
     await server.core.limiter.giveBack(tenant, { ...kept, cost: most })
-    expect((await agent.submit(confirm)).status, 'later').to.equal(303)
+    expect((await agent.submit(confirm)).status, 'after the limit is reset').to.equal(303)
   })
 
-  it('bound backchannel requests by client, whoever is meant', async () => {
+  it('limit backchannel requests per client, for any user', async () => {
     await server.core.clients.declare(tenant, bank)
     expect((await askPerson(server)).status).to.equal(200)
     const { most } = limits.backchannel_client
@@ -330,7 +330,7 @@ describe('rate limits', () => {
     expectLimited(await askPerson(server), 600)
   })
 
-  it('refuse wrong tokens at the admin API by network, right ones by caller alone (C9)', async () => {
+  it('limit wrong tokens at the admin API per network, and right ones per caller (C9)', async () => {
     const client = await machineWith(server, 'owner')
     const right = await tokenOf(server, client)
     const list = (address: string, bearer?: string) =>
@@ -355,7 +355,7 @@ describe('rate limits', () => {
     expect(Number(page.headers.get('retry-after'))).to.be.within(1, 600)
   })
 
-  it('are not there for what may be asked by everybody', async () => {
+  it('do not apply to public documents', async () => {
     for (const path of ['/jwks', '/.well-known/openid-configuration']) {
       const url = new URL(server.issuer + path)
       const headers = from('203.0.116.2')
@@ -363,10 +363,10 @@ describe('rate limits', () => {
     }
   })
 
-  it('bound how many clients register from one network, and in all, but for who has a token', async () => {
+  it('limit registrations per network and in total, except with an initial access token', async () => {
     const { registrationPolicies, registrations, limiter } = server.core
     await registrationPolicies.declare(tenant, registrationPolicy.parse({ mode: 'open' }))
-    // What the process read a moment ago is over.
+    // The cached policy expires.
     travel(1)
     const { send } = registrar(() => server)
     const register = (address: string, bearer?: string) =>

@@ -46,14 +46,14 @@ onAnyStorage('redirect URIs', (kind) => {
     })
   })
 
-  it(`are compared exactly: ${hostileRedirects.length} that resemble one (P-001, C1, ASVS 10.4.1)`, async () => {
+  it(`are compared exactly: ${hostileRedirects.length} similar ones are refused (P-001, C1, ASVS 10.4.1)`, async () => {
     expect(hostileRedirects.length).to.be.at.least(150)
     expect(hostileRedirects).not.to.include(registered)
     for (const uri of hostileRedirects) expectErrorPage(await ask(app, uri))
     expect((await ask(app, registered)).status).to.equal(303)
   })
 
-  it('vary in the port alone where they are loopback (P-001, RFC 8252 §7.3)', async () => {
+  it('may differ only in the port, on loopback (P-001, RFC 8252 §7.3)', async () => {
     for (const uri of hostileLoopbackRedirects) expectErrorPage(await ask(native, uri))
     for (const port of ['', ':1', ':4711', ':65535']) {
       expect((await ask(native, `http://127.0.0.1${port}/native`)).status).to.equal(303)
@@ -61,7 +61,7 @@ onAnyStorage('redirect URIs', (kind) => {
     }
   })
 
-  it('of a native client on loopback are one with and without the slash of an empty path (K-03)', async () => {
+  it('of native clients on loopback match with and without the slash of an empty path (K-03)', async () => {
     for (const [i, uri] of ['http://127.0.0.1', 'http://[::1]/', 'http://localhost'].entries()) {
       const bare = { ...native, client_id: `bare${i}`, redirect_uris: [uri] }
       await server.core.clients.declare(defaultTenant, bare)
@@ -75,7 +75,7 @@ onAnyStorage('redirect URIs', (kind) => {
     }
   })
 
-  it(`after log-out are compared exactly: ${hostileRedirects.length} that resemble one (P-069, C1, K-46)`, async () => {
+  it(`for log-out are compared exactly: ${hostileRedirects.length} similar ones are refused (P-069, C1, K-46)`, async () => {
     expect(hostileRedirects.length).to.be.at.least(150)
     const bye = { ...app, client_id: 'bye', redirect_uris: [registered] }
     await server.core.clients.declare(defaultTenant, {
@@ -92,14 +92,14 @@ onAnyStorage('redirect URIs', (kind) => {
     expect((await out(registered)).location?.href).to.equal(registered)
   })
 
-  it('are http for loopback alone, and never vary for web clients (P-004)', async () => {
+  it('may be http only on loopback, and never vary for web clients (P-004)', async () => {
     for (const uri of ['http://localhost/callback', 'http://localhost:10/callback']) {
       expectErrorPage(await ask(web, uri))
     }
     expectErrorPage(await ask(app, registered.replace('https', 'http')))
   })
 
-  it('must be named, once (P-003, P-005)', async () => {
+  it('must be present exactly once (P-003, P-005)', async () => {
     expectErrorPage(await ask(spa, undefined))
     expectErrorPage(await ask(app, undefined))
     expectErrorPage(await ask(app, [registered, registered]))
@@ -115,7 +115,7 @@ onAnyStorage('redirect URIs', (kind) => {
     expectErrorPage(await agent.get(authorizeUrl(server, app, twice)))
   })
 
-  it('of private-use schemes and of loopback belong to native clients (P-029)', async () => {
+  it('with private-use schemes and on loopback work for native clients (P-029)', async () => {
     for (const redirect_uri of [privateUse, 'http://127.0.0.1:4711/native']) {
       const tokens = await tokensFor(server, native, { redirect_uri })
       expect(tokens.id_token).to.be.a('string')
@@ -125,7 +125,7 @@ onAnyStorage('redirect URIs', (kind) => {
     expectErrorPage(await ask(native, 'COM.example.app:/callback'))
   })
 
-  it('that were removed get nothing from a sign-in that has begun, nor does a response type', async () => {
+  it('removed during a sign-in receive no response, and neither does a removed response type', async () => {
     const moving = { ...app, client_id: 'moving', redirect_uris: [registered, `${registered}/new`] }
     const removals = [
       { redirect_uris: [`${registered}/new`] },
@@ -163,7 +163,7 @@ onAnyStorage('redirect URIs', (kind) => {
     )
   })
 
-  it('leave no way out in any other parameter (P-002)', async () => {
+  it('cannot be replaced by another parameter: none redirects elsewhere (P-002)', async () => {
     const evils = [
       'https://evil.example/',
       '//evil.example',
@@ -205,7 +205,7 @@ onAnyStorage('redirect URIs', (kind) => {
         )
 
     for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
-      it(`refuse what is dangerous among the ${member} (P-004, C1)`, async () => {
+      it(`dangerous ${member} are refused (P-004, C1)`, async () => {
         for (const uri of refusedRegistrations) {
           for (const type of ['web', 'native']) {
             expect(await declare(member, uri, type), `${type} ${JSON.stringify(uri)}`).to.equal(
@@ -217,7 +217,7 @@ onAnyStorage('redirect URIs', (kind) => {
       })
     }
 
-    it('take a private-use scheme from a native client alone (RFC 8252 §7.1)', async () => {
+    it('a private-use scheme is accepted from native clients only (RFC 8252 §7.1)', async () => {
       expect(await declare('redirect_uris', privateUse, 'web')).to.equal(true)
       expect(await declare('redirect_uris', 'myapp:/callback', 'native')).to.equal(true)
       expect(await declare('redirect_uris', privateUse, 'native')).to.equal('accepted')

@@ -16,7 +16,7 @@ import {
 } from '../support/protocol.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
-onAnyStorage('refresh tokens by policy of the client', (kind) => {
+onAnyStorage('refresh tokens by client policy', (kind) => {
   const server = booted(kind, {}, furnish)
   const offline = { scope: 'openid offline_access' }
   afterEach(() => backToPresent())
@@ -40,7 +40,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
       { dpop: proof },
     )
 
-  it('a token bound to a key is refused without it, and the binding survives rotation and replay (P-054)', async () => {
+  it('a bound token requires its key, and the binding survives rotation and replay (P-054)', async () => {
     const [proof, stranger] = [await prover(server), await prover(server)]
     const first = await redeemBound(spa, await proof())
     expect(first.token_type).to.equal('DPoP')
@@ -70,7 +70,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     expect((decodeJwt(third.access_token) as { cnf: { jkt: string } }).cnf).to.deep.equal(cnf)
   })
 
-  it('a proof counts once, also when the request it came with was refused (P-054, C26)', async () => {
+  it('a proof is accepted once; repeated ones get invalid_dpop_proof (P-054, C26)', async () => {
     const proof = await prover(server)
     const first = await redeemBound(spa, await proof())
     const used = await proof()
@@ -79,14 +79,14 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     )
     const refused = answers.filter(({ status }) => status !== 200)
     expect(refused).to.have.length(9)
-    // And not an invalid grant: who asks with a new proof gets the answer.
+    // Not invalid_grant: the client may retry with a new proof.
     for (const page of refused) expectRefusal(page, 400, 'invalid_dpop_proof')
     tokensIn(await refreshBound(spa, first.refresh_token, await proof()))
     const wrong = await proof()
     expectRefusal(await refreshBound(spa, 'no-such-token', wrong), 400, 'invalid_grant')
   })
 
-  it('rotation "never" keeps the token of a client whose tokens are bound, and is refused to others (P-049)', async () => {
+  it('rotation "never" keeps the token of a client with bound tokens, and is refused for others (P-049)', async () => {
     const fapi = { ...web, client_id: 'fapi', dpop_bound_access_tokens: true }
     await server.core.clients.declare('default', { ...fapi, refresh_token_rotation: 'never' })
     const proof = await prover(server)
@@ -108,7 +108,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     expect(refused).to.contain('refresh_token_rotation: never needs dpop_bound_access_tokens')
   })
 
-  it('a token that is kept lives on from its last use, up to its absolute end (ASVS 10.4.8, P-049)', async () => {
+  it('a token that never rotates is extended by use, up to its absolute end (ASVS 10.4.8, P-049)', async () => {
     const kept = {
       ...web,
       client_id: 'kept',
@@ -118,7 +118,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
       refresh_token_absolute_ttl: 2500,
     }
     await server.core.clients.declare('default', kept)
-    // It stands still from here on: what the sign-in takes would be a part of what is not written.
+    // The clock stands still, so that the time of the sign-in does not count.
     travel(0)
     const proof = await prover(server)
     const first = await redeemBound(kept, await proof())
@@ -139,13 +139,13 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     travel(891)
     tokensIn(await use())
     expect(await expiry()).to.be.within(issued + 899, issued + 902)
-    // Refused for want of the key, it is no use of it.
+    // A request that is refused without the key does not count as use.
     travel(100)
     expectRefusal(await refresh(server, kept, first), 400, 'invalid_grant')
     expect(await expiry()).to.be.below(issued + 903)
     travel(800)
     tokensIn(await use())
-    expect(await expiry(), 'its absolute end').to.be.within(issued + 1498, issued + 1501)
+    expect(await expiry(), 'absolute end').to.be.within(issued + 1498, issued + 1501)
     travel(690)
     tokensIn(await use())
     travel(20)
@@ -157,7 +157,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     expectRefusal(await refreshBound(kept, idle.refresh_token, await proof()), 400, 'invalid_grant')
   })
 
-  it('a public client rotates whatever it registered (P-050)', async () => {
+  it('rotation "never" keeps the bound token of a public client (P-050)', async () => {
     const app = { ...spa, client_id: 'app', dpop_bound_access_tokens: true }
     await server.core.clients.declare('default', { ...app, refresh_token_rotation: 'never' })
     const proof = await prover(server)
@@ -166,7 +166,7 @@ onAnyStorage('refresh tokens by policy of the client', (kind) => {
     expect(kept.refresh_token, 'bound to its key').to.equal(bound.refresh_token)
   })
 
-  it('idle and absolute lifetimes and the window can be the client’s own (ASVS 10.4.8)', async () => {
+  it('lifetimes and the replay window can be set per client (ASVS 10.4.8)', async () => {
     const brief = { ...web, client_id: 'brief' }
     await server.core.clients.declare('default', {
       ...brief,

@@ -11,9 +11,9 @@ const offline = { scope: 'openid offline_access' }
 
 type Counts = ReturnType<TestServer['core']['counters']['read']>
 
-onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) => {
+onEachStorage('a repeated refresh after a lost response (reliability §2, R-07)', (kind) => {
   const test = itOnAny(kind)
-  // For a server that goes on, no clock goes back.
+  // The clock of a running server must not go back.
   after(backToPresent)
   const server = booted(kind, {}, furnish)
   let counted: Counts
@@ -29,7 +29,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     return stored?.familyId
   }
 
-  it('gets the same tokens again, with what is left of their life', async () => {
+  it('returns the same tokens with their remaining lifetime', async () => {
     const first = await tokensFor(server, web, offline)
     const answer = tokensIn(await refresh(server, web, first))
     travel(10)
@@ -40,7 +40,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     tokensIn(await refresh(server, web, again))
   })
 
-  it('gets one answer however many ask at once, and one chain lives on (K-41)', async () => {
+  it('returns one response to concurrent requests, and leaves one chain (K-41)', async () => {
     const first = await tokensFor(server, spa, offline)
     const answers = await Promise.all(
       Array.from({ length: 20 }, async () => tokensIn(await refresh(server, spa, first))),
@@ -50,14 +50,14 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     const family = (await familyOf(answers[0]?.refresh_token)) as string
     const steps = await server.core.families.steps('default', family)
     expect(steps.filter(({ consumedAt }) => consumedAt === undefined)).to.have.length(1)
-    // Of the same moment, in any order: time stands still once somebody has travelled.
+    // All have the same time, because the clock stands still after `travel`, so their order is undefined.
     expect(steps.find(({ consumedAt }) => consumedAt !== undefined)?.replays).to.equal(19)
     expect(countOf('family_rotated')).to.equal(1)
     expect(countOf('family_replayed')).to.equal(19)
     expect(countOf('family_reuse_race')).to.equal(0)
   })
 
-  it('is refused to all who ask at once when the window is over, and told once (C26)', async () => {
+  it('is refused for concurrent requests after the window, and audited once (C26)', async () => {
     const first = await tokensFor(server, spa, offline)
     const answer = tokensIn(await refresh(server, spa, first))
     const family = (await familyOf(answer.refresh_token)) as string
@@ -73,7 +73,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(0)
   })
 
-  test('gets a new access token but the same successor for another question', async () => {
+  test('returns a new access token and the same refresh token for another scope', async () => {
     const first = await tokensFor(server, web, {
       scope: 'openid offline_access orders:read orders:write',
       resource: api,
@@ -85,7 +85,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(narrower.scope).to.equal('orders:read')
   })
 
-  test('gets tokens that can be verified, not those of a key that was revoked meanwhile (R-10)', async () => {
+  test('returns new tokens if their signing key has been revoked (R-10)', async () => {
     for (const token of ['access_token', 'id_token'] as const) {
       const first = await tokensFor(server, web, offline)
       const answer = tokensIn(await refresh(server, web, first))
@@ -99,7 +99,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     }
   })
 
-  test('gets the same tokens again, also where they name no key of ours: opaque, or encrypted', async () => {
+  test('returns the same tokens even if they name no key of this server: opaque or encrypted', async () => {
     const opaque = { identifier: 'https://opaque.example.com', access_token_format: 'opaque' }
     await server.core.resources.declare('default', { ...opaque, scopes: ['opaque:read'] })
     const { publicKey } = await generateKeyPair('ECDH-ES', { extractable: true })
@@ -121,7 +121,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(again).to.deep.equal({ ...answer, expires_in: again.expires_in })
   })
 
-  it('gets it also when its own idle end came meanwhile (ASVS 10.4.8)', async () => {
+  it('works after the idle end of the used token (ASVS 10.4.8)', async () => {
     const brief = { ...spa, client_id: 'brief', refresh_token_idle_ttl: 100 }
     await server.core.clients.declare('default', brief)
     const first = await tokensFor(server, brief, offline)
@@ -133,7 +133,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     tokensIn(await refresh(server, brief, again))
   })
 
-  test('must be asked for by the same client with its own secret', async () => {
+  test('requires the same client with its own secret', async () => {
     const first = await tokensFor(server, web, offline)
     const answer = tokensIn(await refresh(server, web, first))
     expectRefusal(await refresh(server, spa, first), 400, 'invalid_grant')
@@ -142,7 +142,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     tokensIn(await refresh(server, web, answer))
   })
 
-  it('is too late after the window: the family ends, an attack is told from a race', async () => {
+  it('ends the family after the window, and tells a race from an attack', async () => {
     const first = await tokensFor(server, web, offline)
     const answer = tokensIn(await refresh(server, web, first))
     const family = (await familyOf(answer.refresh_token)) as string
@@ -163,7 +163,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(0)
   })
 
-  test('counts for five seconds more when the successor was used (two tabs)', async () => {
+  test('works for five seconds after the successor was used (two tabs)', async () => {
     const first = await tokensFor(server, spa, offline)
     const second = tokensIn(await refresh(server, spa, first))
     tokensIn(await refresh(server, spa, second))
@@ -175,7 +175,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(await familyOf(second.refresh_token)).to.equal(undefined)
   })
 
-  it('is never answered from what is stored alone', async () => {
+  it('decrypts the stored response only with the presented token; a sweep deletes it after the window', async () => {
     const first = await tokensFor(server, web, offline)
     tokensIn(await refresh(server, web, first))
     const [row] = await server.core.database.query<{ answer: string }>(
@@ -198,7 +198,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(left).to.deep.equal([])
   })
 
-  it('leaves reuse detectable when the row of the token is long gone', async () => {
+  it('is detected as reuse long after the row of the token was deleted', async () => {
     const first = await tokensFor(server, web, offline)
     let last = tokensIn(await refresh(server, web, first))
     travel(29 * 24 * 3600)
@@ -209,13 +209,13 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
       'select 1 from refresh_tokens where token_hash = $1',
       [hashOf(first.refresh_token as string)],
     )
-    expect(rows, 'purged').to.deep.equal([])
+    expect(rows, 'deleted').to.deep.equal([])
     expectRefusal(await refresh(server, web, first), 400, 'invalid_grant')
     expectRefusal(await refresh(server, web, last), 400, 'invalid_grant')
     expect(countOf('family_reuse_attack')).to.equal(1)
   })
 
-  test('is told for tokens without an ending, too, as they were issued before', async () => {
+  test('is also detected as reuse for older tokens, which have no suffix', async () => {
     const issued = await tokensFor(server, web, offline)
     const bare = { refresh_token: issued.refresh_token?.replace(/\.e30$/, '') as string }
     const isActive = async () =>
@@ -236,7 +236,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
     expect(countOf('family_reuse_attack')).to.equal(1)
   })
 
-  test('cannot be made up: a forged token ends nothing', async () => {
+  test('with a forged token ends nothing', async () => {
     const first = await tokensFor(server, web, offline)
     const token = first.refresh_token as string
     const forged = `${'A'.repeat(43)}${token.slice(43)}`
@@ -245,7 +245,7 @@ onEachStorage('a refresh whose answer was lost (reliability §2, R-07)', (kind) 
   })
 })
 
-onAnyStorage('a refresh whose answer was lost in an outage (R-07)', (kind) => {
+onAnyStorage('a repeated refresh after an outage (R-07)', (kind) => {
   let server: TestServer
   before(async () => {
     server = await boot(kind)
@@ -256,7 +256,7 @@ onAnyStorage('a refresh whose answer was lost in an outage (R-07)', (kind) => {
     await server?.stop()
   })
 
-  it('gets it also when nobody could be answered meanwhile, and not a second longer', async () => {
+  it('returns the same tokens if the server was down until then, but not after the window', async () => {
     const [first, other] = [
       await tokensFor(server, web, offline),
       await tokensFor(server, spa, offline),
@@ -277,7 +277,7 @@ onAnyStorage('a refresh whose answer was lost in an outage (R-07)', (kind) => {
   })
 })
 
-onAnyStorage('refresh without a replay window, of two families at most', (kind) => {
+onAnyStorage('refresh without a replay window and with at most two families', (kind) => {
   const server = booted(kind, { REFRESH_REPLAY_WINDOW: '0', MAX_FAMILIES: '2' }, furnish)
 
   it('refuses the previous token at once and ends the family', async () => {
@@ -287,7 +287,7 @@ onAnyStorage('refresh without a replay window, of two families at most', (kind) 
     expectRefusal(await refresh(server, web, second), 400, 'invalid_grant')
   })
 
-  it('ends the oldest family past the limit of an account at a client', async () => {
+  it('ends the oldest family of an account at a client beyond the limit', async () => {
     const devices = []
     for (let i = 0; i < 3; i++) {
       devices.push(await tokensFor(server, web, offline))

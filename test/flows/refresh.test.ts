@@ -20,7 +20,7 @@ const offline = { scope: 'openid email offline_access' }
 const inactive = { active: false }
 
 onAnyStorage('refresh tokens', (kind) => {
-  // What comes within the replay window is a story of its own.
+  // The replay window has its own tests.
   const server = booted(kind, { REFRESH_REPLAY_WINDOW: '0' }, furnish)
   const agent = createUserAgent()
   before(() =>
@@ -31,12 +31,12 @@ onAnyStorage('refresh tokens', (kind) => {
     tokensIn(await refresh(server, client, tokens, fields))
 
   for (const client of [web, spa]) {
-    it(`rotate always for ${client.client_id} (P-046, P-050, ASVS 10.4.5)`, async () => {
+    it(`always rotate for ${client.client_id} (P-046, P-050, ASVS 10.4.5)`, async () => {
       let tokens = await tokensFor(server, client, offline, agent)
       const seen = new Set([tokens.refresh_token])
       for (let i = 0; i < 5; i++) {
         tokens = await turn(client, tokens)
-        // What keycloak-js decodes is an empty object; what has two dots is taken for a JWT.
+        // keycloak-js decodes the second part, an empty object; a value with two dots would be taken for a JWT.
         expect(tokens.refresh_token).to.match(/^[\w-]{87}\.e30$/)
         seen.add(tokens.refresh_token)
       }
@@ -57,7 +57,7 @@ onAnyStorage('refresh tokens', (kind) => {
     })
   }
 
-  it('belong to one client; a stranger who presents one ends nothing (P-046)', async () => {
+  it('belong to one client; an attempt by another client ends nothing (P-046)', async () => {
     for (const [owner, thief] of [
       [web, spa],
       [spa, web],
@@ -68,7 +68,7 @@ onAnyStorage('refresh tokens', (kind) => {
     }
   })
 
-  it('of one family say nothing of another (P-046)', async () => {
+  it('of one family do not affect another (P-046)', async () => {
     const kept = await tokensFor(server, web, offline, agent)
     const reused = await tokensFor(server, web, offline, agent)
     await turn(web, await turn(web, reused))
@@ -76,7 +76,7 @@ onAnyStorage('refresh tokens', (kind) => {
     await turn(web, kept)
   })
 
-  it('narrow the scope of the access token alone, and never widen (P-047)', async () => {
+  it('can narrow the scope of one access token, and never widen it (P-047)', async () => {
     const asked = { scope: 'openid orders:read orders:write offline_access', resource: api }
     const tokens = await tokensFor(server, web, asked, agent)
     const narrow = await turn(web, tokens, { scope: 'orders:read' })
@@ -93,7 +93,7 @@ onAnyStorage('refresh tokens', (kind) => {
     await turn(web, whole)
   })
 
-  it('narrow the resource and never widen it (P-046, P-028)', async () => {
+  it('can narrow the resource, and never widen it (P-046, P-028)', async () => {
     const both = { scope: 'openid orders:read mail:send offline_access', resource: [api, mail] }
     let tokens = await tokensFor(server, web, both, agent)
     for (const resource of [mail, api, mail]) {
@@ -115,7 +115,7 @@ onAnyStorage('refresh tokens', (kind) => {
     expect(decodeJwt(next.access_token).aud).to.equal(api)
   })
 
-  it('bring an ID token with the same iss, sub, aud and auth_time (P-058, K-26)', async () => {
+  it('return an ID token with the same iss, sub, aud and auth_time (P-058, K-26)', async () => {
     const tokens = await tokensFor(server, web, offline, agent)
     const first = decodeJwt(tokens.id_token ?? '')
     const again = decodeJwt((await turn(web, tokens)).id_token ?? '')
@@ -126,7 +126,7 @@ onAnyStorage('refresh tokens', (kind) => {
     expect(again.exp).to.be.at.least(first.exp ?? 0)
   })
 
-  it('bound to the session die when it ends, those with offline_access do not (architecture §6, ASVS 7.4.1)', async () => {
+  it('bound to the session end with it, those with offline_access do not (architecture §6, ASVS 7.4.1)', async () => {
     const browser = createUserAgent()
     const bound = await tokensFor(
       server,
@@ -150,7 +150,7 @@ onAnyStorage('refresh tokens', (kind) => {
     await turn(spa, stays)
   })
 
-  it('of a client without openid live by their own lifetimes (architecture §6)', async () => {
+  it('without openid end by their own lifetime, not with the session (architecture §6)', async () => {
     const browser = createUserAgent()
     const asked = { scope: 'orders:read', resource: api, nonce: undefined }
     const tokens = await tokensFor(server, web, asked, browser)
@@ -159,7 +159,7 @@ onAnyStorage('refresh tokens', (kind) => {
     await turn(web, tokens)
   })
 
-  it('refreshed by many at once never leave two that live (P-046)', async () => {
+  it('used concurrently leave at most one valid successor (P-046)', async () => {
     const tokens = await tokensFor(server, web, offline, agent)
     const pages = await Promise.all(Array.from({ length: 10 }, () => refresh(server, web, tokens)))
     const won = pages.filter(({ status }) => status === 200)

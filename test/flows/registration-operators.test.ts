@@ -23,12 +23,12 @@ import { countingTrips } from '../support/trips.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
-describe('clients that register themselves, and operators', () => {
+describe('self-registered clients, and operators', () => {
   const server = booted('services', {}, furnish)
   const { send, register, declare } = registrar(() => server)
   before(() => declare({ mode: 'open' }))
 
-  it('are allowed something under the name that the page showed: a page from before another shows it anew', async () => {
+  it('get consent only under the name that the page showed: after a change it is shown again', async () => {
     const client = informationIn(await register(metadata))
     const agent = createUserAgent()
     const credentials = { username: alice.email, password: alice.password }
@@ -44,7 +44,7 @@ describe('clients that register themselves, and operators', () => {
     tokensIn(await redeem(server, client, location?.searchParams.get('code') ?? ''))
   })
 
-  it('wait for their turn in a flood, with one connection to Postgres, and few do (C25)', async () => {
+  it('use one connection to Postgres in a flood, with a bounded queue (C25)', async () => {
     const { registrations, database } = server.core
     const { transaction } = database
     const initial = await registrations.initialTokens.create(defaultTenant, { uses: 40 })
@@ -54,7 +54,7 @@ describe('clients that register themselves, and operators', () => {
       const full = Promise.withResolvers<void>()
       const isOwn = new AsyncLocalStorage<true>()
       database.transaction = async (work) => {
-        // The server works for itself meanwhile.
+        // Transactions of the server itself do not count.
         if (!isOwn.getStore()) return transaction(work)
         most = Math.max(most, ++underWay)
         await full.promise
@@ -73,12 +73,12 @@ describe('clients that register themselves, and operators', () => {
       database.transaction = transaction
       expect(outcomes.filter((each) => each === 'registered')).to.have.length(33)
       expect(outcomes.filter((each) => each === 'too_many_requests')).to.have.length(7)
-      // Within one there are others, which are a part of it.
+      // A registration contains nested transactions.
       expect(most).to.be.at.most(3)
     }
   })
 
-  it('are judged without a look at the signing keys in the database, unless one is to be made', async () => {
+  it('are validated without reading signing keys from the database, unless one has to be made', async () => {
     const { clients, database, registrations, signing } = server.core
     const caller = { token: undefined, ip: '198.51.100.1' }
     const { statements } = await countingTrips(database, () =>
@@ -91,14 +91,14 @@ describe('clients that register themselves, and operators', () => {
     expect((await signing.list(defaultTenant)).map(({ alg }) => alg)).to.include('EdDSA')
   })
 
-  it('that change themselves and are given up at that moment do not stop each other', async () => {
+  it('cause no deadlock when they change while the sweep deletes them', async () => {
     const { clients, database, registrations, clock } = server.core
     const { client_id: id } = informationIn(await register(metadata))
     const which = 'registered_clients set expires_at = registered_at where client_id = $1'
     await database.execute(`update ${which}`, [id])
     const holding = Promise.withResolvers<void>()
     const sweeping = Promise.withResolvers<void>()
-    // In the order of a PUT.
+    // Locks are taken in the order of a PUT.
     const change = database.transaction(async () => {
       await clients.views.view(defaultTenant, id, clock.now(), true)
       holding.resolve()
@@ -118,7 +118,7 @@ describe('clients that register themselves, and operators', () => {
     expect(await clients.find(defaultTenant, id)).to.equal(undefined)
   })
 
-  it('cannot take back what an operator said of them, at once or by and by (P-080, RFC 7592 §2.2, security class C16)', async () => {
+  it('cannot revert what an operator set, at once or step by step (P-080, RFC 7592 §2.2, security class C16)', async () => {
     const asked = { ...metadata, scope: 'openid email orders:read' }
     let client = informationIn(await register(asked))
     const id = client.client_id
@@ -144,7 +144,7 @@ describe('clients that register themselves, and operators', () => {
     for (const attempt of [
       asked,
       { redirect_uris: [callback], dpop_bound_access_tokens: null },
-      // What the answer said, and then again more.
+      // First the values of the response, then the original ones again.
       { ...asked, scope: 'openid email', dpop_bound_access_tokens: true },
       { ...asked, scope: 'openid email orders:read', dpop_bound_access_tokens: false },
     ]) {
@@ -157,7 +157,10 @@ describe('clients that register themselves, and operators', () => {
     })
 
     await server.core.clients.declare(defaultTenant, { ...(await stored()), scope: asked.scope })
-    expect(await put({ ...asked, scope: 'openid' }), 'its own again').to.include({
+    expect(
+      await put({ ...asked, scope: 'openid' }),
+      'the client sets its own scope again',
+    ).to.include({
       scope: 'openid',
     })
     expect(await put(asked)).to.include({ scope: asked.scope })
@@ -165,7 +168,7 @@ describe('clients that register themselves, and operators', () => {
     expect(await stored()).to.deep.include(others)
   })
 
-  it('cannot take it back either where they were registered before what they say themselves was kept (C16)', async () => {
+  it('cannot revert it even if they were registered before their own metadata was stored (C16)', async () => {
     let client = informationIn(await register({ ...metadata, scope: 'openid email' }))
     const { client_id: id, registration_client_uri: at } = client
     await server.core.database.execute(
@@ -186,7 +189,7 @@ describe('clients that register themselves, and operators', () => {
     }
   })
 
-  it('cannot take back what they may not say, also where that is noted as their own (P-080, security class C16)', async () => {
+  it('cannot revert members reserved to operators, even if stored as their own (P-080, security class C16)', async () => {
     const client = informationIn(await register(metadata))
     const { client_id: id, registration_client_uri: at, registration_access_token: token } = client
     const { clients, database, clock } = server.core
@@ -201,7 +204,7 @@ describe('clients that register themselves, and operators', () => {
     expect(await stored()).to.deep.include(imposed)
   })
 
-  it('do not move to the sector of others with what they hold (OpenID Connect Core §8.1)', async () => {
+  it('cannot move to the sector of another client with the tokens they hold (OpenID Connect Core §8.1)', async () => {
     const theirs = { ...web, client_id: 'theirs', subject_type: 'pairwise' }
     const hosts = { redirect_uris: ['https://bank.example/callback'] }
     const offline = { scope: 'openid offline_access' }
@@ -230,7 +233,7 @@ describe('clients that register themselves, and operators', () => {
     )
   })
 
-  it('are allowed as the person saw them: by that name, and with answers to that address', async () => {
+  it('have consent only for the name and the redirect URI that the page showed', async () => {
     const other = 'https://other.example/callback'
     const agent = createUserAgent()
     let client = informationIn(await register(metadata))
@@ -258,13 +261,13 @@ describe('clients that register themselves, and operators', () => {
     expect(await silently()).to.include('code')
     expect(await silently(other)).to.equal('consent_required')
 
-    // Anybody on the machine could be answered there, whatever the client calls itself (RFC 8252 §8.6).
+    // Any process on the machine could receive the response, whatever the client is called (RFC 8252 §8.6).
     client = informationIn(await register({ ...metadata, token_endpoint_auth_method: 'none' }))
     await signIn(server, client, {}, agent)
     expect(await silently()).to.equal('interaction_required')
   })
 
-  it('learn nothing of what this server met where they sent it, which an operator does (C11)', async () => {
+  it('learn nothing about addresses that cannot be fetched; the log has the details (C11)', async () => {
     for (const [uri, met] of [
       ['https://intranet.localhost/', /address_refused.*127\.0\.0\.1/],
       ['https://10.1.2.3/', /address_refused/],
@@ -282,7 +285,7 @@ describe('clients that register themselves, and operators', () => {
     }
   })
 
-  it('are shown at consent as what nobody has checked (P-089)', async () => {
+  it('are shown as unverified at consent (P-089)', async () => {
     const client = informationIn(
       await register({ ...metadata, logo_uri: 'https://a.example/x.png' }),
     )
@@ -296,11 +299,13 @@ describe('clients that register themselves, and operators', () => {
       redirect_uri: uri,
     })
     expect(app.page.root.querySelector('#redirect-host')?.textContent).to.equal('com.evil.app:')
-    expect(app.page.root.querySelectorAll('.kt-notice'), 'not this machine alone').to.have.length(1)
+    expect(app.page.root.querySelectorAll('.kt-notice'), 'no notice about loopback').to.have.length(
+      1,
+    )
   })
 })
 
-describe('clients that register themselves, in a flood', () => {
+describe('self-registered clients in a flood', () => {
   let core: Core
   beforeEach(async () => {
     core = await openNode({ ...(await freshStorage(anyStorage)), RATE_LIMITS: 'on' })
@@ -320,7 +325,7 @@ describe('clients that register themselves, in a flood', () => {
       (error: Error & { code: string }) => error.code,
     )
 
-  it('wait for no stranger where they have a token, and for their turn no longer than five seconds', async () => {
+  it('do not wait if they have an initial access token, and otherwise for at most five seconds', async () => {
     const { registrations, database } = core
     const { transaction } = database
     const isHeld = new AsyncLocalStorage<true>()
@@ -340,7 +345,7 @@ describe('clients that register themselves, in a flood', () => {
     const others = Array.from({ length: 40 }, (_, i) =>
       register(`198.51.${i + 1}.1`).finally(() => answered++),
     )
-    await eventually('the others wait, or found no room', () => answered === 8)
+    await eventually('the queue is full', () => answered === 8)
     expect(await register('198.51.1.2', metadata, token)).to.equal('registered')
     travel(6)
     standstill.resolve()
@@ -349,7 +354,7 @@ describe('clients that register themselves, in a flood', () => {
     expect(await register('198.51.1.1'), 'the next one').to.equal('registered')
   })
 
-  it('count for the tenant when they are registered, and for nobody where there was no turn (C25)', async () => {
+  it('count towards the limit of the tenant once registered, and not when the queue refuses them (C25)', async () => {
     const leave = (left: number) => {
       const cost = limits.registration_tenant.most - left
       return core.limiter.note(defaultTenant, {

@@ -29,14 +29,14 @@ import {
 import { createUserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
-describe('clients that register themselves', () => {
+describe('self-registered clients', () => {
   const server = booted(anyStorage, {}, furnish)
 
   const { send, register, declare } = registrar(() => server)
 
   beforeEach(() => declare({ mode: 'open' }))
 
-  it('cannot where registration is off, and discovery does not say that they could (RFC 8414 §2)', async () => {
+  it('are refused if registration is off, and discovery does not advertise it (RFC 8414 §2)', async () => {
     const advertised = async () => {
       const page = await send('GET', '/.well-known/openid-configuration')
       return (page.json() as { registration_endpoint?: string }).registration_endpoint
@@ -47,7 +47,7 @@ describe('clients that register themselves', () => {
     await eventually('not advertised', async () => (await advertised()) === undefined)
   })
 
-  it('get an id, a secret and a token of their own, and sign people in (RFC 7591 §3.2.1)', async () => {
+  it('get an id, a secret and a registration token, and sign users in (RFC 7591 §3.2.1)', async () => {
     const answer = await register({ ...metadata, unheard_of: 1, require_mfa: false, fapi: null })
     expect(answer.status).to.equal(201)
     expect(answer.headers.get('cache-control')).to.equal('no-store')
@@ -61,7 +61,7 @@ describe('clients that register themselves', () => {
     expect(tokens.id_token).to.be.a('string')
   })
 
-  it('need an initial access token where the policy says so, as often as it may be used (RFC 7591 §3)', async () => {
+  it('need an initial access token with uses left if the policy says so (RFC 7591 §3)', async () => {
     await declare({ mode: 'token' })
     const { initialTokens } = server.core.registrations
     const { token } = await initialTokens.create(defaultTenant, { uses: 2 })
@@ -77,7 +77,7 @@ describe('clients that register themselves', () => {
     for (const answer of answers) if (answer.status === 201) informationIn(answer)
   })
 
-  it('cannot set what only operators may (P-080, security class C16)', async () => {
+  it('cannot set members reserved to operators (P-080, security class C16)', async () => {
     for (const [member, value] of Object.entries({
       require_pkce: false,
       resources: [api],
@@ -102,14 +102,14 @@ describe('clients that register themselves', () => {
     expect(own.client_secret).not.to.equal('mine')
   })
 
-  it('reach only resource servers that are open (architecture §7)', async () => {
+  it('reach only open resource servers (architecture §7)', async () => {
     const client = informationIn(await register(metadata))
     const url = authorizeUrl(server, client, {
       resource: api,
       scope: 'orders:read',
       nonce: undefined,
     })
-    // Nobody vouches for its redirect URI: the error is shown to the person, not sent there (ADR 0013).
+    // No operator vouches for its redirect URI: the error is shown, not redirected (ADR 0013).
     const shown = await createUserAgent().get(url)
     expect(shown.location).to.equal(undefined)
     expect(shown.body).to.contain('Nobody has checked who that is').and.to.contain('invalid_target')
@@ -117,7 +117,7 @@ describe('clients that register themselves', () => {
     expect(silent.location?.searchParams.get('error')).to.equal('invalid_target')
   })
 
-  it('manage themselves with their own token alone, which every change replaces (P-081, RFC 7592 §2, §3)', async () => {
+  it('are managed with their own token only, which every change replaces (P-081, RFC 7592 §2, §3)', async () => {
     const one = informationIn(await register(metadata))
     const two = informationIn(await register(metadata))
     const at = one.registration_client_uri
@@ -158,7 +158,7 @@ describe('clients that register themselves', () => {
     expectError(await send('PUT', at, { body, token }), 401, 'invalid_token')
   })
 
-  it('delete themselves with everything they ever got (RFC 7592 §2.3)', async () => {
+  it('can delete themselves with all their tokens (RFC 7592 §2.3)', async () => {
     const client = informationIn(await register(metadata))
     const tokens = tokensIn(await redeem(server, client, await codeFor(server, client)))
     remember(tokens.refresh_token ?? '')
@@ -222,7 +222,7 @@ describe('clients that register themselves', () => {
     expectError(await send('PUT', at, { body, token }), 400, 'invalid_client_metadata')
   })
 
-  it('register no redirect URI that resembles another, and no great number (P-080, security class C1)', async () => {
+  it('cannot register dangerous redirect URIs, too many of them, or a malformed body (P-080, security class C1)', async () => {
     for (const uri of [
       'http://app.example.com/cb',
       'https://user@app.example.com/cb',
@@ -256,7 +256,7 @@ describe('clients that register themselves', () => {
     ).to.equal(413)
   })
 
-  it('refuse a malformed Authorization quickly (security class C16)', async () => {
+  it('are refused with a malformed Authorization header (security class C16)', async () => {
     const { registration_client_uri: at } = informationIn(await register(metadata))
     for (const authorization of [
       'Bearer',
@@ -270,14 +270,14 @@ describe('clients that register themselves', () => {
     }
   })
 
-  it('are bounded in number while nobody uses them, and deleted after a time', async () => {
+  it('are limited in number until used, and deleted after a time', async () => {
     const { registrations, database, clients } = server.core
     const count = 'select count(*)::int as count from registered_clients where used_at is null'
     const counted = async () => (await database.query<{ count: number }>(count))[0]?.count ?? 0
     await declare({ mode: 'open', most_unused: (await counted()) + 2, unused_days: 7 })
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => register(metadata)))
     expect(answers.map(({ status }) => status)).to.have.members([201, 201, 503, 503, 503])
-    // A bound that holds: nobody is to be woken for it.
+    // Reaching the limit is expected, so it is logged as a warning only.
     const told = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
     expect(told?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
     const [used, unused] = answers.filter(({ status }) => status === 201).map(informationIn)
@@ -290,17 +290,23 @@ describe('clients that register themselves', () => {
     expect(await registrations.sweep()).to.be.above(0)
     expect(await counted()).to.equal(0)
     const find = (id: string) => clients.find(defaultTenant, id)
-    await eventually('gone', async () => (await find(unused.client_id)) === undefined)
+    await eventually(
+      'the client is deleted',
+      async () => (await find(unused.client_id)) === undefined,
+    )
     expect(await find(used.client_id)).not.to.equal(undefined)
     await database.execute(
       'update registered_clients set expires_at = registered_at where client_id = $1',
       [used.client_id],
     )
     await registrations.sweep()
-    await eventually('gone', async () => (await find(used.client_id)) === undefined)
+    await eventually(
+      'the client is deleted',
+      async () => (await find(used.client_id)) === undefined,
+    )
   })
 
-  it('have answers signed only by algorithms that there are keys for, so that nobody makes keys', async () => {
+  it('can only choose signing algorithms that have keys, so that no keys are created', async () => {
     const { signing } = server.core
     const before = await signing.list(defaultTenant)
     for (const member of ['id_token_signed_response_alg', 'userinfo_signed_response_alg']) {
@@ -314,7 +320,7 @@ describe('clients that register themselves', () => {
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
 
-  it('are answered whatever characters their metadata has (K-10)', async () => {
+  it('get a response whatever characters their metadata contains (K-10)', async () => {
     for (const text of ['a\u0000', 'a\ud800', '\udc00']) {
       const page = await register({ ...metadata, client_name: text })
       expect(informationIn(page)['client_name'], JSON.stringify(text)).to.equal(
@@ -324,7 +330,7 @@ describe('clients that register themselves', () => {
     expect((await register({ ...metadata, 'half a name\ud800': 1 })).status).to.equal(400)
   })
 
-  it('are told an id by which an operator learns why they were refused', async () => {
+  it('get an error id with which an operator finds the reason', async () => {
     const page = await register({ ...metadata, redirect_uris: ['http://app.example.com/cb'] })
     const { error_id: id } = page.json() as { error_id: string }
     const { refusals } = server.core
@@ -338,7 +344,7 @@ describe('clients that register themselves', () => {
     expect(kept?.reason).to.contain('http://app.example.com/cb')
   })
 
-  it('may be in a browser, on any origin (CORS)', async () => {
+  it('may run in a browser on any origin (CORS)', async () => {
     const headers = { origin: 'https://spa.example', 'access-control-request-method': 'PUT' }
     for (const path of ['/register', '/register/x']) {
       const { status, headers: said } = await send('OPTIONS', path, { headers })
@@ -351,7 +357,7 @@ describe('clients that register themselves', () => {
     expect(refused.headers.get('access-control-allow-origin')).to.equal('*')
   })
 
-  it('may introspect only their own tokens, whoever names them (architecture §7)', async () => {
+  it('may introspect only their own tokens, even if a resource server names them (architecture §7)', async () => {
     const client = informationIn(await register(metadata))
     await server.core.resources.declare(defaultTenant, {
       identifier: 'https://other.example.com',
@@ -366,7 +372,7 @@ describe('clients that register themselves', () => {
     expect(await introspect(server, client, tokens.access_token)).to.deep.equal({ active: false })
   })
 
-  it('are listed as such, and their initial access tokens made, listed and revoked by commands', async () => {
+  it('are listed as such; commands create, list and revoke initial access tokens', async () => {
     await declare({ mode: 'token' })
     const tenant = defaultTenant
     const { id, token } = await registrationTokensCreate.execute(server.core, {

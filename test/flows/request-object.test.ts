@@ -65,7 +65,7 @@ onAnyStorage('request objects', (kind) => {
     await server.core.clients.declare(defaultTenant, { ...spa, jwks })
   })
 
-  /** A request object of a client that is right but for what `claims` change. */
+  /** A valid request object, changed by `claims`. */
   function made(
     claims: Record<string, unknown> = {},
     { alg = 'ES256', key = pair.privateKey, header = {} }: Making = {},
@@ -88,7 +88,7 @@ onAnyStorage('request objects', (kind) => {
     new URL(`${server.issuer}/authorize?${encode({ client_id: 'signer', request, ...fields })}`)
   const ask = async (request: string, fields: Fields = {}) =>
     createUserAgent().get(open(request, fields))
-  /** Beside the object, so that an error has somewhere to go. */
+  /** Parameters beside the object, so that an error can be redirected. */
   const beside = { redirect_uri: callback, state: 'the-state', response_type: 'code' }
 
   async function encryptionKey(): Promise<JWK> {
@@ -102,7 +102,7 @@ onAnyStorage('request objects', (kind) => {
       .encrypt(await importJWK(jwk, 'ECDH-ES'))
   }
 
-  it('carry openid-client’s flow, by value and pushed (P-023, K-40)', async () => {
+  it('work with openid-client, by value and pushed (P-023, K-40)', async () => {
     for (const client of [signer, strict, spa]) {
       const party = await createRelyingParty({
         issuer: server.issuer,
@@ -129,7 +129,7 @@ onAnyStorage('request objects', (kind) => {
     }
   })
 
-  it('may be encrypted to the key that the server publishes for it (RFC 9101 §6.1)', async () => {
+  it('may be encrypted to the key that the server publishes (RFC 9101 §6.1)', async () => {
     const returned = await createUserAgent().walk(open(await encrypted(await made())), credentials)
     tokensIn(await redeem(server, signer, returned.searchParams.get('code') ?? ''))
 
@@ -138,7 +138,7 @@ onAnyStorage('request objects', (kind) => {
       .setProtectedHeader({ alg: 'ECDH-ES', enc: 'A256GCM' })
       .encrypt(stranger.publicKey)
     expectReturned(await ask(unreadable, beside), 'invalid_request_object')
-    // Encryption says nothing about who wrote it.
+    // Encryption does not authenticate the sender.
     const unsigned = Buffer.from('{"alg":"none"}').toString('base64url')
     const [, payload] = (await made()).split('.')
     const anonymous = await encrypted(`${unsigned}.${payload}.`)
@@ -148,14 +148,14 @@ onAnyStorage('request objects', (kind) => {
     createLocalJWKSet({ keys: [jwk] })
   })
 
-  it('are refused for each thing that is wrong (P-023, ASVS 9.1.1, 9.2.1, 10.4.13)', async () => {
+  it('are refused for each fault (P-023, ASVS 9.1.1, 9.2.1, 10.4.13)', async () => {
     const stranger = (await generateKeyPair('ES256')).privateKey
     const publicKey = Buffer.from(JSON.stringify(await exportJWK(pair.publicKey)))
     const wrong: Record<string, Promise<string>> = {
-      'a stranger’s key': made({}, { key: stranger }),
+      'an unknown key': made({}, { key: stranger }),
       'HMAC with the public key': made({}, { alg: 'HS256', key: publicKey }),
       'no iss': made({ iss: undefined }),
-      'iss of another': made({ iss: 'web' }),
+      'iss of another client': made({ iss: 'web' }),
       'no aud': made({ aud: undefined }),
       'aud of another server': made({ aud: 'https://other.example' }),
       'no exp': made({ exp: undefined }),
@@ -166,9 +166,9 @@ onAnyStorage('request objects', (kind) => {
       'a payload that is not encoded (RFC 7797 §7)': unencoded(await made(), pair.privateKey),
       'a client assertion': made({ sub: 'signer' }),
       'another kind of JWT': made({}, { header: { typ: 'dpop+jwt' } }),
-      'client_id of another': made({ client_id: 'web' }),
+      'client_id of another client': made({ client_id: 'web' }),
       'U+0000 in a text': made({ nonce: 'a\u0000b' }),
-      'half a character in a name': made({ claims: { id_token: { '\ud800': null } } }),
+      'an unpaired surrogate in a name': made({ claims: { id_token: { '\ud800': null } } }),
       'a request inside': made({ request: 'x' }),
       'a request_uri inside': made({ request_uri: 'https://evil.example/' }),
       'a resource in two lists': made({ resource: [[api]] }),
@@ -190,7 +190,7 @@ onAnyStorage('request objects', (kind) => {
       const form = { client_id: 'signer', request: broken }
       expectRefusal(await post(server, '/par', signer, form), 400, 'invalid_request_object')
     }
-    // Nested too deep to be read, or no text: whoever signed it, no fault of ours.
+    // Nested too deeply, or an object instead of a string: a fault of the request, whoever signed it.
     const deep = `${'['.repeat(8000)}${']'.repeat(8000)}`
     const usual = { iss: 'spa', client_id: 'spa', aud: server.issuer, exp: now() + 60 }
     const textless = '"nonce":{"toString":1,"valueOf":1}'
@@ -200,7 +200,7 @@ onAnyStorage('request objects', (kind) => {
       const form = { client_id: 'spa', request }
       expectRefusal(await post(server, '/par', spa, form), 400, 'invalid_request')
     }
-    // What we keep ourselves may be so as well, and is a fault of ours.
+    // The same fault in stored data is one of the server.
     const provider = new EventEmitter()
     const faults: Error[] = []
     logRefusals(
@@ -220,13 +220,13 @@ onAnyStorage('request objects', (kind) => {
     expectErrorPage(await ask(await made(evil), beside))
   })
 
-  it('are all that counts: parameters beside them are ignored (P-023)', async () => {
+  it('replace the parameters beside them (P-023)', async () => {
     const fields = { scope: 'openid email', nonce: 'beside', redirect_uri: callback, state: 'x' }
     const returned = await createUserAgent().walk(open(await made(), fields), credentials)
     expect(returned.searchParams.get('state')).to.equal('the-state')
     const code = returned.searchParams.get('code') ?? ''
     expect(tokensIn(await redeem(server, signer, code)).scope).to.equal('openid')
-    // Also PKCE: without a challenge in the object there is none.
+    // This includes PKCE: a challenge beside the object does not count.
     const without = await made({ code_challenge: undefined, code_challenge_method: undefined })
     const pkce = { code_challenge: challengeOf(verifier), code_challenge_method: 'S256' }
     expectReturned(await ask(without, pkce), 'invalid_request')
@@ -243,7 +243,7 @@ onAnyStorage('request objects', (kind) => {
     expectReturned(await ask(other, fields), 'invalid_request_object')
   })
 
-  it('without a scope ask for the default one (K-01)', async () => {
+  it('use the default scope if they have none (K-01)', async () => {
     const returned = await createUserAgent().walk(
       open(await made({ scope: undefined })),
       credentials,
@@ -262,7 +262,7 @@ onAnyStorage('request objects', (kind) => {
     expectReturned(page, 'invalid_request')
   })
 
-  it('may be typed as RFC 9101 wants', async () => {
+  it('may have the typ of RFC 9101', async () => {
     const party = await createRelyingParty({
       issuer: server.issuer,
       clientId: 'signer',

@@ -50,15 +50,15 @@ describe('the revocation feed', () => {
       await post(server, '/token', machine, { grant_type: 'client_credentials', resource: api }),
     ).access_token
 
-  describe('who may read it', () => {
-    it('is every client that introspects, without any registration beside', async () => {
+  describe('access', () => {
+    it('is granted to every client that may introspect, without further registration', async () => {
       const { scope, aud } = decodeJwt(token)
       expect(scope).to.equal('revocations:read')
       expect(aud).to.equal(`${server.issuer}/revocations`)
       expect((await revocations(server, token)).aud).to.equal(api)
     })
 
-    it('is no other client, and nobody on behalf of a person', async () => {
+    it('is refused to other clients, and to clients on behalf of a user', async () => {
       const resource = `${server.issuer}/revocations`
       const asked = { grant_type: 'client_credentials', resource }
       expectRefusal(await post(server, '/token', machine, asked), 400, 'invalid_target')
@@ -71,7 +71,7 @@ describe('the revocation feed', () => {
       expect(returned).to.equal('refused')
     })
 
-    it('is asked for its token: none, another audience’s, a client’s that speaks for another API', async () => {
+    it('requires a token for the feed, and an audience that the client introspects for', async () => {
       const none = await askRevocations(server, undefined)
       expectRefusal(none, 401, 'invalid_token')
       expect(none.headers.get('www-authenticate')).to.match(/^Bearer realm="revocations", DPoP/)
@@ -85,7 +85,7 @@ describe('the revocation feed', () => {
       expect(stream.status).to.equal(403)
     })
 
-    it('shows the key that its token is bound to (RFC 9449 §7.1)', async () => {
+    it('requires a proof of the key for a bound token (RFC 9449 §7.1)', async () => {
       const proof = await prover(server)
       const asked = {
         grant_type: 'client_credentials',
@@ -113,7 +113,7 @@ describe('the revocation feed', () => {
       stream.close()
     })
 
-    it('says what is wrong with the query', async () => {
+    it('requires exactly one audience and no other parameter, and ignores malformed cursors', async () => {
       for (const fields of [
         {},
         { audience: '' },
@@ -130,7 +130,7 @@ describe('the revocation feed', () => {
   })
 
   describe('the document', () => {
-    it('is a JWT of a type of its own, by the algorithm of the resource server’s tokens', async () => {
+    it('is a JWT with its own type, signed with the algorithm of the resource server’s tokens', async () => {
       const { body, headers } = await askRevocations(server, token)
       expect(headers.get('content-type')).to.equal('application/revocations+jwt')
       expect(headers.get('cache-control')).to.equal('private, max-age=1')
@@ -143,13 +143,13 @@ describe('the revocation feed', () => {
       expect(Date.now() - claims.as_of).to.be.within(-1000, 30_000)
     })
 
-    it('is no access token, and no access token is one (RFC 8725 §3.11)', async () => {
+    it('is not accepted as an access token (RFC 8725 §3.11)', async () => {
       const { body } = await askRevocations(server, token)
       expect(await introspect(server, ordersApi, body)).to.deep.equal({ active: false })
       expectRefusal(await askRevocations(server, body), 401, 'invalid_token')
     })
 
-    it('names a revoked token, and no other audience’s', async () => {
+    it('names revoked tokens of its own audience only', async () => {
       const before = await revocations(server, token)
       const issued = await machineToken()
       expect(denies(before.revoked, decodeJwt(issued))).to.equal(false)
@@ -164,7 +164,7 @@ describe('the revocation feed', () => {
       expect(ofMail.revoked).to.not.have.property('jti')
     })
 
-    it('names a family whose refresh token was revoked to those audiences that it has tokens for', async () => {
+    it('names a family after its refresh token is revoked, for the audiences of its tokens only', async () => {
       const tokens = await tokensFor(server, spa, { resource: api, scope: 'openid orders:read' })
       const { cursor: since } = await revocations(server, token)
       await post(server, '/revoke', spa, { token: tokens.refresh_token })
@@ -175,7 +175,7 @@ describe('the revocation feed', () => {
       expect(ofMail.revoked['fid'] ?? {}).to.not.have.property(fid as string)
     })
 
-    it('continues from a cursor, and is whole without one', async () => {
+    it('continues from a cursor, and is complete without one', async () => {
       const whole = await revocations(server, token)
       expect(whole.since).to.equal(undefined)
       const delta = await revocations(server, token, { since: whole.cursor })
@@ -183,7 +183,7 @@ describe('the revocation feed', () => {
       expect(delta.as_of).to.be.at.least(whole.as_of)
     })
 
-    it('is the same for a second, and answers 304 to who has it', async () => {
+    it('is cached for a second, and revalidated with 304', async () => {
       const first = await askRevocations(server, token)
       const etag = first.headers.get('etag') as string
       const again = await askRevocations(server, token, undefined, { 'if-none-match': etag })
@@ -197,7 +197,7 @@ describe('the revocation feed', () => {
       )
     })
 
-    it('comes compressed where it is worth it', async () => {
+    it('is compressed if it is large enough', async () => {
       const many = Array.from({ length: 200 }, (_, i) => ({
         kind: 'family' as const,
         subject: `compressed-${i}`,
@@ -217,8 +217,8 @@ describe('the revocation feed', () => {
     })
   })
 
-  describe('in bad times', () => {
-    it('signs with the key that signs now; what a key signed that was revoked verifies no more', async () => {
+  describe('key changes and unusable cursors', () => {
+    it('signs with the current key; a document signed with a revoked key no longer verifies', async () => {
       const old = await askRevocations(server, token)
       const { kid } = decodeProtectedHeader(old.body)
       await verified(server, old.body)
@@ -228,7 +228,7 @@ describe('the revocation feed', () => {
         ({ code }: { code: string }) => code,
       )
       expect(fault).to.equal('ERR_JWKS_NO_MATCHING_KEY')
-      // The token is one of that key, too.
+      // The access token is signed with the same key.
       expectRefusal(await askRevocations(server, token), 401, 'invalid_token')
       token = await feedToken(server, ordersApi)
       const renewed = await eventually('another document', async () => {
@@ -238,7 +238,7 @@ describe('the revocation feed', () => {
       await verified(server, renewed.body)
     })
 
-    it('gives all of it for a cursor that is too old, or ahead of the time', async () => {
+    it('returns the complete document for a cursor that is too old or in the future', async () => {
       const old = `1-${(Date.now() - 3600_000).toString(36)}`
       expect((await revocations(server, token, { since: old })).since).to.equal(undefined)
       const ahead = `1-${(Date.now() + 3600_000).toString(36)}`
@@ -247,7 +247,7 @@ describe('the revocation feed', () => {
   })
 
   describe('the stream', () => {
-    it('begins with what there is, then tells of each revocation at once', async () => {
+    it('starts with the current state, then sends each revocation at once', async () => {
       const issued = await machineToken()
       const stream = await openStream(server, token)
       try {
@@ -272,7 +272,7 @@ describe('the revocation feed', () => {
       }
     })
 
-    it('goes on where a reader lost it', async () => {
+    it('continues from Last-Event-ID', async () => {
       const { cursor } = await revocations(server, token)
       const stream = await openStream(server, token, { audience: api }, { 'last-event-id': cursor })
       const first = await eventually('a first document', () => stream.events[0])
@@ -280,19 +280,19 @@ describe('the revocation feed', () => {
       expect((await verified(server, first.data)).since).to.equal(cursor)
     })
 
-    it('ends when its token is revoked, and tells nothing to a client that is no longer named', async () => {
+    it('ends when its token is revoked or its client may no longer introspect, and sends nothing more', async () => {
       const own = await feedToken(server, ordersApi)
       const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
       await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
       await post(server, '/revoke', ordersApi, { token: own })
-      await eventually('it ends', revoked.ended)
+      await eventually('the stream ends', revoked.ended)
       expect(unnamed.ended()).to.equal(false)
       const declared = { identifier: api, scopes: ['orders:read', 'orders:write'] }
       await server.core.resources.declare(defaultTenant, declared)
       try {
         const later = await machineToken()
         await post(server, '/revoke', machine, { token: later })
-        await eventually('it ends', unnamed.ended)
+        await eventually('the stream ends', unnamed.ended)
         for (const { data } of unnamed.events) {
           const { revoked: told } = await verified(server, data)
           expect(denies(told, decodeJwt(later))).to.equal(false)
@@ -303,7 +303,7 @@ describe('the revocation feed', () => {
       }
     })
 
-    it('says nothing to one audience of what concerns another', async () => {
+    it('sends revocations to their own audience only', async () => {
       const stream = await openStream(server, await feedToken(server, mailApi), { audience: mail })
       const own = await openStream(server, token)
       try {
@@ -324,9 +324,9 @@ describe('the revocation feed', () => {
     })
   })
 
-  // The last, as it takes away who signs in here.
-  describe('when a person is deleted', () => {
-    it('names them to no API, under none of what sectors call them (OIDC Core §8.1)', async () => {
+  // Comes last, because it deletes the user of these tests.
+  describe('when a user is deleted', () => {
+    it('names them by none of their subject identifiers, in any sector (OIDC Core §8.1)', async () => {
       const { accounts, clients, revocations: ends } = server.core
       for (const client of [hidden, hiddenElsewhere]) await clients.declare(defaultTenant, client)
       const asked = { resource: api, scope: 'openid orders:read' }
@@ -342,7 +342,7 @@ describe('the revocation feed', () => {
       await ends.deleteAccount(account, { by: 'operator' })
       const told = { [api]: token, [mail]: await feedToken(server, mailApi) }
       for (const [audience, reader] of Object.entries(told)) {
-        // One of a second ago serves all who ask.
+        // A document serves all readers for a second.
         const { cursor: since } = await revocations(server, reader, {}, audience)
         const { revoked } = await revocations(server, reader, { since }, audience)
         for (const claims of held.filter(({ aud }) => aud === audience)) {

@@ -18,7 +18,7 @@ import {
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
-/** Everything that somebody holds when the axe falls. */
+/** What a user holds before the revocation. */
 interface Held {
   agent: UserAgent
   tokens: Tokens
@@ -26,7 +26,7 @@ interface Held {
   code: string
 }
 
-/** What ends, by what an operator or a person does (security class C5: disabled entity × way in). */
+/** Revocations by an operator or a user (security class C5: disabled entity × way in). */
 const causes = {
   'log out everywhere': (server: TestServer, account: Account) =>
     server.core.revocations.logOutEverywhere(account),
@@ -43,7 +43,7 @@ const causes = {
 }
 type Cause = keyof typeof causes
 
-/** The ways in; each says whether it still lets somebody in. */
+/** The ways in; each returns whether it still works. */
 const ways = {
   refresh: async (server: TestServer, { tokens }: Held) =>
     (await refresh(server, web, tokens)).status === 200,
@@ -65,14 +65,14 @@ const ways = {
   },
 } satisfies Record<string, (server: TestServer, held: Held, cause: Cause) => Promise<boolean>>
 
-/** Ways that a cause has no business with. */
+/** The ways in that a cause does not affect. */
 const untouched: Partial<Record<Cause, Array<keyof typeof ways>>> = {
   'client disabled': ['session cookie'],
   'client deleted': ['session cookie'],
   'grant revoked': ['session cookie'],
 }
 
-onAnyStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
+onAnyStorage('revocation and every way in (C4, C5, ASVS 7.4.2)', (kind) => {
   for (const cause of Object.keys(causes) as Cause[]) {
     describe(cause, () => {
       let server: TestServer
@@ -105,7 +105,7 @@ onAnyStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
     })
   }
 
-  it('an authorization request in flight cannot resurrect a session (engine: sessions come back)', async () => {
+  it('an authorization request in flight does not restore an ended session, as the engine alone would', async () => {
     const server = await boot(kind)
     try {
       await furnish(server)
@@ -113,7 +113,7 @@ onAnyStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
       tokensIn(await redeem(server, web, await codeFor(server, web, {}, agent)))
       const account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
       const { sessions } = server.core
-      // The session is ended between the moment a request has read it and the moment it writes it again.
+      // Ends the session after the request has read it and before it writes it.
       const { save } = sessions
       sessions.save = async (...written) => {
         sessions.save = save
@@ -148,9 +148,9 @@ onAnyStorage('revocation with reach (C4, C5, ASVS 7.4.2)', (kind) => {
   })
 })
 
-onAnyStorage('a sign-in that was under way', (kind) => {
+onAnyStorage('a sign-in in progress', (kind) => {
   for (const cause of ['log out everywhere', 'password changed', 'account disabled'] as const) {
-    it(`ends with: ${cause} (C4, C6)`, async () => {
+    it(`is stopped by: ${cause} (C4, C6)`, async () => {
       const server = await boot(kind)
       try {
         await furnish(server)
@@ -158,7 +158,7 @@ onAnyStorage('a sign-in that was under way', (kind) => {
         const form = await agent.follow(await agent.get(authorizeUrl(server, web)))
         const { email: username, password } = alice
         const paused = await agent.submit(form, { fields: { username, password } })
-        expect(paused.status, 'the password is right').to.equal(303)
+        expect(paused.status, 'the password is correct').to.equal(303)
 
         const account = (await server.core.accounts.byIdentifier('default', alice.email)) as Account
         await causes[cause](server, account)
@@ -173,7 +173,7 @@ onAnyStorage('a sign-in that was under way', (kind) => {
 })
 
 onAnyStorage('revocation by a node whose clock is behind', (kind) => {
-  it('denies tokens that say they were issued later (R-08)', async () => {
+  it('denies tokens with a later issue time (R-08)', async () => {
     const server = await boot(kind)
     try {
       await furnish(server)

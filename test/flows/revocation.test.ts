@@ -46,7 +46,7 @@ onEachStorage('revocation', (kind) => {
     { form: 'a JWT', resource: api, scope: 'openid orders:read offline_access' },
     { form: 'an opaque token', resource: opaque, scope: 'openid read offline_access' },
   ]
-  it('an opaque token that was revoked stays so when its store comes back as it was before (architecture §4, R-07)', async () => {
+  it('of an opaque token holds even if its stored entry reappears (architecture §4, R-07)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[1], agent)
     const key = { tenant: 'default', model: 'AccessToken', id: hashOf(access_token) }
     const before = await server.core.shortLived.get(key)
@@ -56,7 +56,7 @@ onEachStorage('revocation', (kind) => {
     expect(await introspect(server, ordersApi, access_token)).to.deep.equal(inactive)
   })
 
-  test('of a refresh token does not ask what may be away (architecture §4, R-03)', async () => {
+  test('of a refresh token does not read the short-lived store, which may be unavailable (architecture §4, R-03)', async () => {
     const tokens = await tokensFor(server, web, kinds[1], agent)
     const { shortLived } = server.core
     const { get } = shortLived
@@ -120,7 +120,7 @@ onEachStorage('revocation', (kind) => {
     })
   }
 
-  test('of another client’s token says so (P-062, RFC 7009 §2.1)', async () => {
+  test('of another client’s token is answered with invalid_request (P-062, RFC 7009 §2.1)', async () => {
     const tokens = await tokensFor(server, web, kinds[0], agent)
     const { access_token } = await tokensFor(server, web, kinds[1], agent)
     for (const token of [tokens.access_token, tokens.refresh_token, access_token]) {
@@ -128,14 +128,14 @@ onEachStorage('revocation', (kind) => {
     }
   })
 
-  test('of a token for userinfo closes userinfo (P-062)', async () => {
+  test('of a token for userinfo ends its access to userinfo (P-062)', async () => {
     const { access_token } = await tokensFor(server, spa, {}, agent)
     expect((await userinfo(server, access_token)).status).to.equal(200)
     expectDone(await revoke(spa, access_token))
     expect((await userinfo(server, access_token)).status).to.equal(401)
   })
 
-  test('of what is no token of ours succeeds (P-062, K-20)', async () => {
+  test('of an unknown token succeeds (P-062, K-20)', async () => {
     const { access_token, id_token } = await tokensFor(server, web, kinds[0], agent)
     for (const token of ['x', 'a.b.c', '\0', 'x'.repeat(5000), id_token]) {
       expectDone(await revoke(web, token))
@@ -145,7 +145,7 @@ onEachStorage('revocation', (kind) => {
     expect(await introspect(server, web, access_token)).to.include({ active: true })
   })
 
-  test('wants a client that authenticates, and a token (ASVS 10.4.10, P-042)', async () => {
+  test('requires client authentication and a token (ASVS 10.4.10, P-042)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[0], agent)
     const wrong = { ...web, client_secret: 'not-the-secret-of-it' }
     expectRefusal(await revoke(wrong, access_token), 401, 'invalid_client')

@@ -40,9 +40,9 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 
 const offline = { scope: 'openid offline_access' }
 
-/** What ends a family, and what lets its owner start anew, on another node. */
+/** Ends a family on another node, or lets its owner start again there. */
 type Act = (other: Core, account: Account, client: typeof web) => Promise<unknown>
-/** Within a transaction, which nobody waits in. */
+/** In one transaction, so that no other request waits within it. */
 const enableAtOnce: Act = ({ database, revocations }, _, { client_id: id }) =>
   database.transaction(() => revocations.setClientDisabled('default', id, false))
 const causes: Record<string, [end: Act, again?: Act]> = {
@@ -60,7 +60,7 @@ const causes: Record<string, [end: Act, again?: Act]> = {
     ({ revocations }, account) => revocations.setAccountDisabled(account, true),
     ({ revocations }, account) => revocations.setAccountDisabled(account, false),
   ],
-  'the client is deleted and declared anew': [
+  'the client is deleted and declared again': [
     ({ revocations }, _, { client_id: id }) => revocations.deleteClient('default', id),
     ({ clients }, _, client) => clients.declare('default', client),
   ],
@@ -73,7 +73,7 @@ const causes: Record<string, [end: Act, again?: Act]> = {
   'the password is changed': [({ revocations }, account) => revocations.passwordChanged(account)],
 }
 
-/** A token request that is under way, and where it is interrupted. */
+/** Token requests, and the points where they are interrupted. */
 const requests = {
   'a code': {
     prepare: async (server: TestServer, client: StoryClient) => {
@@ -108,7 +108,7 @@ const requests = {
 } as const
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a token request that is under way on one node while, on another,', () => {
+suite('a token request during a revocation on another node', () => {
   let server: TestServer
   let other: Core
   let clients = 0
@@ -123,7 +123,7 @@ suite('a token request that is under way on one node while, on another,', () => 
     await server?.stop()
   })
 
-  /** Runs `meanwhile` at a point of the next token request, until it is over or waits for a lock. */
+  /** Runs `meanwhile` at a point of the next token request, until it is done or waits for a lock. */
   function interrupt(point: string, meanwhile: () => Promise<unknown>) {
     const [when, name] = point.split(' ') as ['before' | 'after', 'start' | 'findLocked' | 'rotate']
     const { families } = server.core
@@ -135,7 +135,7 @@ suite('a token request that is under way on one node while, on another,', () => 
         isOver = true
       })
       work.catch(() => undefined)
-      await eventually('over or waiting', async () => isOver || (await waitsForLock()))
+      await eventually('done or waiting for a lock', async () => isOver || (await waitsForLock()))
     }
     const patched = async (...args: unknown[]) => {
       Object.assign(families, { [name]: real } as Partial<Families>)
@@ -158,7 +158,7 @@ suite('a token request that is under way on one node while, on another,', () => 
   for (const [cause, [end, again]] of Object.entries(causes)) {
     for (const [what, { prepare, points }] of Object.entries(requests)) {
       for (const point of points) {
-        it(`${cause}: ${what} leaves nothing alive, ${point} (C4, C5)`, async () => {
+        it(`${cause}: ${what} leaves no valid token, ${point} (C4, C5)`, async () => {
           const grant_types = [...web.grant_types, deviceCodeGrant]
           const client = { ...web, client_id: `web-${clients++}`, grant_types }
           await server.core.clients.declare('default', client)
@@ -178,10 +178,10 @@ suite('a token request that is under way on one node while, on another,', () => 
   }
 
   for (const [way, type] of Object.entries({
-    'ahead of the stack': '',
-    'by the stack': '; stack=1',
+    'on the direct path': '',
+    'on the stack': '; stack=1',
   })) {
-    it(`a browser signs out of the client alone: a code leaves nothing alive, ${way} (C26)`, async () => {
+    it(`a browser signs out of one client: a code leaves no valid token, ${way} (C26)`, async () => {
       const client = { ...web, client_id: `web-${clients++}` }
       await server.core.clients.declare('default', client)
       const code = await codeFor(server, client)
@@ -218,14 +218,14 @@ suite('a token request that is under way on one node while, on another,', () => 
 
   const without = ['authorization_code']
   for (const [what, grant_types] of Object.entries({ with: web.grant_types, without })) {
-    it(`a client is disabled and enabled: a code that waits for that is void, and was not used twice, ${what} refresh tokens (C5)`, async () => {
+    it(`a client is disabled and enabled: a code whose exchange waits is void but not reused, ${what} refresh tokens (C5)`, async () => {
       const client = { ...web, client_id: `web-${clients++}`, grant_types }
       await server.core.clients.declare('default', client)
       const code = await codeFor(server, client)
       const { denials } = server.core
       const { anyDenies } = denials
       let asked: Promise<Page> | undefined
-      // This node has not heard of it.
+      // This node does not know of the denial yet.
       denials.anyDenies = () => false
       await other.database.transaction(async () => {
         for (const disabled of [true, false])
@@ -244,7 +244,7 @@ suite('a token request that is under way on one node while, on another,', () => 
     })
   }
 
-  it('an operator is disabled: the code of another is redeemed, and neither waits for the other', async () => {
+  it('an operator is disabled: another operator’s code is redeemed, and neither waits for the other', async () => {
     const code = await codeFor(server, web, offline)
     const operator = await other.accounts.byIdentifier('default', 'operator@example.com')
     const aliceIs = (roles: string[]) =>
@@ -264,7 +264,7 @@ suite('a token request that is under way on one node while, on another,', () => 
     }
   })
 
-  it('a client is disabled: a token that a node gave it which had not heard of it stays void (C5)', async () => {
+  it('a client is disabled: a token issued by a node that did not know yet stays void (C5)', async () => {
     const give = () =>
       post(server, '/token', machine, { grant_type: 'client_credentials', resource: api })
     const isActive = async (page: Page) =>
@@ -282,7 +282,7 @@ suite('a token request that is under way on one node while, on another,', () => 
       expectRefusal(await give(), 401, 'invalid_client')
       await revocations.setClientDisabled('default', machine.client_id, false)
       travel(2)
-      await eventually('it has heard of it', async () => !(await isActive(given)))
+      await eventually('the node knows the denial', async () => !(await isActive(given)))
       expect(await isActive(await give())).to.equal(true)
     } finally {
       server.core.clients.find = find
@@ -290,8 +290,8 @@ suite('a token request that is under way on one node while, on another,', () => 
     }
   })
 
-  for (const [form, resource] of Object.entries({ 'a JWT': api, 'a handle': opaque })) {
-    it(`a client is disabled: its own token request that is still under way gets no token, ${form} (C5)`, async () => {
+  for (const [form, resource] of Object.entries({ 'a JWT': api, 'an opaque token': opaque })) {
+    it(`a client is disabled: its running token request gets no token, ${form} (C5)`, async () => {
       const client = { ...machine, client_id: `machine-${clients++}`, scope: 'orders:read read' }
       await server.core.clients.declare('default', client)
       const { resources } = server.core
@@ -306,7 +306,7 @@ suite('a token request that is under way on one node while, on another,', () => 
         }
         const fields = { grant_type: 'client_credentials', resource }
         expectRefusal(await post(server, '/token', client, fields), 401, 'invalid_client')
-        expect(resources.find, 'it was under way').to.equal(find)
+        expect(resources.find, 'the request was running').to.equal(find)
       } finally {
         resources.find = find
         backToPresent()
@@ -314,7 +314,7 @@ suite('a token request that is under way on one node while, on another,', () => 
     })
   }
 
-  it('a tenant is disabled: a machine’s token request that is still under way gets no token (C5)', async () => {
+  it('a tenant is disabled: a running token request of a machine gets no token (C5)', async () => {
     const acme = { ...server, issuer: `${server.issuer}/t/acme` }
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await furnish(server, 'acme')
@@ -332,7 +332,7 @@ suite('a token request that is under way on one node while, on another,', () => 
       }
       const fields = { grant_type: 'client_credentials', resource: api }
       expectRefusal(await post(acme, '/token', machine, fields), 401, 'invalid_client')
-      expect(resources.find, 'it was under way').to.equal(find)
+      expect(resources.find, 'the request was running').to.equal(find)
     } finally {
       resources.find = find
       backToPresent()
@@ -349,7 +349,7 @@ suite('a token request that is under way on one node while, on another,', () => 
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    const latest = await lastInVain('the access token is void on this node, too', async () => {
+    const latest = await lastInVain('the access token is void on this node', async () => {
       const { status, body } = await post(server, '/introspect', client, {
         token: tokens.access_token,
       })

@@ -25,16 +25,16 @@ import { sendForm, throughStack } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const mail = 'https://mail.example.com'
-/** May ask for little. */
+/** A client with a narrow scope and one resource. */
 const limited = {
   ...spa,
   client_id: 'limited',
   scope: 'openid orders:read',
   resources: [api],
 }
-/** Knows OAuth alone. */
+/** A client for OAuth without OpenID. */
 const pure = { ...spa, client_id: 'pure', scope: 'orders:read' }
-/** Has no refresh_token grant. */
+/** A client without the refresh_token grant. */
 const brief = { ...spa, client_id: 'brief', grant_types: ['authorization_code'] }
 
 onAnyStorage('scope and resource', (kind) => {
@@ -54,7 +54,7 @@ onAnyStorage('scope and resource', (kind) => {
     agent.get(authorizeUrl(server, client, fields))
   const scopesOf = (token: string) => (decodeJwt(token)['scope'] as string).split(' ')
 
-  it('a request without scope gets the default one, with nonce and state or without (K-01)', async () => {
+  it('a request without scope gets the default scope, with or without nonce and state (K-01)', async () => {
     const bare = { scope: undefined, nonce: undefined, state: undefined }
     for (const fields of [{ scope: undefined }, { scope: '' }, bare]) {
       const tokens = await tokensFor(server, web, fields, agent)
@@ -63,13 +63,13 @@ onAnyStorage('scope and resource', (kind) => {
     }
   })
 
-  it('the default is what the client registered, where it did (K-01)', async () => {
+  it('the default is the registered scope, if there is one (K-01)', async () => {
     const tokens = await tokensFor(server, limited, { scope: undefined, resource: api }, agent)
     expect(tokens.id_token).to.be.a('string')
     expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
   })
 
-  it('the default may be without openid, a nonce is ignored then (K-01)', async () => {
+  it('the default may lack openid; a nonce is then ignored (K-01)', async () => {
     for (const nonce of ['the-nonce', undefined]) {
       const tokens = await tokensFor(
         server,
@@ -94,11 +94,11 @@ onAnyStorage('scope and resource', (kind) => {
     expect(scopesOf(tokens.access_token)).to.deep.equal(['orders:read'])
   })
 
-  it('an unknown scope is left out and said so, an unregistered one refused (ASVS 10.4.11, P-041)', async () => {
+  it('an unknown scope is omitted, as the response shows; an unregistered one is refused (ASVS 10.4.11, P-041)', async () => {
     const tokens = await tokensFor(server, web, { scope: 'openid nonsense' }, agent)
     expect(tokens.scope?.split(' ')).to.deep.equal(['openid'])
     await signIn(server, limited, {}, agent)
-    // One that asks for nothing that there is sends nobody to sign in for it.
+    // If no requested scope exists, the error comes before a sign-in.
     const nothing = { scope: 'nonsense more', nonce: undefined }
     const page = await createUserAgent().get(authorizeUrl(server, web, nothing))
     expectReturned(page, 'invalid_scope')
@@ -140,7 +140,7 @@ onAnyStorage('scope and resource', (kind) => {
     expectReturned(await ask(web, { resource: [api, 'https://unknown.example'] }), 'invalid_target')
   })
 
-  it('a resource without a value is as if it were not there (P-028, RFC 6749 §3.1, §3.2)', async () => {
+  it('an empty resource parameter is ignored (P-028, RFC 6749 §3.1, §3.2)', async () => {
     const audience = async (page: Promise<Page>) => decodeJwt(tokensIn(await page).access_token).aud
     const narrow = { scope: 'openid orders:read', resource: ['', api] }
     const machines = (...resource: string[]) =>
@@ -164,7 +164,7 @@ onAnyStorage('scope and resource', (kind) => {
     }
   })
 
-  it('a resource that is named twice is one (RFC 8707 §2)', async () => {
+  it('a repeated resource counts once (RFC 8707 §2)', async () => {
     const twice = { resource: [api, api] }
     const nothing = { ...twice, scope: 'nonsense', nonce: undefined }
     expectReturned(await ask(web, nothing), 'invalid_scope')
@@ -193,7 +193,7 @@ onAnyStorage('scope and resource', (kind) => {
     expect(scopesOf(ofApi.access_token)).to.deep.equal(['orders:read'])
   })
 
-  it('the token endpoint narrows and never widens (P-028)', async () => {
+  it('the token endpoint narrows the resource and never widens it (P-028)', async () => {
     const narrow = { scope: 'openid orders:read', resource: api }
     for (const resource of [mail, 'https://unknown.example', `${api}/`, [api, mail]]) {
       const code = await codeFor(server, web, narrow, agent)
@@ -203,13 +203,13 @@ onAnyStorage('scope and resource', (kind) => {
     expectRefusal(await redeem(server, web, without, { resource: api }), 400, 'invalid_target')
   })
 
-  it('a resource named at the authorization endpoint alone still decides (P-028)', async () => {
+  it('a resource given only at the authorization endpoint applies to the token (P-028)', async () => {
     const fields = { scope: 'openid orders:read', resource: api }
     const { access_token } = await tokensFor(server, web, fields, agent)
     expect(decodeJwt(access_token).aud).to.equal(api)
   })
 
-  it('the declared default resource server stands in where none is named (architecture §7)', async () => {
+  it('the declared default resource server applies if no resource is given (architecture §7)', async () => {
     const declaration = { identifier: mail, scopes: ['mail:send'], default: true }
     await server.core.resources.declare(defaultTenant, declaration)
     const tokens = await tokensFor(server, web, { scope: 'openid email mail:send' }, agent)
@@ -220,7 +220,7 @@ onAnyStorage('scope and resource', (kind) => {
     expect(page.status, page.body).to.equal(200)
   })
 
-  describe('when another resource server becomes the default one (architecture §7)', () => {
+  describe('when another resource server becomes the default (architecture §7)', () => {
     const all = { scope: 'openid email offline_access' }
     const files = 'https://files.example.com'
     const declare = (tenant: string, identifier: string, scope: string) =>
@@ -232,7 +232,7 @@ onAnyStorage('scope and resource', (kind) => {
       return { ...server, issuer: `${server.issuer}/t/${id}` }
     }
 
-    /** Its token is for this, and good for userinfo or not. */
+    /** Expects a token for `aud`, and that userinfo accepts it or not. */
     async function expectToken(at: TestServer, token: string, aud: string, isForUserinfo = true) {
       expect(decodeJwt(token).aud).to.equal(aud)
       const headers = { authorization: `Bearer ${token}` }
@@ -244,7 +244,7 @@ onAnyStorage('scope and resource', (kind) => {
       }
     }
 
-    /** The same of what a refresh brings, and the one after it. */
+    /** Expects the same of two successive refreshes. */
     async function expectRefreshed(
       at: TestServer,
       client: typeof web | typeof spa | typeof tv,
@@ -257,7 +257,7 @@ onAnyStorage('scope and resource', (kind) => {
       return second
     }
 
-    it('what was for the issuer stays so', async () => {
+    it('tokens for the issuer stay valid for the issuer', async () => {
       const at = await newTenant('first')
       const user = createUserAgent()
       const held = await tokensFor(at, web, all, user)
@@ -286,7 +286,7 @@ onAnyStorage('scope and resource', (kind) => {
       await expectToken(at, (await tokensFor(at, web, all, user)).access_token, files)
     })
 
-    it('what was for the one before keeps the OpenID scopes, also once that is deleted', async () => {
+    it('tokens for the previous default keep the OpenID scopes, even after its deletion', async () => {
       const at = await newTenant('moved')
       await declare('moved', mail, 'mail:send')
       const user = createUserAgent()
@@ -315,7 +315,7 @@ onAnyStorage('scope and resource', (kind) => {
       expect(scopesOf(last.access_token)).to.have.members(['openid', 'email', 'offline_access'])
       await expectRefreshed(at, web, laterOfBoth, at.issuer)
 
-      // Nobody was ever allowed userinfo by this one.
+      // This token never gave access to userinfo.
       await expectToken(at, onlyApi.access_token, api, false)
       await server.core.resources.delete('moved', api)
       expectRefusal(await refresh(at, spa, onlyApi), 400, 'invalid_target')

@@ -76,7 +76,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
         isDomainError(error, 'client_invalid') ? error.detail.faults.join() : 'failed',
     )
 
-  it('that list every redirect URI are accepted, and clients of a sector call a person the same', async () => {
+  it('are accepted if they list every redirect URI, and clients of a sector share subject identifiers', async () => {
     expect(await declare(client('one'))).to.equal('created')
     expect(await declare(client('two', '/elsewhere'))).to.equal('created')
     expect(asked).to.deep.equal(['/sector', '/elsewhere'])
@@ -91,37 +91,37 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
   })
 
   const wrong: Record<string, [RequestListener, RegExp]> = {
-    'lists not all': [
+    'omits a redirect URI': [
       (...about) => lists(callback)(...about),
       /must list https:\/\/other\.example/,
     ],
-    'lists one that resembles': [
+    'lists a similar URI instead': [
       (...about) => lists(callback, `${other}/`)(...about),
       /must list https:\/\/other\.example/,
     ],
     'is an object': [(_request, response) => response.end('{}'), /JSON list of texts/],
     'lists numbers': [(...about) => lists(1, callback, other)(...about), /JSON list of texts/],
-    'is no JSON': [(_request, response) => response.end('<html>'), /must be JSON/],
+    'is not JSON': [(_request, response) => response.end('<html>'), /must be JSON/],
     'is empty': [(_request, response) => response.end(), /must be JSON/],
-    'is not there': [(_request, response) => response.writeHead(404).end('[]'), /with 404/],
-    'is an answer without content': [(_request, response) => response.writeHead(204).end(), /204/],
-    'is endless': [(_request, response) => response.end('['.padEnd(300_000)), /answer_too_large/],
+    'is missing': [(_request, response) => response.writeHead(404).end('[]'), /with 404/],
+    'has status 204': [(_request, response) => response.writeHead(204).end(), /204/],
+    'is too large': [(_request, response) => response.end('['.padEnd(300_000)), /answer_too_large/],
     'breaks off': [(request) => request.socket.destroy(), /connection_failed/],
   }
   for (const [what, [listener, fault]] of Object.entries(wrong)) {
-    it(`refuse a client whose document ${what}`, async () => {
+    it(`reject a client if its document ${what}`, async () => {
       answer = listener
       const said = await declare(client('refused'))
       expect(said)
         .to.match(/^sector_identifier_uri: /)
         .and.match(fault)
-      // A stranger has this server ask whatever it can reach.
+      // Otherwise a stranger could probe hosts that only this server reaches.
       expect(withoutAnswer(said)).not.to.match(/failed|too_large|404|204|302/)
       expect(await server.core.clients.find(defaultTenant, 'refused')).to.equal(undefined)
     })
   }
 
-  it('are not followed anywhere, and nothing private is reached (C11)', async () => {
+  it('are fetched without following redirects, and never from a private address (C11)', async () => {
     let reached = 0
     const canary = await listen(
       createServer((_request, response) => {
@@ -147,7 +147,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect({ reached, asked }).to.deep.equal({ reached: 0, asked: [] })
   })
 
-  it('are asked again when what they speak of changes, and for nothing else', async () => {
+  it('are fetched again only if their address or the redirect URIs change', async () => {
     const known = client('known')
     expect(await declare(known)).to.equal('created')
     asked.length = 0
@@ -165,7 +165,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(asked).to.deep.equal(['/sector', '/sector', '/moved'])
   })
 
-  it('list the keys of a client that has no redirect URI: of one for devices, or CIBA', async () => {
+  it('list the jwks_uri of a client without redirect URIs: for devices, or CIBA', async () => {
     const jwks_uri = `${origin}/keys`
     const device = {
       ...client('device'),
@@ -185,7 +185,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(await declare(device)).to.equal('created')
   })
 
-  it('that are slow hold up nobody else while a file is applied', async () => {
+  it('that are slow do not block other requests while a file is applied', async () => {
     const { promise: isAsked, resolve: note } = Promise.withResolvers<void>()
     const waiting: Array<() => void> = []
     let requests = 0
@@ -202,17 +202,17 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       plan: false,
     })
     await isAsked
-    // Embedded Postgres has one connection: whoever held it in a transaction would hold up all.
+    // Embedded Postgres has one connection: a transaction open during the fetch would block all requests.
     const form = { grant_type: 'client_credentials' }
     tokensIn(
       await post(server, '/token', machine, { ...form, resource: 'https://api.example.com' }),
     )
     for (const release of waiting) release()
     expect(await applied).to.include({ created: 2 })
-    expect(requests, 'one document, asked once').to.equal(1)
+    expect(requests, 'one document, fetched once').to.equal(1)
   })
 
-  describe('and clients that nobody vouches for', () => {
+  describe('and clients that no operator vouches for', () => {
     const { send, register, declare: policy } = registrar(() => server)
     const theirs = 'https://bank.example/callback'
     const offline = { scope: 'openid offline_access' }
@@ -227,7 +227,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       bank = await server.core.subjects.of(defaultTenant, metadata as never, account?.id ?? '')
     })
 
-    it('are no way there for one that may have tokens: what they list is not its own', async () => {
+    it('do not let a client with tokens join the sector of another', async () => {
       await policy({ mode: 'open' })
       const own = informationIn(await register({ ...selfDeclared, subject_type: 'pairwise' }))
       const held = await tokensFor(server, own, offline)
@@ -240,7 +240,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       expect(expectError(page, 400, 'invalid_client_metadata')).to.contain('register anew')
     })
 
-    it('are none of a document, whose sector is its own host (OAuth Client ID Metadata Document)', async () => {
+    it('are not used for metadata documents, whose sector is their own host (OAuth Client ID Metadata Document)', async () => {
       await policy({
         client_id_metadata_documents: true,
         defaults: { subject_type: 'pairwise' },

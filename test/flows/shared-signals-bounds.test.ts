@@ -17,7 +17,7 @@ import {
 const pushed = 'urn:ietf:rfc:8935'
 const polled = 'urn:ietf:rfc:8936' as const
 
-describe('what a receiver of shared signals may not', () => {
+describe('limits for a receiver of shared signals', () => {
   let server: TestServer
   let receiver: PushReceiver
   let token: string
@@ -55,7 +55,7 @@ describe('what a receiver of shared signals may not', () => {
     return (await server.core.database.query(`select 1 from outbox where ${pending}`)).length
   }
 
-  it('queues what waits once, however often a stream is changed or paused', async () => {
+  it('each waiting event is queued once, however often a stream is changed or paused', async () => {
     receiver.answerWith((response) => response.writeHead(503).end())
     const delivery = { method: pushed, endpoint_url: receiver.url }
     const { stream_id } = await create({ delivery })
@@ -65,12 +65,12 @@ describe('what a receiver of shared signals may not', () => {
     expect(await queued()).to.equal(5)
     await ask('PATCH', 'ssf/streams', { stream_id, description: 'Other' })
     await ask('PUT', 'ssf/streams', { stream_id, delivery })
-    expect(await queued(), 'changed').to.equal(5)
+    expect(await queued(), 'after changes').to.equal(5)
     for (let times = 0; times < 3; times++) {
       await setStatus(stream_id, 'paused')
       await setStatus(stream_id, 'enabled')
     }
-    expect(await queued(), 'paused').to.equal(5)
+    expect(await queued(), 'after pauses').to.equal(5)
     await eventually('attempts', () => receiver.received.length >= 5)
 
     const other = await startPushReceiver()
@@ -79,42 +79,42 @@ describe('what a receiver of shared signals may not', () => {
         stream_id,
         delivery: { method: pushed, endpoint_url: other.url },
       })
-      await eventually('all of it, elsewhere', () => other.received.length >= 5)
+      await eventually('all events at the new address', () => other.received.length >= 5)
       await eventually('nothing is queued', async () => (await queued()) === 0)
     } finally {
       await other.stop()
     }
   })
 
-  it('keeps nobody else waiting for what it does not take: a pause takes 10,000 events back at once', async () => {
+  it('undelivered events do not block others: a pause withdraws 10,000 of them at once', async () => {
     receiver.answerWith((response) => response.writeHead(503).end())
     const delivery = { method: pushed, endpoint_url: receiver.url }
     const { stream_id } = await create({ delivery })
     await fill(stream_id, 10_000)
-    // What is taken, or missed, while the others are taken back is left.
+    // Events that are being delivered during the withdrawal remain.
     const underWay = 100
     for (let times = 0; times < 2; times++) {
       await setStatus(stream_id, 'paused')
-      expect(await queued(), 'but for what is under way').to.be.at.most(underWay)
+      expect(await queued(), 'except those under way').to.be.at.most(underWay)
       await setStatus(stream_id, 'enabled')
       expect(await queued()).to.equal(10_000)
     }
     await server.core.signals.delete(defaultTenant, stream_id)
-    expect(await queued(), 'deleted').to.be.at.most(underWay)
+    expect(await queued(), 'after deletion').to.be.at.most(underWay)
   })
 
-  it('is pushed what waited in a stream that was polled', async () => {
+  it('events that waited in a polled stream are pushed after a change of delivery', async () => {
     const { stream_id } = await create()
-    // What an earlier story had under way may come still.
+    // Events of earlier tests may still arrive.
     const own = () =>
       receiver.received.filter(({ set }) => decodeJwt(set).jti?.startsWith(stream_id))
     await fill(stream_id, 2)
     const delivery = { method: pushed, endpoint_url: receiver.url }
     await ask('PATCH', 'ssf/streams', { stream_id, delivery })
-    await eventually('both', () => own().length === 2)
+    await eventually('both events', () => own().length === 2)
   })
 
-  it('brings no deleted stream back, and ends no pause, with a change that comes late', async () => {
+  it('a late change neither restores a deleted stream nor ends a pause', async () => {
     const { stream_id } = await create()
     const { signals } = server.core
     const before = await signals.of(defaultTenant, ordersApi.client_id)
@@ -140,11 +140,11 @@ describe('what a receiver of shared signals may not', () => {
     expect(await signals.of(defaultTenant, ordersApi.client_id)).to.equal(undefined)
   })
 
-  it('has ten polls at a time, with a hundred events at most, also those that do not wait', async () => {
+  it('ten polls run at a time, with at most a hundred events each, even without waiting', async () => {
     const { stream_id, delivery } = await create()
-    // More than there are places: one that does not wait may take one of them first.
+    // More than the limit, because a poll that does not wait may take a place first.
     const wait = Array.from({ length: 20 }, () => ask('POST', delivery.endpoint_url, {}))
-    await eventually('no place is left', async () => {
+    await eventually('all places taken', async () => {
       const page = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
       return page.status === 429
     })
@@ -158,7 +158,7 @@ describe('what a receiver of shared signals may not', () => {
     expect(page).to.include({ moreAvailable: true })
   })
 
-  it('ends with introspection_clients, whatever token is left', async () => {
+  it('access ends with introspection_clients, even with a valid token', async () => {
     const { stream_id, delivery } = await create()
     const waiting = ask('POST', delivery.endpoint_url, {})
     const { resources } = server.core

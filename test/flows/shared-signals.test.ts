@@ -73,7 +73,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
   }
   const signIn = (client: typeof web | typeof spa = web) =>
     tokensFor(server, client, { resource: api, scope: 'openid orders:read' })
-  /** All that comes to be fetched, until there is one of this type. */
+  /** All events polled until one of this type arrives. */
   async function until(stream: Stream, event: string) {
     return eventually(event, async () => {
       const { sets } = await poll(stream)
@@ -84,7 +84,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     })
   }
 
-  it('says what it can, also for issuers with a path (SSF 1.0 §7)', async () => {
+  it('publishes its configuration, also for issuers with a path (SSF 1.0 §7)', async () => {
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     for (const [path, issuer] of [
       ['.well-known/ssf-configuration', server.issuer],
@@ -105,7 +105,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     }
   })
 
-  it('is for clients that introspect, each with its scope (CAEP Interop 1.0 §2.7.2)', async () => {
+  it('is open to clients that introspect, by scope (CAEP Interop 1.0 §2.7.2)', async () => {
     const asked = { grant_type: 'client_credentials', resource: `${server.issuer}/ssf` }
     expectRefusal(await post(server, '/token', machine, asked), 400, 'invalid_target')
     expectRefusal(await askSignals(server, undefined, 'GET', 'ssf/streams'), 401, 'invalid_token')
@@ -122,7 +122,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expectRefusal(await ask('GET', 'ssf/streams', undefined, foreign), 401, 'invalid_token')
   })
 
-  it('has a stream created, read, updated, replaced and deleted (SSF 1.0 §8.1.1)', async () => {
+  it('creates, reads, updates, replaces and deletes a stream (SSF 1.0 §8.1.1)', async () => {
     const events_requested = [`${caep}/session-revoked`, `${caep}/never-heard-of`]
     const stream = await create({ events_requested, description: 'Orders', x: 'unknown' })
     const { stream_id: id } = stream
@@ -168,7 +168,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect((await ask('GET', `ssf/streams?stream_id=${id}`)).status).to.equal(404)
   })
 
-  it('says nothing of an authorization that it cannot send, nor keeps it', async () => {
+  it('neither repeats nor stores an authorization header that it cannot send', async () => {
     remember('Token of-the-receiver')
     const delivery = { method: pushed, endpoint_url: receiver.url }
     const page = await ask('POST', 'ssf/streams', {
@@ -181,7 +181,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect(found?.reason).to.include('delivery.authorization_header: must be one line')
   })
 
-  it('shows no stream to another receiver', async () => {
+  it('hides a stream from other receivers', async () => {
     const { stream_id: id, delivery } = await create()
     const other = await signalToken(server, mailApi)
     expect((await ask('GET', 'ssf/streams', undefined, other)).json()).to.deep.equal([])
@@ -198,7 +198,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     }
   })
 
-  it('verifies a stream, at its pace (SSF 1.0 §8.1.4)', async () => {
+  it('verifies a stream, at most once per interval (SSF 1.0 §8.1.4)', async () => {
     const stream = await create()
     const asked = { stream_id: stream.stream_id, state: 'the-state-of-the-receiver' }
     expect((await ask('POST', 'ssf/verify', asked)).status).to.equal(204)
@@ -209,11 +209,11 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect(claims.jti).to.equal(jti)
     expect(claims.sub_id).to.deep.equal({ format: 'opaque', id: stream.stream_id })
     expect(claims.events).to.deep.equal({ [`${ssf}/verification`]: { state: asked.state } })
-    expect((await poll(stream)).sets, 'until it is acknowledged').to.have.property(jti)
+    expect((await poll(stream)).sets, 'until acknowledged').to.have.property(jti)
     expect((await poll(stream, { ack: [jti] })).sets).to.deep.equal({})
   })
 
-  it('tells of a session that ended, by what tokens call person and session', async () => {
+  it('reports an ended session with the subject and session id of the tokens', async () => {
     const stream = await create()
     const { access_token } = await signIn()
     const { sub, sid } = decodeJwt(access_token)
@@ -235,7 +235,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect(body['event_timestamp']).to.be.closeTo(Date.now() / 1000, 30)
   })
 
-  it('tells of log-out everywhere and a new password, pairwise where clients are', async () => {
+  it('reports log-out everywhere and a new password, with pairwise subjects for pairwise clients', async () => {
     const stream = await create()
     const { access_token } = await signIn(pairwise)
     const { sub } = decodeJwt(access_token)
@@ -253,12 +253,12 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect(bodies).to.have.property(`${caep}/session-revoked`)
     const others = all.filter((each) => !mine.includes(each))
     const occurrences = (of: typeof all) => [...new Set(of.map(({ txn }) => txn))]
-    expect(occurrences(mine), 'one occurrence').to.have.length(1)
-    expect(others.length, 'of clients whose subjects are public').to.be.greaterThan(0)
+    expect(occurrences(mine), 'one transaction').to.have.length(1)
+    expect(others.length, 'for clients with public subjects').to.be.greaterThan(0)
     expect(occurrences(others)).not.to.include(occurrences(mine)[0])
   })
 
-  it('tells nobody of people who allowed nothing there', async () => {
+  it('reports nothing about users who granted nothing at that API', async () => {
     const other = await signalToken(server, mailApi)
     const made = (await ask('POST', 'ssf/streams', {}, other)).json() as Stream
     const stream = await create()
@@ -271,7 +271,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     await ask('DELETE', `ssf/streams?stream_id=${made.stream_id}`, undefined, other)
   })
 
-  it('pushes, with what the receiver wants to see, until it is taken (RFC 8935)', async () => {
+  it('pushes with the authorization header of the receiver, until accepted (RFC 8935)', async () => {
     receiver.received.length = 0
     receiver.answerWith((response) => response.writeHead(503).end())
     const authorization_header = 'Bearer what-the-receiver-wants'
@@ -290,13 +290,13 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const [one, other] = receiver.received.map(({ set }) => decodeJwt(set).jti)
     expect(one, 'the same token').to.equal(other)
     await verifiedSet(server.issuer, api, again.set)
-    await eventually('nothing waits', async () => {
+    await eventually('no event is waiting', async () => {
       const rows = await server.core.database.query('select 1 from signal_events')
       return rows.length === 0
     })
   })
 
-  it('keeps what comes in a pause, and forgets it when it is disabled (SSF 1.0 §8.1.2)', async () => {
+  it('keeps events during a pause, and drops them when disabled (SSF 1.0 §8.1.2)', async () => {
     const stream = await create()
     const set = (status: string, reason?: string) =>
       ask('POST', 'ssf/status', { stream_id: stream.stream_id, status, reason })
@@ -314,18 +314,18 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expectRefusal(await set('asleep'), 400, 'invalid_request')
   })
 
-  it('pushes what waited when a pause is over', async () => {
+  it('pushes waiting events after a pause', async () => {
     const delivery = { method: pushed, endpoint_url: receiver.url }
     const { stream_id } = await create({ delivery })
     await ask('POST', 'ssf/status', { stream_id, status: 'paused' })
     receiver.received.length = 0
     await ask('POST', 'ssf/verify', { stream_id, state: 'waits' })
     await ask('POST', 'ssf/status', { stream_id, status: 'enabled' })
-    const { set } = await eventually('it comes', () => receiver.received[0])
+    const { set } = await eventually('the push', () => receiver.received[0])
     expect(decodeJwt(set)['events']).to.deep.equal({ [`${ssf}/verification`]: { state: 'waits' } })
   })
 
-  it('waits in a poll for the next event, and takes errors for answers (RFC 8936 §2)', async () => {
+  it('waits in a poll for the next event, and takes error reports as acknowledgements (RFC 8936 §2)', async () => {
     const stream = await create()
     const waiting = ask('POST', stream.delivery.endpoint_url, { maxEvents: 5 })
     await ask('POST', 'ssf/verify', { stream_id: stream.stream_id })
@@ -340,7 +340,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     }
   })
 
-  it('tells of many refused event tokens in one line, of the first of them in full', async () => {
+  it('logs many refused event tokens in one line, with details of the first five', async () => {
     const stream = await create()
     const err = { err: 'invalid_audience', description: 'd'.repeat(300) }
     const setErrs = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`jti-${i}`, err]))
@@ -358,7 +358,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     expect(first[0]).to.deep.equal({ jti: 'jti-0', ...err, description: 'd'.repeat(200) })
   })
 
-  it('keeps ten thousand events, then drops the oldest and says so', async () => {
+  it('keeps ten thousand events, then drops the oldest and reports it', async () => {
     const stream = await create()
     await server.core.database.execute(
       `insert into signal_events (tenant_id, id, stream_id, payload, created_at)
@@ -368,7 +368,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     )
     await ask('POST', 'ssf/verify', { stream_id: stream.stream_id })
     const { sets, moreAvailable } = await poll(stream, { maxEvents: 1 })
-    expect(Object.keys(sets), 'the oldest but one').to.deep.equal(['2'])
+    expect(Object.keys(sets), 'the second oldest').to.deep.equal(['2'])
     expect(moreAvailable).to.equal(true)
     await server.core.database.execute(
       `delete from signal_events where payload->>'event' = 'x'`,

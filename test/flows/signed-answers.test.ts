@@ -17,7 +17,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 type KeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
-onAnyStorage('signed and encrypted answers', (kind) => {
+onAnyStorage('signed and encrypted responses', (kind) => {
   const server = booted(kind, {}, furnish)
   const credentials = { username: alice.email, password: alice.password }
   before(() => activeKeys(server.core, ['PS256', 'EdDSA']))
@@ -33,7 +33,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     })
   }
 
-  it('of the authorization endpoint come as one JWT that the client verifies (JARM, P-011)', async () => {
+  it('of the authorization endpoint are one JWT, which the client verifies (JARM, P-011)', async () => {
     for (const alg of ['ES256', 'PS256', 'RS256', 'EdDSA']) {
       const party = await partyOf({
         client_id: `jarm-${alg}`,
@@ -49,7 +49,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     }
   })
 
-  it('reach the client in the fragment and by a form as well, errors too', async () => {
+  it('are sent in the fragment and by form_post as well, including errors', async () => {
     const party = await partyOf({ client_id: 'jarm' })
     const claimsIn = (jwt: string) =>
       JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString()) as object
@@ -76,7 +76,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     }
   })
 
-  it('are encrypted to the key of the client: authorization, ID token, userinfo', async () => {
+  it('are encrypted to the client’s key: authorization, ID token, userinfo', async () => {
     for (const [alg, enc] of [
       ['ECDH-ES', 'A256GCM'],
       ['ECDH-ES+A256KW', 'A128CBC-HS256'],
@@ -115,7 +115,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     }
   })
 
-  it('are encrypted to the next key as soon as the client has one, also on a refresh', async () => {
+  it('are encrypted to a new key as soon as the client has it, also on a refresh', async () => {
     const alg = 'ECDH-ES'
     const [first, next] = await Promise.all(
       ['first', 'next'].map(async (kid) => {
@@ -144,7 +144,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     expect(await read((await tokensFor(server, rotates)).id_token, next)).to.be.above(0)
   })
 
-  it('of userinfo are signed where the client wants it (P-065)', async () => {
+  it('of userinfo are signed if the client is registered so (P-065)', async () => {
     const party = await partyOf({ client_id: 'signed', userinfo_signed_response_alg: 'ES256' })
     enableNonRepudiationChecks(party.config)
     const request = await party.authorize({ scope: 'openid email' })
@@ -156,7 +156,7 @@ onAnyStorage('signed and encrypted answers', (kind) => {
     expect((await party.userinfo(tokens.access_token, sub)).email).to.equal(alice.email)
   })
 
-  it('need a key of the client to be encrypted to', async () => {
+  it('require an encryption key of the client', async () => {
     const refused = await partyOf({
       client_id: 'keyless',
       id_token_encrypted_response_alg: 'RSA-OAEP-256',

@@ -38,7 +38,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     return jwt.setProtectedHeader({ alg, kid }).sign(key)
   }
 
-  it('go before what the client says of itself, and are in the answer as they came (§3.1.1, §3.2.1)', async () => {
+  it('take precedence over the client’s own metadata, and are returned unchanged (§3.1.1, §3.2.1)', async () => {
     const software_statement = await sign({
       client_name: 'Vouched for',
       redirect_uris: ['https://vouched.example.com/callback'],
@@ -62,7 +62,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     expect(event?.detail).to.include({ mode: 'open', vouched_by: trusted })
   })
 
-  it('hold on when the client changes itself, also after they expired; a new one takes their place (RFC 7592 §2.2)', async () => {
+  it('persist when the client changes itself, even after expiry, until a new one replaces them (RFC 7592 §2.2)', async () => {
     const now = Math.floor(Date.now() / 1000)
     const first = await sign({ client_name: 'Vouched for', exp: now + 60 })
     const client = informationIn(await register({ ...selfDeclared, software_statement: first }))
@@ -95,7 +95,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     )
   })
 
-  it('are refused when they are not what they seem (§3.2.2)', async () => {
+  it('are refused if invalid (§3.2.2)', async () => {
     const now = Math.floor(Date.now() / 1000)
     const other = keyPair('one')
     const hmac = await new SignJWT({ iss: trusted })
@@ -147,7 +147,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     )
   })
 
-  it('are required where the policy says so, and ignored where it has no issuers', async () => {
+  it('are required if the policy says so, and ignored if it has no issuers', async () => {
     await declare({ mode: 'open', software_statements: { issuers, required: true } })
     const said = expectError(await register(selfDeclared), 400, 'invalid_client_metadata')
     expect(said).to.contain('software_statement')
@@ -157,7 +157,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     expect(client).not.to.have.property('software_statement')
   })
 
-  it('are verified with the keys that their issuer publishes, which may follow each other', async () => {
+  it('are verified with the published keys of their issuer, which may rotate', async () => {
     const host = await startDocumentHost()
     try {
       const next = keyPair('two')
@@ -181,7 +181,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
       travel(61)
       informationIn(await by(next, 'two'))
       expectError(await by(own, 'one'), 400, 'invalid_software_statement')
-      expect(host.asked.get('/jwks'), 'not for each unknown kid').to.equal(2)
+      expect(host.asked.get('/jwks'), 'not fetched for each unknown kid').to.equal(2)
       host.answer('/jwks', (response) => response.writeHead(500).end())
       travel(601)
       expectError(await by(next, 'two'), 503, 'temporarily_unavailable')
@@ -190,7 +190,7 @@ describe('software statements (RFC 7591 §2.3)', () => {
     }
   })
 
-  it('are trusted by keys or by an address, never both, never symmetric', () => {
+  it('are trusted by keys or by an address, never both, and never with symmetric keys', () => {
     const symmetric = { keys: [{ kty: 'oct', k: 'AAAA' }] }
     for (const issuer of [
       { issuer: trusted },

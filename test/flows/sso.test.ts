@@ -31,7 +31,7 @@ onAnyStorage('sessions', (kind) => {
   const silently = (cookie: string) =>
     createUserAgent().get(authorizeUrl(server, web, { prompt: 'none' }), { headers: { cookie } })
 
-  it('get a new identifier at sign-in, and the old one is dead (ASVS 7.2.4, 7.2.1)', async () => {
+  it('get a new identifier at sign-in, which ends the old one (ASVS 7.2.4, 7.2.1)', async () => {
     await signIn(server, web, {}, agent)
     const first = await agent.jar.getCookieString(server.issuer)
     const value = await cookieOf()
@@ -65,7 +65,7 @@ onAnyStorage('sessions', (kind) => {
     expect(values.size).to.equal(3)
   })
 
-  it('with any byte of the cookie changed are nobody’s (ASVS 7.2.1)', async () => {
+  it('are not found if any byte of the cookie is changed (ASVS 7.2.1)', async () => {
     await signIn(server, web, {}, agent)
     const value = (await cookieOf()) ?? ''
     const cookies = await agent.jar.getCookieString(server.issuer)
@@ -78,7 +78,7 @@ onAnyStorage('sessions', (kind) => {
     expectReturned(await silently(unsigned.join('; ')), 'login_required')
   })
 
-  it('with any character of its signature changed, cut or added are nobody’s (ASVS 7.2.1)', async () => {
+  it('are not found if its signature is changed, cut or extended (ASVS 7.2.1)', async () => {
     await signIn(server, web, {}, agent)
     const cookies = await agent.jar.getCookieString(server.issuer)
     const [, signature = ''] = /session\.sig=([^;]+)/.exec(cookies) ?? []
@@ -104,7 +104,7 @@ onAnyStorage('sessions', (kind) => {
     expect(decodeJwt(second.access_token)['sid']).not.to.equal(decodeJwt(first.access_token)['sid'])
   })
 
-  it('serve two tabs: both sign-ins begun before the first one ended come back (C6)', async () => {
+  it('serve two tabs: both sign-ins begun before the first one ended succeed (C6)', async () => {
     const [one, two] = [await start(), await start(agent, spa)]
     expect(asksPassword(one) && asksPassword(two)).to.equal(true)
     for (const [tab, client] of [
@@ -119,7 +119,7 @@ onAnyStorage('sessions', (kind) => {
     }
   })
 
-  it('begun in one browser do not go on in another (C6, ASVS 10.1.2)', async () => {
+  it('begun in one browser cannot continue in another (C6, ASVS 10.1.2)', async () => {
     const form = await start()
     const stranger = createUserAgent()
     const stolen = await stranger.get(form.url)
@@ -133,7 +133,7 @@ onAnyStorage('sessions', (kind) => {
     expect(asksPassword(victim)).to.equal(true)
   })
 
-  it('come from a form of ours alone, sent as POST (ASVS 7.6.2, 3.5.1, P-013)', async () => {
+  it('start only from a form of this server, sent by POST (ASVS 7.6.2, 3.5.1, P-013)', async () => {
     const form = await start()
     await agent.get(`${form.url.href}?username=${alice.email}&password=${alice.password}`)
     const action = new URL(form.root.querySelector('form')?.getAttribute('action') ?? '', form.url)
@@ -150,10 +150,10 @@ onAnyStorage('sessions', (kind) => {
       (page: Page) => page.location?.href.includes('login_required'),
     )
     const right = await agent.post(action, sent)
-    expect(right.status, 'never 307 after credentials').to.equal(303)
+    expect(right.status, '303 after credentials, never 307').to.equal(303)
   })
 
-  it('are not begun by a wrong password, and the form comes again (K-09, K-10)', async () => {
+  it('do not start with a wrong password, and the form is shown again (K-09, K-10)', async () => {
     const form = await start()
     for (const fields of [
       { ...credentials, password: 'wrong' },

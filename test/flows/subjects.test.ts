@@ -37,10 +37,10 @@ import { createRelyingParty } from '../support/relying-party.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-/** A request without OpenID. */
+/** An OAuth request without OpenID: no nonce. */
 const pure = { nonce: undefined }
 
-onAnyStorage('pairwise subjects and keys by reference', (kind) => {
+onAnyStorage('pairwise subjects, and client keys at a jwks_uri', (kind) => {
   let server: TestServer
   const documents = new Map<string, unknown>()
   const site = createServer((request, response) => {
@@ -75,7 +75,7 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
 
   const subOf = (token: string | undefined) => decodeJwt(token ?? '').sub as string
 
-  it('are the same in ID token, access token, userinfo and introspection, and nobody’s elsewhere (P-057)', async () => {
+  it('are the same in ID token, access token, userinfo and introspection, and differ from the account id (P-057)', async () => {
     const plain = await tokensFor(server, web)
     const account = subOf(plain.id_token)
     const tokens = await tokensFor(server, hidden)
@@ -101,7 +101,7 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
     expect(subOf(next.id_token ?? next.access_token)).to.equal(sub)
   })
 
-  it('are revoked with the account as ever', async () => {
+  it('are covered by log-out everywhere', async () => {
     const tokens = await tokensFor(server, hidden)
     const { accounts, revocations } = server.core
     const { account } = await accounts.authenticate(defaultTenant, alice.email, alice.password, {
@@ -112,7 +112,7 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
     expect((await userinfo(server, tokens.access_token)).status).to.equal(401)
   })
 
-  it('are what id_token_hint and the claims parameter mean (P-020, P-021)', async () => {
+  it('are used by id_token_hint and the claims parameter (P-020, P-021)', async () => {
     const agent = createUserAgent()
     const { id_token = '' } = await tokensFor(server, hidden, {}, agent)
     const hint = { prompt: 'none', id_token_hint: id_token }
@@ -126,7 +126,7 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
     expectReturned(await agent.get(authorizeUrl(server, hidden, another)), 'login_required')
   })
 
-  it('of clients with several hosts need a sector document that names every redirect URI (P-082)', async () => {
+  it('of clients with several hosts require a sector document at an https URL (P-082)', async () => {
     const two = { ...hidden, client_id: 'two', redirect_uris: [callback, other] }
     expect(await declare(two)).to.contain('sector_identifier_uri')
     const native = { ...two, application_type: 'native' }
@@ -135,11 +135,11 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
       expect(await declare(schemes), theirs).to.contain('sector_identifier_uri')
     }
     const sector = { ...two, sector_identifier_uri: at('/sector') }
-    // Plain http is for loopback alone, and not even there for this document.
+    // Unlike other addresses, this one may not be plain http even on loopback.
     expect(await declare(sector)).to.contain('https')
   })
 
-  it('keys are fetched from jwks_uri, and again when a key is new (K-40)', async () => {
+  it('keys are fetched from jwks_uri, and again for a new key (K-40)', async () => {
     const pair = await generateKeyPair('ES256', { extractable: true })
     const key = { ...(await exportJWK(pair.publicKey)), kid: 'one' }
     documents.set('/keys', { keys: [key] })
@@ -176,7 +176,7 @@ onAnyStorage('pairwise subjects and keys by reference', (kind) => {
     expect(await declare({ ...keyed, jwks_uri: 'http://keys.example/' })).to.contain('https')
   })
 
-  it('name a person to ask behind their back: the ID token of a pairwise client is a hint (CIBA §7.1)', async () => {
+  it('identify a user in backchannel requests: the ID token of a pairwise client is a hint (CIBA §7.1)', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256', { extractable: true })
     documents.set('/bank', { keys: [{ ...(await exportJWK(publicKey)), kid: 'one' }] })
     const hiddenBank = {

@@ -42,7 +42,7 @@ onAnyStorage('token requests', (kind) => {
     })
   const authorized = { authorization: basic(machine) }
 
-  it('succeed as JSON that nobody stores, with type and lifetime (P-041)', async () => {
+  it('get JSON that must not be stored, with type and lifetime (P-041)', async () => {
     const page = await post(server, '/token', machine, ask)
     const tokens = tokensIn(page)
     expect(tokens).to.include({ token_type: 'Bearer', expires_in: 600, scope: 'orders:read' })
@@ -50,7 +50,7 @@ onAnyStorage('token requests', (kind) => {
     expect(page.headers.get('cache-control')).to.equal('no-store')
   })
 
-  it('are POST, and JSON says so otherwise (P-040, K-25)', async () => {
+  it('must use POST; other methods get a JSON error (P-040, K-25)', async () => {
     const { search } = new URL(`http://x/?${encode({ ...ask, client_id: machine.client_id })}`)
     for (const method of ['GET', 'PUT', 'DELETE', 'PATCH']) {
       const page = await exchange({
@@ -65,7 +65,7 @@ onAnyStorage('token requests', (kind) => {
     expectRefusal(await send('', asBrowser, 'GET'), 405, 'invalid_request')
   })
 
-  it('have nothing in the query, credentials least of all (P-040)', async () => {
+  it('must have no parameters or credentials in the query (P-040)', async () => {
     const { client_id, client_secret } = machine
     const query = `?${encode({ ...ask, client_id, client_secret })}`
     expectRefusal(await send('', {}, 'POST', query), 400, 'invalid_request')
@@ -74,7 +74,7 @@ onAnyStorage('token requests', (kind) => {
     expectRefusal(await send('', authorized, 'POST', `?${encode(ask)}`), 400, 'invalid_request')
   })
 
-  it('are forms: JSON and other bodies are refused as JSON (P-040, K-25)', async () => {
+  it('must be forms; JSON and other bodies get a JSON error (P-040, K-25)', async () => {
     const bodies: [string, string][] = [
       [JSON.stringify(ask), 'application/json'],
       [JSON.stringify(ask), 'application/x-www-form-urlencoded'],
@@ -99,7 +99,7 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('have bounds on size and number (C18)', async () => {
+  it('are limited in size and number of parameters (C18)', async () => {
     const many = `${encode(ask)}${'&a'.repeat(10_000)}`
     expectRefusal(await send(many, authorized), 400, 'invalid_request')
     const large = await send(`${encode(ask)}&a=${'x'.repeat(300_000)}`, authorized)
@@ -107,7 +107,7 @@ onAnyStorage('token requests', (kind) => {
     expect((large.json() as { error: string }).error).to.equal('invalid_request')
   })
 
-  it('repeat no parameter (P-005)', async () => {
+  it('must not repeat a parameter (P-005)', async () => {
     const code = await codeFor(server, web, {}, agent)
     for (const name of ['grant_type', 'code', 'redirect_uri', 'code_verifier', 'client_id']) {
       const value =
@@ -128,7 +128,7 @@ onAnyStorage('token requests', (kind) => {
     tokensIn(await redeem(server, web, code))
   })
 
-  it('miss no parameter, and an empty one is missing (P-005, P-042)', async () => {
+  it('must have all parameters; an empty one counts as missing (P-005, P-042)', async () => {
     const code = await codeFor(server, web, {}, agent)
     for (const name of ['grant_type', 'code', 'redirect_uri']) {
       for (const value of ['', undefined]) {
@@ -141,7 +141,7 @@ onAnyStorage('token requests', (kind) => {
     tokensIn(await redeem(server, web, code, { foo: 'bar' }))
   })
 
-  it('name a grant type that exists: no password, no implicit (ASVS 10.4.4, P-042)', async () => {
+  it('must name a supported grant type: no password, no implicit (ASVS 10.4.4, P-042)', async () => {
     const types = `password implicit hybrid token CLIENT_CREDENTIALS authorization_code_ none __proto__ constructor
       urn:ietf:params:oauth:grant-type:jwt-bearer urn:ietf:params:oauth:grant-type:token-exchange`
     for (const grant_type of types.split(/\s+/)) {
@@ -151,7 +151,7 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('use a grant type that the client registered (ASVS 10.4.4, P-042)', async () => {
+  it('must use a grant type that the client registered (ASVS 10.4.4, P-042)', async () => {
     const wrong: [typeof web | typeof machine, Fields][] = [
       [web, ask],
       [machine, { grant_type: 'authorization_code', code: 'x', redirect_uri: callback }],
@@ -162,7 +162,7 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('authenticate: wrong, missing and malformed credentials are 401 or 400 (P-042, P-043, ASVS 10.4.10)', async () => {
+  it('must authenticate: wrong, missing and malformed credentials get 401 or 400 (P-042, P-043, ASVS 10.4.10)', async () => {
     const wrong = { ...machine, client_secret: 'not-the-secret-of-it' }
     const nobody = { ...machine, client_id: 'nobody' }
     for (const client of [wrong, nobody]) {
@@ -185,7 +185,7 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('authenticate in one way only (P-043, ASVS 10.4.10)', async () => {
+  it('must use one authentication method only (P-043, ASVS 10.4.10)', async () => {
     const { client_id, client_secret } = machine
     const both = encode({ ...ask, client_id, client_secret })
     expectRefusal(await send(both, authorized), 400, 'invalid_request')
@@ -196,7 +196,7 @@ onAnyStorage('token requests', (kind) => {
     expectRefusal(await send(mismatch, authorized), 400, 'invalid_request')
   })
 
-  it('authenticate the registered way (P-043)', async () => {
+  it('must use the registered authentication method (P-043)', async () => {
     tokensIn(await post(server, '/token', poster, ask))
     const asBasic = { ...poster, token_endpoint_auth_method: 'client_secret_basic' }
     const asPost = { ...machine, token_endpoint_auth_method: 'client_secret_post' }
@@ -204,7 +204,7 @@ onAnyStorage('token requests', (kind) => {
       [asBasic, 'client is registered for client_secret_post, the secret came as Basic'],
       [asPost, 'client is registered for client_secret_basic, the secret came in the body'],
     ] as const) {
-      // Whoever has the secret is told how to send it; whoever has not is told nothing.
+      // Only a client with the right secret is told how to send it.
       const descriptions = [hint, 'client authentication failed']
       for (const client_secret of [client.client_secret, 'not-the-secret-of-it']) {
         const page = await post(server, '/token', { ...client, client_secret }, ask)
@@ -214,7 +214,7 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('of a public client with a secret, or of somebody without, say so (P-043)', async () => {
+  it('of a public client with a secret, or of a client without one, get a description of the fault (P-043)', async () => {
     const publicWithSecret = { ...spa, client_secret: 'a-secret-it-does-not-have' }
     for (const token_endpoint_auth_method of ['client_secret_basic', 'client_secret_post']) {
       const client = { ...publicWithSecret, token_endpoint_auth_method }
@@ -223,7 +223,7 @@ onAnyStorage('token requests', (kind) => {
       const error_description = 'client is registered for none, which sends no secret or assertion'
       expect(page.json()).to.include({ error_description })
     }
-    // Nobody learns from it which clients there are.
+    // The response does not reveal which clients exist.
     for (const client_id of [web.client_id, 'nobody']) {
       for (const path of ['/token', '/par', '/introspect', '/revoke']) {
         const client = { client_id, token_endpoint_auth_method: 'none' }
@@ -236,11 +236,11 @@ onAnyStorage('token requests', (kind) => {
     }
   })
 
-  it('may have any sign in the identifier and the secret (P-043, RFC 6749 §2.3.1)', async () => {
+  it('may have any characters in the client id and the secret (P-043, RFC 6749 §2.3.1)', async () => {
     tokensIn(await post(server, '/token', odd, ask))
   })
 
-  it('answer without the token of anybody else (P-042)', async () => {
+  it('are refused with anything but a code of the client in its place (P-042)', async () => {
     const tokens = await tokensFor(server, web, {}, agent)
     const page = await redeem(server, web, tokens.access_token)
     expectRefusal(page, 400, 'invalid_grant')

@@ -38,7 +38,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect(page.body).not.to.include('@example.com')
   }
 
-  it('an access token says what RFC 9068 wants (P-056, ASVS 9.2.2)', async () => {
+  it('an access token has the claims of RFC 9068 (P-056, ASVS 9.2.2)', async () => {
     const { access_token } = await tokensFor(server, web, all, agent)
     expect(decodeProtectedHeader(access_token)).to.include({ typ: 'at+jwt', alg: 'ES256' })
     expect(decodeProtectedHeader(access_token).kid).to.be.a('string')
@@ -53,7 +53,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect(claims).not.to.have.any.keys('email', 'name')
   })
 
-  it('an ID token says what OpenID Connect wants (P-057)', async () => {
+  it('an ID token has the claims of OpenID Connect (P-057)', async () => {
     const { id_token = '', access_token } = await tokensFor(server, web, all, agent)
     expect(decodeProtectedHeader(id_token)).to.include({ alg: 'RS256' })
     const claims = decodeJwt(id_token)
@@ -64,7 +64,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     for (const name of ['iat', 'exp', 'auth_time']) expect(claims[name], name).to.be.a('number')
   })
 
-  it('userinfo answers GET and POST, with sub always (P-065)', async () => {
+  it('userinfo answers GET and POST, always with sub (P-065)', async () => {
     const { access_token } = await tokensFor(server, web, all, agent)
     const { sub } = decodeJwt(access_token)
     const url = new URL(`${server.issuer}/userinfo`)
@@ -90,7 +90,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect((await userinfo(server, little.access_token)).json()).to.deep.equal({ sub })
   })
 
-  it('say nothing beyond the scope of a client, asked one by one or allowed before (apply file: the maximum)', async () => {
+  it('claims stay within the scope of the client, whether requested by name or granted before (apply file: the maximum)', async () => {
     const narrow = { ...web, client_id: 'narrow' }
     const declare = (scope: string) =>
       server.core.clients.declare(defaultTenant, { ...narrow, scope })
@@ -110,7 +110,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     silent(decodeJwt(tokensIn(await refresh(server, narrow, held)).id_token ?? ''))
   })
 
-  it('userinfo asks for a token, without an error where none came (P-064)', async () => {
+  it('userinfo requires a token, and without one gives no error code (P-064)', async () => {
     const url = new URL(`${server.issuer}/userinfo`)
     const page = await exchange({ method: 'GET', url, headers: {} })
     expect(page.status).to.equal(401)
@@ -126,7 +126,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     }
   })
 
-  it('a token in the query is none, and two tokens are one too many (P-064)', async () => {
+  it('userinfo refuses a token in the query, and two tokens (P-064)', async () => {
     const { access_token } = await tokensFor(server, web, all, agent)
     const query = `?${encode({ access_token })}`
     const url = new URL(`${server.issuer}/userinfo${query}`)
@@ -145,7 +145,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect(both.status).to.equal(400)
   })
 
-  it('a token without openid is not enough, and the answer says what is (P-064, RFC 6750 §3.1)', async () => {
+  it('userinfo requires the scope openid, and says so (P-064, RFC 6750 §3.1)', async () => {
     const fields = { scope: 'profile', nonce: undefined }
     const { access_token } = await tokensFor(server, web, fields, agent)
     const page = await userinfo(server, access_token)
@@ -155,7 +155,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     )
   })
 
-  it('a token for another resource is none at userinfo, JWT or opaque (ASVS 9.2.3, P-064)', async () => {
+  it('userinfo refuses a token for another resource, JWT or opaque (ASVS 9.2.3, P-064)', async () => {
     for (const [resource, scope] of [
       [api, 'openid orders:read'],
       [opaque, 'openid read'],
@@ -165,7 +165,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     }
   })
 
-  it('an ID token and a refresh token are no access tokens (ASVS 9.2.2)', async () => {
+  it('userinfo refuses ID tokens and refresh tokens (ASVS 9.2.2)', async () => {
     const { id_token = '', refresh_token = '' } = await tokensFor(server, web, all, agent)
     expectInvalidToken(await userinfo(server, id_token))
     expectInvalidToken(await userinfo(server, refresh_token))
@@ -174,7 +174,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect(page.status).to.be.oneOf([401, 403])
   })
 
-  it('an access token is no id_token_hint (ASVS 9.2.2)', async () => {
+  it('an access token is refused as id_token_hint (ASVS 9.2.2)', async () => {
     const { access_token } = await tokensFor(server, web, all, agent)
     const page = await agent.get(
       authorizeUrl(server, web, { prompt: 'none', id_token_hint: access_token }),
@@ -182,7 +182,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     expect(page.location?.searchParams.get('error')).to.equal('invalid_request')
   })
 
-  it('forged tokens are none (ASVS 9.1.1, 9.1.2, 9.1.3, C14)', async () => {
+  it('userinfo refuses forged tokens (ASVS 9.1.1, 9.1.2, 9.1.3, C14)', async () => {
     const { access_token } = await tokensFor(server, web, all, agent)
     expect((await userinfo(server, access_token)).status).to.equal(200)
     for (const [what, token] of await forgeries(server, access_token)) {
@@ -191,7 +191,7 @@ onAnyStorage('access tokens and userinfo', (kind) => {
     }
   })
 
-  it('the opaque token of the default resource server is accepted at userinfo (architecture §7)', async () => {
+  it('userinfo accepts the opaque token of the default resource server (architecture §7)', async () => {
     const declaration = { identifier: opaque, scopes: ['read'], access_token_format: 'opaque' }
     await server.core.resources.declare(defaultTenant, { ...declaration, default: true })
     const { access_token } = await tokensFor(server, web, all, createUserAgent())

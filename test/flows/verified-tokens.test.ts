@@ -2,10 +2,10 @@ import { expect } from 'chai'
 import type { AccessTokenClaims } from '../../src/oidc/structured-tokens.ts'
 import { createVerifiedTokens } from '../../src/oidc/verified-tokens.ts'
 
-describe('tokens that were verified', () => {
+describe('the cache of verified tokens', () => {
   const until = (exp: number): AccessTokenClaims => ({ tenant_id: 'a', client_id: 'b', exp })
 
-  it('are bounded for all key sets together, the one that came first is forgotten', () => {
+  it('is limited across all key sets, and evicts the oldest token', () => {
     const open = createVerifiedTokens(3)
     const [one, other] = [open(), open()]
     one.keep('a', until(100))
@@ -16,12 +16,12 @@ describe('tokens that were verified', () => {
     expect(other.get('b', 0), 'of another key set').to.equal(undefined)
   })
 
-  it('take no place once one was met that has expired', () => {
+  it('removes an expired token when it is read', () => {
     const tokens = createVerifiedTokens(2)()
     tokens.keep('kept', until(200))
     tokens.keep('expired', until(100))
     expect(tokens.get('expired', 100)).to.equal(undefined)
-    expect(tokens.get('expired', 0), 'whatever the clock says then').to.equal(undefined)
+    expect(tokens.get('expired', 0), 'whatever the clock says afterwards').to.equal(undefined)
     tokens.keep('new', until(200))
     expect(tokens.get('kept', 100)?.exp).to.equal(200)
   })

@@ -87,6 +87,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
     /^AuthorizationCode vanished|^(device code|backchannel authentication request) not found/,
     'code_known',
   ],
+  [/belongs to another client/, 'code_known'],
   [/code already (consumed|used)/, 'code_unused'],
   [/^authorization code is expired/, 'code_current'],
   [/redirect_uri mismatch/, 'code_redirect_uri'],

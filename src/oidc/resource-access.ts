@@ -71,7 +71,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     if (speaksFor.length === 0 || client['registered_by'] === 'self') {
       const why =
         speaksFor.length === 0
-          ? 'it is in introspection_clients of no resource server'
+          ? 'no resource server lists it in introspection_clients'
           : 'it registered itself'
       throw new errors.InvalidTarget(
         `the client may not reach this resource${alone ? `: ${why}` : ''}`,
@@ -169,7 +169,9 @@ function reachableScopes(
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
   if (client['registered_by'] === 'self' && !server.open) {
-    throw new errors.InvalidTarget('the resource is not open to clients that registered themselves')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it registered itself, and the resource server is not open',
+    )
   }
   const alone = asked['grant_type'] === 'client_credentials'
   // A client must be named for such a server: the consent of an owner who signs in there must not suffice.
@@ -177,7 +179,7 @@ function reachableScopes(
     throw new errors.InvalidTarget('the client may not reach this resource')
   }
   if (alone && Array.isArray(asked['resource'])) {
-    throw new errors.InvalidTarget('a token is for one resource')
+    throw new errors.InvalidTarget('a token is for one resource: send a single resource parameter')
   }
   const hasOpenid = (server.default || redeems) && !alone
   const offered = [...server.scopes, ...(hasOpenid ? openidScopes : [])]
@@ -199,7 +201,7 @@ function reachableScopes(
     throw new errors.InvalidScope(description, [...refused, ...elsewhere].join(' '))
   }
   if (elsewhere.length > 0) {
-    const description = `not a scope of ${server.identifier}: name the resource server that has it in resource`
+    const description = `not a scope of ${server.identifier}: send the resource server that has it in resource`
     throw new errors.InvalidScope(description, elsewhere.join(' '))
   }
   return reachable
@@ -219,7 +221,7 @@ function assertSomethingKnown(
   const known = new Set<string>([...openidScopes, ...server.scopes])
   if (asked.length > 0 && !asked.some((name) => known.has(name))) {
     const description =
-      'none of the requested scopes exists; those of another resource server need its resource'
+      'none of the requested scopes exists; to request scopes of another resource server, send it in resource'
     throw new errors.InvalidScope(description, asked.join(' '))
   }
 }

@@ -90,7 +90,7 @@ export const authorizationChecks = {
   resource_allowed: [
     'The client may reach the resource server.',
     'RFC 8707 §2',
-    'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client.',
+    'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client. A client that registered itself needs `open: true` on the resource server.',
   ],
   resource_granted: [
     'The resource is one that the authorization request named.',

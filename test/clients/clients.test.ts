@@ -387,6 +387,6 @@ onAnyStorage('clients', (kind) => {
       confidential({ client_id: 'keyturn-account' }),
     )
     const refused = await refusalOf(declared, 'client_invalid')
-    expect(JSON.stringify(refused.detail)).to.contain('belongs to the pages of this server')
+    expect(JSON.stringify(refused.detail)).to.contain('is reserved for the pages of this server')
   })
 })

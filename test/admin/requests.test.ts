@@ -89,7 +89,7 @@ describe('a request to the admin API', () => {
     for (const [faulty, pattern] of [
       [
         { jwks: { keys: [key] } },
-        /^jwks\.keys\[0\]: must be a public key, it has the private member "d"/,
+        /^jwks\.keys\[0\]: must be a public key, but it has the private member "d"/,
       ],
       [{ jwks: { keys: key } }, /^jwks\.keys: expected a list, got/],
       [{ jwks: JSON.stringify(key) }, /^jwks: expected an object, got/],

@@ -180,7 +180,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     expect(text).to.include('clients[2].client_secret: expected a text, { env: NAME } or')
     expect(text).to.include('clients[3].client_secret: must be 16 to 512 printable ASCII')
     expect(text).to.include(
-      'clients[4].client_secret: a client with token_endpoint_auth_method none has none',
+      'clients[4].client_secret: must be absent with token_endpoint_auth_method none',
     )
     expect(text).to.include('accounts[0].password: expected a text, { env: NAME } or')
     expect(text).not.to.include('hunter2')

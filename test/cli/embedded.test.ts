@@ -244,7 +244,7 @@ accounts:
       expect(await json('clients', 'create', client)).to.include({ client_name: 'From file' })
       const args = ['--public', '--redirect-uri', 'http://localhost:8080/cb', '--id', 'public']
       expect(await json('clients', 'create', ...args)).to.not.have.property('client_secret')
-      expect(await refused('clients', 'rotate-secret', 'public')).to.include('it has no secret')
+      expect(await refused('clients', 'rotate-secret', 'public')).to.include('has no secret')
     })
 
     it('disables, enables and resets an account', async () => {

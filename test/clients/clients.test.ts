@@ -90,7 +90,7 @@ onAnyStorage('clients', (kind) => {
       const refusal = await refusalOf(declare(confidential({ client_id: id })))
       expect(refusal.code, id).to.equal('client_invalid')
       expect(JSON.stringify(refusal.detail), id).to.contain(
-        'client_id: must not be what every object',
+        'client_id: must not be the name of a built-in JavaScript property',
       )
       await nodes.a.database.query(
         `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)

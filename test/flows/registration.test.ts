@@ -309,7 +309,7 @@ describe('clients that register themselves', () => {
         400,
         'invalid_client_metadata',
       )
-      expect(said).to.equal(`${member}: must be of ES256, RS256, it is PS256`)
+      expect(said).to.equal(`${member}: must be one of ES256, RS256, it is PS256`)
     }
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })

@@ -41,7 +41,7 @@ function scopesOf(routes: readonly Route[]): Record<string, string> {
 function operationOf(route: Route, components: Record<string, Json>): Json {
   const { method, path, permission, summary, body, response } = route
   const problems = {
-    description: 'A refusal',
+    description: 'Error',
     content: {
       'application/problem+json': { schema: jsonSchemaOf(problem, 'output', components) },
     },
@@ -63,7 +63,7 @@ function operationOf(route: Route, components: Record<string, Json>): Json {
       : {}),
     responses: {
       [status]: {
-        description: 'Done',
+        description: 'Success',
         ...(response
           ? {
               content: {

@@ -111,7 +111,7 @@ describe('a request to the admin API', () => {
     const long = { client_name: 'a'.repeat(60_000) }
     expectProblem(await send('POST', clients, { body: long }), 413, 'body_too_large')
     const stray = await send('POST', `${clients}/keyturn-admin/enable`, { body: {} })
-    expectProblem(stray, 400, 'request_invalid', /^body: expected none/)
+    expectProblem(stray, 400, 'request_invalid', /^body: expected no body/)
   })
 
   it('is for an address and a method that there are (C29)', async () => {

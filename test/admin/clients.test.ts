@@ -138,7 +138,9 @@ describe('clients through the admin API', () => {
     }
     const names = { scope: 'openid news:read', resources: [api.identifier, issuer] }
     expect(await refused(names))
-      .to.include('scope: no resource server has the scope news:read: declare it there first')
+      .to.include(
+        'scope: no resource server has the scope news:read: declare it in a resource server first',
+      )
       .and.include(`resources: there is no resource server ${api.identifier}`)
       .and.include(`there are ${issuer}, ${issuer}/revocations`)
     await server.core.resources.declare('default', api)

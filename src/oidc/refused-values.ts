@@ -130,7 +130,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(prompt),
   }),
   max_age_number: (_oidc, { max_age: age }) => ({
-    expected: 'a number of seconds',
+    expected: 'a non-negative number of seconds',
     received: text(age),
   }),
   acr_reachable: (_oidc, { claims, acr_values: values }) => ({
@@ -162,7 +162,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: methodOf(ctx) + (basicCredentials(ctx)?.secret === '' ? ', without a secret' : ''),
   }),
   certificate_present: (_oidc, _params, ctx) => ({
-    expected: 'a certificate of the client, at an address of mtls_endpoint_aliases',
+    expected: 'the client certificate, sent to a URL of mtls_endpoint_aliases',
     received: `no certificate, but ${methodOf(ctx)}`,
   }),
   client_secret: ({ client }, { client_secret: secret }, ctx) => ({
@@ -209,7 +209,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   access_token_valid: (_oidc, _params, ctx) => accessTokenValues(ctx),
   access_token_audience: (_oidc, _params, ctx) => ({
     ...accessTokenValues(ctx),
-    expected: 'a token for userinfo: of the default resource server, with openid',
+    expected: 'an access token for userinfo: of the default resource server, with the scope openid',
   }),
   access_token_scope: ({ entities }) => ({
     expected: 'openid',

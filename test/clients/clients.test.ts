@@ -224,7 +224,7 @@ onAnyStorage('clients', (kind) => {
     expect((await find(clientId)).metadata).to.include({ backchannel_client_notification_endpoint })
     const refused: [Record<string, unknown>, RegExp][] = [
       [{ grant_types: [cibaGrant] }, /backchannel_token_delivery_mode: must be poll or ping/],
-      [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push sends tokens/],
+      [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push is not supported/],
       [{ ...poll, token_endpoint_auth_method: 'none' }, /must not be none/],
       [ping, /backchannel_client_notification_endpoint: must be given/],
       [{ ...ping, backchannel_client_notification_endpoint: 'http://a.example/' }, /must be https/],

@@ -290,7 +290,7 @@ onAnyStorage('explain', (kind) => {
           redirect_uri: `${callback}2`,
         }),
       'code_redirect_uri',
-      /registered are http:\/\/localhost:9\/callback\nreceived +http:\/\/localhost:9\/callback2/,
+      /registered: http:\/\/localhost:9\/callback\nreceived +http:\/\/localhost:9\/callback2/,
     ],
     [
       'a code with another verifier',

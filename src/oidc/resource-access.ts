@@ -166,7 +166,9 @@ function reachableScopes(
 ): Set<string> {
   const listed = client['resources'] as string[] | undefined
   if (listed && !listed.includes(server.identifier)) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it is not in resources of the client',
+    )
   }
   if (client['registered_by'] === 'self' && !server.open) {
     throw new errors.InvalidTarget(
@@ -176,7 +178,9 @@ function reachableScopes(
   const alone = asked['grant_type'] === 'client_credentials'
   // A client must be named for such a server: the consent of an owner who signs in there must not suffice.
   if (server.namedOnly && !alone && !listed) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it must be in resources of the client',
+    )
   }
   if (alone && Array.isArray(asked['resource'])) {
     throw new errors.InvalidTarget('a token is for one resource: send a single resource parameter')
@@ -186,7 +190,9 @@ function reachableScopes(
   const registered = client['registered_scope']
   const allowed = registered === undefined ? undefined : scopeSet(registered)
   if (alone && !listed && !server.default && !server.scopes.some((name) => allowed?.has(name))) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: none of its scopes is in scope of the client',
+    )
   }
   const reachable = new Set(offered.filter((name) => (allowed ? allowed.has(name) : !alone)))
 

@@ -195,7 +195,7 @@ export const authorizationChecks = {
   ciba_hint: [
     'Exactly one hint names the user, and that user exists.',
     'CIBA Core §7.1, §7.2',
-    'Send one of `login_hint`, `id_token_hint` and `login_hint_token`.',
+    'Send either `login_hint` or `id_token_hint`; `login_hint_token` is not supported.',
   ],
   ciba_request: [
     'The parameters of the backchannel request are well formed.',

@@ -232,7 +232,7 @@ accounts:
         'scope: expected names separated by single spaces (RFC 6749 §3.3), got "openid,profile"',
       )
       expect(await refused(...machine, 'openid  profile')).to.include('got "openid  profile"')
-      expect(await refused(...machine, 'orders:none')).to.include('there are openid, profile')
+      expect(await refused(...machine, 'orders:none')).to.include('known scopes: openid, profile')
     })
 
     it('creates a client from a file and a public one without a secret', async () => {

@@ -226,7 +226,7 @@ onAnyStorage('clients', (kind) => {
       [{ grant_types: [cibaGrant] }, /backchannel_token_delivery_mode: must be poll or ping/],
       [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push is not supported/],
       [{ ...poll, token_endpoint_auth_method: 'none' }, /must not be none/],
-      [ping, /backchannel_client_notification_endpoint: must be given/],
+      [ping, /backchannel_client_notification_endpoint: is required/],
       [{ ...ping, backchannel_client_notification_endpoint: 'http://a.example/' }, /must be https/],
       [{ ...poll, backchannel_user_code_parameter: true }, /must be false/],
       [

@@ -380,4 +380,21 @@ describe('explain leads to the mistake in one step', () => {
       'the client may not reach this resource: it registered itself',
     )
   })
+
+  it('of a resource that is not open to the client, and of one that its declaration lacks', async () => {
+    const { register, declare } = registrar(() => server)
+    await declare({ mode: 'open' })
+    const own = { ...machine, ...informationIn(await register(selfDeclared)) }
+    const listed = { ...spa, client_id: 'listed', resources: [] }
+    await server.core.clients.declare('default', listed)
+    for (const [client, reason] of [
+      [own, /: it registered itself, and the resource server is not open$/],
+      [listed, /: it is not in resources of the client$/],
+    ] as const) {
+      const page = await createUserAgent().get(authorizeUrl(server, client, { resource: api }))
+      const { check, reason: said } = await why(page)
+      expect(check).to.equal('resource_allowed')
+      expect(said).to.match(reason)
+    }
+  })
 })

@@ -327,7 +327,9 @@ onAnyStorage('client assertions', (kind) => {
         token_endpoint_auth_method: 'client_secret_jwt',
       }),
     ).to.contain('client_secret: must be at least 32 characters')
-    expect(await refused({ ...signer, client_secret: secret })).to.contain('has none')
+    expect(await refused({ ...signer, client_secret: secret })).to.contain(
+      'client_secret: must be absent',
+    )
   })
 
   it('are advertised with their algorithms, never none', async () => {

@@ -131,7 +131,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     )
     answer = (_request, response) =>
       response.writeHead(302, { location: `http://localhost:${canary}/` }).end()
-    expect(await declare(client('led'))).to.contain('with 302')
+    expect(await declare(client('led'))).to.contain('it returned 302')
     const strict = await boot(anyStorage)
     try {
       asked.length = 0
@@ -157,7 +157,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(asked).to.deep.equal([])
     const third = 'https://third.example/callback'
     const grown = { ...known, redirect_uris: [callback, other, third] }
-    expect(await declare(grown)).to.contain('with 503')
+    expect(await declare(grown)).to.contain('it returned 503')
     answer = lists(callback, other, third)
     expect(await declare(grown)).to.equal('updated')
     const moved = { ...grown, sector_identifier_uri: `${origin}/moved` }

@@ -86,7 +86,7 @@ export const mends: Record<DomainErrorCode, string> = {
     'Request that scope, or omit `scope` to get every scope that the client may have.',
   audience_foreign: 'Name the client in `introspection_clients` of that resource server.',
   permission_denied: 'Ask an owner for a role; who may do what (docs/admin-api.md).',
-  subject_protected: 'Let somebody who has all of those roles do it.',
+  subject_protected: 'Let an owner, or somebody who has all of those roles, do it.',
   request_invalid: 'Correct what `errors` of the response names.',
   media_type_unsupported: 'Send `Content-Type: application/json`.',
   already_exists: 'Change the existing object, or choose another name.',

@@ -134,6 +134,7 @@ export function refusedMetadata(
     .slice(0, 5)
     .join('; ')
     .replaceAll('"', "'")
+    .replaceAll('§', 'section ')
     .replaceAll(/[^\x20-\x5B\x5D-\x7E]/g, '?')
     .slice(0, 800)
   return new DomainError(isRedirect ? 'redirect_uri_invalid' : 'client_metadata_invalid', {

@@ -256,9 +256,7 @@ export function createRegistrations(
       const hash = await authorize(tenant, clientId, token)
       return fromNetwork(tenant, ip, async () => {
         if (body['client_id'] !== clientId) {
-          throw refusedMetadata([
-            'client_id: must be the client_id in the URL (RFC 7592 section 2.2)',
-          ])
+          throw refusedMetadata(['client_id: must be the client_id in the URL (RFC 7592 §2.2)'])
         }
         await assertOwnSecret(tenant, clientId, body['client_secret'])
         const before = (await registered.find(tenant, clientId))?.statement

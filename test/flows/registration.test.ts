@@ -322,6 +322,9 @@ describe('clients that register themselves', () => {
       )
     }
     expect((await register({ ...metadata, 'half a name\ud800': 1 })).status).to.equal(400)
+    const native = { ...metadata, application_type: 'native', redirect_uris: ['app:/cb'] }
+    const said = expectError(await register(native), 400, 'invalid_redirect_uri')
+    expect(said, 'RFC 6749 §5.2').to.contain('(RFC 8252 section 7.1)')
   })
 
   it('are told an id by which an operator learns why they were refused', async () => {

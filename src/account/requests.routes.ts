@@ -51,7 +51,7 @@ export function requestRoutes(
 
   async function clientOf({ clientId }: WaitingRequest): Promise<ClientMetadata> {
     const metadata = await clients.metadata(tenant, clientId)
-    if (!metadata) throw new Error(`client ${clientId} is not there, or not valid`)
+    if (!metadata) throw new Error(`client ${clientId} does not exist, or is not valid`)
     return metadata
   }
 

@@ -105,7 +105,7 @@ export function accountRoutes(parts: PageParts): Middleware {
       throw new DomainError('session_changed', {
         publicMessage:
           'You are not signed in: this browser did not keep the cookie, or you signed out meanwhile.',
-        detail: 'no session after sign-in',
+        detail: 'the browser has no session after the sign-in',
       })
     }
     return seeOther(ctx, ownAddress(page, pathOf(destination)))

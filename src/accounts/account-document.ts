@@ -19,11 +19,12 @@ export const accountProfile = z.strictObject({
     .regex(/^[^\s@\p{Cc}]+@[^\s@\p{Cc}]+$/u, { error: 'must be an e-mail address' })
     .refine((address) => !hasUnseen(address), {
       error:
-        'must have no character that cannot be seen, such as those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069)',
+        'must have no invisible characters, such as those that change the direction of text (U+202A to U+202E, U+2066 to U+2069)',
     }),
   username: line
     .refine((name) => !identifierKey(name).includes('@') && name === name.trim(), {
-      error: 'must have no "@", so that it can never be an e-mail address, and no space around it',
+      error:
+        'must have no "@", which is reserved for e-mail addresses, and no space at its start or end',
     })
     .optional(),
   name: line.optional(),
@@ -41,5 +42,5 @@ export const importedAccount = accountDeclaration
   .extend({ password_hash: passwordHash.optional() })
   .refine(({ password, password_hash: hash }) => password === undefined || hash === undefined, {
     path: ['password_hash'],
-    error: 'must not stand beside password: an account has one of them',
+    error: 'must not be combined with password: an account has one of them',
   })

@@ -111,8 +111,9 @@ export function refusalOf(found: Found | undefined, outcome: string): DomainErro
 }
 
 function reasonOf(account: Account | undefined, isThere: boolean, outcome: string): string {
-  if (outcome === 'locked') return 'no tries are left for this identifier; nothing was looked at'
+  if (outcome === 'locked')
+    return 'no attempts are left for this identifier; the password was not checked'
   if (!account) return 'no account has this identifier'
   if (account.disabled) return 'the account is disabled'
-  return isThere ? 'the password does not fit' : 'the account has no password'
+  return isThere ? 'the password is wrong' : 'the account has no password'
 }

@@ -23,7 +23,7 @@ const caps = {
 }
 /** Least bytes of a hash. */
 const shortestHash = 16
-const tooShort = `expected a hash of ${shortestHash} bytes at least`
+const tooShort = `expected a hash of at least ${shortestHash} bytes`
 
 const deriveScrypt = promisify(
   (
@@ -69,7 +69,7 @@ function readArgon2(text: string): Read {
     (parts[1] as string).split(',').map((part) => [part[0], Number(part.slice(2))]),
   )
   for (const [name, most] of Object.entries(caps.argon2)) {
-    if (!(Number(given[name]) <= most)) return `${name} is ${given[name]}, expected ${most} at most`
+    if (!(Number(given[name]) <= most)) return `${name} is ${given[name]}, expected at most ${most}`
   }
   try {
     if (parseOptions(text).outputLen < shortestHash) return tooShort
@@ -90,8 +90,8 @@ function readBcrypt(text: string): Read {
     return 'expected $2b$ with a cost of two digits, and 22 and 31 characters of bcrypt for salt and hash'
   }
   const { least, most } = caps.bcryptCost
-  if (Number(cost) < least) return `cost ${cost}, expected ${least} at least`
-  if (Number(cost) > most) return `cost ${cost}, expected ${most} at most`
+  if (Number(cost) < least) return `cost is ${cost}, expected at least ${least}`
+  if (Number(cost) > most) return `cost is ${cost}, expected at most ${most}`
   // PHP's name of 2b is 2y.
   const known = text.replace(/^\$2y/, '$2b')
   return { scheme: 'bcrypt', verify: (password) => compareBcrypt(password, known) }
@@ -103,9 +103,10 @@ function readScrypt(text: string): Read {
   if (!parts) return 'expected $scrypt$ln=…,r=…,p=…$salt$hash'
   const [ln, r, p] = parts.slice(1, 4).map(Number) as [number, number, number]
   const bytes = 128 * 2 ** ln * r
-  if (bytes > caps.scryptBytes) return `needs ${bytes} bytes, expected ${caps.scryptBytes} at most`
-  if (p > caps.scryptP) return `p is ${p}, expected ${caps.scryptP} at most`
-  if (ln < 1 || r < 1 || p < 1) return 'expected ln, r and p of 1 at least'
+  if (bytes > caps.scryptBytes)
+    return `needs ${bytes} bytes of memory, expected at most ${caps.scryptBytes}`
+  if (p > caps.scryptP) return `p is ${p}, expected at most ${caps.scryptP}`
+  if (ln < 1 || r < 1 || p < 1) return 'expected ln, r and p of at least 1'
   // RFC 7914 §2.
   if (ln >= 16 * r) return `ln is ${ln}, expected less than 16 times r, which is ${r}`
   const [salt, hash] = [fromBase64(parts[4]), hashIn(parts[5])]
@@ -145,13 +146,13 @@ function pbkdf2Hash(
 ): Read {
   const iterations = Number(count)
   if (!(iterations >= 1 && iterations <= caps.pbkdf2Iterations)) {
-    return `${count} iterations, expected ${caps.pbkdf2Iterations} at most`
+    return `${count} iterations, expected 1 to ${caps.pbkdf2Iterations}`
   }
   const hash = hashIn(encoded)
   if (typeof hash === 'string') return hash
   // RFC 8018 §5.2: all iterations are needed for each block.
   const blocks = Math.ceil(hash.length / (digestBytes[digest] as number))
-  const tooDear = `${count} iterations for each of ${blocks} blocks, expected ${caps.pbkdf2Iterations} at most in all`
+  const tooDear = `${count} iterations for each of ${blocks} blocks, expected at most ${caps.pbkdf2Iterations} in total`
   return {
     scheme: 'pbkdf2',
     ...(iterations * blocks > caps.pbkdf2Iterations && { tooDear }),

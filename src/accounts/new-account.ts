@@ -40,7 +40,7 @@ export const isTaken = ({ email, username }: NewAccount, cause?: unknown): Domai
 export function assertUsername(username: string | undefined): void {
   if (username === undefined || !identifierKey(username).includes('@')) return
   throw new DomainError('apply_invalid', {
-    detail: `username must not contain "@", so that it can never be somebody's e-mail address; it is ${username}`,
+    detail: `username must not contain "@", which is reserved for e-mail addresses; it is ${username}`,
   })
 }
 

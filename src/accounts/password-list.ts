@@ -42,7 +42,7 @@ export async function loadPasswordLists(own: string | undefined): Promise<Passwo
     }
   }
   return Promise.all([
-    read('the list of leaked passwords that comes with the server', shipped),
+    read('the built-in list of leaked passwords', shipped),
     ...(own === undefined ? [] : [read(`PASSWORD_LIST_FILE ${own}`, own)]),
   ])
 }

@@ -64,12 +64,14 @@ export function createPasswordPolicy({
       if (length < fewest) throw tooShort(fewest, length)
       const guesses = [password, unitOf(password)]
       if (lists.some((list) => guesses.some((guess) => list.has(guess)))) {
-        throw broken('compromised', { expected: 'a password that is in no list of leaked ones' })
+        throw broken('compromised', {
+          expected: 'a password that is not on a list of leaked passwords',
+        })
       }
       const own = withoutNames(password, [...names, ...namesOf(owner)])
       if (own < fewestOwn) {
         throw broken('expected', {
-          expected: `at least ${fewestOwn} letters and digits beside names of the person and this server`,
+          expected: `at least ${fewestOwn} letters and digits besides the names of the user and of this server`,
           length: own,
         })
       }

@@ -142,7 +142,7 @@ export async function createPasswords(options: PasswordOptions): Promise<Passwor
 }
 
 /** Log line for a stored hash that cannot be verified. */
-const unverifiable = 'a password hash cannot be verified: no password fits it'
+const unverifiable = 'a stored password hash cannot be verified: no password will match it'
 
 /**
  * @returns how to verify it, or why it cannot be verified. An error during verification does not make the hash invalid:

@@ -117,7 +117,7 @@ export const accessRoutes: Route[] = [
     method: 'GET',
     path: `${base}/sessions`,
     permission: 'sessions:read',
-    summary: 'List browsers that are signed in',
+    summary: 'List sessions: the browsers in which a user is signed in',
     query: z.strictObject({ ...paging, ...ofAccount }),
     response: listOf(session),
     async handle(call) {
@@ -139,7 +139,7 @@ export const accessRoutes: Route[] = [
     method: 'POST',
     path: `${base}/sessions/{session_id}/end`,
     permission: 'sessions:write',
-    summary: 'Sign a browser out, and all clients in it',
+    summary: 'End a session: sign out its browser and all clients in it',
     async handle(call) {
       const { uid, accountId } = await sessionOf(call)
       await assertCovers(call, { accountId })
@@ -151,7 +151,7 @@ export const accessRoutes: Route[] = [
     method: 'GET',
     path: `${base}/grants`,
     permission: 'grants:read',
-    summary: 'List what people allow clients',
+    summary: 'List grants: what users have allowed clients',
     query: z.strictObject({ ...paging, ...ofAccount, ...ofClient }),
     response: listOf(grant),
     async handle(call) {
@@ -173,7 +173,7 @@ export const accessRoutes: Route[] = [
     method: 'POST',
     path: `${base}/grants/{grant_id}/revoke`,
     permission: 'grants:write',
-    summary: 'Withdraw what an account allowed a client, with its tokens',
+    summary: 'Revoke a grant and its tokens',
     async handle(call) {
       const { accountId, clientId } = await grantOf(call)
       await assertCovers(call, { accountId })
@@ -190,7 +190,7 @@ export const accessRoutes: Route[] = [
       ...paging,
       ...ofAccount,
       ...ofClient,
-      alive: queryFlag.optional().describe('true: those that live alone'),
+      alive: queryFlag.optional().describe('true: only families that have not ended'),
     }),
     response: listOf(family),
     async handle(call) {
@@ -209,11 +209,11 @@ export const accessRoutes: Route[] = [
     method: 'GET',
     path: `${base}/families/{family_id}`,
     permission: 'families:read',
-    summary: 'Read a family with its time line',
+    summary: 'Read a family with its timeline',
     response: family.extend({
       steps: z.array(
         z.strictObject({
-          token: z.string().describe('A part of its hash'),
+          token: z.string().describe('Part of the hash of the token'),
           parent: z.string().optional(),
           issued_at: timestamp,
           consumed_at: timestamp.optional(),
@@ -246,7 +246,7 @@ export const accessRoutes: Route[] = [
     method: 'POST',
     path: `${base}/families/{family_id}/revoke`,
     permission: 'families:write',
-    summary: 'End a family and its access tokens',
+    summary: 'Revoke a family and its access tokens',
     response: family,
     async handle(call) {
       const { core, tenant } = call

@@ -18,7 +18,7 @@ const status = z.strictObject({
   disabled: z.boolean(),
   password: z
     .enum(['none', 'one_time', 'chosen'])
-    .describe('one_time: its owner chooses another at the next sign-in'),
+    .describe('one_time: the user has to choose a new one at the next sign-in'),
   created_at: timestamp,
   updated_at: timestamp,
 })
@@ -28,7 +28,9 @@ const account = named(
   accountProfile.extend({ id: z.string(), email_verified: z.boolean(), status }),
 )
 export const oneTimePassword = {
-  one_time_password: z.string().describe('Shown once; its owner chooses another'),
+  one_time_password: z
+    .string()
+    .describe('Returned only once; the user has to choose a new one at the next sign-in'),
   one_time_password_expires_at: timestamp,
 }
 
@@ -91,7 +93,12 @@ export function passwordOutput({ core }: Call, password: string) {
 
 const query = z.strictObject({
   ...paging,
-  q: z.string().min(1).max(200).optional().describe('A part of e-mail address, user name or name'),
+  q: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Part of the e-mail address, user name or name'),
   disabled: queryFlag.optional(),
 })
 
@@ -125,7 +132,7 @@ export const accountRoutes: Route[] = [
     method: 'POST',
     path: collection,
     permission: 'accounts:write',
-    summary: 'Create an account; it gets a password for one use',
+    summary: 'Create an account with a one-time password',
     body: accountProfile,
     status: 201,
     response: account.extend(oneTimePassword),
@@ -154,7 +161,7 @@ export const accountRoutes: Route[] = [
     method: 'PATCH',
     path: item,
     permission: 'accounts:write',
-    summary: 'Change who an account is; what is left out stays, null takes it away',
+    summary: 'Change an account; omitted members stay unchanged, null removes a value',
     body: changes,
     response: account,
     current: load,
@@ -181,7 +188,7 @@ export const accountRoutes: Route[] = [
     method: 'DELETE',
     path: item,
     permission: 'accounts:write',
-    summary: 'Delete an account with all that it has; nobody gets its id again',
+    summary: 'Delete an account and all its data; its id is never used again',
     current: load,
     async handle(call) {
       const known = await lockedAccount(call)
@@ -198,8 +205,8 @@ export const accountRoutes: Route[] = [
       permission: 'accounts:write',
       summary:
         verb === 'disable'
-          ? 'Keep an account from signing in, and end what it has'
-          : 'Let a disabled account sign in again',
+          ? 'Disable an account; ends its sessions and revokes its tokens'
+          : 'Enable a disabled account',
       response: account,
       async handle(call) {
         const known = await lockedAccount(call)

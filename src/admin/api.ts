@@ -73,7 +73,8 @@ export function adminApi(parts: Parts): Middleware {
     const where = route.anywhere ? undefined : (tenant ?? everywhere)
     const role = assertPermitted(caller, permission, where)
     const query = readQuery(ctx)
-    if (!route.query && Object.keys(query).length > 0) throw invalidRequest('query: expected none')
+    if (!route.query && Object.keys(query).length > 0)
+      throw invalidRequest('query: expected no parameters')
     const call: Call = {
       core: context,
       address: ctx.path,
@@ -99,7 +100,7 @@ export function adminApi(parts: Parts): Middleware {
   async function bodyOf(ctx: Context, route: Route): Promise<unknown> {
     if (route.body) return checked(route.body, await readJson(ctx, config.bodyLimit))
     if ((ctx.request.length ?? 0) > 0 || ctx.get('transfer-encoding'))
-      throw invalidRequest('body: expected none')
+      throw invalidRequest('body: expected no body')
     return undefined
   }
 

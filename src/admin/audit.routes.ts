@@ -25,7 +25,7 @@ const event = named(
       .strictObject({
         kind: z.string(),
         id: z.string().optional(),
-        role: z.string().optional().describe('That permitted it, through this API'),
+        role: z.string().optional().describe('The role that permitted a change through this API'),
       })
       .optional(),
     request_id: z.string().optional(),
@@ -58,7 +58,7 @@ export const auditRoutes: Route[] = [
     method: 'GET',
     path: '/tenants/{tenant}/audit',
     permission: 'audit:read',
-    summary: 'List events, the newest first',
+    summary: 'List audit events, newest first',
     query: z.strictObject({
       ...paging,
       type: z.enum(auditTypes).optional(),

@@ -23,7 +23,7 @@ const status = z.strictObject({
   disabled: z.boolean(),
   secrets: z
     .array(z.strictObject({ created_at: timestamp, expires_at: timestamp.optional() }))
-    .describe('Those that have not ended, the newest first'),
+    .describe('Secrets that have not expired, newest first'),
   created_at: timestamp,
   updated_at: timestamp,
 })
@@ -34,14 +34,22 @@ const writable = named(
   clientMembers
     .extend({
       client_id: clientMembers.shape.client_id.optional(),
-      client_secret: z.string().optional().describe('One that comes from outside'),
+      client_secret: z
+        .string()
+        .optional()
+        .describe(
+          'An existing secret to import; without it, one is generated if the client needs it',
+        ),
       status: z.unknown().optional().describe('Ignored'),
     })
     .superRefine((given, context) => declarationRules(given as ClientMetadata, context)),
 )
 const client = named('Client', clientMembers.extend({ status }))
 const withSecret = clientMembers.extend({
-  client_secret: z.string().optional().describe('Shown once, when one was made'),
+  client_secret: z
+    .string()
+    .optional()
+    .describe('The secret, if one was generated; returned only once'),
   status,
 })
 
@@ -97,7 +105,10 @@ const hasApiScope = (versions: Version[]) =>
 function assertOwner({ caller }: Call, clientId: string): void {
   if (mayDo(caller.roles, 'roles:write', everywhere)) return
   throw new DomainError('subject_protected', {
-    detail: { client_id: clientId, expected: 'an owner: it gets tokens for the admin API' },
+    detail: {
+      client_id: clientId,
+      expected: 'an owner, as the client gets tokens for the admin API',
+    },
   })
 }
 
@@ -130,7 +141,7 @@ async function assertMaySteer(call: Call, clientId: string, ...versions: Version
 
 const query = z.strictObject({
   ...paging,
-  q: z.string().min(1).max(200).optional().describe('A part of client_id or client_name'),
+  q: z.string().min(1).max(200).optional().describe('Part of client_id or client_name'),
   grant_type: z.string().max(200).optional(),
   disabled: queryFlag.optional(),
 })
@@ -207,7 +218,7 @@ export const clientRoutes: Route[] = [
     method: 'PUT',
     path: item,
     permission: 'clients:write',
-    summary: 'Replace what is declared of a client; what is left out gets its default',
+    summary: 'Replace the declaration of a client; omitted members get their defaults',
     body: writable,
     response: withSecret,
     current: load,
@@ -216,7 +227,7 @@ export const clientRoutes: Route[] = [
       const { core, tenant, body, params } = call
       const { client_id: clientId = '' } = params
       if (body.client_id !== undefined && body.client_id !== clientId) {
-        throw invalidRequest(`client_id: expected ${clientId}, the one of the address`)
+        throw invalidRequest(`client_id: expected ${clientId}, as in the URL`)
       }
       await assertMaySteer(call, clientId, body, call.current)
       await assertNamesKnown(core, tenant, { ...body, client_id: clientId }, call.current)
@@ -235,7 +246,7 @@ export const clientRoutes: Route[] = [
     method: 'DELETE',
     path: item,
     permission: 'clients:write',
-    summary: 'Delete a client with everything it ever got',
+    summary: 'Delete a client with all its grants and tokens',
     current: load,
     ownTransactions: true,
     async handle(call) {
@@ -256,9 +267,7 @@ export const clientRoutes: Route[] = [
       path: `${item}/${verb}`,
       permission: 'clients:write',
       summary:
-        verb === 'disable'
-          ? 'Keep a client from everything and end what it holds'
-          : 'Let a disabled client work again',
+        verb === 'disable' ? 'Disable a client and revoke its tokens' : 'Enable a disabled client',
       response: client,
       ownTransactions: true,
       async handle(call) {
@@ -275,7 +284,7 @@ export const clientRoutes: Route[] = [
     method: 'POST',
     path: `${item}/secrets`,
     permission: 'clients:write',
-    summary: 'Give a client a new secret; the old ones stay valid for a while',
+    summary: 'Add a new secret to a client; the old ones stay valid for `overlap` seconds',
     body: z.strictObject({
       overlap: z
         .int()
@@ -287,7 +296,7 @@ export const clientRoutes: Route[] = [
     status: 201,
     response: z.strictObject({
       client_id: z.string(),
-      client_secret: z.string().describe('Shown once'),
+      client_secret: z.string().describe('Returned only once'),
       old_secrets_expire_at: timestamp,
     }),
     async handle(call) {

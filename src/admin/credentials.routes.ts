@@ -21,7 +21,10 @@ const credentials = named(
         name: z.string(),
         created_at: timestamp,
         last_used_at: timestamp.optional(),
-        backed_up: z.boolean().optional().describe('Of a passkey: its provider keeps it, too'),
+        backed_up: z
+          .boolean()
+          .optional()
+          .describe('For a passkey: whether its provider has a copy'),
       }),
     ),
     recovery_codes_left: z.int(),
@@ -33,7 +36,7 @@ const credentials = named(
         locked_until: timestamp.optional(),
       })
       .optional()
-      .describe('Wrong guesses in a row'),
+      .describe('Wrong guesses in a row, and the lock that they caused'),
   }),
 )
 
@@ -70,7 +73,7 @@ export const credentialRoutes: Route[] = [
     method: 'GET',
     path: `${item}/credentials`,
     permission: 'accounts:read',
-    summary: 'See how an account signs in',
+    summary: 'Read the second factors and the lock of an account',
     response: credentials,
     handle: load,
   }),
@@ -78,7 +81,7 @@ export const credentialRoutes: Route[] = [
     method: 'POST',
     path: `${item}/one-time-password`,
     permission: 'accounts:write',
-    summary: 'Replace the password by one for one use, and sign the account out everywhere',
+    summary: 'Replace the password by a one-time password, and sign the account out everywhere',
     status: 201,
     response: z.strictObject(oneTimePassword),
     prepare: ({ core }) => core.accounts.readyOneTime(),
@@ -96,7 +99,7 @@ export const credentialRoutes: Route[] = [
     method: 'POST',
     path: `${item}/reset-mail`,
     permission: 'credentials:write',
-    summary: 'Mail the owner a link to a new password',
+    summary: 'Send the user a mail with a link to reset the password',
     async handle(call) {
       const { core, tenant, actor } = call
       const { email } = await lockedAccount(call)
@@ -113,7 +116,7 @@ export const credentialRoutes: Route[] = [
     method: 'POST',
     path: `${item}/unlock`,
     permission: 'credentials:write',
-    summary: 'Let in who was locked for wrong guesses',
+    summary: 'Remove the lock that wrong guesses caused',
     response: credentials,
     async handle(call) {
       const { id } = await lockedAccount(call)
@@ -125,7 +128,7 @@ export const credentialRoutes: Route[] = [
     method: 'POST',
     path: `${item}/remove-factors`,
     permission: 'credentials:write',
-    summary: 'Let who lost every second factor in with the password alone',
+    summary: 'Remove all second factors of a user who has lost them',
     response: credentials,
     async handle(call) {
       const { id } = await lockedAccount(call)
@@ -138,7 +141,7 @@ export const credentialRoutes: Route[] = [
     method: 'POST',
     path: `${item}/sign-out`,
     permission: 'sessions:write',
-    summary: 'Sign an account out everywhere, and withdraw what it allowed',
+    summary: 'Sign an account out everywhere, and revoke its grants',
     async handle(call) {
       const account = await lockedAccount(call)
       await call.core.revocations.logOutEverywhere(account, call.actor)

@@ -20,7 +20,7 @@ export function placeIn(sealer: Sealer, list: string, cursor: string | undefined
   const [encoded = '', mac = ''] = cursor.split('.')
   const text = Buffer.from(encoded, 'base64url').toString('utf8')
   if (!equalInConstantTime(mac, sealer.mac('admin-cursor', `${list} ${text}`))) {
-    throw invalidRequest('cursor: expected next_cursor of this list')
+    throw invalidRequest('cursor: expected next_cursor of a previous page of this list')
   }
   return JSON.parse(text) as Place
 }

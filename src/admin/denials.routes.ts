@@ -17,18 +17,22 @@ import { listOf, named } from './schemas.ts'
 const denial = named(
   'Denial',
   z.strictObject({
-    id: z.string().describe('`Request-Id`, `error_id`, the number on the page, `request_id`'),
+    id: z
+      .string()
+      .describe(
+        'The id in the header `Request-Id`, in `error_id`, on the error page, and in the log as `request_id`',
+      ),
     tenant: z.string(),
     at: timestamp,
     endpoint: z.string(),
-    error: z.string().describe('What the caller was told'),
+    error: z.string().describe('The error code that the caller received'),
     check: z.string().describe('The check that failed, as in docs/refusals.md'),
-    rule: z.string().describe('What must hold'),
+    rule: z.string().describe('What the check requires'),
     source: z.string().describe('Specification and section, or the page of the documentation'),
-    mend: z.string().describe('What to do'),
+    mend: z.string().describe('How to fix it'),
     reason: z.string().optional(),
     expected: z.string().optional(),
-    received: z.string().optional().describe('Of a secret: how long it was'),
+    received: z.string().optional().describe('Of a secret, only its length'),
     client_id: z.string().optional(),
     account_id: z.string().optional(),
     ip: z.string().optional(),
@@ -56,7 +60,7 @@ const query = z.strictObject({
   client_id: z.string().max(255).optional(),
   account_id: z.string().max(100).optional(),
   check: z.string().max(100).optional().describe('The check that failed'),
-  error: z.string().max(100).optional().describe('The code that the caller was told'),
+  error: z.string().max(100).optional().describe('The error code that the caller received'),
   endpoint: z.string().max(100).optional(),
   since: timestamp.optional(),
   until: timestamp.optional(),
@@ -68,7 +72,7 @@ export const denialRoutes: Route[] = [
     path: '/denials',
     permission: 'denials:read',
     anywhere: true,
-    summary: 'List refused requests of the last seven days, the newest first',
+    summary: 'List refused requests of the last seven days, newest first',
     query,
     response: listOf(denial),
     async handle(call) {

@@ -23,7 +23,7 @@ const invitation = named(
 const wanted = z.strictObject({
   email: accountProfile.shape.email,
   name: accountProfile.shape.name,
-  language: z.enum(['en', 'de']).optional().describe('Of the mail'),
+  language: z.enum(['en', 'de']).optional().describe('Language of the mail'),
 })
 const collection = '/tenants/{tenant}/invitations'
 const item = `${collection}/{invitation_id}`
@@ -50,7 +50,7 @@ export const invitationRoutes: Route[] = [
     method: 'GET',
     path: collection,
     permission: 'invitations:read',
-    summary: 'List invitations that wait, or expired not long ago',
+    summary: 'List pending and recently expired invitations',
     query: z.strictObject(paging),
     response: listOf(invitation),
     async handle(call) {
@@ -63,7 +63,7 @@ export const invitationRoutes: Route[] = [
     method: 'POST',
     path: collection,
     permission: 'invitations:write',
-    summary: 'Invite somebody by mail; an earlier link to the address is void',
+    summary: 'Invite a user by mail; an earlier link to the same address becomes invalid',
     body: wanted,
     status: 201,
     response: invitation,
@@ -85,7 +85,7 @@ export const invitationRoutes: Route[] = [
     method: 'DELETE',
     path: item,
     permission: 'invitations:write',
-    summary: 'Take an invitation back: its link is void',
+    summary: 'Revoke an invitation; its link becomes invalid',
     current: load,
     async handle(call) {
       const { email, id } = existing(await find(call), call)

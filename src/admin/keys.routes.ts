@@ -42,7 +42,7 @@ export const keyRoutes: Route[] = [
     method: 'GET',
     path: base,
     permission: 'keys:read',
-    summary: 'List the signing keys and their states; all are on one page',
+    summary: 'List all signing keys and their states, on one page',
     response: listOf(key),
     async handle(call) {
       const keys = await call.core.signing.list(call.tenant)
@@ -53,7 +53,7 @@ export const keyRoutes: Route[] = [
     method: 'POST',
     path: `${base}/rotate`,
     permission: 'keys:write',
-    summary: 'Publish the successors of the signing keys; while one is pending nothing is done',
+    summary: 'Publish the next signing keys; an algorithm with a pending key is left unchanged',
     body: z.strictObject({ alg: z.enum(signingAlgs).optional() }),
     response: listOf(key),
     // A key may be generated in a PKCS#11 token, which takes long.
@@ -72,7 +72,7 @@ export const keyRoutes: Route[] = [
     method: 'POST',
     path: `${base}/{kid}/revoke`,
     permission: 'keys:write',
-    summary: 'End a key at once: somebody else has it',
+    summary: 'Revoke a compromised key immediately',
     response: key,
     ownTransactions: true,
     async handle(call) {

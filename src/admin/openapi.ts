@@ -8,6 +8,15 @@ import { jsonSchemaOf } from './schemas.ts'
 
 export type Json = Record<string, unknown>
 
+/** What is not plain from the name of a parameter. */
+const described: Record<string, string> = {
+  tenant: 'Id of the tenant, such as `default`',
+  identifier: 'Identifier of the resource server, percent-encoded',
+  'If-Match': 'ETag of the version that you have read, or `*` for any version',
+  'Idempotency-Key':
+    'A unique text of up to 255 characters; for a day, a repeated request with the same key gets the same response',
+}
+
 /** The OpenAPI 3.1 document of the routes. @param issuer the configured one */
 export function openApiOf(routes: readonly Route[], issuer: string): Json {
   const components: Record<string, Json> = {}
@@ -18,7 +27,11 @@ export function openApiOf(routes: readonly Route[], issuer: string): Json {
   }
   return {
     openapi: '3.1.0',
-    info: { title: 'Keyturn admin API', version: 'v1' },
+    info: {
+      title: 'Keyturn admin API',
+      version: 'v1',
+      description: `Every route but this document requires an access token for the resource ${issuer + adminPath} with its scope.`,
+    },
     servers: [{ url: issuer + adminPath }],
     paths,
     components: {
@@ -41,7 +54,7 @@ function scopesOf(routes: readonly Route[]): Record<string, string> {
 function operationOf(route: Route, components: Record<string, Json>): Json {
   const { method, path, permission, summary, body, response } = route
   const problems = {
-    description: 'A refusal',
+    description: 'Error',
     content: {
       'application/problem+json': { schema: jsonSchemaOf(problem, 'output', components) },
     },
@@ -63,7 +76,7 @@ function operationOf(route: Route, components: Record<string, Json>): Json {
       : {}),
     responses: {
       [status]: {
-        description: 'Done',
+        description: 'Success',
         ...(response
           ? {
               content: {
@@ -88,6 +101,7 @@ function parametersOf({ method, path, query, current }: Route): Json[] {
     name,
     in: 'path',
     required: true,
+    ...present({ description: described[name as string] }),
     schema: { type: 'string' },
   }))
   const { properties = {}, required = [] } = query
@@ -107,6 +121,7 @@ function parametersOf({ method, path, query, current }: Route): Json[] {
     name,
     in: 'header',
     required: isRequired,
+    ...present({ description: described[name] }),
     schema: { type: 'string' },
   })
   const inHeader = [

@@ -14,12 +14,12 @@ import { named } from './schemas.ts'
 export const problem = named(
   'Problem',
   z.strictObject({
-    type: z.url().describe('Where the code is explained'),
+    type: z.url().describe('URL of the explanation of the code'),
     title: z.string(),
     status: z.int(),
-    code: z.string().describe('As in docs/errors.md'),
-    request_id: z.string().describe('The log has more under this id'),
-    errors: z.array(z.string()).optional().describe('What is wrong with which member'),
+    code: z.string().describe('Error code, as in docs/errors.md'),
+    request_id: z.string().describe('The log has details under this id'),
+    errors: z.array(z.string()).optional().describe('The invalid members, each with its fault'),
   }),
 )
 

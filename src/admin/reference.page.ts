@@ -30,13 +30,13 @@ export function referencePage(context: PageContext, document: Json, base: string
   return page(context, {
     title: 'Admin API',
     width: 'wide',
-    navigation: html`<nav class="kt-sections" aria-label="Kinds of things"><ul>
+    navigation: html`<nav class="kt-sections" aria-label="Kinds of objects"><ul>
 ${tags.map((tag) => html`<li><a href="#${tag}">${tag}</a></li>\n`)}<li><a href="#schemas">schemas</a></li>
 <li><a href="#errors">errors</a></li>
 </ul></nav>`,
     body: html`<div lang="en">
 <h1>Admin API</h1>
-<p>Every route below <code>${base}</code>. For programs:</p>
+<p>All routes are below <code>${base}</code>. For tools:</p>
 <p class="kt-links"><a href="openapi.json">openapi.json (OpenAPI 3.1)</a></p>
 ${tags.map(
   (tag) => html`<section>

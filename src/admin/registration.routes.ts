@@ -21,7 +21,7 @@ async function loadPolicy({ core, tenant }: Call, lock = false) {
 }
 
 const members = {
-  id: z.string().describe('Names it without being it'),
+  id: z.string().describe('Identifies the token; it is not the token itself'),
   name: z.string().optional(),
   uses_left: z.int(),
   created_at: timestamp,
@@ -30,12 +30,14 @@ const members = {
 const token = named('InitialAccessToken', z.strictObject(members))
 const withSecret = z.strictObject({
   ...members,
-  initial_access_token: z.string().describe('Shown once; the bearer token of a registration'),
+  initial_access_token: z
+    .string()
+    .describe('Returned only once; the bearer token for registration requests'),
 })
 const wanted = z.strictObject({
-  name: z.string().min(1).max(200).optional().describe('Whom it is for'),
-  uses: z.int().min(1).max(mostUses).default(1).describe('How many clients it registers'),
-  ttl: z.int().min(1).max(longestTtl).default(86_400).describe('Seconds that it is valid'),
+  name: z.string().min(1).max(200).optional().describe('A label, such as who gets the token'),
+  uses: z.int().min(1).max(mostUses).default(1).describe('How many clients can register with it'),
+  ttl: z.int().min(1).max(longestTtl).default(86_400).describe('Lifetime in seconds'),
 })
 const tokens = '/tenants/{tenant}/initial-access-tokens'
 const tokenPath = `${tokens}/{token_id}`
@@ -61,7 +63,7 @@ export const registrationRoutes: Route[] = [
     method: 'GET',
     path: policyPath,
     permission: 'registration:read',
-    summary: 'Read who may register clients, and what these may be',
+    summary: 'Read the registration policy: who may register clients, and with which metadata',
     response: policy,
     current: loadPolicy,
     handle: (call) => loadPolicy(call),
@@ -70,7 +72,7 @@ export const registrationRoutes: Route[] = [
     method: 'PUT',
     path: policyPath,
     permission: 'registration:write',
-    summary: 'Replace the registration policy; what is left out gets its default',
+    summary: 'Replace the registration policy; omitted members get their defaults',
     body: policy,
     response: policy,
     current: loadPolicy,
@@ -83,7 +85,7 @@ export const registrationRoutes: Route[] = [
     method: 'GET',
     path: tokens,
     permission: 'registration:read',
-    summary: 'List the initial access tokens that are valid',
+    summary: 'List valid initial access tokens',
     query: z.strictObject(paging),
     response: listOf(token),
     async handle(call) {
@@ -96,7 +98,7 @@ export const registrationRoutes: Route[] = [
     method: 'POST',
     path: tokens,
     permission: 'registration:write',
-    summary: 'Make a token to register clients with',
+    summary: 'Create an initial access token, with which clients can register',
     body: wanted,
     status: 201,
     response: withSecret,
@@ -110,7 +112,7 @@ export const registrationRoutes: Route[] = [
     method: 'GET',
     path: tokenPath,
     permission: 'registration:read',
-    summary: 'Read an initial access token, without the token',
+    summary: 'Read an initial access token, without its value',
     response: token,
     current: loadToken,
     handle: loadedToken,
@@ -119,7 +121,7 @@ export const registrationRoutes: Route[] = [
     method: 'DELETE',
     path: tokenPath,
     permission: 'registration:write',
-    summary: 'Make an initial access token void; clients that it registered stay',
+    summary: 'Revoke an initial access token; clients that registered with it remain',
     current: loadToken,
     async handle(call) {
       const id = call.params['token_id'] ?? ''

@@ -79,14 +79,14 @@ export const resourceServerRoutes: Route[] = [
     method: 'PUT',
     path: item,
     permission: 'resource_servers:write',
-    summary: 'Replace what is declared of a resource server',
+    summary: 'Replace the declaration of a resource server; omitted members get their defaults',
     body: writable,
     response: resourceServer,
     current: load,
     async handle(call) {
       const { core, tenant, body, params } = call
       if (body.identifier !== params['identifier']) {
-        throw invalidRequest(`identifier: expected ${params['identifier']}, as in the address`)
+        throw invalidRequest(`identifier: expected ${params['identifier']}, as in the URL`)
       }
       await core.resources.declare(tenant, withoutStatus(body))
       return loaded(call)
@@ -96,7 +96,7 @@ export const resourceServerRoutes: Route[] = [
     method: 'DELETE',
     path: item,
     permission: 'resource_servers:write',
-    summary: 'Delete a resource server; nobody gets tokens for it any more',
+    summary: 'Delete a resource server; no more tokens are issued for it',
     current: load,
     async handle({ core, tenant, params }) {
       await core.resources.delete(tenant, params['identifier'] ?? '')

@@ -19,7 +19,7 @@ import { listOf, named } from './schemas.ts'
 /** Role assignments. Nobody may grant or revoke more than they have. */
 
 const subject = { account_id: z.string().optional(), client_id: z.string().optional() }
-const reach = z.string().describe('A tenant, or * for everything')
+const reach = z.string().describe('A tenant, or * for all tenants')
 
 const assignment = named(
   'RoleAssignment',
@@ -53,7 +53,9 @@ async function load({ core, caller, params }: Call) {
 /** Checks that the caller may assign roles in this reach, and that the role does not exceed the caller's. */
 function assertWithin({ caller }: Call, given: Pick<Assignment, 'role' | 'reach'>): void {
   if (mayDo(caller.roles, 'roles:write', given.reach) && covers(caller.roles, [given])) return
-  throw new DomainError('permission_denied', { detail: { expected: 'a role of one’s own', given } })
+  throw new DomainError('permission_denied', {
+    detail: { expected: 'a role that the caller has, in the same reach', given },
+  })
 }
 
 function record({ core, caller }: Call, type: 'granted' | 'revoked', of: Assignment) {
@@ -71,7 +73,7 @@ export const roleRoutes: Route[] = [
     path: '/roles',
     permission: 'roles:read',
     anywhere: true,
-    summary: 'List who has which role, where a role of the caller permits it',
+    summary: 'List the role assignments that the caller may read',
     query: z.strictObject(paging),
     response: listOf(assignment),
     async handle(call) {
@@ -87,7 +89,7 @@ export const roleRoutes: Route[] = [
     path: '/roles',
     permission: 'roles:write',
     anywhere: true,
-    summary: 'Give a role to an account or a client of the default tenant',
+    summary: 'Grant a role to an account or a client of the default tenant',
     body: writable,
     status: 201,
     response: assignment,
@@ -123,7 +125,7 @@ export const roleRoutes: Route[] = [
     path: '/roles/{role_id}',
     permission: 'roles:write',
     anywhere: true,
-    summary: 'Take a role away; the next request of who had it is refused',
+    summary: 'Revoke a role; this applies from the next request on',
     current: load,
     async handle(call) {
       const { core, params } = call

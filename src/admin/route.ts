@@ -74,7 +74,8 @@ export function route<Query = undefined, Body = undefined, Ready = undefined>(
     throw new Error(`route ${name} declares no permission`)
   }
   const changes = spec.method === 'PUT' || spec.method === 'PATCH' || spec.method === 'DELETE'
-  if (changes && !spec.current) throw new Error(`route ${name} does not say what If-Match is about`)
+  if (changes && !spec.current)
+    throw new Error(`route ${name} does not declare what If-Match refers to`)
   return spec as unknown as Route
 }
 
@@ -90,8 +91,8 @@ export function existing<Item>(
 
 /** Query parameters of lists. */
 export const paging = {
-  limit: z.coerce.number().int().min(1).max(200).default(50).describe('How many at most'),
-  cursor: z.string().max(1000).optional().describe('`next_cursor` of the page before'),
+  limit: z.coerce.number().int().min(1).max(200).default(50).describe('Maximum number of items'),
+  cursor: z.string().max(1000).optional().describe('`next_cursor` of the previous page'),
 }
 
 /** `true` or `false` in a query. */

@@ -20,7 +20,7 @@ export const routes: Route[] = [
     method: 'GET',
     path: '/openapi.json',
     permission: 'public',
-    summary: 'This document',
+    summary: 'Read this OpenAPI document',
     response: z.looseObject({}),
     handle: async () => undefined,
   }),

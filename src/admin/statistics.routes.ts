@@ -15,13 +15,13 @@ const statistics = named(
     at: timestamp,
     clients: count,
     accounts: count,
-    sessions: count.describe('Browsers that are signed in'),
+    sessions: count.describe('Signed-in browsers'),
     families: count.describe('Refresh-token families that have not ended'),
-    grants: count.describe('Consent that stands'),
+    grants: count.describe('Grants that have not been revoked'),
     estimates: z
       .array(z.enum(counted))
       .describe(
-        'Which of these are what the statistics of Postgres say, as there are too many to count',
+        'Which of these numbers are estimates from the statistics of Postgres, as counting would take too long',
       ),
   }),
 )
@@ -31,7 +31,7 @@ export const statisticsRoutes: Route[] = [
     method: 'GET',
     path: '/tenants/{tenant}/statistics',
     permission: 'statistics:read',
-    summary: 'Count what there is',
+    summary: 'Count clients, accounts, sessions, families and grants',
     response: statistics,
     async handle({ core, tenant }) {
       const found = {

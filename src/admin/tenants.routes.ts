@@ -14,8 +14,8 @@ import { listOf, named } from './schemas.ts'
 /** Settings for all accounts of a tenant. */
 const policy = {
   sign_up: signUpDeclaration,
-  require_mfa: z.boolean().describe('Every sign-in takes a second factor'),
-  email_codes: z.boolean().describe('People may turn on codes by e-mail'),
+  require_mfa: z.boolean().describe('Every sign-in requires a second factor'),
+  email_codes: z.boolean().describe('Users may enable codes by e-mail'),
 }
 
 const changes = z.strictObject({
@@ -56,7 +56,7 @@ export const tenantRoutes: Route[] = [
     path: '/tenants',
     permission: 'tenants:read',
     anywhere: true,
-    summary: 'List the tenants that a role of the caller permits to read',
+    summary: 'List the tenants that the caller may read',
     query: z.strictObject(paging),
     response: listOf(tenant),
     async handle(call) {
@@ -97,7 +97,7 @@ export const tenantRoutes: Route[] = [
     method: 'PATCH',
     path: item,
     permission: 'tenants:write',
-    summary: 'Rename a tenant, or change what holds for everybody in it; what is left out stays',
+    summary: 'Change the name or the settings of a tenant; omitted members stay unchanged',
     body: changes,
     response: tenant,
     current: load,
@@ -123,8 +123,8 @@ export const tenantRoutes: Route[] = [
       permission: 'tenants:write',
       summary:
         verb === 'disable'
-          ? 'Stop to answer for an issuer; everything is there when it comes back'
-          : 'Answer for a disabled issuer again',
+          ? 'Disable a tenant: its issuer stops answering, its data is kept'
+          : 'Enable a disabled tenant',
       response: tenant,
       ownTransactions: true,
       async handle(call) {

@@ -9,14 +9,14 @@ export const backchannelMembers = {
     .enum(['poll', 'ping'], {
       error: ({ input }) =>
         input === 'push'
-          ? 'must be poll or ping: push sends tokens where they cannot be bound to a key of the client (FAPI-CIBA 5.2.2)'
+          ? 'must be poll or ping: push is not supported, as it cannot bind tokens to a key of the client (FAPI-CIBA 5.2.2)'
           : 'must be poll or ping',
     })
     .optional(),
   backchannel_client_notification_endpoint: z.string().optional(),
   backchannel_authentication_request_signing_alg: z.enum(clientSigningAlgs).optional(),
   backchannel_user_code_parameter: z
-    .literal(false, { error: 'must be false: people have no user codes here' })
+    .literal(false, { error: 'must be false: user codes are not supported' })
     .default(false),
 }
 
@@ -31,7 +31,7 @@ export function backchannelFaults(client: ClientMetadata): [keyof ClientMetadata
   if (method === 'none') {
     faults.push([
       'token_endpoint_auth_method',
-      'must not be none: whoever asks people behind their back authenticates (CIBA §7.1)',
+      'must not be none: backchannel requests require client authentication (CIBA §7.1)',
     ])
   }
   if (mode === undefined) {
@@ -41,14 +41,14 @@ export function backchannelFaults(client: ClientMetadata): [keyof ClientMetadata
     ])
   }
   if (mode === 'ping' && endpoint === undefined) {
-    faults.push(['backchannel_client_notification_endpoint', 'must be given for ping (CIBA §4)'])
+    faults.push(['backchannel_client_notification_endpoint', 'is required for ping (CIBA §4)'])
   }
   const uriFault = endpoint === undefined ? undefined : redirectUriFault(endpoint, 'web')
   if (uriFault !== undefined) faults.push(['backchannel_client_notification_endpoint', uriFault])
   if (client.fapi && client.backchannel_authentication_request_signing_alg === undefined) {
     faults.push([
       'backchannel_authentication_request_signing_alg',
-      'must be given: requests are signed (FAPI-CIBA 5.2.2)',
+      'is required: requests must be signed (FAPI-CIBA 5.2.2)',
     ])
   }
   return faults

@@ -39,22 +39,23 @@ export function certificateFaults(
   const method = client.token_endpoint_auth_method
   const given = subjectMembers.filter((member) => client[member] !== undefined)
   if (method === 'tls_client_auth' && given.length !== 1) {
-    const message = `tls_client_auth needs exactly one of ${subjectMembers.join(', ')}`
+    const message = `tls_client_auth requires exactly one of ${subjectMembers.join(', ')}`
     faults.push(['token_endpoint_auth_method', message])
   }
   if (method !== 'tls_client_auth') {
     for (const member of given) {
-      faults.push([member, 'is for token_endpoint_auth_method tls_client_auth alone'])
+      faults.push([member, 'is allowed only with token_endpoint_auth_method tls_client_auth'])
     }
   }
   if (
     method === 'self_signed_tls_client_auth' &&
     client.jwks?.keys.some((key) => !hasCertificate(key))
   ) {
-    faults.push(['jwks', 'must have in x5c the certificate of each key (RFC 8705 §2.2.2)'])
+    faults.push(['jwks', 'must have the certificate of each key in x5c (RFC 8705 §2.2.2)'])
   }
   if (client.tls_client_certificate_bound_access_tokens && client.dpop_bound_access_tokens) {
-    const message = 'must not be beside dpop_bound_access_tokens: a token is bound to one key'
+    const message =
+      'must not be combined with dpop_bound_access_tokens: a token is bound to one key'
     faults.push(['tls_client_certificate_bound_access_tokens', message])
   }
   return faults

@@ -25,14 +25,14 @@ const curves: readonly unknown[] = ['P-256', 'P-384', 'P-521', 'Ed25519', 'X2551
  */
 export function publicKeyFault(jwk: Record<string, unknown>): string | undefined {
   const secret = privateKeyMembers.find((member) => member in jwk)
-  if (secret !== undefined) return `must be a public key, it has the private member "${secret}"`
-  if (jwk['kty'] === 'oct') return 'must not be symmetric'
+  if (secret !== undefined) return `must be a public key, but it has the private member "${secret}"`
+  if (jwk['kty'] === 'oct') return 'must not be a symmetric key'
   const member = ['use', 'alg', 'kid'].find(
     (name) => !['undefined', 'string'].includes(typeof jwk[name]),
   )
-  if (member !== undefined) return `must have a text as "${member}" (RFC 7517 §4)`
+  if (member !== undefined) return `must have a string as "${member}" (RFC 7517 §4)`
   if (jwk['key_ops'] !== undefined && !areOperations(jwk['key_ops'])) {
-    return 'must have a list of different texts as "key_ops" (RFC 7517 §4.3)'
+    return 'must have an array of distinct strings as "key_ops" (RFC 7517 §4.3)'
   }
   if (jwk['kty'] !== 'RSA') {
     return curves.includes(jwk['crv']) && !isKey(jwk) ? 'must be a point on its curve' : undefined
@@ -48,7 +48,7 @@ export function publicKeyFault(jwk: Record<string, unknown>): string | undefined
   if (exponent > longestExponent) {
     return `must have an exponent of at most ${longestExponent} bits, it has ${exponent}`
   }
-  return isKey(jwk) ? undefined : 'must be an RSA key'
+  return isKey(jwk) ? undefined : 'must be a valid RSA key'
 }
 
 const areOperations = (value: unknown): boolean =>

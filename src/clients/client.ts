@@ -58,7 +58,7 @@ const shortestKey = 32
  */
 export function secretFault(method: AuthMethod, secret: unknown): string | undefined {
   if (secretsOf(method) === 'none')
-    return `a client with token_endpoint_auth_method ${method} has none`
+    return `must be absent with token_endpoint_auth_method ${method}`
   if (typeof secret !== 'string' || !/^[\x20-\x7E]{16,512}$/.test(secret)) {
     return 'must be 16 to 512 printable ASCII characters'
   }
@@ -74,7 +74,7 @@ export const clientMembers = z.strictObject({
     .string()
     .regex(clientIdPattern, { error: 'must be 1 to 255 printable ASCII characters' })
     .refine((id) => !takenIds.includes(id), {
-      error: 'must not be what every object of JavaScript has a member of, as constructor',
+      error: 'must not be the name of a built-in JavaScript property, such as constructor',
     }),
   client_name: line.optional(),
   client_uri: webUri.optional(),
@@ -146,11 +146,11 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
   if (namesNoSector && usesCode && new Set(client.redirect_uris.map(receiverOf)).size > 1) {
     fault(
       ['sector_identifier_uri'],
-      'is required where the redirect URIs have several hosts or schemes (OpenID Connect Core §8.1)',
+      'is required if the redirect URIs have several hosts or schemes (OpenID Connect Core §8.1)',
     )
   }
   if (usesCode && client.redirect_uris.length === 0) {
-    fault(['redirect_uris'], 'must name at least one URI for the authorization_code grant')
+    fault(['redirect_uris'], 'must have at least one URI for the authorization_code grant')
   }
   const involvesPerson =
     usesCode ||
@@ -158,16 +158,19 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
   if (client.grant_types.includes('refresh_token') && !involvesPerson) {
     fault(
       ['grant_types'],
-      `refresh_token needs authorization_code, ${deviceCodeGrant} or ${cibaGrant} beside it`,
+      `refresh_token also requires authorization_code, ${deviceCodeGrant} or ${cibaGrant}`,
     )
   }
   if (isPublic && client.grant_types.includes('client_credentials')) {
-    fault(['grant_types'], 'client_credentials needs a client that authenticates (RFC 6749 §4.4)')
+    fault(
+      ['grant_types'],
+      'client_credentials requires a confidential client: token_endpoint_auth_method must not be none (RFC 6749 §4.4)',
+    )
   }
   if (client.refresh_token_rotation === 'never' && !bindsTokens(client)) {
     fault(
       ['refresh_token_rotation'],
-      'never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
+      'never requires dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
     )
   }
   for (const [member, message] of certificateFaults(client)) fault([member], message)
@@ -177,7 +180,7 @@ function clientRules(client: z.infer<typeof clientMembers>, context: z.Refinemen
   if (client.jwks_uri !== undefined && client.id_token_encrypted_response_alg !== undefined) {
     fault(
       ['jwks_uri'],
-      'must be jwks where ID tokens are encrypted: nothing is fetched while tokens are issued',
+      'must be replaced by jwks if ID tokens are encrypted: no keys are fetched while tokens are issued',
     )
   }
   if (client.fapi) for (const [member, message] of fapiFaults(client)) fault([member], message)

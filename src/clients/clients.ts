@@ -285,7 +285,7 @@ export function createClients(deps: Dependencies): Clients {
       const method = metadata.token_endpoint_auth_method
       if (secretsOf(method) === 'none') {
         throw new DomainError('client_invalid', {
-          detail: `client ${clientId} authenticates by ${method}: it has no secret`,
+          detail: `client ${clientId} uses token_endpoint_auth_method ${method} and has no secret`,
         })
       }
       const secret = await database.transaction(async () => {

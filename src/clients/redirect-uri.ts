@@ -116,5 +116,5 @@ const hasUserInformation = ({ username, password }: URL, uri: string): boolean =
 /** Leaves the user information out: it may be a password, and the message is logged. */
 const userInformationFault = (uri: string): string => {
   const rest = withoutUserInformation(uri).slice(0, 100)
-  return `must not have user information, and it is ${JSON.stringify(rest)} with some`
+  return `must not have user information (user:password@) before the host of ${JSON.stringify(rest)}`
 }

@@ -26,10 +26,10 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
   async function load(uri: string): Promise<string[] | string> {
     try {
       const answer = await fetch(uri, { headers: { accept: 'application/json' } })
-      if (answer.status !== 200) return `must be answered with 200, it was with ${answer.status}`
+      if (answer.status !== 200) return `must return status 200, it returned ${answer.status}`
       const list: unknown = await answer.json()
       const isList = Array.isArray(list) && list.every((each) => typeof each === 'string')
-      return isList ? list : 'must be a JSON list of texts'
+      return isList ? list : 'must be a JSON array of strings'
     } catch (error) {
       if (error instanceof SyntaxError) return 'must be JSON'
       if (!(error instanceof FetchError)) throw error
@@ -55,13 +55,13 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
  * open ports to strangers who choose the address (security class C11).
  */
 export const withoutAnswer = (fault: string): string =>
-  fault.replace(/(: (?:could not be fetched|must be answered with 200))[:,].*$/s, '$1')
+  fault.replace(/(: (?:could not be fetched|must return status 200))[:,].*$/s, '$1')
 
 function vouchedFor({ redirect_uris = [], jwks_uri, grant_types = [] }: SectorMembers): string[] {
   const byKeys = grant_types.some((grant) => grant === deviceCodeGrant || grant === cibaGrant)
   return [
     ...redirect_uris,
-    ...(byKeys ? [jwks_uri ?? 'the jwks_uri, which the client has not'] : []),
+    ...(byKeys ? [jwks_uri ?? 'the jwks_uri of the client, which has none'] : []),
   ]
 }
 

@@ -13,12 +13,12 @@ export async function readBody(
   const body = request.complete ? (request.read() as Buffer | null) : await arrived(request)
   if (body instanceof Error) putBack(request, body)
   else if (body?.length === length) putBack(request, body)
-  else putBack(request, new Error('the body is not as long as announced'))
+  else putBack(request, new Error('the body does not have the length of Content-Length'))
   return body instanceof Buffer ? body : undefined
 }
 
 async function arrived(request: IncomingMessage): Promise<Buffer | Error> {
-  const gone = new Error('the sender has gone')
+  const gone = new Error('the client disconnected')
   // No more events follow.
   if (request.destroyed) return gone
   const { promise, resolve } = Promise.withResolvers<Buffer | Error>()

@@ -59,17 +59,17 @@ export function createInvitations({
       const { signUp } = (await tenants.find(tenant)) ?? {}
       if (signUp === undefined || signUp.mode === 'closed') {
         throw new DomainError('sign_up_closed', {
-          detail: `Tenant ${tenant} takes no new accounts this way: apply a file with "sign_up: { mode: invitation }" (or open) first.`,
+          detail: `Tenant ${tenant} does not accept invitations: first apply a file with "sign_up: { mode: invitation }" (or open).`,
         })
       }
       if (!mail.isOn) {
         throw new DomainError('mail_off', {
-          detail: 'An invitation is a mail, and none is sent: set SMTP_URL.',
+          detail: 'Invitations are sent by mail, which is not configured: set SMTP_URL.',
         })
       }
       if (await accounts.byIdentifier(tenant, email)) {
         throw new DomainError('account_exists', {
-          detail: `${email} has an account in tenant ${tenant} already; there is nothing to invite to.`,
+          detail: `${email} already has an account in tenant ${tenant}.`,
         })
       }
       return database.transaction(async () => {

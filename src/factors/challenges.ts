@@ -55,13 +55,13 @@ export function createChallenges({
       const mac = bytes.subarray(body.length).toString('base64url')
       const isOurs = body.length === randomLength + timeLength
       if (!isOurs || !equalInConstantTime(mac, macOf(tenant, place, body))) {
-        return 'the challenge was not made for this'
+        return 'the challenge was not issued for this purpose'
       }
       const expiresAt = Number(body.readBigUInt64BE(randomLength))
-      if (expiresAt <= clock.now()) return 'the challenge is over'
+      if (expiresAt <= clock.now()) return 'the challenge has expired'
       const key = { tenant, kind: 'passkey_challenge', key: hashOf(bytes.toString('base64url')) }
       const isFirst = await singleUse.spend(key, expiresAt, true)
-      return isFirst ? undefined : 'the challenge was used'
+      return isFirst ? undefined : 'the challenge was already used'
     },
   }
 }

@@ -94,8 +94,9 @@ export function challengeIn(
   type: 'webauthn.create' | 'webauthn.get',
 ): string {
   const said = clientData.safeParse(parsed(() => JSON.parse(textOf(response.clientDataJSON))))
-  if (!said.success) throw new Refused('expected clientDataJSON of no frame')
-  if (said.data.type !== type) throw new Refused(`expected ${type}, came ${said.data.type}`)
+  if (!said.success)
+    throw new Refused('expected clientDataJSON of a top-level page, not of a frame')
+  if (said.data.type !== type) throw new Refused(`expected ${type}, got ${said.data.type}`)
   return said.data.challenge
 }
 
@@ -116,5 +117,5 @@ export async function requirePlainAttestation({ response }: Registration): Promi
     throw new Refused('expected an attestation object')
   }
   if (format === 'none' || (format === 'packed' && !isCertified)) return
-  throw new Refused(`expected no attestation, came ${format}`)
+  throw new Refused(`expected no attestation, got ${format}`)
 }

@@ -56,12 +56,12 @@ export function createPasskeyChecks(
     const { passkey, counter } = assured
     if (await store.use(tenant, passkey.id, assured)) return
     const stored = (await store.find(tenant, passkey.credentialId))?.counter
-    if (stored === undefined) throw new Refused('the key was removed meanwhile')
+    if (stored === undefined) throw new Refused('the passkey was removed meanwhile')
     const detail = { factor: passkey.id, reason: 'counter', stored, came: counter }
     const type = 'account.passkey_refused'
     await audit.record(tenant, { type, accountId: passkey.accountId, ip, userAgent, detail })
     log.warn({ account: passkey.accountId, tenant, ip, ...detail }, 'a passkey may be a copy')
-    throw new Refused('its device did not count on')
+    throw new Refused('the signature counter did not increase')
   }
 
   async function accept(

@@ -111,9 +111,9 @@ export function createPasskeys(
         requireUserVerification: true,
         supportedAlgorithmIDs: algorithms,
       }).catch(refuse)
-      if (!verified) throw new Refused('the attestation does not fit')
+      if (!verified) throw new Refused('the attestation is not valid')
       const { credential, credentialDeviceType, credentialBackedUp } = info
-      if (credential.id !== response.id) throw new Refused('the answer names another key')
+      if (credential.id !== response.id) throw new Refused('the response names another passkey')
       return {
         credentialId: credential.id,
         publicKey: Buffer.from(credential.publicKey).toString('base64url'),
@@ -140,11 +140,11 @@ export function createPasskeys(
       await claim(tenant, place, challenge)
       const { userHandle } = response.response
       const found = await store.find(tenant, response.id)
-      if (!found) throw new Refused('no such key')
+      if (!found) throw new Refused('there is no such passkey')
       const { handle, ...passkey } = found
       const isTheirs = accountId === undefined || accountId === passkey.accountId
       const isNamed = userHandle === undefined ? accountId !== undefined : userHandle === handle
-      if (!isTheirs || !isNamed) throw new Refused('the key is of another account')
+      if (!isTheirs || !isNamed) throw new Refused('the passkey belongs to another account')
       const { verifyAuthenticationResponse } = await library()
       const { verified, authenticationInfo: info } = await verifyAuthenticationResponse({
         response: response as WebAuthn.AuthenticationResponseJSON,
@@ -160,9 +160,10 @@ export function createPasskeys(
           counter: 0,
         },
       }).catch(refuse)
-      if (!verified) throw new Refused('the signature does not fit')
+      if (!verified) throw new Refused('the signature is not valid')
       const isSynced = info.credentialDeviceType === 'multiDevice'
-      if (isSynced !== passkey.backupEligible) throw new Refused('the key is of another kind now')
+      if (isSynced !== passkey.backupEligible)
+        throw new Refused('the passkey changed between device-bound and synced')
       return { passkey, counter: info.newCounter, backedUp: info.credentialBackedUp }
     },
   }

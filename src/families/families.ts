@@ -249,7 +249,7 @@ export function createFamilies(
       else {
         unit.afterCommit(() =>
           endBeyond(family).catch((error: Error) =>
-            log.warn({ err: error }, 'families past the limit not ended'),
+            log.warn({ err: error }, 'families beyond MAX_FAMILIES not ended'),
           ),
         )
       }
@@ -271,7 +271,9 @@ export function createFamilies(
       const { back, waitingSince } = await servedTime.look()
       if (mayReplay(consumed, window, back)) return true
       if (waitingSince === undefined || !isInTime(waitingSince)) return false
-      throw new DomainError('overloaded', { detail: 'this process stood still' })
+      throw new DomainError('overloaded', {
+        detail: 'this process was suspended: whether the request came in time is unknown',
+      })
     },
     async replayed(tenant, familyId, hash, { ip, userAgent }) {
       counters.count('family_replayed')

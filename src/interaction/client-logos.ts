@@ -25,7 +25,10 @@ export function createClientLogos(context: IssuerContext): PageParts['showLogo']
       const image = answer.status === 200 && body.length <= largest ? rasterOf(body) : undefined
       if (image) return image
       const came = { status: answer.status, bytes: body.length }
-      log.info({ uri, expected: `a picture of at most ${largest} bytes`, came }, 'no client logo')
+      log.info(
+        { uri, expected: `a PNG, JPEG or WebP image of at most ${largest} bytes`, came },
+        'no client logo',
+      )
     } catch (error) {
       log.info({ uri, err: error }, 'no client logo')
     }

@@ -71,7 +71,7 @@ export function createLogouts({
     const pending = pendingLogout.parse(payload)
     const client = await receiver(tenant, pending.client_id)
     if (!client) {
-      const reason = 'the client is deleted or disabled, or has no backchannel_logout_uri any more'
+      const reason = 'the client was deleted or disabled, or no longer has a backchannel_logout_uri'
       return { final: true, reason }
     }
     const issuer = issuerOf(config.issuer, tenant)

@@ -39,7 +39,7 @@ export function createAskedOnce(): AskedOnce {
         return answer
       }
       if (!hasRoom(name)) {
-        const expected = `at most ${most.one} requests of a client that wait for its keys, ${most.all} of all`
+        const expected = `at most ${most.one} requests waiting for the keys of one client, ${most.all} in total`
         throw new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })
       }
       running.waiting++

@@ -24,7 +24,7 @@ export function backchannelFeature(context: IssuerContext) {
       const budgets = strangersOf(oidc.client as EngineClient)
       if (!(await attempts.take(tenant, budgets))) {
         counters.count('backchannel_refused')
-        throw denied('the client has named too many people who are not known here')
+        throw denied('the client has sent too many unknown users in login_hint; try again later')
       }
       const named =
         hint.length > longestHint ? undefined : await accounts.byIdentifier(tenant, hint)
@@ -35,7 +35,7 @@ export function backchannelFeature(context: IssuerContext) {
 
     processLoginHintToken(): never {
       throw new errors.InvalidRequest(
-        'login_hint_token is not supported; name the person by login_hint or id_token_hint',
+        'login_hint_token is not supported; send login_hint or id_token_hint',
       )
     },
 
@@ -44,12 +44,12 @@ export function backchannelFeature(context: IssuerContext) {
       if (message === undefined) {
         if (oidc.client?.['fapi'] === undefined) return
         throw new errors.InvalidRequest(
-          'binding_message is required of this client (FAPI-CIBA 5.2.2)',
+          'binding_message is required for this client (FAPI-CIBA 5.2.2)',
         )
       }
       if (!bindingMessage.test(message) || message !== message.trim()) {
         throw new errors.InvalidBindingMessage(
-          `binding_message must be 1 to ${longestMessage} letters, digits, marks and single spaces`,
+          `binding_message must be 1 to ${longestMessage} letters, digits, punctuation marks, symbols and single spaces`,
         )
       }
     },

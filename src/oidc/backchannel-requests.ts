@@ -115,7 +115,7 @@ export function createStoredRequests(context: IssuerContext): StoredRequests {
       counters.count(kept ? 'backchannel_asked' : 'backchannel_refused')
       if (kept) return
       await shortLived.delete(key(hash))
-      throw denied('too many requests wait for this person')
+      throw denied('too many requests are pending for this user')
     },
 
     async waiting(accountId) {

@@ -63,7 +63,7 @@ export function createBrowserSession(
       const { uid, jti, exp } = await provider.Session.get(ctx)
       const handle = newHandle()
       if (!(await sessions.renew(tenant, uid, hashOf(jti), hashOf(handle)))) {
-        throw new DomainError('session_changed', { detail: 'the session has ended meanwhile' })
+        throw new DomainError('session_changed', { detail: 'the session ended meanwhile' })
       }
       const { name, ...options } = cookie
       const expires = exp === undefined ? {} : { expires: new Date(exp * 1000) }

@@ -30,7 +30,7 @@ export function clientAssertionRules(clock: Clock) {
     const named = !isFapi && Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
     if (named !== ctx.oidc.issuer && client['client_assertion_audience'] !== 'token_endpoint') {
       throw new errors.InvalidClientAuth(
-        `aud of the client assertion must be ${ctx.oidc.issuer} alone, it is ${JSON.stringify(aud)}`,
+        `aud of the client assertion must be only ${ctx.oidc.issuer}, it is ${JSON.stringify(aud)}`,
       )
     }
     if (b64 === false) {
@@ -38,7 +38,7 @@ export function clientAssertionRules(clock: Clock) {
     }
     if (isFapi && !fapiAlgs.includes(alg as string)) {
       throw new errors.InvalidClientAuth(
-        `FAPI 2.0 wants ${fapiAlgs.join(', ')}, it is ${String(alg)}`,
+        `alg of the client assertion must be one of ${fapiAlgs.join(', ')} (FAPI 2.0), it is ${String(alg)}`,
       )
     }
     if ((exp as number) > now + longestLife + mostAhead) {
@@ -48,7 +48,7 @@ export function clientAssertionRules(clock: Clock) {
     }
     if (iat !== undefined && (iat as number) > now + mostAhead) {
       throw new errors.InvalidClientAuth(
-        `iat of the client assertion is ${(iat as number) - now} seconds ahead`,
+        `iat of the client assertion must be at most ${mostAhead} seconds ahead, it is ${(iat as number) - now}`,
       )
     }
   }

@@ -61,7 +61,7 @@ export function createClientCheck(capabilities: Capabilities) {
   return async (tenant: string, metadata: ClientMetadata): Promise<void> => {
     const fault =
       metadata.client_id === accountClientId
-        ? `client_id: ${accountClientId} belongs to the pages of this server`
+        ? `client_id: ${accountClientId} is reserved for the pages of this server`
         : mtlsFault(config, metadata)
     if (fault) {
       throw new DomainError('client_invalid', {

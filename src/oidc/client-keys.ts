@@ -110,7 +110,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
         return
       }
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-      const why = cause instanceof Error ? cause.message : 'there was no answer'
+      const why = cause instanceof Error ? cause.message : 'there was no response'
       put({ keys: [], at: now, freshUntil: 0, goodUntil: 0, downUntil: now + pause.none, why })
       throw unavailable(keys, pause.none, why, cause)
     }
@@ -120,7 +120,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     if (this.fresh()) return
     const { downUntil = 0, why } = knownOf(this) ?? {}
     const left = downUntil - clock.now()
-    if (left > 0) throw unavailable(this, left, `a moment ago: ${why}`)
+    if (left > 0) throw unavailable(this, left, `the last attempt, a moment ago, failed: ${why}`)
     await ask(nameOf(this), () => question(this))
   }
 }

@@ -19,7 +19,7 @@ export function authenticateBySecret(provider: Provider, { tenant, clients }: Is
     const fits = client !== undefined && clients.secretFits(client, secret)
     if (inBody === (this.clientAuthMethod === 'client_secret_post')) return fits
     const refusal = new errors.InvalidClientAuth(
-      `client is registered for ${this.clientAuthMethod}, the secret came ${inBody ? 'in the body' : 'as Basic'}`,
+      `client is registered for ${this.clientAuthMethod}, but the secret was sent in ${inBody ? 'the body' : 'the Authorization header'}`,
     )
     // Only a caller with the right secret learns the reason; for all others both faults look the same.
     if (fits) refusal.error_description = refusal.error_detail ?? ''

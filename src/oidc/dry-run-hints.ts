@@ -19,11 +19,11 @@ export function hintsOf(
   const hints = []
   if (client && !grants.includes('refresh_token') && scopes.has('offline_access'))
     hints.push(
-      'The scope offline_access is left out, and there is no refresh token: add refresh_token to grant_types of the client.',
+      'The scope offline_access is ignored and no refresh token is issued: add refresh_token to grant_types of the client.',
     )
   if (!scopes.has('openid') && (scopes.has('profile') || scopes.has('email')))
-    hints.push('There is no ID token, and userinfo answers nothing: add openid to scope.')
+    hints.push('No ID token is issued, and userinfo refuses the access token: add openid to scope.')
   if (params.has('audience') && !params.has('resource'))
-    hints.push('The parameter audience means nothing here: send resource.')
+    hints.push('The parameter audience is not supported and has no effect: send resource.')
   return hints
 }

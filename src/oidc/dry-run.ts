@@ -89,7 +89,7 @@ export async function dryRun(
   const endpoint = issuer + routes.authorization
   const found = await tenants.find(tenant)
   if (!found) {
-    const expected = 'a tenant that exists and is enabled'
+    const expected = 'an enabled tenant'
     faults.push({ check: 'tenant_known', error: 'not_found', expected, received: tenant })
     return { tenant, clientId, faults, leftOut: [], hints: [], complete: false }
   }
@@ -127,14 +127,15 @@ function tooMuchIn(
 ): Fault | undefined {
   const bytes = pathname.length + search.length
   if (bytes > headerLimit) {
-    const expected = `at most ${headerLimit} bytes, with all headers`
+    const expected = `at most ${headerLimit} bytes, including all headers`
     const received = `${bytes} bytes`
     return { check: 'authorize_address', error: 'request_too_large', expected, received }
   }
   const count = search.split('&').length
   if (count <= mostParameters) return undefined
-  const expected = `at most ${mostParameters}`
-  return { check: 'too_many_parameters', error: 'invalid_request', expected, received: `${count}` }
+  const expected = `at most ${mostParameters} parameters`
+  const received = `${count} parameters`
+  return { check: 'too_many_parameters', error: 'invalid_request', expected, received }
 }
 
 /** An engine over storage that keeps nothing. @returns walks the draft as it is when called */

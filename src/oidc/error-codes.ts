@@ -39,9 +39,9 @@ function unauthenticated({ oidc, headers }: KoaContextWithOIDC): string | undefi
   const { client, params } = oidc
   const sent = headers.authorization ?? params?.['client_secret'] ?? params?.['client_assertion']
   if (sent === undefined)
-    return 'no such client, or it must authenticate: no secret or assertion came'
+    return 'the client does not exist, or must authenticate: the request has no client secret or assertion'
   if (client?.clientAuthMethod !== 'none') return undefined
-  return 'client is registered for none, which sends no secret or assertion'
+  return 'client is registered with token_endpoint_auth_method none: send client_id, but no secret or assertion'
 }
 
 /** Endpoints for programs, as the engine's events name them. */

@@ -23,14 +23,14 @@ export function askingPolicy(context: IssuerContext) {
   const policy = base()
   const login = policy.get('login')
   login?.checks.add(
-    new Check('acr_values', 'the second factor was not asked for', 'login_required', (ctx) =>
+    new Check('acr_values', 'the user has not used a second factor yet', 'login_required', (ctx) =>
       couldBeStronger(context, ctx.oidc),
     ),
   )
   login?.checks.add(
     new Check(
       'require_mfa',
-      'this client or its tenant needs a second factor',
+      'this client or its tenant requires a second factor',
       'login_required',
       async ({ oidc }) =>
         oidc.session?.acr !== multiFactor && (await needsFactor(context, oidc.client)),
@@ -52,7 +52,7 @@ export function askingPolicy(context: IssuerContext) {
   consent?.checks.add(
     new Check(
       'client_changed',
-      'the client is not as it was allowed',
+      'the name or redirect URI of the client is not the one that the user consented to',
       'consent_required',
       (ctx) => ctx.oidc.result?.consent === undefined && isShownOtherwise(ctx),
     ),

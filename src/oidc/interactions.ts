@@ -110,7 +110,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       rememberLocales(ctx, params['ui_locales'])
       if (interaction.uid !== uid) {
         throw new DomainError('interaction_not_found', {
-          detail: 'the cookie belongs to another interaction than the address',
+          detail: 'the cookie and the URL belong to different interactions',
         })
       }
       const clientId = params['client_id'] as string
@@ -169,7 +169,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
       const whose = { accountId, clientId }
       const grantId = await rememberConsent(context, provider, whose, missing, shown)
       if (grantId === undefined) {
-        throw new DomainError('interaction_not_found', { detail: 'signed out meanwhile' })
+        throw new DomainError('interaction_not_found', { detail: 'the user signed out meanwhile' })
       }
       return finish(ctx, { consent: { grantId } })
     },

@@ -82,20 +82,24 @@ export function createTokenCheck(
     const [, scheme = '', token] = credentials.exec(ctx.get('authorization')) ?? []
     if (token === undefined) throw new DomainError('token_missing')
     const found = await structured.find(token, despite)
-    if (!found) throw refused('not ours, expired, or revoked')
+    if (!found)
+      throw refused('the token was not issued by this server, has expired, or was revoked')
     const { aud, clientId, jkt, 'x5t#S256': thumbprint } = found
-    if (aud !== audience) throw refused(`for another audience: ${String(aud)}`)
+    if (aud !== audience)
+      throw refused(`the audience of the token must be ${audience}, it is ${String(aud)}`)
     const isBound = scheme.toLowerCase() === 'dpop'
     if (isBound !== (jkt !== undefined)) {
       if (jkt !== undefined) await noteKey('dpop', 'missing', found)
-      throw refused(`${scheme} is not the scheme of this token`)
+      throw refused(
+        `the scheme must be ${isBound ? 'Bearer' : 'DPoP'} for this token, it is ${scheme}`,
+      )
     }
     if (jkt !== undefined) {
       const url = `${ctx.protocol}://${ctx.host}${basePath}${ctx.path}`
       const request = { method: ctx.method, url, accessToken: token, jkt }
       if (!(await verifyProof(context, ctx.get('dpop'), request))) {
         await noteKey('dpop', ctx.get('dpop') ? 'other' : 'missing', found)
-        throw refused('its key is not proved')
+        throw refused('the DPoP proof is missing or not valid')
       }
     }
     if (thumbprint !== undefined) {
@@ -103,12 +107,14 @@ export function createTokenCheck(
       const shown = certificate && hash('sha256', certificate.raw, 'base64url')
       if (shown !== thumbprint) {
         await noteKey('mtls', certificate ? 'other' : 'missing', found)
-        throw refused('its certificate is not shown')
+        throw refused(
+          'the client certificate is missing, or not the one that the token is bound to',
+        )
       }
     }
     const { accountId } = found
     if (accountId !== undefined && !(await accounts.active(tenant, accountId))) {
-      throw refused('its person may not act')
+      throw refused('the account of the token is disabled or deleted')
     }
     return {
       token,

@@ -89,8 +89,9 @@ export function logRefusals(
   // Without one that listens, Koa writes a stack to stderr.
   events.on('error', (error: Error & { code?: unknown }, ctx: object) => {
     const line = { request_id: requestIdOf(ctx), err: error }
-    if (callerHasGone.has(error.code)) log.debug(line, 'the caller was gone before its answer')
-    else log.error(line, 'answer not written')
+    if (callerHasGone.has(error.code))
+      log.debug(line, 'the client disconnected before the response was written')
+    else log.error(line, 'response not written')
   })
 }
 
@@ -107,7 +108,7 @@ const isUnreadable = ({ oidc }: KoaContextWithOIDC, error: Error) =>
 
 const unreadable = (cause: Error) =>
   new DomainError('parameter_malformed', {
-    detail: 'a request object is nested too deep, or a member of it is no text',
+    detail: 'the request object is nested too deeply, or one of its members is not a string',
     cause,
   })
 

@@ -87,6 +87,7 @@ const byWords: ReadonlyArray<readonly [words: RegExp, check: CheckName]> = [
     /^AuthorizationCode vanished|^(device code|backchannel authentication request) not found/,
     'code_known',
   ],
+  [/belongs to another client/, 'code_known'],
   [/code already (consumed|used)/, 'code_unused'],
   [/^authorization code is expired/, 'code_current'],
   [/redirect_uri mismatch/, 'code_redirect_uri'],
@@ -131,7 +132,7 @@ export function refusedCheck(
 ): CheckName {
   const { message: code, error_description: said = '', error_detail: detail } = error
   const words = [detail, said].filter((text) => text !== undefined)
-  if (words.some((text) => /id_token_hint/.test(text)))
+  if (words.some((text) => /^(?!.*login_hint_token).*id_token_hint/s.test(text)))
     return route?.startsWith('end_session') ? 'logout_hint' : 'id_token_hint_valid'
   if (code === 'invalid_client' && words.includes('client not found')) return 'client_known'
   if (

@@ -26,9 +26,9 @@ export function proofValues(ctx: KoaContextWithOIDC): Values {
 export function accessTokenValues(ctx: KoaContextWithOIDC): Values {
   const token = ctx.get('authorization').split(' ')[1]
   return {
-    expected: `a living access token of ${ctx.oidc.issuer}, of a person`,
+    expected: `a valid access token of ${ctx.oidc.issuer} that was issued for a user`,
     received: read(token, ({ typ = 'JWT' }, { iss, aud, exp, fid, gid }) => {
-      const whose = typ === 'at+jwt' && gid === undefined ? ', without a person' : ''
+      const whose = typ === 'at+jwt' && gid === undefined ? ', without a user' : ''
       const claims = `${say(typ)} of ${say(iss)} for ${say(aud)} until ${time(exp)}${whose}`
       const what = `${mask(token)}, ${claims}`
       return typeof fid === 'string' ? claimedOf(what, fid) : what

@@ -35,11 +35,11 @@ type Reader = (
 /** The expected and received values of the checks that have some; for the others the reason says it all. */
 const readers: Partial<Record<CheckName, Reader>> = {
   client_known: (_oidc, params, ctx) => ({
-    expected: 'a client of this tenant that is enabled',
+    expected: 'an enabled client of this tenant',
     received: text(unknownClient(params, ctx)),
   }),
   parameters_once: (_oidc, _params, ctx) => ({
-    expected: 'each once',
+    expected: 'each parameter once',
     received: listed(twice(ctx)),
   }),
   redirect_uri_registered: ({ client }, { redirect_uri: uri }) => ({
@@ -59,7 +59,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(mode),
   }),
   response_mode_allowed: (_oidc, { response_mode: mode }) => ({
-    expected: 'another, or none',
+    expected: 'another response_mode, or none',
     received: text(mode),
   }),
   grant_type_allowed: ({ client, route }, { grant_type: type }) => ({
@@ -85,7 +85,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   }),
   openid_requested: (_oidc, { scope }) => ({ expected: 'openid', received: text(scope) }),
   resource_uri: (_oidc, { resource }) => ({
-    expected: 'an absolute URI without fragment',
+    expected: 'an absolute URI without a fragment',
     received: text(resource),
   }),
   resource_known: (oidc, { resource }) => ({
@@ -93,15 +93,19 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(resource ?? grantedResource(oidc)),
   }),
   resource_allowed: ({ client }, { resource }) => ({
-    expected: listed((client?.['resources'] as string[] | undefined) ?? ['one whose scope it has']),
+    expected: listed(
+      (client?.['resources'] as string[] | undefined) ?? [
+        'a resource server of which the client has a scope',
+      ],
+    ),
     received: text(resource),
   }),
   resource_granted: (oidc, { resource }) => ({
-    expected: listed([grantedResource(oidc) ?? 'one that the authorization request named'].flat()),
+    expected: listed([grantedResource(oidc) ?? 'a resource of the authorization request'].flat()),
     received: text(resource),
   }),
   resource_single: (_oidc, { resource }) => ({
-    expected: 'one',
+    expected: 'one resource',
     received: Array.isArray(resource) ? listed(resource) : text(resource),
   }),
   pkce_present: (_oidc, { code_challenge: challenge }) => ({
@@ -126,7 +130,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: text(prompt),
   }),
   max_age_number: (_oidc, { max_age: age }) => ({
-    expected: 'a number of seconds',
+    expected: 'a non-negative number of seconds',
     received: text(age),
   }),
   acr_reachable: (_oidc, { claims, acr_values: values }) => ({
@@ -138,8 +142,8 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: maskAddress(uri),
   }),
   nobody_asked: ({ session }, { prompt }) => ({
-    expected: 'somebody who is signed in and has allowed all of it',
-    received: `prompt=${text(prompt)}, ${session?.accountId ? 'somebody is signed in' : 'nobody is signed in'}`,
+    expected: 'a signed-in user who has consented to everything that is requested',
+    received: `prompt=${text(prompt)}, ${session?.accountId ? 'a user is signed in' : 'no user is signed in'}`,
   }),
   authentication_method: ({ client }, _params, ctx) => ({
     expected: text(client?.clientAuthMethod),
@@ -149,17 +153,20 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected: 'client_id, with the credentials of the client',
     received: methodOf(ctx),
   }),
-  authentication_once: (_oidc, _params, ctx) => ({ expected: 'one way', received: methodOf(ctx) }),
+  authentication_once: (_oidc, _params, ctx) => ({
+    expected: 'one authentication method',
+    received: methodOf(ctx),
+  }),
   authorization_header: (_oidc, _params, ctx) => ({
     expected: 'Basic, id and secret joined by a colon, in base64',
     received: methodOf(ctx) + (basicCredentials(ctx)?.secret === '' ? ', without a secret' : ''),
   }),
   certificate_present: (_oidc, _params, ctx) => ({
-    expected: 'a certificate of the client, at an address of mtls_endpoint_aliases',
-    received: `none, with ${methodOf(ctx)}`,
+    expected: 'the client certificate, sent to a URL of mtls_endpoint_aliases',
+    received: `no certificate, but ${methodOf(ctx)}`,
   }),
   client_secret: ({ client }, { client_secret: secret }, ctx) => ({
-    expected: 'a secret of this client that is valid',
+    expected: 'a valid secret of this client',
     received: `${mask(secret ?? basicCredentials(ctx)?.secret)} by ${text(client?.clientAuthMethod)}`,
   }),
   client_assertion: (_oidc, { client_assertion: assertion }, ctx) =>
@@ -172,7 +179,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
     expected:
       route === 'userinfo' || client?.clientAuthMethod === 'none'
         ? listed(client?.redirectUris?.map((uri) => URL.parse(uri)?.origin))
-        : `no page: this client authenticates, by ${text(client?.clientAuthMethod)}`,
+        : `no browser: this client is confidential (${text(client?.clientAuthMethod)})`,
     received: ctx.get('origin'),
   }),
   body_form: (_oidc, _params, ctx) => ({
@@ -184,25 +191,25 @@ const readers: Partial<Record<CheckName, Reader>> = {
     received: mask(code ?? device),
   }),
   code_redirect_uri: ({ client }, { redirect_uri: uri }) => ({
-    expected: `that of the authorization request; registered are ${listed(client?.redirectUris?.map(maskAddress))}`,
+    expected: `the one of the authorization request; registered: ${listed(client?.redirectUris?.map(maskAddress))}`,
     received: maskAddress(uri),
   }),
   code_verifier: (_oidc, { code_verifier: verifier }) => ({
-    expected: 'the verifier behind the challenge of the authorization request',
+    expected: 'the verifier of the code_challenge in the authorization request',
     received: mask(verifier),
   }),
   refresh_token_known: (_oidc, { refresh_token: token }) => ({
-    expected: 'a living token of this client, of 43 characters or more',
+    expected: 'a valid refresh token of this client, 43 characters or more',
     received: mask(token),
   }),
   refresh_scope: (_oidc, { scope }) => ({
-    expected: 'scopes of the authorization request that the person allowed',
+    expected: 'scopes of the authorization request that the user allowed',
     received: text(scope),
   }),
   access_token_valid: (_oidc, _params, ctx) => accessTokenValues(ctx),
   access_token_audience: (_oidc, _params, ctx) => ({
     ...accessTokenValues(ctx),
-    expected: 'a token for userinfo: of the default resource server, with openid',
+    expected: 'an access token for userinfo: of the default resource server, with the scope openid',
   }),
   access_token_scope: ({ entities }) => ({
     expected: 'openid',

@@ -19,7 +19,7 @@ export function noteRegisteredUse({
       const client = await clients.find(tenant, clientId)
       if (client?.selfRegistered) await registrations.noteUse(tenant, clientId)
     } catch (error) {
-      log.warn({ err: error, client_id: clientId, tenant }, 'use of a client not noted')
+      log.warn({ err: error, client_id: clientId, tenant }, 'use of a client not recorded')
     }
   }
 }

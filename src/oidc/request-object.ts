@@ -36,16 +36,19 @@ export function requestObjectRules(clock: Clock) {
     const isFapi = client['fapi'] !== undefined
     const isBackchannel = ctx.oidc.route === 'backchannel_authentication'
     const faults = [
-      !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt',
+      !types.has(typ as string | undefined) && 'typ must be oauth-authz-req+jwt, JWT or absent',
       b64 === false && 'b64 must not be false',
       typeof exp !== 'number' && 'exp is required',
-      (exp as number) > now + longestLife + mostAhead && `exp is over ${longestLife} seconds ahead`,
-      iat !== undefined && (iat as number) > now + mostAhead && 'iat is in the future',
+      (exp as number) > now + longestLife + mostAhead &&
+        `exp must be at most ${longestLife} seconds ahead`,
+      iat !== undefined && (iat as number) > now + mostAhead && 'iat must not be in the future',
       isFapi && typeof nbf !== 'number' && 'nbf is required',
       isFapi &&
         (exp as number) - (nbf as number) > longestLife &&
-        `exp is over ${longestLife} seconds after nbf`,
-      isFapi && !fapiAlgs.includes(alg as string) && 'alg is none of FAPI 2.0',
+        `exp must be at most ${longestLife} seconds after nbf`,
+      isFapi &&
+        !fapiAlgs.includes(alg as string) &&
+        `alg must be one of ${fapiAlgs.join(', ')} (FAPI 2.0)`,
       isBackchannel && typeof iat !== 'number' && 'iat is required',
       isBackchannel && typeof nbf !== 'number' && 'nbf is required',
       isBackchannel && typeof jti !== 'string' && 'jti is required',
@@ -54,7 +57,7 @@ export function requestObjectRules(clock: Clock) {
       !isStorable(claims) && `a claim ${storableRule}`,
       Array.isArray(resource) &&
         resource.some((each) => typeof each !== 'string') &&
-        'resource must be a text, or a list of texts',
+        'resource must be a string or an array of strings',
     ]
     const fault = faults.find((found) => found !== false)
     if (fault !== undefined) throw new errors.InvalidRequestObject(`Request Object: ${fault}`)

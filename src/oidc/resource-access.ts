@@ -71,7 +71,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     if (speaksFor.length === 0 || client['registered_by'] === 'self') {
       const why =
         speaksFor.length === 0
-          ? 'it is in introspection_clients of no resource server'
+          ? 'no resource server lists it in introspection_clients'
           : 'it registered itself'
       throw new errors.InvalidTarget(
         `the client may not reach this resource${alone ? `: ${why}` : ''}`,
@@ -166,25 +166,33 @@ function reachableScopes(
 ): Set<string> {
   const listed = client['resources'] as string[] | undefined
   if (listed && !listed.includes(server.identifier)) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it is not in resources of the client',
+    )
   }
   if (client['registered_by'] === 'self' && !server.open) {
-    throw new errors.InvalidTarget('the resource is not open to clients that registered themselves')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it registered itself, and the resource server is not open',
+    )
   }
   const alone = asked['grant_type'] === 'client_credentials'
   // A client must be named for such a server: the consent of an owner who signs in there must not suffice.
   if (server.namedOnly && !alone && !listed) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: it must be in resources of the client',
+    )
   }
   if (alone && Array.isArray(asked['resource'])) {
-    throw new errors.InvalidTarget('a token is for one resource')
+    throw new errors.InvalidTarget('a token is for one resource: send a single resource parameter')
   }
   const hasOpenid = (server.default || redeems) && !alone
   const offered = [...server.scopes, ...(hasOpenid ? openidScopes : [])]
   const registered = client['registered_scope']
   const allowed = registered === undefined ? undefined : scopeSet(registered)
   if (alone && !listed && !server.default && !server.scopes.some((name) => allowed?.has(name))) {
-    throw new errors.InvalidTarget('the client may not reach this resource')
+    throw new errors.InvalidTarget(
+      'the client may not reach this resource: none of its scopes is in scope of the client',
+    )
   }
   const reachable = new Set(offered.filter((name) => (allowed ? allowed.has(name) : !alone)))
 
@@ -199,7 +207,7 @@ function reachableScopes(
     throw new errors.InvalidScope(description, [...refused, ...elsewhere].join(' '))
   }
   if (elsewhere.length > 0) {
-    const description = `not a scope of ${server.identifier}: name the resource server that has it in resource`
+    const description = `not a scope of ${server.identifier}: send the resource server that has it in resource`
     throw new errors.InvalidScope(description, elsewhere.join(' '))
   }
   return reachable
@@ -219,7 +227,7 @@ function assertSomethingKnown(
   const known = new Set<string>([...openidScopes, ...server.scopes])
   if (asked.length > 0 && !asked.some((name) => known.has(name))) {
     const description =
-      'none of the requested scopes exists; those of another resource server need its resource'
+      'none of the requested scopes exists; to request scopes of another resource server, send it in resource'
     throw new errors.InvalidScope(description, asked.join(' '))
   }
 }

@@ -73,7 +73,8 @@ export function structuredEndpoints(
     } else if (ctx.status === 200 && oidc?.route === 'introspection' && isInactive(ctx.body)) {
       noteInactive(ctx as KoaContextWithOIDC, {
         check: 'access_token_valid',
-        reason: 'no such token, it has ended, or the caller is neither its client nor its audience',
+        reason:
+          'the token is unknown, expired or revoked, or the caller is neither its client nor its audience',
       })
     } else if (ctx.status === 200 && oidc?.route === 'revocation') {
       // RFC 7009 §2.2 leaves the body open; some clients parse it as JSON whatever it is (K-20).
@@ -109,7 +110,7 @@ export function structuredEndpoints(
       return { active: false }
     }
     if (!(await access.mayIntrospect(caller, found))) {
-      const expected = `${found.clientId}, or a client of introspection_clients of ${String(found.aud)}`
+      const expected = `${found.clientId}, or a client in introspection_clients of ${String(found.aud)}`
       noteInactive(ctx, { check: 'introspection_entitled', expected, received: caller })
       return { active: false }
     }

@@ -102,11 +102,12 @@ export function createStructuredTokens(
       (error: Error) => error.message,
     )
     if (fault !== undefined) return fault
-    if (!isCanonical(token)) return 'a part is not base64url in its one spelling (RFC 7515 §2)'
+    if (!isCanonical(token)) return 'a part of the token is not canonical base64url (RFC 7515 §2)'
     const claims = await claimsOf(token)
-    if (!claims) return 'a claim that every access token of this tenant has is missing'
-    if (!(await clients.find(tenant, claims.client_id))) return 'its client is gone or disabled'
-    return 'it was revoked, or what it hangs from ended'
+    if (!claims) return 'a required claim is missing, or tenant_id names another tenant'
+    if (!(await clients.find(tenant, claims.client_id)))
+      return 'the client of the token is deleted or disabled'
+    return 'the token was revoked, or its session, consent or family ended'
   }
 
   return {

@@ -10,7 +10,7 @@ export const authorizationChecks = {
   tenant_known: [
     'The tenant exists and is not disabled.',
     'docs/command-line.md, tenants',
-    'Compare what follows `/t/` in the address with `tenants list`; a disabled tenant is enabled with `tenants enable`.',
+    'Compare the name after `/t/` in the URL with `tenants list`; a disabled tenant is enabled with `tenants enable`.',
   ],
   client_known: [
     'The client is registered in this tenant and not disabled.',
@@ -20,7 +20,7 @@ export const authorizationChecks = {
   parameters_present: [
     'Every required parameter is present.',
     'RFC 6749 §4.1.1',
-    'Send the named parameters; with POST they are in the form body.',
+    'Send the missing parameters; with POST, in the form body.',
   ],
   parameters_once: [
     'No parameter is repeated.',
@@ -60,22 +60,22 @@ export const authorizationChecks = {
   scope_characters: [
     'Scopes are printable characters, separated by single spaces.',
     'RFC 6749 §3.3',
-    'Encode the parameter once; a comma does not separate scopes.',
+    'URL-encode the parameter once, and separate scopes by spaces, not commas.',
   ],
   scope_known: [
     'At least one of the requested scopes exists; for `client_credentials` all belong to the resource server.',
     'RFC 6749 §3.3',
-    'Request scopes of OpenID Connect or of the resource server, separated by spaces; if it is not the default one, name it in `resource`.',
+    'Request scopes of OpenID Connect or of the resource server, separated by spaces; if it is not the default one, send its identifier in `resource`.',
   ],
   scope_allowed: [
     'The client may have every requested scope that exists.',
     'RFC 6749 §3.3, RFC 7591 §2',
-    'Request less, or add the scope to `scope` of the client.',
+    'Request fewer scopes, or add the scope to `scope` of the client.',
   ],
   openid_requested: [
     'A request with parameters of OpenID Connect includes the scope `openid`.',
     'OpenID Connect Core §3.1.2.1',
-    'Add `openid` to `scope`, or omit the named parameter.',
+    'Add `openid` to `scope`, or omit the parameter that the reason names.',
   ],
   resource_uri: [
     'A resource indicator is an absolute URI without a fragment.',
@@ -90,17 +90,17 @@ export const authorizationChecks = {
   resource_allowed: [
     'The client may reach the resource server.',
     'RFC 8707 §2',
-    'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client.',
+    'Add it to `resources` of the client; for client credentials name one of its scopes in `scope` of the client. A client that registered itself needs `open: true` on the resource server.',
   ],
   resource_granted: [
     'The resource is one that the authorization request named.',
     'RFC 8707 §2.2',
-    'Name it in `resource` of the authorization request, too; there it may be repeated.',
+    'Send it in `resource` of the authorization request, too; there it may be repeated.',
   ],
   resource_single: [
     'An access token is for one resource server.',
     'RFC 8707 §2.2, RFC 9068 §3',
-    'Request one `resource` at a time; a refresh token serves all that were allowed, one after the other.',
+    'Send one `resource` per token request; the same refresh token gets access tokens for all that were allowed, one after the other.',
   ],
   pkce_present: [
     'The request has a code challenge.',
@@ -120,7 +120,7 @@ export const authorizationChecks = {
   dpop_jkt_format: [
     '`dpop_jkt` is the SHA-256 thumbprint of a key in base64url, 43 characters.',
     'RFC 9449 §10, RFC 7638 §3',
-    'Send the thumbprint of the key that the proofs are made with, without padding, or omit `dpop_jkt`.',
+    'Send the thumbprint of the key that signs the proofs, without padding, or omit `dpop_jkt`.',
   ],
   nonce_present: [
     'If the client is exempt from PKCE, the request has a nonce.',
@@ -150,7 +150,7 @@ export const authorizationChecks = {
   id_token_hint_valid: [
     '`id_token_hint` is an ID token of this issuer for this client.',
     'OpenID Connect Core §3.1.2.1',
-    'Send the latest ID token unchanged. One whose signing key is gone cannot be checked any more: omit it.',
+    'Send the latest ID token unchanged. If its signing key was removed, it cannot be verified any more: omit it.',
   ],
   request_pushed: [
     'The client pushes its requests.',
@@ -165,7 +165,7 @@ export const authorizationChecks = {
   request_object_valid: [
     'The request object is from this client and for this issuer: type, algorithm, signature, `iss`, `aud`, times.',
     'RFC 9101 §4, §6, §10',
-    'The reason names the member. Compare the keys of the client (`jwks`, `jwks_uri`) and its clock.',
+    'The reason names the member. Check the keys of the client (`jwks`, `jwks_uri`) and its clock.',
   ],
   request_uri_alive: [
     'The pushed request exists, belongs to this client, has not expired and was not used.',
@@ -175,7 +175,7 @@ export const authorizationChecks = {
   request_uri_pushed: [
     '`request_uri` was issued by this server.',
     'RFC 9126 §2.2',
-    'Push the request; other addresses are not fetched.',
+    'Push the request; this server fetches no other `request_uri`.',
   ],
   request_form: [
     'The request has one form: parameters, `request`, or `request_uri`.',
@@ -185,7 +185,7 @@ export const authorizationChecks = {
   nobody_asked: [
     'With `prompt=none` no interaction with the user is needed.',
     'OpenID Connect Core §3.1.2.6',
-    'Send the user here without `prompt=none`. If everybody is affected: browsers block cookies in frames of other sites.',
+    'Send the user here without `prompt=none`. If everybody is affected: browsers block cookies in an iframe of another site.',
   ],
   person_allowed: [
     'The user allows the request.',
@@ -195,7 +195,7 @@ export const authorizationChecks = {
   ciba_hint: [
     'Exactly one hint names the user, and that user exists.',
     'CIBA Core §7.1, §7.2',
-    'Send one of `login_hint`, `id_token_hint` and `login_hint_token`.',
+    'Send either `login_hint` or `id_token_hint`; `login_hint_token` is not supported.',
   ],
   ciba_request: [
     'The parameters of the backchannel request are well formed.',

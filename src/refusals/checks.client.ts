@@ -15,7 +15,7 @@ export const clientChecks = {
   authentication_method: [
     'The client authenticates in the way that it is registered for.',
     'RFC 7591 §2, RFC 9700 §2.5',
-    'Make `token_endpoint_auth_method` of the client and the setting of its library the same.',
+    'Set the same method in `token_endpoint_auth_method` of the client and in its library.',
   ],
   authorization_header: [
     'The header `Authorization` is well formed: id and secret form-encoded, then joined by a colon in base64.',
@@ -30,7 +30,7 @@ export const clientChecks = {
   client_secret: [
     'The client secret is correct.',
     'RFC 6749 §2.3.1',
-    'Compare it with the one shown at its creation; `clients rotate-secret` adds another.',
+    'Compare it with the secret that was shown when the client was created; `clients rotate-secret` adds another.',
   ],
   client_secret_current: [
     'The client secret has not expired.',
@@ -40,7 +40,7 @@ export const clientChecks = {
   client_assertion: [
     'The client assertion is signed by the client with its algorithm, names it in `iss` and `sub`, this server in `aud`, and is short-lived.',
     'RFC 7523 §3, RFC 9700 §2.5',
-    'The reason names the member. Compare the keys (`jwks`, `jwks_uri`) and the clock; `aud` is the issuer.',
+    'The reason names the member. Check the keys (`jwks`, `jwks_uri`) and the clock; `aud` must be the issuer.',
   ],
   client_assertion_once: [
     'A client assertion is used once.',
@@ -50,7 +50,7 @@ export const clientChecks = {
   certificate_present: [
     'The request presents a certificate if the token is bound to one.',
     'RFC 8705 §3, §5',
-    'Call the address in `mtls_endpoint_aliases` of the discovery document, with the certificate; behind a proxy, check that it forwards the certificate.',
+    'Call the URL in `mtls_endpoint_aliases` of the discovery document, with the certificate; behind a proxy, check that it forwards the certificate.',
   ],
   client_certificate: [
     'The certificate of the connection is the one that the client registered.',
@@ -60,17 +60,17 @@ export const clientChecks = {
   dpop_present: [
     'The request proves possession of the key with a DPoP proof.',
     'RFC 9449 §5, §7.1',
-    'Send the header `DPoP`; the scheme of `Authorization` is then `DPoP`.',
+    'Send the header `DPoP`. With an access token, use the scheme `DPoP` in `Authorization`.',
   ],
   dpop_proof: [
     'The DPoP proof is for this request: method, address, time, access token, and a new `jti`.',
     'RFC 9449 §4.3',
-    'Create a proof for each request, with the address that the client calls. If everybody is affected: `ISSUER` is not the address that clients use, or a clock is wrong.',
+    'Create a proof for each request, with the URL that the client calls. If everybody is affected: `ISSUER` is not the URL that clients use, or a clock is wrong.',
   ],
   dpop_nonce: [
     'The DPoP proof has the current nonce of this server.',
     'RFC 9449 §8',
-    'Nothing: the client takes the nonce from the header `DPoP-Nonce` of this response, and retries.',
+    'Nothing: the client retries with the nonce in the header `DPoP-Nonce` of this response.',
   ],
   key_same: [
     'The key is the one that the token, or the code, is bound to.',

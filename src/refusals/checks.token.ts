@@ -20,7 +20,7 @@ export const tokenChecks = {
   code_unused: [
     'An authorization code is used once.',
     'RFC 6749 §4.1.2, RFC 9700 §2.1.1',
-    'Redeem it once; if the response was lost, start again. The tokens that it had issued were revoked. Often the callback was loaded twice.',
+    'Redeem it once; if the response was lost, start again. The tokens issued for it were revoked. A common cause is that the callback page was loaded twice.',
   ],
   code_current: [
     'The authorization code is redeemed within a minute.',
@@ -35,25 +35,25 @@ export const tokenChecks = {
   code_verifier: [
     'The code verifier matches the challenge of the authorization request.',
     'RFC 7636 §4.6',
-    'Store the verifier by the `state` of its request, or several tabs overwrite each other’s.',
+    'Store the verifier under the `state` of its request; otherwise several tabs overwrite each other’s.',
   ],
   refresh_token_known: [
     'The refresh token was issued by this server, to this client, and its family is alive.',
     'RFC 6749 §6',
-    '`families list` and `families show` say whether and why it ended. The person signs in again.',
+    '`families list` and `families show` say whether and why it ended. The user has to sign in again.',
   ],
   refresh_token_once: [
-    'A refresh token is used once; the previous one gets its answer again for a moment.',
+    'A refresh token is used once; a retry with the previous one gets the same response for a short time.',
     'RFC 9700 §4.14.2, docs/security.md',
-    'Store the newest refresh token before you use anything else of the answer. The family was ended: `families show` has who used it. With `"successor_used":false` the client never stored what it got: in Next.js, server components cannot.',
+    'Store the new refresh token before you use anything else of the response. The family was ended: `families show` says who used it. With `"successor_used":false` the client never stored the new token: in Next.js, server components cannot.',
   ],
   refresh_token_current: [
-    'The refresh token was used in time, and the family is not older than it may be.',
+    'The refresh token has not expired, and neither has its family.',
     'RFC 9700 §4.14.2',
-    'The person signs in again; `refresh_token_idle_ttl` and `refresh_token_absolute_ttl` of the client set the times.',
+    'The user has to sign in again; `refresh_token_idle_ttl` and `refresh_token_absolute_ttl` of the client set the times.',
   ],
   refresh_scope: [
-    'A refresh requests no more than was allowed.',
+    'A refresh requests no more scopes than were allowed.',
     'RFC 6749 §6',
     'Omit `scope`; for more, start an authorization request.',
   ],
@@ -70,7 +70,7 @@ export const tokenChecks = {
   changed_meanwhile: [
     'Nothing that the request depends on ended while it was in progress.',
     'docs/security.md',
-    'Nothing: something was signed out, revoked or disabled at the same moment.',
+    'Nothing: a session, token, client or account was ended at the same moment.',
   ],
   device_code_current: [
     'The device code or backchannel request has not expired.',
@@ -80,7 +80,7 @@ export const tokenChecks = {
   access_token_valid: [
     'The access token is from this issuer, and has neither expired nor been revoked.',
     'RFC 6750 §3.1, RFC 7662 §2.2',
-    'Refresh, or start again. `families show` says whether it was revoked.',
+    'Refresh the token, or start again. `families show` says whether it was revoked.',
   ],
   access_token_place: [
     'The access token is sent once, in the header `Authorization` or the form, never in the URL.',
@@ -118,9 +118,9 @@ export const tokenChecks = {
     'Send the ID token unchanged, or `client_id` alone.',
   ],
   post_logout_redirect_uri_registered: [
-    'The address after sign-out is one that the client registered.',
+    'The post-logout redirect URI is one that the client registered.',
     'RP-Initiated Logout §3.1',
-    'Register it in `post_logout_redirect_uris`, and send exactly that.',
+    'Register it in `post_logout_redirect_uris`, and send exactly the same string.',
   ],
   form_own: [
     'A form comes from a page that this server showed to this browser.',
@@ -140,7 +140,7 @@ export const tokenChecks = {
   user_code: [
     'The code that the user typed belongs to a waiting device.',
     'RFC 8628 §3.3',
-    'Type it again, or start again at the device.',
+    'The user types it again, or starts again at the device.',
   ],
   other: [
     'The request follows its specification.',

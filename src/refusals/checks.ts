@@ -27,5 +27,9 @@ export function checkOf(name: string): Check {
       mend: mends[name as DomainErrorCode],
     }
   }
-  return { rule: name, source: 'another version of this server', mend: 'Ask that version.' }
+  return {
+    rule: name,
+    source: 'another version of this server',
+    mend: 'Run `explain` of that version.',
+  }
 }

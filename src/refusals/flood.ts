@@ -23,7 +23,8 @@ export function createFlood(): { add(check: string, ip: string | undefined): voi
     },
     tally: {
       level: 'warn',
-      message: 'requests are refused in large numbers: by check, and from which networks most',
+      message:
+        'requests are refused in large numbers: counts by check, and the networks with the most',
       least,
       read: () => ({ ...byCheck }),
       beside() {

@@ -117,7 +117,7 @@ export function createRefusals({
         [JSON.stringify(rows.map(rowOf))],
       )
       .catch((error: Error) =>
-        log.warn({ err: error, lost: rows.length }, 'refusals were not kept'),
+        log.warn({ err: error, lost: rows.length }, 'refusals were not stored'),
       )
   }
 

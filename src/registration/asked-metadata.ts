@@ -38,7 +38,7 @@ export function askedMetadata(
 ): Record<string, unknown> {
   const faults = reserved
     .filter((member) => Object.hasOwn(body, member) && !isDefault(member, body[member]))
-    .map((member) => `${member}: is set by operators alone`)
+    .map((member) => `${member}: can be set only by an operator`)
   const members: Record<string, unknown> = {}
   for (const member of registrable) {
     // null is the same as absent (RFC 7592 §2.2).
@@ -75,30 +75,32 @@ function policyFaults(members: Record<string, unknown>, policy: RegistrationPoli
   const faults: string[] = []
   const grants = new Set<string>(policy.grant_types)
   for (const grant of listOf(members['grant_types']).filter((each) => !grants.has(each))) {
-    faults.push(`grant_types: must be of ${[...grants].join(', ')}, it has ${shown(grant)}`)
+    faults.push(`grant_types: must contain only ${[...grants].join(', ')}, it has ${shown(grant)}`)
   }
   if (policy.scopes) {
     const scopes = new Set(policy.scopes)
     const asked = listOf(members['scope']).flatMap((scope) => scope.split(' '))
     for (const name of asked.filter((each) => each !== '' && !scopes.has(each))) {
-      faults.push(`scope: must be of ${[...scopes].join(' ')}, it has ${shown(name)}`)
+      faults.push(`scope: must contain only ${[...scopes].join(' ')}, it has ${shown(name)}`)
     }
   }
   const name = members['client_name']
   if (typeof name === 'string' && (unseen.test(name) || name.trim() !== name)) {
-    faults.push('client_name: must have no invisible characters, and no space around it')
+    faults.push('client_name: must have no invisible characters and no space at its start or end')
   }
   for (const member of ['redirect_uris', 'post_logout_redirect_uris']) {
     const count = Array.isArray(members[member]) ? members[member].length : 0
     if (count > mostRedirectUris) {
-      faults.push(`${member}: must be at most ${mostRedirectUris}, there are ${count}`)
+      faults.push(`${member}: must have at most ${mostRedirectUris} URIs, it has ${count}`)
     }
   }
   if (policy.hosts) {
     for (const member of addresses) {
       for (const uri of listOf(members[member])) {
         if (!isAllowed(uri, policy.hosts)) {
-          faults.push(`${member}: must be at ${policy.hosts.join(', ')}, it has ${shown(uri)}`)
+          faults.push(
+            `${member}: must have one of the hosts or schemes ${policy.hosts.join(', ')}, it has ${shown(uri)}`,
+          )
         }
       }
     }
@@ -132,6 +134,7 @@ export function refusedMetadata(
     .slice(0, 5)
     .join('; ')
     .replaceAll('"', "'")
+    .replaceAll('§', 'section ')
     .replaceAll(/[^\x20-\x5B\x5D-\x7E]/g, '?')
     .slice(0, 800)
   return new DomainError(isRedirect ? 'redirect_uri_invalid' : 'client_metadata_invalid', {

@@ -62,7 +62,7 @@ export function createDocumentCopies({
       return copy
     } catch (error) {
       if (!isDomainError(error, 'client_metadata_invalid')) throw error
-      throw invalid(url, 'the document of this client', error.publicMessage)
+      throw invalid(url, 'a valid metadata document of this client', error.publicMessage)
     }
   }
 
@@ -73,7 +73,7 @@ export function createDocumentCopies({
       const all = [...loading.values()].reduce((sum, { waiting }) => sum + waiting, 0)
       if (pending.waiting >= mostWaiting.one || all >= mostWaiting.all) {
         const { one } = mostWaiting
-        throw busy(`at most ${one} who wait for one document, ${mostWaiting.all} in all`)
+        throw busy(`at most ${one} requests waiting for one document, ${mostWaiting.all} in total`)
       }
       pending.waiting++
       return pending.copy
@@ -94,7 +94,7 @@ export function createDocumentCopies({
     if (hasPlace) return
     const { all, newcomers, host: ofHost } = mostAtOnce
     throw busy(
-      `at most ${all} documents that are fetched at a time, ${newcomers} of clients that nobody uses yet, ${ofHost} of one host`,
+      `at most ${all} documents fetched at a time, ${newcomers} of clients that are not in use yet, ${ofHost} from one host`,
     )
   }
 

@@ -42,7 +42,7 @@ export async function fetchDocument(fetch: OutgoingFetch, url: string): Promise<
     throw error instanceof FetchError ? faultOf(url, error) : error
   })
   if (answer.status >= 500 || answer.status === 429) {
-    throw unavailable(url, `it was answered with ${answer.status}`)
+    throw unavailable(url, `the host returned status ${answer.status}`)
   }
   if (answer.status !== 200) throw invalid(url, 'status 200', String(answer.status))
   const type = answer.headers.get('content-type') ?? 'nothing'
@@ -53,7 +53,7 @@ export async function fetchDocument(fetch: OutgoingFetch, url: string): Promise<
   try {
     return { document: JSON.parse(text), maxAge: maxAgeOf(answer.headers) }
   } catch {
-    throw invalid(url, 'JSON', `${text.length} characters of something else`)
+    throw invalid(url, 'JSON', `${text.length} characters that are not JSON`)
   }
 }
 

@@ -23,7 +23,7 @@ export function membersIn(document: unknown, clientId: string): Record<string, u
   const body = document as Record<string, unknown>
   const faults: string[] = []
   if (!has('client_id') || body['client_id'] !== clientId) {
-    faults.push('client_id: must be the address of the document, character by character')
+    faults.push('client_id: must be exactly the URL of the document')
   }
   faults.push(...secrets.filter(has).map((member) => `${member}: must not be in a document`))
   const members: Record<string, unknown> = {}
@@ -32,9 +32,9 @@ export function membersIn(document: unknown, clientId: string): Record<string, u
   }
   const method = members['token_endpoint_auth_method'] ?? 'none'
   if (!authMethods.includes(method)) {
-    faults.push(`token_endpoint_auth_method: must be of ${authMethods.join(', ')}`)
+    faults.push(`token_endpoint_auth_method: must be one of ${authMethods.join(', ')}`)
   }
-  if (!isStorable(members)) faults.push(`client_name: a text in the document ${storableRule}`)
+  if (!isStorable(members)) faults.push(`client_name: a string in the document ${storableRule}`)
   if (faults.length > 0) throw refusedMetadata(faults)
   return { ...members, token_endpoint_auth_method: method }
 }

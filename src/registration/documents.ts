@@ -192,5 +192,5 @@ function asFault(clientId: string, error: unknown): unknown {
     isDomainError(error, 'client_invalid')
   if (!isMeant) return error
   const { faults } = error.detail as { faults: unknown[] }
-  return invalid(clientId, 'members that the rules allow', faults.map(String).join('; '))
+  return invalid(clientId, 'valid client metadata', faults.map(String).join('; '))
 }

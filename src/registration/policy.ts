@@ -65,7 +65,7 @@ const statementIssuer = z
     algorithms: z.array(z.enum(clientSigningAlgs)).min(1).default(['ES256', 'PS256', 'EdDSA']),
   })
   .refine(({ jwks, jwks_uri: uri }) => (jwks === undefined) !== (uri === undefined), {
-    error: 'must have one of jwks and jwks_uri',
+    error: 'must have either jwks or jwks_uri',
   })
 
 const seconds = (most: number) => z.int().min(1).max(most)

@@ -108,7 +108,7 @@ export function createRegisteredClientStore({
       throw new DomainError('registration_full', {
         retryAfter: 3600,
         detail: {
-          expected: `at most ${most} clients that were never used, and ${mostPerNetwork} of a network`,
+          expected: `at most ${most} clients that were never used, ${mostPerNetwork} from one network`,
         },
       })
     },

@@ -126,10 +126,12 @@ export function createRegistrations(
 
   /** All faults get the same answer, so that nobody learns which clients exist. */
   async function authorize(tenant: string, clientId: string, token: string | undefined) {
-    if (token === undefined) throw wrongToken('there is no token')
+    if (token === undefined) throw wrongToken('the request has no token')
     const hash = hashOf(token)
     if (!(await tokens.manages(tenant, hash, clientId))) {
-      throw wrongToken('unknown, followed by another, of another client, or the client is disabled')
+      throw wrongToken(
+        'the token is unknown, was replaced, belongs to another client, or its client is disabled',
+      )
     }
     return hash
   }
@@ -156,7 +158,7 @@ export function createRegistrations(
       clients.find(tenant, clientId),
       registered.find(tenant, clientId),
     ])
-    if (!client || !found) throw wrongToken('the client is gone')
+    if (!client || !found) throw wrongToken('the client was deleted')
     const { registeredAt, statement } = found
     return {
       clientId,
@@ -192,7 +194,7 @@ export function createRegistrations(
   async function bounded(tenant: string, clientId: string, declared: Body, lock = false) {
     const view = await clients.views.view(tenant, clientId, clock.now(), lock)
     const own = await registered.find(tenant, clientId)
-    if (!view || !own) throw wrongToken('the client is gone')
+    if (!view || !own) throw wrongToken('the client was deleted')
     const word = operatorsWord(own.metadata, view.metadata)
     const { metadata: stored } = view
     return { word, stored, declaration: withOperatorsWord(declared, stored, word) }
@@ -202,16 +204,17 @@ export function createRegistrations(
     if (secret === undefined || secret === null) return
     const client = await clients.find(tenant, clientId)
     if (client && typeof secret === 'string' && clients.secretFits(client, secret)) return
-    throw refusedMetadata(['client_secret: must be the one that the client has, or absent'])
+    throw refusedMetadata(['client_secret: must be the current secret of the client, or absent'])
   }
 
   return {
     async register(tenant, body, { token, ip, userAgent }) {
       const policy = await policyOf(tenant)
-      if (token === undefined && policy.mode === 'token') throw wrongToken('there is no token')
+      if (token === undefined && policy.mode === 'token')
+        throw wrongToken('the request has no token')
       const hash = token === undefined ? undefined : hashOf(token)
       if (hash !== undefined && !(await tokens.isInitial(tenant, hash))) {
-        throw wrongToken('unknown, used up or expired')
+        throw wrongToken('the token is unknown, used up or expired')
       }
       const make = async (): Promise<Registered> => {
         const clientId = randomUUID()
@@ -220,7 +223,8 @@ export function createRegistrations(
         const registrationAccessToken = newHandle()
         const add = async (): Promise<Registered> => {
           const by = hash === undefined ? undefined : await tokens.takeInitial(tenant, hash)
-          if (hash !== undefined && by === undefined) throw wrongToken('used up meanwhile')
+          if (hash !== undefined && by === undefined)
+            throw wrongToken('the token was used up meanwhile')
           const { clientSecret } = await declare(tenant, declaration, documents)
           const network = hash === undefined ? networkOf(ip) : undefined
           await registered.add(tenant, clientId, roomFor(policy, network))
@@ -252,9 +256,7 @@ export function createRegistrations(
       const hash = await authorize(tenant, clientId, token)
       return fromNetwork(tenant, ip, async () => {
         if (body['client_id'] !== clientId) {
-          throw refusedMetadata([
-            'client_id: must be the one of the address (RFC 7592 section 2.2)',
-          ])
+          throw refusedMetadata(['client_id: must be the client_id in the URL (RFC 7592 §2.2)'])
         }
         await assertOwnSecret(tenant, clientId, body['client_secret'])
         const before = (await registered.find(tenant, clientId))?.statement
@@ -266,7 +268,7 @@ export function createRegistrations(
           // Again, with a lock: an operator may have changed the client meanwhile.
           const bound = await bounded(tenant, clientId, made.declaration, true)
           if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
-            throw wrongToken('followed by another meanwhile')
+            throw wrongToken('the token was replaced meanwhile')
           }
           const { clientSecret, outcome } = await declare(tenant, bound.declaration, documents)
           // Checked after `declare`, which validates the types; a refusal rolls the transaction back.
@@ -320,7 +322,7 @@ function assertSectorStays(before: Body, declared: Body): void {
     sectorOf({ grant_types: ['authorization_code'], redirect_uris: [], ...members } as never)
   if (before['subject_type'] === 'pairwise' && sector(before) === sector(declared)) return
   throw refusedMetadata([
-    'subject_type: a client that may have tokens does not become pairwise, nor go to another sector: register anew',
+    'subject_type: a registered client cannot become pairwise or change its sector, as it may have tokens; register a new client',
   ])
 }
 

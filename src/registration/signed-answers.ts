@@ -22,9 +22,11 @@ export async function assertSigned(
   const algs = (await signing.current(tenant)).signing.map(({ alg }) => alg).toSorted()
   const faults = signedMembers
     .filter((member) => asked[member] !== undefined && !algs.includes(asked[member] as SigningAlg))
-    .map((member) => `${member}: must be of ${algs.join(', ')}, it is ${inWords(asked[member])}`)
+    .map(
+      (member) => `${member}: must be one of ${algs.join(', ')}, it is ${inWords(asked[member])}`,
+    )
   if (faults.length > 0) throw refusedMetadata(faults)
 }
 
 const inWords = (value: unknown) =>
-  typeof value === 'string' ? value.slice(0, 100) : 'of another type'
+  typeof value === 'string' ? value.slice(0, 100) : 'not a string'

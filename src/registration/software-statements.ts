@@ -39,7 +39,7 @@ export function createSoftwareStatements(
   const keys = createStatementKeys(deps)
   const invalid = (received: string) =>
     new DomainError('software_statement_invalid', {
-      detail: { expected: 'a signed JWT of an issuer that is trusted', received },
+      detail: { expected: 'a JWT that is signed by a trusted issuer', received },
     })
 
   return {
@@ -48,10 +48,10 @@ export function createSoftwareStatements(
       const statement = presented ?? before
       if (statement === undefined) {
         if (!trusted.required) return undefined
-        throw refusedMetadata(['software_statement: is required here'])
+        throw refusedMetadata(['software_statement: is required by this tenant'])
       }
       const read = readForeignJwt(statement)
-      if (!read) throw invalid('no JWT of at most 8 KiB')
+      if (!read) throw invalid('not a JWT of at most 8 KiB')
       const source = trusted.issuers.find((each) => each.issuer === read.issuer)
       if (!source) {
         throw new DomainError('software_statement_unapproved', {

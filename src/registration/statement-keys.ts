@@ -29,13 +29,13 @@ export function createStatementKeys({
       new DomainError('issuer_keys_unavailable', { detail: { jwks_uri: uri, reason }, cause })
     try {
       const answer = await fetch(uri, { headers: { accept: 'application/json' } })
-      if (answer.status !== 200) throw unavailable(`answered with ${answer.status}`)
+      if (answer.status !== 200) throw unavailable(`the host returned status ${answer.status}`)
       const { keys } = (await answer.json()) as { keys?: unknown }
-      if (!Array.isArray(keys)) throw unavailable('it is no JWK Set (RFC 7517 §5)')
+      if (!Array.isArray(keys)) throw unavailable('the response is not a JWK Set (RFC 7517 §5)')
       return keys.filter((key): key is Jwk => typeof key === 'object' && key !== null)
     } catch (error) {
       if (error instanceof FetchError) throw unavailable(`${error.code}: ${error.message}`, error)
-      if (error instanceof SyntaxError) throw unavailable('it is no JSON', error)
+      if (error instanceof SyntaxError) throw unavailable('the response is not JSON', error)
       throw error
     }
   }

@@ -38,11 +38,11 @@ export function createNameCheck({ scopes, resources }: KnownNames): (client: Nam
     if (parts.length > 1 && parts.some((part) => scopes.has(part))) {
       return `scope: expected names separated by single spaces (RFC 6749 §3.3), got ${JSON.stringify(name)}`
     }
-    return `scope: no resource server has the scope ${name}${hint(name, scopes)}: declare it there first; there are ${allScopes}`
+    return `scope: no resource server has the scope ${name}${hint(name, scopes)}: declare it in a resource server first; known scopes: ${allScopes}`
   }
 
   const resourceFault = (id: string) =>
-    `resources: there is no resource server ${id}${hint(id, resources)}: declare it first, in the same file or before; there are ${allResources}`
+    `resources: there is no resource server ${id}${hint(id, resources)}: declare it first, in the same file or before; known resource servers: ${allResources}`
 
   return (client) => {
     const unknown = namesIn(client.scope).filter((name) => !scopes.has(name))

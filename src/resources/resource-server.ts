@@ -40,7 +40,7 @@ export const resourceServerDeclaration = z.strictObject({
   scopes: z
     .array(
       scopeName.refine((name) => !(openidScopes as readonly string[]).includes(name), {
-        error: `must not be one of ${openidScopes.join(', ')}: those belong to the default resource server implicitly`,
+        error: `must not be one of ${openidScopes.join(', ')}: they belong to the default resource server`,
       }),
     )
     .max(500)

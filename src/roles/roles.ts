@@ -104,8 +104,8 @@ export function createRoles({ database, clock }: { database: Database; clock: Cl
         if ((await store.lockOwners()).length > 0) {
           throw new DomainError('bootstrap_done', {
             detail:
-              'There is an owner already: "roles list" shows who. On this machine ' +
-              '"roles grant owner --client <client_id>" makes another.',
+              'There is already an owner: "roles list" shows it. On this machine ' +
+              '"roles grant owner --client <client_id>" adds another.',
           })
         }
         const granted: Assignment[] = []

@@ -74,7 +74,7 @@ export const tenantDeclaration = z.strictObject({
 const domain = z
   .string()
   .refine((text) => /^[^.@*\s]+(\.[^.@*\s]+)*$/u.test(text) && domainKey(text) !== '', {
-    error: 'must be a domain such as example.com: exactly what follows the "@", no wildcard',
+    error: 'must be a domain such as example.com: exactly what follows the "@", without a wildcard',
   })
   .transform(domainKey)
 
@@ -86,5 +86,5 @@ export const signUpDeclaration = z
   })
   .refine(({ mode, domains }) => mode === 'open' || domains.length === 0, {
     path: ['domains'],
-    error: 'are for the mode open alone: elsewhere nobody signs up by themselves',
+    error: 'are allowed only with mode open',
   })

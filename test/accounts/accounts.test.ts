@@ -162,7 +162,7 @@ onAnyStorage('accounts', (kind) => {
     expect(reasons).to.deep.equal([
       'no account has this identifier',
       'the account is disabled',
-      'the password does not fit',
+      'the password is wrong',
     ])
   })
 
@@ -277,7 +277,7 @@ onAnyStorage('accounts', (kind) => {
     lines.length = 0
     for (let i = 0; i < 2; i++) {
       const { detail } = await refusalOf(signIn(account.email), 'credentials_invalid')
-      expect(detail).to.deep.include({ reason: 'the password does not fit' })
+      expect(detail).to.deep.include({ reason: 'the password is wrong' })
     }
     expect(lines).to.have.length(1)
     expect(JSON.parse(lines[0] as string)).to.include({ level: 'error', account: account.id })

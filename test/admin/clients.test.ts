@@ -138,9 +138,11 @@ describe('clients through the admin API', () => {
     }
     const names = { scope: 'openid news:read', resources: [api.identifier, issuer] }
     expect(await refused(names))
-      .to.include('scope: no resource server has the scope news:read: declare it there first')
+      .to.include(
+        'scope: no resource server has the scope news:read: declare it in a resource server first',
+      )
       .and.include(`resources: there is no resource server ${api.identifier}`)
-      .and.include(`there are ${issuer}, ${issuer}/revocations`)
+      .and.include(`known resource servers: ${issuer}, ${issuer}/revocations`)
     await server.core.resources.declare('default', api)
     expect(await refused({ ...names, scope: 'openid;news:read' })).to.match(
       /single spaces \(RFC 6749 §3\.3\), got "openid;news:read"/,

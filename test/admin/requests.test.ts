@@ -89,7 +89,7 @@ describe('a request to the admin API', () => {
     for (const [faulty, pattern] of [
       [
         { jwks: { keys: [key] } },
-        /^jwks\.keys\[0\]: must be a public key, it has the private member "d"/,
+        /^jwks\.keys\[0\]: must be a public key, but it has the private member "d"/,
       ],
       [{ jwks: { keys: key } }, /^jwks\.keys: expected a list, got/],
       [{ jwks: JSON.stringify(key) }, /^jwks: expected an object, got/],
@@ -111,7 +111,7 @@ describe('a request to the admin API', () => {
     const long = { client_name: 'a'.repeat(60_000) }
     expectProblem(await send('POST', clients, { body: long }), 413, 'body_too_large')
     const stray = await send('POST', `${clients}/keyturn-admin/enable`, { body: {} })
-    expectProblem(stray, 400, 'request_invalid', /^body: expected none/)
+    expectProblem(stray, 400, 'request_invalid', /^body: expected no body/)
   })
 
   it('is for an address and a method that there are (C29)', async () => {

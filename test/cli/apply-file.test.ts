@@ -79,8 +79,8 @@ registration: { mode: public }
       'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',
       'accounts[0].email: must be an e-mail address, got "nobody"',
       'accounts[0].roles[0]: expected operator, got "king"',
-      'accounts[1].email: must have no character that cannot be seen, such as',
-      'accounts[2].email: must have no character that cannot be seen, such as',
+      'accounts[1].email: must have no invisible characters, such as',
+      'accounts[2].email: must have no invisible characters, such as',
       'accounts[0].name: must be 1 to 200 characters without control characters and those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069), got ',
     ]) {
       expect(text).to.include(expected)
@@ -104,7 +104,7 @@ tenants:
     const text = faults.join('\n')
     for (const expected of [
       'sign_up.mode: expected one of closed, open, invitation, got "everybody"',
-      'tenants[0].sign_up.domains: are for the mode open alone',
+      'tenants[0].sign_up.domains: are allowed only with mode open',
       'tenants[1].sign_up.domains[0]: must be a domain such as example.com',
       'tenants[1].sign_up.domains[1]: must be a domain',
       'tenants[1].sign_up.domains[2]: must be a domain',
@@ -180,7 +180,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     expect(text).to.include('clients[2].client_secret: expected a text, { env: NAME } or')
     expect(text).to.include('clients[3].client_secret: must be 16 to 512 printable ASCII')
     expect(text).to.include(
-      'clients[4].client_secret: a client with token_endpoint_auth_method none has none',
+      'clients[4].client_secret: must be absent with token_endpoint_auth_method none',
     )
     expect(text).to.include('accounts[0].password: expected a text, { env: NAME } or')
     expect(text).not.to.include('hunter2')

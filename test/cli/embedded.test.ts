@@ -232,7 +232,7 @@ accounts:
         'scope: expected names separated by single spaces (RFC 6749 §3.3), got "openid,profile"',
       )
       expect(await refused(...machine, 'openid  profile')).to.include('got "openid  profile"')
-      expect(await refused(...machine, 'orders:none')).to.include('there are openid, profile')
+      expect(await refused(...machine, 'orders:none')).to.include('known scopes: openid, profile')
     })
 
     it('creates a client from a file and a public one without a secret', async () => {
@@ -244,7 +244,7 @@ accounts:
       expect(await json('clients', 'create', client)).to.include({ client_name: 'From file' })
       const args = ['--public', '--redirect-uri', 'http://localhost:8080/cb', '--id', 'public']
       expect(await json('clients', 'create', ...args)).to.not.have.property('client_secret')
-      expect(await refused('clients', 'rotate-secret', 'public')).to.include('it has no secret')
+      expect(await refused('clients', 'rotate-secret', 'public')).to.include('has no secret')
     })
 
     it('disables, enables and resets an account', async () => {

@@ -110,7 +110,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
   it('is refused with what to do: closed, an account, no such tenant, no address', async () => {
     expect(await faultOf(invite({}, alice.email.toUpperCase()))).to.deep.equal([
       'account_exists',
-      `${alice.email.toUpperCase()} has an account in tenant default already; there is nothing to invite to.`,
+      `${alice.email.toUpperCase()} already has an account in tenant default.`,
     ])
     expect((await faultOf(invite({}, 'nobody')))[0]).to.equal('email_invalid')
     const elsewhere = invitationsCreate.execute(server.core, { tenant: 'nowhere', email })

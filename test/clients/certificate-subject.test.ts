@@ -77,17 +77,17 @@ describe('registration of clients with certificates', () => {
     [
       'no name',
       tls,
-      `token_endpoint_auth_method: tls_client_auth needs exactly one of ${subjects}`,
+      `token_endpoint_auth_method: tls_client_auth requires exactly one of ${subjects}`,
     ],
     [
       'two names',
       { ...tls, tls_client_auth_san_dns: 'a.example', tls_client_auth_san_ip: '::1' },
-      `token_endpoint_auth_method: tls_client_auth needs exactly one of ${subjects}`,
+      `token_endpoint_auth_method: tls_client_auth requires exactly one of ${subjects}`,
     ],
     [
       'a name that nothing looks at',
       { tls_client_auth_san_dns: 'a.example' },
-      'tls_client_auth_san_dns: is for token_endpoint_auth_method tls_client_auth alone',
+      'tls_client_auth_san_dns: is allowed only with token_endpoint_auth_method tls_client_auth',
     ],
     [
       'names that are none',
@@ -112,18 +112,18 @@ describe('registration of clients with certificates', () => {
     [
       'a key without its certificate',
       { ...selfSignedMethod, jwks: { keys: [{ kty: 'EC' }] } },
-      'jwks: must have in x5c the certificate of each key (RFC 8705 §2.2.2)',
+      'jwks: must have the certificate of each key in x5c (RFC 8705 §2.2.2)',
     ],
     [
       'two kinds of binding',
       { ...bound, dpop_bound_access_tokens: true },
-      'tls_client_certificate_bound_access_tokens: must not be beside dpop_bound_access_tokens: a token is bound to one key',
+      'tls_client_certificate_bound_access_tokens: must not be combined with dpop_bound_access_tokens: a token is bound to one key',
     ],
     ['tokens that stay, bound', { ...bound, refresh_token_rotation: 'never' }],
     [
       'tokens that stay, not bound',
       { refresh_token_rotation: 'never' },
-      'refresh_token_rotation: never needs dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
+      'refresh_token_rotation: never requires dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
     ],
   ] as Array<[string, object, ...string[]]>) {
     it(`${faults.length > 0 ? 'refuses' : 'takes'} ${what}`, () => {

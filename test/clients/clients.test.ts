@@ -90,7 +90,7 @@ onAnyStorage('clients', (kind) => {
       const refusal = await refusalOf(declare(confidential({ client_id: id })))
       expect(refusal.code, id).to.equal('client_invalid')
       expect(JSON.stringify(refusal.detail), id).to.contain(
-        'client_id: must not be what every object',
+        'client_id: must not be the name of a built-in JavaScript property',
       )
       await nodes.a.database.query(
         `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
@@ -224,9 +224,9 @@ onAnyStorage('clients', (kind) => {
     expect((await find(clientId)).metadata).to.include({ backchannel_client_notification_endpoint })
     const refused: [Record<string, unknown>, RegExp][] = [
       [{ grant_types: [cibaGrant] }, /backchannel_token_delivery_mode: must be poll or ping/],
-      [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push sends tokens/],
+      [{ ...poll, backchannel_token_delivery_mode: 'push' }, /push is not supported/],
       [{ ...poll, token_endpoint_auth_method: 'none' }, /must not be none/],
-      [ping, /backchannel_client_notification_endpoint: must be given/],
+      [ping, /backchannel_client_notification_endpoint: is required/],
       [{ ...ping, backchannel_client_notification_endpoint: 'http://a.example/' }, /must be https/],
       [{ ...poll, backchannel_user_code_parameter: true }, /must be false/],
       [
@@ -387,6 +387,6 @@ onAnyStorage('clients', (kind) => {
       confidential({ client_id: 'keyturn-account' }),
     )
     const refused = await refusalOf(declared, 'client_invalid')
-    expect(JSON.stringify(refused.detail)).to.contain('belongs to the pages of this server')
+    expect(JSON.stringify(refused.detail)).to.contain('is reserved for the pages of this server')
   })
 })

@@ -94,7 +94,7 @@ describe('redirect URI at registration (C1)', () => {
         const uri = `${start}${address}app.example.com/logo.svg`
         if (start !== 'https://' && address === '@') continue
         expect(webUriFault(uri), uri).to.equal(
-          'must not have user information, and it is "https://app.example.com/logo.svg" with some',
+          'must not have user information (user:password@) before the host of "https://app.example.com/logo.svg"',
         )
       }
     }

@@ -305,17 +305,17 @@ onAnyStorage('client assertions', (kind) => {
     const keySets: [unknown, string][] = [
       [await exportJWK(privateKey), 'must be a public key'],
       [{ kty: 'oct', k: 'AAAA' }, 'must be a public key'],
-      [{ kty: 'oct' }, 'must not be symmetric'],
+      [{ kty: 'oct' }, 'must not be a symmetric key'],
       [weak, 'at least 2048 bits, it has 1024'],
       [{ ...weak, n: octets(1025) }, 'at most 8192 bits, it has 8200'],
       [{ ...weak, n: octets(256), e: octets(5) }, 'at most 32 bits, it has 40'],
       // Keys that would be stored and then fail when they verify signatures or encrypt responses.
       [{ ...weak, n: octets(256, 0) }, 'at least 2048 bits, it has 0'],
-      [{ ...weak, n: octets(256), e: undefined }, 'must be an RSA key'],
+      [{ ...weak, n: octets(256), e: undefined }, 'must be a valid RSA key'],
       [{ ...point, y: point.x }, 'must be a point on its curve'],
-      [{ ...point, kid: ['k'] }, 'must have a text as "kid"'],
-      [{ ...point, key_ops: 'verify' }, 'a list of different texts as "key_ops"'],
-      [{ ...point, key_ops: ['verify', 'verify'] }, 'a list of different texts as "key_ops"'],
+      [{ ...point, kid: ['k'] }, 'must have a string as "kid"'],
+      [{ ...point, key_ops: 'verify' }, 'an array of distinct strings as "key_ops"'],
+      [{ ...point, key_ops: ['verify', 'verify'] }, 'an array of distinct strings as "key_ops"'],
     ]
     for (const [key, fault] of keySets) {
       expect(await refused({ ...client, jwks: { keys: [key] } })).to.contain(fault)
@@ -327,7 +327,9 @@ onAnyStorage('client assertions', (kind) => {
         token_endpoint_auth_method: 'client_secret_jwt',
       }),
     ).to.contain('client_secret: must be at least 32 characters')
-    expect(await refused({ ...signer, client_secret: secret })).to.contain('has none')
+    expect(await refused({ ...signer, client_secret: secret })).to.contain(
+      'client_secret: must be absent',
+    )
   })
 
   it('are advertised with their algorithms, without none', async () => {

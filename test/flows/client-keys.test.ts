@@ -107,7 +107,7 @@ describe('client keys at a jwks_uri', () => {
       { limit: 100 },
     )
     // All have the same time, so their order is undefined.
-    const again = / reason: a moment ago: (.+)$/
+    const again = / reason: the last attempt, a moment ago, failed: (.+)$/
     const own = `client_id: ${client_id},`
     const reasons = found.flatMap(({ reason = '' }) => (reason.includes(own) ? reason : []))
     const firsts = reasons.filter((reason) => !again.test(reason))

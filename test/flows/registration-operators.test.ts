@@ -217,12 +217,12 @@ describe('self-registered clients, and operators', () => {
       return page.status === 200 ? 'changed' : expectError(page, 400, 'invalid_client_metadata')
     }
     const pairwise = { subject_type: 'pairwise' }
-    expect(await change({ ...pairwise, ...hosts })).to.contain('register anew')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('register a new client')
     expect(await change({ ...pairwise, grant_types: 5 })).to.contain('grant_types')
     expect(await change({ ...pairwise, client_name: 'As before' })).to.equal('changed')
     // Nor in two steps.
     expect(await change(hosts)).to.equal('changed')
-    expect(await change({ ...pairwise, ...hosts })).to.contain('register anew')
+    expect(await change({ ...pairwise, ...hosts })).to.contain('register a new client')
     await server.core.clients.declare(defaultTenant, { ...theirs, ...hosts })
     const bank = await server.core.clients.metadata(defaultTenant, theirs.client_id)
     const { access_token } = tokensIn(await refresh(server, client, held))

@@ -315,7 +315,7 @@ describe('self-registered clients', () => {
         400,
         'invalid_client_metadata',
       )
-      expect(said).to.equal(`${member}: must be of ES256, RS256, it is PS256`)
+      expect(said).to.equal(`${member}: must be one of ES256, RS256, it is PS256`)
     }
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
@@ -328,6 +328,9 @@ describe('self-registered clients', () => {
       )
     }
     expect((await register({ ...metadata, 'half a name\ud800': 1 })).status).to.equal(400)
+    const native = { ...metadata, application_type: 'native', redirect_uris: ['app:/cb'] }
+    const said = expectError(await register(native), 400, 'invalid_redirect_uri')
+    expect(said, 'RFC 6749 §5.2').to.contain('(RFC 8252 section 7.1)')
   })
 
   it('get an error id with which an operator finds the reason', async () => {

@@ -102,7 +102,7 @@ onAnyStorage('scope and resource', (kind) => {
     const nothing = { scope: 'nonsense more', nonce: undefined }
     const page = await createUserAgent().get(authorizeUrl(server, web, nothing))
     expectReturned(page, 'invalid_scope')
-    expect(page.location?.searchParams.get('error_description')).to.match(/need its resource$/)
+    expect(page.location?.searchParams.get('error_description')).to.match(/send it in resource$/)
     expectReturned(await ask(web, { ...nothing, resource: api }), 'invalid_scope')
     for (const scope of ['openid email', 'openid orders:write', 'orders:read orders:write']) {
       expectReturned(

@@ -99,11 +99,11 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       (...about) => lists(callback, `${other}/`)(...about),
       /must list https:\/\/other\.example/,
     ],
-    'is an object': [(_request, response) => response.end('{}'), /JSON list of texts/],
-    'lists numbers': [(...about) => lists(1, callback, other)(...about), /JSON list of texts/],
+    'is an object': [(_request, response) => response.end('{}'), /JSON array of strings/],
+    'lists numbers': [(...about) => lists(1, callback, other)(...about), /JSON array of strings/],
     'is not JSON': [(_request, response) => response.end('<html>'), /must be JSON/],
     'is empty': [(_request, response) => response.end(), /must be JSON/],
-    'is missing': [(_request, response) => response.writeHead(404).end('[]'), /with 404/],
+    'is missing': [(_request, response) => response.writeHead(404).end('[]'), /it returned 404/],
     'has status 204': [(_request, response) => response.writeHead(204).end(), /204/],
     'is too large': [(_request, response) => response.end('['.padEnd(300_000)), /answer_too_large/],
     'breaks off': [(request) => request.socket.destroy(), /connection_failed/],
@@ -131,7 +131,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     )
     answer = (_request, response) =>
       response.writeHead(302, { location: `http://localhost:${canary}/` }).end()
-    expect(await declare(client('led'))).to.contain('with 302')
+    expect(await declare(client('led'))).to.contain('it returned 302')
     const strict = await boot(anyStorage)
     try {
       asked.length = 0
@@ -157,7 +157,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
     expect(asked).to.deep.equal([])
     const third = 'https://third.example/callback'
     const grown = { ...known, redirect_uris: [callback, other, third] }
-    expect(await declare(grown)).to.contain('with 503')
+    expect(await declare(grown)).to.contain('it returned 503')
     answer = lists(callback, other, third)
     expect(await declare(grown)).to.equal('updated')
     const moved = { ...grown, sector_identifier_uri: `${origin}/moved` }
@@ -237,7 +237,7 @@ describe('sector documents of pairwise clients (P-082, OpenID Connect Core §8.1
       const moved = { subject_type: 'pairwise', redirect_uris: [theirs], sector_identifier_uri }
       const page = await send('PUT', at, { body: { ...selfDeclared, client_id, ...moved }, token })
       expect(subOf(tokensIn(await refresh(server, own, held)))).not.to.equal(bank)
-      expect(expectError(page, 400, 'invalid_client_metadata')).to.contain('register anew')
+      expect(expectError(page, 400, 'invalid_client_metadata')).to.contain('register a new client')
     })
 
     it('are not used for metadata documents, whose sector is their own host (OAuth Client ID Metadata Document)', async () => {

@@ -201,8 +201,11 @@ onAnyStorage('token requests', (kind) => {
     const asBasic = { ...poster, token_endpoint_auth_method: 'client_secret_basic' }
     const asPost = { ...machine, token_endpoint_auth_method: 'client_secret_post' }
     for (const [client, hint] of [
-      [asBasic, 'client is registered for client_secret_post, the secret came as Basic'],
-      [asPost, 'client is registered for client_secret_basic, the secret came in the body'],
+      [
+        asBasic,
+        'client is registered for client_secret_post, but the secret was sent in the Authorization header',
+      ],
+      [asPost, 'client is registered for client_secret_basic, but the secret was sent in the body'],
     ] as const) {
       // Only a client with the right secret is told how to send it.
       const descriptions = [hint, 'client authentication failed']
@@ -220,7 +223,8 @@ onAnyStorage('token requests', (kind) => {
       const client = { ...publicWithSecret, token_endpoint_auth_method }
       const page = await redeem(server, client, 'x')
       expectRefusal(page, 401, 'invalid_client')
-      const error_description = 'client is registered for none, which sends no secret or assertion'
+      const error_description =
+        'client is registered with token_endpoint_auth_method none: send client_id, but no secret or assertion'
       expect(page.json()).to.include({ error_description })
     }
     // The response does not reveal which clients exist.
@@ -230,7 +234,7 @@ onAnyStorage('token requests', (kind) => {
         const page = await post(server, path, client, { ...ask, token: 'x' })
         expectRefusal(page, 401, 'invalid_client')
         const error_description =
-          'no such client, or it must authenticate: no secret or assertion came'
+          'the client does not exist, or must authenticate: the request has no client secret or assertion'
         expect(page.json(), path).to.include({ error_description })
       }
     }

@@ -11,6 +11,6 @@ describe('the body of a plain request', () => {
     await once(request, 'close')
     expect(await readBody(request, 9)).to.equal(undefined)
     const read = request.iterator?.()[Symbol.asyncIterator]().next()
-    expect(await read?.catch((error: Error) => error.message)).to.equal('the sender has gone')
+    expect(await read?.catch((error: Error) => error.message)).to.equal('the client disconnected')
   })
 })

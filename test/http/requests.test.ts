@@ -262,7 +262,7 @@ describe('http: what may be kept', () => {
         await new Promise<void>((resolve) => caller.write(one.repeat(10), () => resolve()))
         await once(caller, 'data')
         caller.resetAndDestroy()
-        return server.logged().includes('"the caller was gone before its answer"')
+        return server.logged().includes('"the client disconnected before the response was written"')
       })
       await get('/healthz')
       expect(written).to.deep.equal([])

@@ -170,7 +170,7 @@ onAnyStorage('explain', (kind) => {
       'prompt=none of a stranger',
       () => ask({ prompt: 'none' }, web, stranger),
       'nobody_asked',
-      /nobody is signed in/,
+      /no user is signed in/,
     ],
   ]
 
@@ -205,7 +205,7 @@ onAnyStorage('explain', (kind) => {
       'a scope of another resource server, by a machine',
       () => token({ grant_type: 'client_credentials', resource: api, scope: 'mail:send' }, machine),
       'scope_known',
-      /reason +not a scope of https:\/\/api[^\n]*: name the resource server [^]*received +mail:send/,
+      /reason +not a scope of https:\/\/api[^\n]*: send the resource server [^]*received +mail:send/,
     ],
     [
       'a grant type that does not exist',
@@ -290,7 +290,7 @@ onAnyStorage('explain', (kind) => {
           redirect_uri: `${callback}2`,
         }),
       'code_redirect_uri',
-      /registered are http:\/\/localhost:9\/callback\nreceived +http:\/\/localhost:9\/callback2/,
+      /registered: http:\/\/localhost:9\/callback\nreceived +http:\/\/localhost:9\/callback2/,
     ],
     [
       'a code with another verifier',

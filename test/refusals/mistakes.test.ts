@@ -133,7 +133,7 @@ describe('explain leads to the mistake in one step', () => {
   it('promises no scopes where a refresh asks for more', async () => {
     const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
     expect(await why(refresh(server, spa, tokens, { scope: 'openid email' }))).to.include({
-      expected: 'scopes of the authorization request that the person allowed',
+      expected: 'scopes of the authorization request that the user allowed',
       received: 'openid email',
     })
   })
@@ -180,7 +180,7 @@ describe('explain leads to the mistake in one step', () => {
     const origin = new URL(callback).origin
     expect(await why(token(grant, web, { origin }))).to.include({
       check: 'origin_allowed',
-      expected: 'no page: this client authenticates, by client_secret_basic',
+      expected: 'no browser: this client is confidential (client_secret_basic)',
       received: origin,
     })
   })
@@ -305,7 +305,7 @@ describe('explain leads to the mistake in one step', () => {
       )
       expect(await received(await machineToken())).to.match(
         new RegExp(
-          `^\\[\\d+ characters\\], at\\+jwt of ${issuer} for ${api} ${until}, without a person$`,
+          `^\\[\\d+ characters\\], at\\+jwt of ${issuer} for ${api} ${until}, without a user$`,
         ),
       )
       expect(await received('nobody-ever-had-it')).to.equal('[18 characters]')
@@ -362,7 +362,7 @@ describe('explain leads to the mistake in one step', () => {
       token({ grant_type: 'client_credentials', resource }, client)
     expect((await ask(ordersApi)).status).to.equal(200)
     const reason =
-      'the client may not reach this resource: it is in introspection_clients of no resource server'
+      'the client may not reach this resource: no resource server lists it in introspection_clients'
     expect(await why(ask(machine))).to.include({
       check: 'resource_allowed',
       reason,
@@ -379,5 +379,22 @@ describe('explain leads to the mistake in one step', () => {
     expect((await why(ask(own))).reason).to.equal(
       'the client may not reach this resource: it registered itself',
     )
+  })
+
+  it('of a resource that is not open to the client, and of one that its declaration lacks', async () => {
+    const { register, declare } = registrar(() => server)
+    await declare({ mode: 'open' })
+    const own = { ...machine, ...informationIn(await register(selfDeclared)) }
+    const listed = { ...spa, client_id: 'listed', resources: [] }
+    await server.core.clients.declare('default', listed)
+    for (const [client, reason] of [
+      [own, /: it registered itself, and the resource server is not open$/],
+      [listed, /: it is not in resources of the client$/],
+    ] as const) {
+      const page = await createUserAgent().get(authorizeUrl(server, client, { resource: api }))
+      const { check, reason: said } = await why(page)
+      expect(check).to.equal('resource_allowed')
+      expect(said).to.match(reason)
+    }
   })
 })

@@ -8,12 +8,12 @@ describe('names of scopes and resource servers', () => {
     const check = createNameCheck(known)
     const first = check({ scope: 'orders:raed', resources: ['urn:order'] })
     expect(first).to.deep.equal([
-      'scope: no resource server has the scope orders:raed (orders:read?): declare it there first; there are openid, orders:read',
-      'resources: there is no resource server urn:order (urn:orders?): declare it first, in the same file or before; there are urn:orders',
+      'scope: no resource server has the scope orders:raed (orders:read?): declare it in a resource server first; known scopes: openid, orders:read',
+      'resources: there is no resource server urn:order (urn:orders?): declare it first, in the same file or before; known resource servers: urn:orders',
     ])
     for (let i = 0; i < 60; i++) check({ scope: `made-up-${i}` })
     expect(check({ scope: 'orders:reda' })).to.deep.equal([
-      'scope: no resource server has the scope orders:reda: declare it there first; there are openid, orders:read',
+      'scope: no resource server has the scope orders:reda: declare it in a resource server first; known scopes: openid, orders:read',
     ])
     expect(check({ scope: 'openid orders:raed' }), 'as before').to.deep.equal(first.slice(0, 1))
   })

@@ -36,17 +36,18 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
     request.familyId = familyStartedBy(hash)
     if (!isPolledHandle(model, sealer, id)) return undefined
     const found = await requests.find(hash)
-    if (found.state === 'over') throw new errors.ExpiredToken('the request is over or gone')
+    if (found.state === 'over')
+      throw new errors.ExpiredToken('the backchannel request has expired or is unknown')
     const { clientId } = found.state === 'waiting' ? found.asked : found.decided
     if (clientId !== Provider.ctx?.oidc.client?.clientId) {
-      throw invalidGrant('the request is another client’s')
+      throw invalidGrant('the backchannel request belongs to another client')
     }
     if (found.state === 'waiting') {
       if (await requests.poll(hash, found.asked)) throw new errors.SlowDown()
       throw new errors.AuthorizationPending()
     }
     const { decided, decidedAt, createdAt } = found
-    if (decided.error) throw new errors.AccessDenied('the person denied it')
+    if (decided.error) throw new errors.AccessDenied('the user denied the request')
     request.allowedAt = Math.floor(decidedAt / 1000)
     if (decided.allowedFrom) request.allowedFrom = decided.allowedFrom
     const held = await redemption.hold(id, decided, createdAt)
@@ -56,7 +57,9 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
     }
     const isDenied = redemption.isDenied(decided, request.allowedAt)
     if (held.stands && held.grant && !isDenied) return { ...decided, jti: id }
-    throw new errors.ExpiredToken('what allowed the request has ended')
+    throw new errors.ExpiredToken(
+      'the sign-in or consent behind the request has ended; start again',
+    )
   }
 
   return {
@@ -78,7 +81,7 @@ function askedPayload(
   { jti: _jti, params = {}, ...payload }: AdapterPayload,
 ): AskedPayload {
   const { ctx } = Provider
-  if (!ctx) throw new Error('a backchannel request came outside of the engine')
+  if (!ctx) throw new Error('a backchannel request was stored outside of a request context')
   const { oidc } = ctx
   const { client_notification_token: token, binding_message, max_age } = params
   const resources = Object.entries(oidc.resourceServers ?? {}).map(

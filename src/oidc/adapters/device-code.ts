@@ -37,10 +37,10 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
     request.familyId = familyStartedBy(hash)
     if (!isPolledHandle('DeviceCode', sealer, id)) return undefined
     const found = await codes.find(hash)
-    if (!found) throw new errors.ExpiredToken('the device code is gone')
+    if (!found) throw new errors.ExpiredToken('the device code has expired or is unknown')
     const code = { ...found, jti: id }
     if (code.clientId !== Provider.ctx?.oidc.client?.clientId) return code
-    if (code.error) throw new errors.AccessDenied('the person denied it')
+    if (code.error) throw new errors.AccessDenied('the user denied the request')
     if (!code.accountId || code.decidedAt === undefined) {
       if ((code.exp ?? 0) <= clock.seconds()) return code
       if (await codes.poll(hash, code)) throw new errors.SlowDown()
@@ -54,7 +54,9 @@ export function deviceCodeAdapter(context: IssuerContext): Adapter {
     }
     const isDenied = redemption.isDenied(code, request.allowedAt)
     if (held.stands && held.grant && !isDenied) return code
-    throw new errors.ExpiredToken('what allowed the device code has ended')
+    throw new errors.ExpiredToken(
+      'the sign-in or consent behind the device code has ended; start again',
+    )
   }
 
   return {

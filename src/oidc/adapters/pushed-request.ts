@@ -31,7 +31,7 @@ export function pushedRequestAdapter(context: IssuerContext): Adapter {
     },
     async consume(id) {
       if (await singleUse.spend(spentKey(id), claimedUntil())) return
-      throw new errors.InvalidRequestUri('request_uri was already used, at the same moment')
+      throw new errors.InvalidRequestUri('request_uri was already used by a concurrent request')
     },
   }
 }

@@ -217,7 +217,7 @@ for (const https of [false, true]) {
     })
 
     if (https) {
-      it('do not accept session cookies of another user planted by another host of the domain (C6)', async () => {
+      it('protect the session from cookies planted by another host of the domain (C6)', async () => {
         await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
         await furnish(server, 'acme')
         const acme = { ...server, issuer: `${at}/t/acme` }

@@ -162,7 +162,7 @@ describe('http: excessive or malformed requests', () => {
     expect((await send('OPTIONS', '/nowhere')).status).to.equal(404)
   })
 
-  it('are answered with a page or with JSON, as they accept', async () => {
+  it('are answered with a page or with JSON, depending on Accept', async () => {
     for (const [accept, type] of [
       ['text/html,application/xhtml+xml,*/*;q=0.8', /^text\/html/],
       ['application/json', /^application\/json/],

@@ -41,7 +41,7 @@ suite('reuse of a refresh token after the replay window', function () {
     await database.query(`update served_periods set until = until + interval '${later} s'`)
   }
 
-  it('answers 503 when a paused node reads the request late (ADR 0008)', async () => {
+  it('is answered with 503 when a paused node reads the request late (ADR 0008)', async () => {
     const { a, b, core } = nodes
     const brief = { ...spa, client_id: 'brief', refresh_replay_window: 4 }
     await core.clients.declare('default', brief)

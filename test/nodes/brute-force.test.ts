@@ -96,7 +96,7 @@ suite('brute force against two nodes (C9, C20)', function () {
     return tally
   }
 
-  it('allows 200 parallel guesses no more than the budget, whatever the spelling and network, over a restart and a Redis flush', async () => {
+  it('gets no more than the budget out of 200 guesses, fifty in parallel, whatever the spelling and network, over a restart and a Redis flush', async () => {
     const began = Date.now()
     const wrong = 'a guess that is wrong'
     const half = guesses / 2

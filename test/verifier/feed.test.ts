@@ -198,7 +198,7 @@ describe('the feed of the verifier', () => {
       }),
   }
   for (const [what, make] of Object.entries(wrong)) {
-    it(`is refused when a document is ${what}`, async () => {
+    it(`rejects a document that is ${what}`, async () => {
       serve(make())
       const { verdict, status } = create({ most: 8 })
       expect(await verdict(await issuer.token())).to.equal('unavailable')
@@ -215,7 +215,7 @@ describe('the feed of the verifier', () => {
     await eventually('it recovers', async () => (await verdict(token)) === 'accepted')
   })
 
-  it('is refused when signed by a removed key', async () => {
+  it('rejects a document signed by a removed key', async () => {
     const removed = issuer.document({ jti: { a: [null, soon()] } })
     await removed
     await issuer.rotate(false)

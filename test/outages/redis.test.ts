@@ -125,7 +125,7 @@ suite('Redis failing under load (R-03)', function () {
       await expectToldToRetry(refused, logs)
       const alone = load.of(published, from, to)
       expect(slowest(refused), summary(refused)).to.be.below(300 + load.alone())
-      // By then Redis counts as down, and commands are refused at once instead of queued.
+      // By then the client has closed the connection (`socketTimeout`), and refuses commands at once.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
       expect(median(alone), summary(alone)).to.be.below(300)

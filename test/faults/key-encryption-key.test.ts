@@ -172,7 +172,7 @@ describe('keys rotate-kek while a server runs on embedded storage', function () 
       await node.exit
       const { code, stderr } = await command
       if (code !== 0) expect(stderr).to.include('The running server ended before it answered')
-      // After a kill, a command works without the server.
+      // After a kill a command works on its own.
       expect(existsSync(join(env['DATA_DIR'] as string, 'control.sock'))).to.equal(true)
       const { stdout } = await runHere(['doctor'], env)
       expect(stdout).to.not.match(/^fail/m)

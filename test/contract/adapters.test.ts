@@ -26,7 +26,7 @@ const consumable = ['PushedAuthorizationRequest', 'PreAuthorizedCode']
 onEachStorage('adapters of the engine', (kind) => {
   let nodes: Nodes
   let one: TestEngine
-  /** The same on another node, or on the same where there is but one. */
+  /** The same on another node, or on the same one where there is only one. */
   let two: TestEngine
   let clientId: string
   const used = new Set<string>()
@@ -84,7 +84,7 @@ onEachStorage('adapters of the engine', (kind) => {
         expect(await two.adapter(model).find(id)).to.equal(undefined)
       })
 
-      it('is not returned when its time and the tolerance are over', async () => {
+      it('is not returned after its expiry and the tolerance', async () => {
         const { id } = await stored(model)
         const clock = install({ now: Date.now() + 76_000, toFake: ['Date'] })
         try {
@@ -96,7 +96,7 @@ onEachStorage('adapters of the engine', (kind) => {
     })
   }
 
-  it('keep kinds apart: the id of one is not found as another (C3)', async () => {
+  it('keep kinds apart: an id of one kind is not found as another (C3)', async () => {
     const models = [...shortLived, 'Grant', 'Session', 'RefreshToken', 'Client']
     for (const model of shortLived) {
       const { id } = await stored(model)
@@ -119,7 +119,7 @@ onEachStorage('adapters of the engine', (kind) => {
   })
 
   for (const model of consumable) {
-    it(`consume a ${model} once, and say so ever after`, async () => {
+    it(`consume a ${model} once, and refuse it from then on`, async () => {
       const { id } = await stored(model)
       await one.adapter(model).consume(id)
       expect((await two.adapter(model).find(id))?.consumed).to.be.closeTo(seconds(), 30)
@@ -129,23 +129,21 @@ onEachStorage('adapters of the engine', (kind) => {
     })
   }
 
-  it('do not consume what vanished: it could come back unspent', async () => {
+  it('do not consume an object that is gone, as it could come back unspent', async () => {
     const error = await errorOf(one.adapter('PreAuthorizedCode').consume(handle()))
     expect(error).to.have.property('error', 'invalid_grant')
   })
 
-  it('know a device code by its hash in the steps of its person, never at the token endpoint (C3)', async () => {
+  it("find a device code by its reference on the user's pages, and by its handle only at the token endpoint (C3)", async () => {
     const id = newPolledHandle('DeviceCode', nodes.a.sealer)
     const reference = deviceReference(hashOf(id))
     const payload = { ...payloadOf('DeviceCode', id), userCode: 'BCDFGHJK' }
     await one.adapter('DeviceCode').upsert(id, payload, 60)
     expect((await two.adapter('DeviceCode').find(reference))?.userCode).to.equal('BCDFGHJK')
-    expect(await two.adapter('DeviceCode').find(id), 'elsewhere nobody has the handle').to.equal(
-      undefined,
-    )
+    expect(await two.adapter('DeviceCode').find(id), 'by its handle').to.equal(undefined)
   })
 
-  it('give no user code to two devices at once', async () => {
+  it('give no user code to two devices at the same time', async () => {
     const ask = () => {
       const id = newPolledHandle('DeviceCode', nodes.a.sealer)
       const payload = { ...payloadOf('DeviceCode', id), userCode: 'ZZZZZZZZ' }
@@ -155,7 +153,7 @@ onEachStorage('adapters of the engine', (kind) => {
     expect(await errorOf(ask())).to.have.property('error', 'temporarily_unavailable')
   })
 
-  it('hand an interaction back with its address, stored without it and the cookie', async () => {
+  it('restore the returnTo of an interaction, and store neither it nor the session cookie', async () => {
     const id = handle()
     const cookie = handle()
     const payload: AdapterPayload = {
@@ -169,7 +167,7 @@ onEachStorage('adapters of the engine', (kind) => {
     expect(found?.session).to.deep.equal({ uid: 'uid', accountId: 'a' })
   })
 
-  it('take no decision for an interaction that is over: it does not come back (ASVS 2.3.1)', async () => {
+  it('accept no decision for an interaction that has ended, and do not restore it (ASVS 2.3.1)', async () => {
     const id = handle()
     const payload = payloadOf('Interaction', id)
     const decided = { ...payload, result: { login: { accountId: 'a' } } }
@@ -194,18 +192,18 @@ onEachStorage('adapters of the engine', (kind) => {
     await session.upsert(id, payload, 60)
     const { clientId: _clientId, exp: _exp, ...kept } = payload
     const found = await two.adapter('Session').find(id)
-    // It ends so long after it was stored, which may be in the next second.
+    // The expiry counts from the write, which may be in the next second.
     expect(found).to.deep.equal({ ...kept, exp: found?.exp })
     expect(found?.exp).to.be.closeTo(payload.exp as number, 30)
     expect(await two.adapter('Session').findByUid(uid)).to.include({ uid, kind: 'Session' })
     await session.destroy(id)
     expect(await two.adapter('Session').find(id)).to.equal(undefined)
     const error = await errorOf(session.upsert(id, payload, 60))
-    expect(error.name, 'a request in flight cannot bring it back').to.equal('LoginRequired')
+    expect(error.name, 'a request in flight cannot restore it').to.equal('LoginRequired')
     expect(await two.adapter('Session').find(id)).to.equal(undefined)
   })
 
-  it('keep what a client got apart from what every object has, whatever the client is called (C16)', async () => {
+  it("keep a client's authorizations off the object prototype, whatever its client_id (C16)", async () => {
     const { Session } = await bareEngine(nodes.a, defaultTenant)
     const sound = { ...Object.getOwnPropertyDescriptors(Object.prototype) }
     for (const name of ['__proto__', 'constructor', 'toString']) {
@@ -231,7 +229,7 @@ onEachStorage('adapters of the engine', (kind) => {
     }
   })
 
-  it('find a client with a secret that nobody knows, and never write one', async () => {
+  it('find a client with a placeholder secret that does not authenticate, and never write one', async () => {
     const found = await one.adapter('Client').find(clientId)
     expect(found).to.include({ client_id: clientId })
     const secret = found?.['client_secret'] as string
@@ -242,9 +240,9 @@ onEachStorage('adapters of the engine', (kind) => {
     expect(error.message).to.contain('must not write clients')
   })
 
-  // A suite of its own, because those of a suite run after its tests.
+  // A separate suite, as the tests of the suites above run after those of this one.
   describe('afterwards', () => {
-    it('no handle is stored, anywhere (dump of Postgres and Redis)', async () => {
+    it('no handle is stored anywhere (dump of Postgres and Redis)', async () => {
       const kept = await dump(nodes.a.database, nodes.env['REDIS_URL'])
       expect(kept.length).to.be.above(10_000)
       expect(used.size).to.be.above(40)

@@ -26,18 +26,18 @@ onEachStorage('attempts (C9, C26)', (kind) => {
     return taken.filter(Boolean).length
   }
 
-  it('are the limit and no more, on two nodes at once', async () => {
+  it('are limited, also in parallel on two nodes', async () => {
     expect(await takes(40, [budget('parallel', 7)])).to.equal(7)
   })
 
-  it('take from all budgets or from none', async () => {
+  it('are taken from all budgets or from none', async () => {
     const [narrow, wide] = [budget('narrow', 2), budget('wide', 10)]
     expect(await takes(6, [wide, narrow])).to.equal(2)
     expect(await takes(20, [wide])).to.equal(8)
     expect(await takes(5, [narrow, wide])).to.equal(0)
   })
 
-  it('are given back one by one, and never below none', async () => {
+  it('can be given back one by one, up to the limit', async () => {
     const one = budget('given back', 1)
     for (let time = 0; time < 3; time += 1) {
       expect(await takes(1, [one])).to.equal(1)
@@ -47,7 +47,7 @@ onEachStorage('attempts (C9, C26)', (kind) => {
     expect(await takes(3, [one])).to.equal(1)
   })
 
-  it('begin anew when their window is over, not when somebody goes on trying', async () => {
+  it('start again after their window, which further tries do not extend', async () => {
     travel(0)
     const one = budget('window', 1)
     expect(await takes(1, [one])).to.equal(1)
@@ -57,7 +57,7 @@ onEachStorage('attempts (C9, C26)', (kind) => {
     expect(await takes(3, [one])).to.equal(1)
   })
 
-  it('are apart by kind', async () => {
+  it('are separate by kind', async () => {
     expect(await takes(2, [budget('same', 1)])).to.equal(1)
     expect(await takes(2, [{ ...budget('same', 1), kind: 'other' }])).to.equal(1)
   })

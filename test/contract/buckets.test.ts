@@ -51,14 +51,14 @@ for (const [name, open] of Object.entries(implementations)) {
       return { taken: waits.filter((wait) => wait === 0).length, longest: Math.max(...waits) }
     }
 
-    it('hold so much and no more, all at once, and say how long to wait', async () => {
+    it('hold a fixed number, also in parallel, and report the wait', async () => {
       travel(0)
       const { taken, longest } = await takes(40, 'parallel')
       expect(taken).to.equal(10)
       expect(longest).to.be.within(9000, 10_000)
     })
 
-    it('fill steadily, up to the brim', async () => {
+    it('refill steadily up to their capacity', async () => {
       travel(0)
       expect((await takes(20, 'filling')).taken).to.equal(10)
       travel(10)
@@ -74,7 +74,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect((await takes(5, 'heavy')).taken).to.equal(2)
     })
 
-    it('are given back, and never hold more than they do', async () => {
+    it('accept what is given back, up to their capacity', async () => {
       travel(0)
       expect((await takes(10, 'given back')).taken).to.equal(10)
       await opened.buckets.giveBack(key('given back'), ten)
@@ -83,7 +83,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect((await takes(30, 'given back')).taken).to.equal(10)
     })
 
-    it('are apart by tenant, name and subject', async () => {
+    it('are separate by tenant, name and subject', async () => {
       travel(0)
       const one = { most: 1, window: 100, cost: 1 }
       for (const other of [
@@ -97,10 +97,10 @@ for (const [name, open] of Object.entries(implementations)) {
       }
     })
 
-    // What is in this process ends with it.
+    // The process keeps its buckets in memory only.
     if (name !== 'Redis') return
 
-    it('leave nothing behind that has no end (C25)', async () => {
+    it('leave no keys without an expiry (C25)', async () => {
       await opened.buckets.take(key('left'), ten)
       await opened.buckets.take(key('left'), ten)
       await opened.buckets.giveBack(key('left'), ten)

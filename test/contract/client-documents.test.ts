@@ -33,7 +33,7 @@ onEachStorage('client metadata documents', (kind) => {
     travel(1)
   }
 
-  it('that were kept are known to every node, which asks no host for it', async () => {
+  it('that were stored are known to every node without another fetch', async () => {
     await declare({ client_id_metadata_documents: true })
     const clientId = host.publish('/kept')
     await keep(clientId)
@@ -56,11 +56,11 @@ onEachStorage('client metadata documents', (kind) => {
       `select 1 from audit_events where client_id = $1 and type = 'client.changed'`,
       [clientId],
     )
-    expect(rows, 'one change').to.have.length(1)
+    expect(rows, 'changes recorded').to.have.length(1)
     expect(host.asked.get('/kept')).to.be.at.most(3)
   })
 
-  it('take only as much room as there is, and none from clients that register (C25)', async () => {
+  it('use only the room there is, and none of that for clients that register (C25)', async () => {
     await declare({ client_id_metadata_documents: true, most_unused: 3 })
     const ids = ['/two', '/three', '/four', '/five'].map((path) => host.publish(path))
     for (const id of ids) {
@@ -90,7 +90,7 @@ onEachStorage('client metadata documents', (kind) => {
     expect(registered.clientId).to.be.a('string')
   })
 
-  it('make room on their own network where that is full, and for nobody else there', async () => {
+  it('evict a document of their own network when it is full, and no others', async () => {
     await declare({ client_id_metadata_documents: true, most_unused_per_network: 2 })
     const by = async (ip: string, path: string) => {
       travel(1)

@@ -16,7 +16,7 @@ onAnyStorage('denials', (kind) => {
     return nodes.b.denials.anyDenies(tenant, [denial], issuedAt)
   }
 
-  it('of a client touch tokens issued before them and in the same second, not later ones', async () => {
+  it('of a client cover tokens issued before them or in the same second, not later ones', async () => {
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     const client: Denial = { kind: 'client', subject: 'f' }
     try {
@@ -29,7 +29,7 @@ onAnyStorage('denials', (kind) => {
     }
   })
 
-  it('of what ends for good touch every token, whatever the clock that dated it (R-08)', async () => {
+  it('of what has ended for good cover every token, whatever clock dated it (R-08)', async () => {
     await nodes.a.denials.add(defaultTenant, [
       family('for good'),
       { kind: 'jti', subject: 'for good' },
@@ -40,7 +40,7 @@ onAnyStorage('denials', (kind) => {
     expect(await denies({ kind: 'session', subject: 'ended' }, seconds() + 300)).to.equal(true)
   })
 
-  it('made again last as long as the later one', async () => {
+  it('that are repeated last as long as the later one', async () => {
     const client: Denial = { kind: 'client', subject: 'deleted twice', forGood: true }
     try {
       await nodes.a.denials.add(defaultTenant, [client])
@@ -55,7 +55,7 @@ onAnyStorage('denials', (kind) => {
     }
   })
 
-  it('show on other nodes however long their transaction took', async () => {
+  it('reach other nodes however long their transaction takes', async () => {
     const { database, denials } = nodes.a
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     try {
@@ -70,7 +70,7 @@ onAnyStorage('denials', (kind) => {
     }
   })
 
-  it('show on other nodes and in the feed, within a minute, when their commit showed much later than it was written (R-10)', async () => {
+  it('reach other nodes and the feed within a minute when their commit becomes visible much later than they were written (R-10)', async () => {
     const { database, denials } = nodes.b
     await denials.refresh()
     await database.execute(
@@ -80,7 +80,7 @@ onAnyStorage('denials', (kind) => {
     )
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     try {
-      // Further than the other stories have been.
+      // Beyond the times of the other tests.
       clock.setSystemTime(Date.now() + 200_000)
       const writtenAfter = Date.now() - 21_000
       await denials.refresh()
@@ -91,13 +91,13 @@ onAnyStorage('denials', (kind) => {
       await denials.refresh()
       clock.setSystemTime(Date.now() + 61_000)
       await denials.refresh()
-      expect(denials.arrived(), 'and are no news again').to.equal(arrived)
+      expect(denials.arrived(), 'and do not arrive again').to.equal(arrived)
     } finally {
       clock.uninstall()
     }
   })
 
-  it('name one kind, subject and tenant', async () => {
+  it('cover one kind, subject and tenant', async () => {
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
     await nodes.a.denials.add(defaultTenant, [family('mine')])
     expect(await denies({ kind: 'session', subject: 'mine' }, seconds() - 60)).to.equal(false)
@@ -108,14 +108,14 @@ onAnyStorage('denials', (kind) => {
     expect(await nodes.b.denials.anyDenies(defaultTenant, [], seconds() - 60)).to.equal(false)
   })
 
-  it('are added together, twice the same included, and none at all', async () => {
+  it('can be added together, with duplicates or none at all', async () => {
     await nodes.a.denials.add(defaultTenant, [])
     await nodes.a.denials.add(defaultTenant, [family('p'), family('q'), family('p')])
     expect(await denies(family('p'), seconds() - 60)).to.equal(true)
     expect(await denies(family('q'), seconds() - 60)).to.equal(true)
   })
 
-  it('never shrink, whichever node is slow', async () => {
+  it('never move back, whichever node is slow', async () => {
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     try {
       const first = seconds()
@@ -125,13 +125,13 @@ onAnyStorage('denials', (kind) => {
       expect(await denies(family('late'), first)).to.equal(true)
       clock.setSystemTime(Date.now() + 60_000)
       await nodes.a.denials.add(defaultTenant, [family('late')])
-      expect(await denies(family('late'), first + 40), 'but do grow').to.equal(true)
+      expect(await denies(family('late'), first + 40), 'but do move forward').to.equal(true)
     } finally {
       clock.uninstall()
     }
   })
 
-  it('meet each other in any order without a deadlock', async () => {
+  it('are added in any order without a deadlock', async () => {
     const many = Array.from({ length: 30 }, (_, i) => family(`m${i}`))
     await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
@@ -140,7 +140,7 @@ onAnyStorage('denials', (kind) => {
     )
   })
 
-  it('outlive the longest token that they touch, and are swept after it', async () => {
+  it('outlive the longest-lived token they cover, and are swept afterwards', async () => {
     const clock = install({ now: Date.now(), toFake: ['Date'] })
     try {
       await nodes.a.denials.add(defaultTenant, [family('swept')])

@@ -17,7 +17,7 @@ onAnyStorage('grants', (kind) => {
       allowed: { openid: { scope: 'openid email' } },
     })
 
-  it('are found by id and between the two they bind', async () => {
+  it('are found by id, and by account and client', async () => {
     const { id, accountId, clientId } = await someGrant(nodes.a)
     const { grants } = nodes.b
     expect(await grants.find(defaultTenant, id)).to.deep.include({
@@ -38,7 +38,7 @@ onAnyStorage('grants', (kind) => {
     expect(widened?.allowed).to.deep.equal({ openid: { scope: 'openid email' } })
   })
 
-  it('live once between an account and a client, also when 10 are saved at once', async () => {
+  it('exist once per account and client, also when 10 are saved in parallel', async () => {
     const grant = await someGrant(nodes.a)
     const error = await errorOf(save({ ...grant, id: newHandle() }))
     expect(isUniqueViolation(error, liveGrantKey)).to.equal(true)

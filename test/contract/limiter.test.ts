@@ -17,7 +17,7 @@ onEachStorage('limiter', (kind) => {
   beforeEach(() => travel(0))
   afterEach(backToPresent)
 
-  it('shares what there is between nodes, says how long to wait, and counts the refusal', async () => {
+  it('shares its budget between nodes, reports the wait, and counts the refusal', async () => {
     const { a, b } = nodes
     await a.limiter.take(tenant, share('shared', most))
     const before = b.counters.read().rate_limited
@@ -30,14 +30,14 @@ onEachStorage('limiter', (kind) => {
     await b.limiter.take(tenant, share('shared'))
   })
 
-  it('takes from all or from none', async () => {
+  it('takes from all budgets or from none', async () => {
     const { limiter } = nodes.a
     await limiter.take(tenant, share('narrow', most))
     await refusalOf(limiter.take(tenant, share('wide'), share('narrow')), 'too_many_requests')
     await limiter.take(tenant, share('wide', most))
   })
 
-  it('gives back what did not count', async () => {
+  it('gives back what should not count', async () => {
     const { limiter } = nodes.a
     await limiter.take(tenant, share('right', most))
     await refusalOf(limiter.take(tenant, share('right')), 'too_many_requests')
@@ -45,12 +45,12 @@ onEachStorage('limiter', (kind) => {
     await limiter.take(tenant, share('right'))
   })
 
-  it('is apart by tenant', async () => {
+  it('is separate by tenant', async () => {
     await nodes.a.limiter.take(tenant, share('tenants', most))
     await nodes.a.limiter.take('acme', share('tenants', most))
   })
 
-  it('knows what it has noted, and refuses by that without asking', async () => {
+  it('remembers noted use, and refuses by it without a lookup', async () => {
     const { limiter } = nodes.a
     expect(limiter.hasNoted(tenant, share('noted'))).to.equal(false)
     await limiter.note(tenant, share('noted', most))
@@ -63,13 +63,13 @@ onEachStorage('limiter', (kind) => {
     expect(limiter.hasNoted(tenant, share('noted'))).to.equal(false)
   })
 
-  it('holds nobody up when it is off', async () => {
+  it('refuses nothing when it is off', async () => {
     const off = createLimiter({ ...nodes.a, shared: undefined, on: false })
     for (let i = 0; i < 3; i++) await off.take(tenant, share('off', most))
   })
 
   if (kind === 'services') {
-    it('opens when Redis forgets (FLUSHALL), on nodes that had not refused', async () => {
+    it('starts again when Redis was flushed, on nodes that had not refused', async () => {
       await nodes.a.limiter.take(tenant, share('forgotten', most))
       await forgetShortLived(nodes.a, nodes.env)
       await nodes.b.limiter.take(tenant, share('forgotten', most))
@@ -83,7 +83,7 @@ onServices('limiter without Redis', () => {
   const redis = () => (services() as Services).redis
   afterEach(() => redis().start())
 
-  it('counts in the process while Redis is away: refuses there, and nobody wrongly (R-03)', async () => {
+  it('counts in the process while Redis is away: that process refuses, another one still accepts (R-03)', async () => {
     await redis().stop('SIGKILL')
     const { limiter, counters } = nodes.a
     await limiter.take(tenant, share('away', most))

@@ -33,9 +33,9 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
 
   for (const [what, owner] of [
     ['an account', someone],
-    ['what nobody is called', async () => ({ identifier: 'nobody at all' })],
+    ['an unknown name', async () => ({ identifier: 'nobody at all' })],
   ] as const) {
-    it(`of ${what}: a hundred guesses at once on two nodes are five`, async () => {
+    it(`of ${what}: a hundred parallel guesses on two nodes count as five`, async () => {
       const guesser = { owner: await owner() }
       const tally = await raceOver(nodes, 100, (node) =>
         node.lockouts.guess(tenant, guesser, wrong),
@@ -44,7 +44,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     })
   }
 
-  it('do the work all the same when nothing may be looked at, and forget what it says', async () => {
+  it('run the check all the same when locked, and ignore its result', async () => {
     const owner = await someone()
     await guesses(5, { owner })
     const asked: boolean[] = []
@@ -55,7 +55,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect([outcome, asked]).to.deep.equal(['locked', [false]])
   })
 
-  it('pause for 30 s after five, for twice as long after each further one, for an hour at most', async () => {
+  it('pause for 30 s after five guesses, twice as long after each further one, an hour at most', async () => {
     travel(0)
     const owner = await someone()
     expect(looked(await guesses(7, { owner }))).to.equal(5)
@@ -67,7 +67,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     }
   })
 
-  it('let strangers have eighty in a row, and then nothing, however long they wait (NIST SP 800-63B-4 §3.2.2)', async () => {
+  it('allow strangers eighty guesses in a row and then none, however long they wait (NIST SP 800-63B-4 §3.2.2)', async () => {
     travel(0)
     const owner = await someone()
     let evaluated = looked(await guesses(5, { owner }))
@@ -82,13 +82,13 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(await guess({ owner }, right)).to.equal('locked')
   })
 
-  test('are a hundred in all, whatever browsers are known', async () => {
+  test('allow a hundred in all, whatever browsers are known', async () => {
     travel(0)
     const owner = await someone()
     let evaluated = 0
     for (let round = 0; round < 90; round++) {
       travel(3600)
-      // Browsers have theirs early, and none later on.
+      // The known browsers guess in the early rounds and in the last one.
       const browsers = round < 15 || round === 89 ? ['one', 'two', 'three'] : []
       for (const deviceId of [...browsers, undefined]) {
         evaluated += looked([await guess({ owner, deviceId })])
@@ -97,7 +97,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(evaluated).to.equal(100)
   })
 
-  it('leave a known browser its tries when strangers have none (OWASP device cookies)', async () => {
+  it('leave a known browser its guesses when strangers have none (OWASP device cookies)', async () => {
     const owner = await someone()
     await guesses(10, { owner })
     expect(await guess({ owner }, right)).to.equal('locked')
@@ -106,14 +106,14 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(looked(await guesses(9, { owner, deviceId: 'his' }))).to.equal(5)
   })
 
-  it('make a known browser wait, too: in its pause it has none of the tries of strangers', async () => {
+  it('pause a known browser too, which cannot use the guesses of strangers meanwhile', async () => {
     const hers = { owner: await someone(), deviceId: 'hers' }
     expect(looked(await guesses(20, hers))).to.equal(5)
     const strangers = { owner: hers.owner }
-    expect(looked(await guesses(9, strangers)), 'strangers have theirs still').to.equal(5)
+    expect(looked(await guesses(9, strangers)), 'strangers still have theirs').to.equal(5)
   })
 
-  it('begin anew with a finished sign-in, not with a right password', async () => {
+  it('start again after a complete sign-in, not after a right password', async () => {
     const owner = await someone()
     await guesses(4, { owner })
     for (let i = 0; i < 3; i++) expect(await guess({ owner }, right)).to.equal('right')
@@ -123,7 +123,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(looked(await guesses(9, { owner }))).to.equal(5)
   })
 
-  it('ask with a right guess alone what comes after one, in the round trip that gives its try back', async () => {
+  it('run the follow-up query of a right guess in the round trip that gives it back, and of no other guess', async () => {
     const { database, lockouts } = nodes.a
     const owner = await someone()
     await guesses(3, { owner })
@@ -134,18 +134,18 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
       () =>
         lockouts.guess(tenant, guesser, look, beside)
     const { all } = await countingTrips(database, ask({ owner }))
-    expect(all, 'the try, and both').to.equal(2)
+    expect(all, 'round trips: the guess, then both').to.equal(2)
     await ask({ owner, deviceId: 'hers' })()
     expect(answers).to.deep.equal([[{ one: 1 }], [{ one: 1 }]])
     await ask({ owner }, wrong)()
     await guesses(5, { owner })
     await ask({ owner })()
-    expect(answers, 'wrong and locked').to.have.length(2)
+    expect(answers, 'none when wrong or locked').to.have.length(2)
     await lockouts.signedIn(tenant, owner.accountId)
     expect(looked(await guesses(9, { owner }))).to.equal(5)
   })
 
-  it('do not count what could not be looked at', async () => {
+  it('do not count a guess whose check failed', async () => {
     const owner = await someone()
     for (let i = 0; i < 9; i++) {
       const error = await errorOf(guess({ owner }, () => Promise.reject(new Error('storage'))))
@@ -154,13 +154,13 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(looked(await guesses(9, { owner }))).to.equal(5)
   })
 
-  it('are not taken inside of a transaction, whose end could undo them (C20)', async () => {
+  it('refuse to count inside a transaction, whose rollback could undo it (C20)', async () => {
     const owner = await someone()
     const error = await errorOf(nodes.a.database.transaction(() => guess({ owner })))
     expect(error.message).to.match(/must not be counted in a transaction/)
   })
 
-  it('tell operators, and are lifted by them with an event', async () => {
+  it('are shown to operators, who can lift them with an event', async () => {
     travel(0)
     const owner = await someone()
     await guesses(8, { owner, ip: '203.0.113.7' })
@@ -189,7 +189,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     ])
   })
 
-  it('tell of a name that nobody has, too, once a day (ASVS 16.3.1)', async () => {
+  it('record an event for an unknown name too, once a day (ASVS 16.3.1)', async () => {
     travel(0)
     const owner = { identifier: 'nobody is called so' }
     await guesses(6, { owner, ip: '203.0.113.8' })
@@ -202,7 +202,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(events).to.deep.equal([{ account_id: null, failures: 5 }])
   })
 
-  it('count nothing that was right where what is asked beside it fails', async () => {
+  it('count no right guess whose follow-up query fails', async () => {
     const owner = await someone()
     const { database, lockouts } = nodes.a
     const failing = () => database.query('select 1 / 0')
@@ -214,7 +214,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(await guess({ owner }, right)).to.equal('right')
   })
 
-  it('are kept for accounts, and forgotten for what nobody is called an hour after the last', async () => {
+  it('are kept for accounts, and for unknown names until an hour after the last guess', async () => {
     travel(0)
     const owner = await someone()
     const strangers = async () => {
@@ -237,7 +237,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect((await stateOf(owner))?.failures).to.equal(1)
   })
 
-  it('tell of names that nobody has in 64 parts at most, the same on all nodes, which no name gives away (ASVS 6.3.8)', () => {
+  it('map unknown names to at most 64 buckets, the same on all nodes, which cannot be computed from the name (ASVS 6.3.8)', () => {
     const names = Array.from({ length: 500 }, (_, i) => `nobody ${i}`)
     const parts = names.map(nodes.a.lockouts.nobodyOf)
     expect(names.map(nodes.b.lockouts.nobodyOf)).to.deep.equal(parts)
@@ -246,7 +246,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(computed.filter((part, i) => part === parts[i]).length).to.be.below(50)
   })
 
-  it('know a browser by a cookie of ours alone, for one account, for a year', async () => {
+  it('recognise a browser by an authentic cookie, for one account, for a year', async () => {
     travel(0)
     const { devices } = nodes.a.lockouts
     const one = devices.add(undefined, tenant, 'alice')
@@ -269,12 +269,12 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     ]) {
       expect(devices.find(forged, tenant, 'alice'), forged).to.equal(undefined)
     }
-    expect(devices.add(one, tenant, 'alice').split('~'), 'one entry for each').to.have.length(1)
+    expect(devices.add(one, tenant, 'alice').split('~'), 'entries of one account').to.have.length(1)
     travel(366 * 24 * 3600)
     expect(devices.find(both, tenant, 'alice')).to.equal(undefined)
   })
 
-  it('know a browser by a mailed link as such until somebody signs in there, which no later link undoes', () => {
+  it('recognise a browser by a mailed link until it signs in, which a later link does not undo', () => {
     const { devices } = nodes.a.lockouts
     const mailed = devices.addMailed(undefined, tenant, 'alice')
     expect(devices.isOurs(mailed, tenant)).to.equal(true)
@@ -282,11 +282,11 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     expect(devices.findMailed(mailed, tenant, 'bob')).to.equal(undefined)
     expect(devices.find(mailed, tenant, 'alice')).to.equal(undefined)
     const signedIn = devices.add(mailed, tenant, 'alice')
-    expect(signedIn.split('~'), 'in place of it').to.have.length(1)
+    expect(signedIn.split('~'), 'replaces the mailed entry').to.have.length(1)
     const id = devices.find(signedIn, tenant, 'alice')
     expect(devices.findMailed(signedIn, tenant, 'alice')).to.equal(id)
     const again = devices.addMailed(devices.addMailed(signedIn, tenant, 'alice'), tenant, 'alice')
-    expect(again.split('~'), 'beside it, once').to.have.length(2)
+    expect(again.split('~'), 'adds one mailed entry').to.have.length(2)
     expect(devices.find(again, tenant, 'alice')).to.equal(id)
     expect(devices.findMailed(again, tenant, 'alice')).to.not.equal(id)
   })

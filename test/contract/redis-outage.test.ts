@@ -32,7 +32,7 @@ onServices('Redis that fails', () => {
   })
   after(() => core?.close())
 
-  /** Every verb says so, quickly: a dead Redis must cost a 503 and never a hang. */
+  /** Every operation fails quickly: a dead Redis must cost a 503 and never a hang. */
   async function refusesQuickly(): Promise<void> {
     const { shortLived } = core
     const lasted: number[] = []
@@ -48,7 +48,7 @@ onServices('Redis that fails', () => {
       lasted.push(performance.now() - began)
       expect(refusal.status).to.equal(503)
     }
-    // One verb that a loaded machine did not hold up shows it; none may take long even there.
+    // The quickest shows the timeout, as a loaded machine does not delay all four; none may take long even then.
     const longest = heldUp()
     expect(Math.min(...lasted), 'the quickest').to.be.below(300 + longest)
     expect(Math.max(...lasted), 'the slowest').to.be.below(900 + longest)
@@ -60,14 +60,14 @@ onServices('Redis that fails', () => {
       return (await core.shortLived.get(key)) === 'again'
     })
 
-  it('is refused within 300 ms while it is frozen, and used again afterwards', async () => {
+  it('refuses within 300 ms while it is frozen, and is used again afterwards', async () => {
     redis().pause()
     await refusesQuickly()
     redis().resume()
     await recovers()
   })
 
-  it('is refused within 300 ms while it is stopped, and used again afterwards', async () => {
+  it('refuses within 300 ms while it is stopped, and is used again afterwards', async () => {
     await redis().stop('SIGKILL')
     await refusesQuickly()
     await eventually('it is said why there is no connection', async () => {
@@ -78,7 +78,7 @@ onServices('Redis that fails', () => {
     await recovers()
   })
 
-  it('is noticed by who reads the metrics at once, although nothing else is asked of it', async () => {
+  it('is reported in the next scrape of the metrics, even without other commands', async () => {
     const isUp = async () =>
       figure(await textOf([(await core.readMetrics?.(false)) ?? []]), 'keyturn_redis_up')
     expect(await isUp()).to.equal(1)
@@ -88,7 +88,7 @@ onServices('Redis that fails', () => {
     await eventually('it is there again', async () => (await isUp()) === 1)
   })
 
-  it('is down for metrics, too, while it answers and keeps nothing', async () => {
+  it('counts as down in the metrics while it answers but cannot write', async () => {
     const isUp = async () =>
       figure(await textOf([(await core.readMetrics?.(false)) ?? []]), 'keyturn_redis_up')
     const operator = new Redis(env['REDIS_URL'] as string)
@@ -104,7 +104,7 @@ onServices('Redis that fails', () => {
     expect(await isUp()).to.equal(1)
   })
 
-  it('takes nothing with it that counts: truth is in Postgres', async () => {
+  it('loses no single-use record, as those are in Postgres', async () => {
     const claim = { tenant: defaultTenant, kind: 'AuthorizationCode', key: 'spent' }
     expect(await core.singleUse.spend(claim, Date.now() + 60_000)).to.equal(true)
     await core.shortLived.put(key, 1, 60)
@@ -117,7 +117,7 @@ onServices('Redis that fails', () => {
     stopped: () => redis().stop('SIGKILL'),
     frozen: async () => redis().pause(),
   })) {
-    it(`keeps no process from starting while it is ${how}, and is used when it is there`, async () => {
+    it(`does not keep a process from starting while it is ${how}, and is used once it is back`, async () => {
       await fail()
       const late = await openNode(env)
       try {
@@ -132,7 +132,7 @@ onServices('Redis that fails', () => {
     })
   }
 
-  it('stops a start with one clear refusal when waiting mends nothing: password, database, certificate', async () => {
+  it('stops the start with one clear error when waiting does not help: password, database, certificate', async () => {
     const url = new URL(env['REDIS_URL'] as string)
     const at = (href: string) => ({ ...env, REDIS_URL: href })
     const wrong = new URL(url)
@@ -158,10 +158,10 @@ onServices('Redis that fails', () => {
     }
   })
 
-  describe('whose user may do little', () => {
+  describe('with a restricted user', () => {
     const url = () => new URL(env['REDIS_URL'] as string)
     let operator: Redis
-    /** What docs/deployment.md gives it. */
+    /** The rules from docs/deployment.md. */
     const [, , , ...rules] = (documented('deployment.md', 'text')[0] ?? '').trim().split(' ')
 
     before(async () => {
@@ -176,7 +176,7 @@ onServices('Redis that fails', () => {
       return openNode({ ...env, REDIS_URL: href })
     }
 
-    it('does everything with what docs/deployment.md gives it', async () => {
+    it('works with the permissions from docs/deployment.md', async () => {
       const node = await openAs()
       const { shortLived, storage } = node
       try {
@@ -195,7 +195,7 @@ onServices('Redis that fails', () => {
       }
     })
 
-    it('starts nothing that would fail later, whichever command it lacks', async () => {
+    it('stops the start when any one of the commands is not permitted', async () => {
       const commands = rules.filter((rule) => rule.startsWith('+'))
       expect(commands).to.have.length(6)
       for (const command of commands) {

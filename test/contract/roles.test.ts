@@ -15,12 +15,12 @@ onAnyStorage('roles', (kind) => {
       (error: { code?: string }) => error.code,
     )
 
-  it('are first given once, however many try at the same moment (C26, C30)', async () => {
+  it('are bootstrapped once, however many processes try in parallel (C26, C30)', async () => {
     const tally = await raceOver(nodes, 6, (node) => codeOf(adminBootstrap.execute(node, {})))
     expect(tally).to.deep.equal({ done: 1, bootstrap_done: 5 })
   })
 
-  it('leave one owner when the last ones go at the same moment (C26)', async () => {
+  it('keep one owner when the last ones leave in parallel (C26)', async () => {
     const { a } = nodes
     const subjects: Subject[] = []
     for (let i = 0; i < 4; i++) subjects.push({ clientId: await someClient(a) })
@@ -35,7 +35,7 @@ onAnyStorage('roles', (kind) => {
     }
     const tally = await raceOver(nodes, 4, (node, i) => {
       const subject = subjects[i] as { clientId: string }
-      // Half of them lose the role, half may not act any more.
+      // Half of them lose the role, the other half are disabled.
       const go =
         i < 2
           ? node.roles.revoke(assignments[i]?.id ?? '')

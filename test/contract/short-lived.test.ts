@@ -47,14 +47,14 @@ for (const [name, open] of Object.entries(implementations)) {
     })
     after(() => close?.())
 
-    it('are what was put, of every shape', async () => {
+    it('return what was put, in every shape', async () => {
       for (const value of [{ deep: [1, null, 'ü', { '"': "'" }] }, 'text', 42, false, [], null]) {
         await store.put(key, value, 60)
         expect(await store.get(key)).to.deep.equal(value)
       }
     })
 
-    it('are replaced by a second put, with its time', async () => {
+    it('are replaced by a second put, with its lifetime', async () => {
       const replaced = { ...key, id: 'replaced' }
       const clock = install({ now: Date.now(), toFake: ['Date'] })
       try {
@@ -76,7 +76,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(absent)).to.equal(undefined)
     })
 
-    it('are taken by one of those who come at the same moment, and gone then', async () => {
+    it('are taken by one of several parallel callers, and are gone then', async () => {
       const taken = { ...key, id: 'taken' }
       await store.put(taken, 'once', 60)
       const got = await Promise.all(Array.from({ length: 5 }, () => store.take(taken)))
@@ -84,7 +84,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(taken)).to.equal(undefined)
     })
 
-    it('are written over as long as they are there, and come back for nobody', async () => {
+    it('are replaced only while they exist', async () => {
       const there = { ...key, id: 'there' }
       await store.put(there, 'first', 60)
       expect(await store.replace(there, 'second', 60)).to.equal(true)
@@ -93,7 +93,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(there)).to.equal(undefined)
     })
 
-    it('end by the clock of the server, to the millisecond', async () => {
+    it("expire by the server's clock, to the millisecond", async () => {
       const ending = { ...key, id: 'ending' }
       const clock = install({ now: Date.now(), toFake: ['Date'] })
       try {
@@ -107,7 +107,7 @@ for (const [name, open] of Object.entries(implementations)) {
       }
     })
 
-    it('of one kind, tenant or id are not those of another (C3)', async () => {
+    it('of one kind, tenant or id are separate from those of another (C3)', async () => {
       await store.put({ tenant: 'a', model: 'b', id: 'c' }, 'mine', 60)
       const others = [
         { tenant: 'x', model: 'b', id: 'c' },
@@ -123,7 +123,7 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get({ tenant: 'a', model: 'b', id: 'c' })).to.equal('mine')
     })
 
-    it('are swept when they ended, and no others', async () => {
+    it('are swept after they expired, and no others', async () => {
       const clock = install({ now: Date.now(), toFake: ['Date'] })
       try {
         const swept = { ...key, id: 'swept' }
@@ -147,6 +147,6 @@ for (const [name, open] of Object.entries(implementations)) {
       expect(await store.get(contended)).to.be.within(0, 19)
     })
 
-    it('are there while the store answers', () => store.ping())
+    it('answer a ping', () => store.ping())
   })
 }

@@ -9,14 +9,14 @@ onAnyStorage('single use', (kind) => {
   const soon = () => Date.now() + 60_000
   const claim = (key: string) => ({ tenant: defaultTenant, kind: 'AuthorizationCode', key })
 
-  it('of one thing by 20 at once over two nodes succeeds once (C26)', async () => {
+  it('of one key by 20 parallel callers on two nodes succeeds once (C26)', async () => {
     const key = claim('raced')
     const tally = await raceOver(nodes, 20, ({ singleUse }) => singleUse.spend(key, soon()))
     expect(tally).to.deep.equal({ true: 1, false: 19 })
     expect(await nodes.a.singleUse.spentAt(key)).to.be.closeTo(Date.now(), 30_000)
   })
 
-  it('of 20 transactions at once succeeds once, and again only when that one is undone', async () => {
+  it('in 20 parallel transactions succeeds once, and again only after a rollback', async () => {
     const key = claim('raced in transactions')
     const tally = await raceOver(nodes, 20, ({ database, singleUse }) =>
       database.transaction(() => singleUse.spend(key, soon())),
@@ -34,7 +34,7 @@ onAnyStorage('single use', (kind) => {
     expect(await singleUse.spend(undone, soon())).to.equal(true)
   })
 
-  it('of a jti stays, also when the request is refused or breaks', async () => {
+  it('of a jti persists when the request is refused or fails', async () => {
     const { database, singleUse } = nodes.a
     const refused = claim('refused jti')
     await database.unit(async (unit) => {
@@ -55,7 +55,7 @@ onAnyStorage('single use', (kind) => {
     expect(await nodes.b.singleUse.spend(broken, soon(), true)).to.equal(false)
   })
 
-  it('of one kind or tenant is not that of another (C3)', async () => {
+  it('of one kind or tenant is separate from that of another (C3)', async () => {
     const { singleUse, tenants } = nodes.a
     await tenants.declare({ id: 'other', name: 'Other' })
     const key = claim('shared')
@@ -64,7 +64,7 @@ onAnyStorage('single use', (kind) => {
     expect(await singleUse.spend({ ...key, tenant: 'other' }, soon())).to.equal(true)
   })
 
-  it('is forgotten when the thing itself has ended, and not before', async () => {
+  it('is forgotten after the object itself has expired, and not before', async () => {
     const { singleUse } = nodes.a
     const ended = claim('ended')
     const living = claim('living')

@@ -11,7 +11,7 @@ import { dump } from '../support/witness.ts'
 onEachStorage('adapters at the token endpoint', (kind) => {
   let nodes: Nodes
   let one: TestEngine
-  /** The same on another node, or on the same where there is but one. */
+  /** The same on another node, or on the same one where there is only one. */
   let two: TestEngine
   let accountId: string
   let clientId: string
@@ -42,7 +42,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     used.add(fresh)
     return fresh
   }
-  /** As long as the handles of refresh tokens are, and no others. */
+  /** As long as the handles of refresh tokens. */
   const refreshToken = () => `${handle()}${handle()}-.e30`
   const payloadOf = (model: string, jti: string): AdapterPayload => ({
     kind: model,
@@ -72,7 +72,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     return id
   }
 
-  /** The engine authenticates the client before it looks at what that presents. */
+  /** The engine authenticates the client before it reads the code or token. */
   const authenticated = () => Provider.ctx?.oidc.entity('Client', { clientId })
 
   function findCode(engine: TestEngine, id: string) {
@@ -80,7 +80,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     return engine.adapter('AuthorizationCode').find(id)
   }
 
-  /** What the engine does with a code: the refresh token. */
+  /** Redeems a code as the engine does, and returns the refresh token. */
   async function redeem(engine: TestEngine, id: string): Promise<string> {
     const token = refreshToken()
     const found = await findCode(engine, id)
@@ -107,24 +107,24 @@ onEachStorage('adapters at the token endpoint', (kind) => {
   }
   const findToken = (id: string) => two.adapter('RefreshToken').find(id)
 
-  it('a grant is remembered, and survives what the engine destroys', async () => {
+  it('a grant is stored, and survives its destruction by the engine', async () => {
     const id = await grant()
     expect(await two.adapter('Grant').find(id)).to.include({ jti: id, accountId, clientId })
     await one.adapter('Grant').destroy(id)
     expect(await two.adapter('Grant').find(id)).to.include({ jti: id })
   })
 
-  it('a code is redeemed, and who only looks at it then ends nothing', async () => {
+  it('a code is redeemed, and reading it afterwards ends nothing', async () => {
     const id = await code()
     const token = await one.inTokenRequest(() => redeem(one, id))
     expect(await findToken(token)).to.include({ jti: token, kind: 'RefreshToken', accountId })
     const again = await two.inTokenRequest(() => findCode(two, id))
-    expect(again, 'for the other checks (ADR 0034)').not.to.have.property('consumed')
+    expect(again, 'left for the other checks (ADR 0034)').not.to.have.property('consumed')
     expect(again?.exp).to.be.above(seconds())
     expect(await findToken(token)).to.include({ jti: token })
   })
 
-  it('a code of a request that fails is not spent, and nothing of it is stored', async () => {
+  it('a code of a failed request is not spent, and nothing of the request is stored', async () => {
     const id = await code()
     let token = ''
     await errorOf(
@@ -151,7 +151,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     expect(await findToken(token)).to.equal(undefined)
   })
 
-  it('a code redeemed 20-way in parallel over two nodes gives one answer', async () => {
+  it('a code redeemed in 20 parallel requests on two nodes gives one answer', async () => {
     const id = await code()
     const outcomes = await Promise.allSettled(
       Array.from({ length: 20 }, (_, i) => {
@@ -162,7 +162,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     expect(outcomes.filter(({ status }) => status === 'fulfilled')).to.have.length(1)
   })
 
-  it('a refresh token is rotated: the old one is found consumed, the new one lives', async () => {
+  it('a refresh token is rotated: the old one is found consumed, the new one is live', async () => {
     const id = await code()
     const first = await one.inTokenRequest(() => redeem(one, id))
     const second = await two.inTokenRequest(() => refresh(two, first))
@@ -171,7 +171,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     expect((await findToken(second))?.consumed).to.equal(undefined)
   })
 
-  it('a refresh whose answer is not 200 leaves the old token as it was', async () => {
+  it('a refresh whose answer is not 200 leaves the old token unchanged', async () => {
     const id = await code()
     const first = await one.inTokenRequest(() => redeem(one, id))
     let second = ''
@@ -186,7 +186,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     await two.inTokenRequest(() => refresh(two, first))
   })
 
-  it('a refresh token used again ends its family, although the request is refused', async () => {
+  it('a reused refresh token ends its family, although the request is refused', async () => {
     const id = await code()
     const first = await one.inTokenRequest(() => redeem(one, id))
     const second = await one.inTokenRequest(() => refresh(one, first))
@@ -195,7 +195,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     expect(await findToken(second)).to.equal(undefined)
   })
 
-  it('a refresh token rotated 20-way in parallel never leaves two live ones', async () => {
+  it('a refresh token rotated in 20 parallel requests never leaves two live ones', async () => {
     const id = await code()
     const first = await one.inTokenRequest(() => redeem(one, id))
     const outcomes = await Promise.allSettled(
@@ -213,7 +213,7 @@ onEachStorage('adapters at the token endpoint', (kind) => {
     expect(live).to.deep.equal([])
   })
 
-  it('a refresh token that is revoked elsewhere ends its family', async () => {
+  it('a refresh token that is destroyed ends its family', async () => {
     const id = await code()
     const token = await one.inTokenRequest(() => redeem(one, id))
     await one.adapter('RefreshToken').destroy(token)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { redisConversation } from '../support/redis-wire.ts'
 import { createGate, strikesAt } from './gate.ts'
 
-describe('test support: where a process is killed', () => {
+describe('test support: points at which a process is killed', () => {
   /** @param background commands that are not counted */
   function strikesOf(commands: string[], ...background: string[]): string[] {
     const gate = createGate(() => undefined, new Set(background))
@@ -16,21 +16,21 @@ describe('test support: where a process is killed', () => {
     return strikesAt(gate.counted()).map(({ side, text, nth }) => `${side} ${text} ${nth}`)
   }
 
-  it('after each that lasts', () => {
+  it('include each write, after it', () => {
     expect(strikesOf(['GET', 'GET', 'SET', 'GET', 'DEL', 'SET'])).to.deep.equal([
       ...['after SET 1', 'after DEL 1', 'after SET 2'],
     ])
   })
 
-  it('also between two that only look when the background has written there', () => {
+  it('include a read after a read when the background has written in between', () => {
     expect(strikesOf(['GET', 'EXPIRE', 'GET', 'GET'], 'EXPIRE')).to.deep.equal(['before GET 2'])
   })
 
-  it('never where a connection is made anew, which listens', () => {
+  it('do not include LISTEN, which a new connection sends', () => {
     expect(strikesOf(['GET', 'LISTEN', 'SET'])).to.deep.equal(['after SET 1'])
   })
 
-  it('before the end of a transaction and after it', () => {
+  it('include the end of a transaction, before and after it', () => {
     const inTransaction = { store: 'postgres', nth: 1, within: true, written: 0 } as const
     const points = ['select 1', 'update t', 'commit'].map((text) => ({ ...inTransaction, text }))
     const begin = { ...inTransaction, text: 'begin', within: false }

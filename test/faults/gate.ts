@@ -3,35 +3,35 @@ import type { Link, Relay } from '../support/tcp-proxy.ts'
 
 export type Store = 'postgres' | 'redis'
 
-/** A statement or command of a request: the n-th with this text. Named so, it is found again in another run. */
+/** The n-th statement or command with this text that a request sends. Text and number find it again in another run. */
 export interface Point {
   readonly store: Store
   readonly text: string
   readonly nth: number
   /** Whether a transaction was open. */
   readonly within: boolean
-  /** How often the background had written by then. */
+  /** The number of background writes until then. */
   readonly written: number
 }
 
-/** The process dies before the store hears of it, or when the store has done it and nobody has heard the answer. */
+/** Whether the process dies before the store gets the statement, or after the store has executed it. */
 export type Side = 'before' | 'after'
 
 export type Strike = Point & { readonly side: Side }
 
 const readsOnly = /^(select|begin|start transaction|rollback|get)\b/i
-/** A connection made anew listens, which may be at any time. */
+/** Every new connection sends it, at any time. */
 const listens = /^listen\b/i
-/** Alone, and outside of a transaction: it takes no lock that stays, either. */
+/** Reads alone, outside of a transaction, and so keeps no lock. */
 const looks = /^(select|get)\b(?!.*;)/is
-/** The last of what is sent together, or alone. */
+/** The last statement of a batch, or a single one. */
 export const commits = /(^|; )commit$/i
 
 /**
- * Where a kill makes a difference: after each statement that lasts. Anywhere else the stores are what they were at one of
- * these, or before the request, unless the background has written meanwhile: a statement that only looks changes nothing,
- * and what a transaction has done goes with its process. Of a transaction it is enough to come before its COMMIT, where it
- * holds all its locks.
+ * The points at which a kill makes a difference: after each statement with a durable effect. Anywhere else the stores
+ * are as at one of these points or as before the request, unless the background has written meanwhile: a read changes
+ * nothing, and a transaction is rolled back with its process. Of a transaction, the point before its COMMIT is enough,
+ * where it holds all its locks.
  */
 export function strikesAt(points: readonly Point[]): Strike[] {
   return points.flatMap((point, i) => {
@@ -45,11 +45,11 @@ export function strikesAt(points: readonly Point[]): Strike[] {
   })
 }
 
-/** Sees every statement that one process sends to its stores, and can end the process at one of them. */
+/** Sees every statement that one process sends to its stores, and can kill the process at one of them. */
 export interface Gate {
-  /** Counts from here on, and kills at the target. */
+  /** Counts from now on, and kills at the target. */
   arm(target?: Strike): void
-  /** What has been counted since, in order. */
+  /** What was counted since then, in order. */
   counted(): readonly Point[]
   /** The relay of one connection to a store. */
   relay(store: Store, conversation: Conversation, link: Link): Relay
@@ -57,15 +57,15 @@ export interface Gate {
   isStruck(): boolean
 }
 
-/** Statements that a process sends also when nobody asks it for anything. */
+/** Statements that a process sends even without a request. */
 export type Background = ReadonlySet<string>
 
 /**
- * Whose statement is it? Within a transaction, the request's, whatever it says: the background has none. Outside of
- * one, the request's unless the idle process was heard to say the same: so nothing has to be listed here, neither
- * what is new in a request nor what is new in the background. Redis hears from requests alone.
+ * Tells the statements of a request from those of the background. Within a transaction every statement is the
+ * request's, as the background uses none. Outside, it is the request's unless the idle process has sent the same text,
+ * so no list of statements has to be maintained. Only requests use Redis.
  *
- * @param kill SIGKILL, at once; from the strike on nothing of the process reaches a store and nothing reaches it
+ * @param kill SIGKILL, at once; after the strike nothing passes between the process and a store
  */
 export function createGate(kill: () => void, background: Background = new Set()): Gate {
   let points: Point[] | undefined

@@ -11,7 +11,7 @@ import { authorizeUrl } from '../support/protocol.ts'
 import { startHere } from '../support/two-nodes.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-/** One node that nothing happens to, on storage that others may join, and a browser that is signed in there. */
+/** An undisturbed node, storage that further nodes may share, and a browser that is signed in there. */
 export interface Installation {
   /** The settings of a further node. */
   readonly env: Readonly<Record<string, string>>
@@ -19,18 +19,18 @@ export interface Installation {
   readonly core: Core
   /** The node, which is also the issuer. */
   readonly server: TestServer
-  /** A new code of an authorization request that nobody sees: single sign-on, `prompt=none`. */
+  /** A new code by single sign-on with `prompt=none`. */
   silentCode(): Promise<string>
-  /** A new device code, which its person has allowed. */
+  /** A new device code that the user has allowed. */
   allowedDevice(): Promise<DeviceAuthorization>
-  /** A new backchannel request, which its person has allowed. */
+  /** A new backchannel request that the user has allowed. */
   allowedRequest(): Promise<Acknowledgement>
   stop(): Promise<void>
 }
 
 const fields = { scope: 'openid offline_access' }
 
-/** A node as what the stories of protocol.ts speak to. */
+/** A node as the argument of the functions in protocol.ts. */
 export function nodeAt(url: string): TestServer {
   return { issuer: url } as TestServer
 }
@@ -38,7 +38,7 @@ export function nodeAt(url: string): TestServer {
 export async function startInstallation(): Promise<Installation> {
   const port = String(await freePort())
   const issuer = `http://localhost:${port}`
-  // Every request gets a family of its own, and none may have to make room for another.
+  // Every request gets its own family, and none may be ended to make room.
   const env = { ...(await freshStorage('services')), ISSUER: issuer, MAX_FAMILIES: '10000' }
   const log = createLog({ level: 'silent' })
   const core = await openCore(loadConfig(env), log, { schema: 'migrate' })

@@ -41,7 +41,7 @@ suite('keys rotate-kek that is killed between any two of its steps (R-02)', func
     await core.close()
   })
 
-  /** One rotation by a process of its own, whose statements pass the gate. @returns what it did, and the new key */
+  /** Runs one rotation in its own process, through the gate. @returns its outcome and the new key */
   async function rotateThrough(target?: Strike) {
     const next = newKey()
     const keys = { KEY_ENCRYPTION_KEY: next.text, KEY_ENCRYPTION_KEY_PREVIOUS: current.text }
@@ -60,7 +60,7 @@ suite('keys rotate-kek that is killed between any two of its steps (R-02)', func
     return { gate, next, keys, signal, stderr: command.stderr() }
   }
 
-  it('leaves every secret readable, and is finished by the next one', async () => {
+  it('leaves every secret readable, and the next run completes it', async () => {
     const whole = await rotateThrough()
     expect(whole.signal, whole.stderr).to.equal(null)
     current = whole.next
@@ -70,7 +70,7 @@ suite('keys rotate-kek that is killed between any two of its steps (R-02)', func
     const updates = points.filter(({ text }) => text.startsWith('update'))
     expect(updates.length, 'batches').to.be.above(5)
 
-    // Nothing is done; a column of several is; a batch of its column is; everything is, and nobody has heard of it.
+    // Before any work; after one of several columns; after one batch of a column; after all work, before its answer.
     const strikes: Strike[] = [
       { ...(points[0] as Point), side: 'before' },
       { ...(updates[0] as Point), side: 'after' },
@@ -100,7 +100,7 @@ suite('keys rotate-kek that is killed between any two of its steps (R-02)', func
   })
 })
 
-describe('keys rotate-kek beside a server on embedded storage', function () {
+describe('keys rotate-kek while a server runs on embedded storage', function () {
   this.timeout(180_000)
   const sessions = 1500
   let env: Record<string, string>
@@ -134,7 +134,7 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     }
   }
 
-  it('fails no request of anybody', async () => {
+  it('fails no request', async () => {
     const node = await startNode({ env })
     const traffic = await startKeyTraffic(node.url)
     const keys = new Set([keyOf(testKey).id])
@@ -153,14 +153,14 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     await expectSealedUnder([...keys].at(-1) as string)
   })
 
-  /** How many rows are still sealed under another key than the current one, as `doctor` says. */
+  /** The number of rows still sealed under another key than the current one, from the output of `doctor`. */
   const leftIn = (stdout: string) =>
     Number(/still sealed under others: (\d+) under/.exec(stdout)?.[1] ?? 0)
   const isBetween = (left: number) => left > 0 && left < sessions
 
-  it('loses nothing when the server is killed, neither at once after the old key was put aside nor halfway', async () => {
+  it('loses nothing when the server is killed just after the old key was put aside, or halfway', async () => {
     const previous = `${keyFileOf(env)}.previous`
-    /** @param isThere when; at once by default. @returns how many rows were left under the old key */
+    /** @param isThere the moment of the kill, by default at once. @returns the number of rows left under the old key */
     async function kill(isThere = async () => true): Promise<number> {
       let isThrough = false
       const command = runHere(rotate, env).finally(() => {
@@ -188,7 +188,7 @@ describe('keys rotate-kek beside a server on embedded storage', function () {
     let node = await startNode({ env })
     try {
       let left = await kill()
-      // It may be through before the look at it is; then another is begun.
+      // The rotation may finish before it is seen halfway; then another one starts.
       for (let tries = 0; tries < 5 && (tries === 0 || !isBetween(left)); tries++) {
         left = await kill(isHalfway)
       }

@@ -7,15 +7,15 @@ import { createTrials, type Trial, type Trials } from './trials.ts'
 import { learnBackground, startVictim, type Victim } from './victim.ts'
 
 /**
- * Fewer can only mean that the gate is blind: there is a look-up with its BEGIN, and a change with its COMMIT. The node that
- * is counted has served before, and may have client and resource server in its memory.
+ * A lower count means that the gate misses statements: there are at least a read with its BEGIN and a write with its
+ * COMMIT. The counted node has served before, and may have client and resource server in its cache.
  */
 const FEWEST_POINTS = 2
 
-/** How often a request is made of a machine that stands still meanwhile. */
+/** How often a request is made while this machine keeps pausing. */
 const patience = 4
 
-/** Whether the machine did: nothing is signed until the clock is compared. */
+/** Whether the machine paused: nothing is signed until the clock is compared. */
 const stoodStill = ({ status }: Page) => status === 503
 
 const suite = servicesFound() ? describe : describe.skip
@@ -39,11 +39,11 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     await installation?.stop()
   })
 
-  /** A fresh node; the one after it starts meanwhile. */
+  /** A fresh node; the next one starts meanwhile. */
   async function victim(): Promise<Victim> {
     const start = () => {
       const starting = startVictim(installation.env, background)
-      // Whoever takes it hears of a failure.
+      // Whoever awaits it later gets the failure.
       starting.catch(() => undefined)
       return starting
     }
@@ -53,7 +53,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     return fresh
   }
 
-  /** Every statement that one request sends when nothing happens to it. */
+  /** Every statement that one undisturbed request sends. */
   async function pointsOf(
     prepare: () => Promise<Trial>,
     tries = patience,
@@ -63,7 +63,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     const page = await trial.send(nodeAt(unharmed.url))
     if (stoodStill(page) && tries > 1) return pointsOf(prepare, tries - 1)
     expect(page.status, page.body).to.equal(200)
-    // What goes through a cache is asked at one request and not at the next, or once more by a slow one.
+    // Reads through a cache are sent by one request and not by the next, or once more by a slow one.
     const points = unharmed.gate
       .counted()
       .filter(({ text }) => !/ from tenants where id = /.test(text))
@@ -74,7 +74,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     return points
   }
 
-  /** Kills a node there. @returns whether the request had been committed by then; undefined where the statement did not come */
+  /** Kills a node at the target. @returns whether the request was committed; undefined if the statement was not sent */
   async function strike(
     prepare: () => Promise<Trial>,
     target: Strike,
@@ -123,20 +123,20 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
         `killed wherever one makes a difference; ${committed.length} of ${strikes.length} times after COMMIT\n`,
     )
     expect(failures).to.deep.equal([])
-    // The background may say something for the first time while a request is counted; never in two of them.
+    // The background may send a statement for the first time while a request is counted, but not in two of them.
     const again = missed.length > 0 ? await pointsOf(prepare) : []
     const own = missed.filter((one) =>
       again.some((each) => each.text === one.text && each.nth === one.nth),
     )
     expect(own, 'statements that did not come again').to.deep.equal([])
-    // Both kinds of end were met: a kill after COMMIT at least, and one right before it.
+    // Both outcomes occurred: a kill after COMMIT, and one right before it.
     expect(committed).not.to.have.length(0)
     const justBefore = undone.filter(({ side, text }) => side === 'before' && commits.test(text))
     expect(justBefore).not.to.have.length(0)
     await trials.expectNoOrphans()
   }
 
-  it('locks nobody out of a refresh: the retry on another node gets the one successor', () =>
+  it('does not break a refresh: the retry on another node gets the one successor', () =>
     strikeEverywhere('refresh', trials.refresh))
 
   it('leaves a code redeemed or not: the retry succeeds, or a silent sign-in does', () =>

@@ -37,20 +37,20 @@ suite('a connection that is cut after COMMIT and before the response (R-07)', fu
     expect(cuts).to.equal(before + 1)
   }
 
-  it('gives a refresh its one answer on the same node, however often it was lost', async () => {
+  it('does not break a refresh: retries on the same node get the same answer, however often it is lost', async () => {
     const trial = await trials.refresh()
     for (let time = 0; time < 3; time++) await sendInVain(trial)
     expect(await trial.recover()).to.equal(true, 'committed')
   })
 
-  it('refuses the code, whose owner a silent sign-in helps', async () => {
+  it('leaves the code used: the retry is refused, and a silent sign-in succeeds', async () => {
     const trial = await trials.codeExchange()
     await sendInVain(trial)
     expect(await trial.recover()).to.equal(true, 'committed')
     await trials.expectNoOrphans()
   })
 
-  it('refuses the device code, whose device shows a new one', async () => {
+  it('leaves the device code used: the retry is refused, and a new code succeeds', async () => {
     const trial = await trials.deviceExchange()
     await sendInVain(trial)
     expect(await trial.recover()).to.equal(true, 'committed')

@@ -41,7 +41,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
   const rotateThrough = (tenant: string, target?: Strike) =>
     runThrough(['keys', 'rotate', '--alg', 'ES256', '--tenant', tenant], env, { target })
 
-  /** A command in a process that hears of Postgres only through the gate. */
+  /** Runs a command in a process that reaches Postgres only through the gate. */
   async function runThrough(
     command: string[],
     settings: Record<string, string>,
@@ -50,7 +50,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
       until,
     }: {
       target?: Strike | undefined
-      /** For one that does not end by itself. */
+      /** When to kill a command that does not end by itself. */
       until?: (points: readonly Point[]) => boolean
     },
   ) {
@@ -77,7 +77,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     }
   }
 
-  /** One key that signs, and one that follows it or none. @returns whether it is followed */
+  /** Asserts that one key is active, with at most one pending successor. @returns whether it has one */
   async function expectOneSet(tenant: string): Promise<boolean> {
     const keys = (await core.signing.list(tenant)).filter(({ alg }) => alg === 'ES256')
     const now = core.clock.now()
@@ -85,7 +85,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     expect(others, 'further keys').to.deep.equal([])
     expect(first && stateOf(first, now)).to.equal('active')
     if (!second) {
-      expect(first?.retireAt, 'an end without a successor').to.equal(undefined)
+      expect(first?.retireAt, 'retirement without a successor').to.equal(undefined)
       return false
     }
     expect(stateOf(second, now)).to.equal('pending')
@@ -94,11 +94,11 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     return true
   }
 
-  it('leaves one consistent set, and the next attempt ends in one successor', async () => {
+  it('leaves one consistent key set, and the next attempt ends in one successor', async () => {
     const unharmed = await rotateThrough(await newTenant())
     expect(unharmed.code, unharmed.stderr).to.equal(0)
     const inTransaction = unharmed.points.findIndex(({ text }) => /begin|start tr/i.test(text))
-    // What comes before the rotation's own transaction reads, and is the same for every command.
+    // The statements before the rotation's own transaction only read, and are the same for every command.
     const points = unharmed.points.slice(Math.max(0, inTransaction - 2))
     expect(points.length).to.be.at.least(7)
     let committed = 0
@@ -111,7 +111,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
         expect(struck.isStruck, `not struck: ${struck.stderr}`).to.equal(true)
         if (await expectOneSet(tenant)) committed++
         await core.signing.rotate(tenant, 'ES256')
-        expect(await expectOneSet(tenant), 'after the next attempt').to.equal(true)
+        expect(await expectOneSet(tenant), 'successor after the next attempt').to.equal(true)
       } catch (error) {
         const { side, text, nth } = target
         failures.push(`${side} ${text} (${nth}): ${(error as Error).message}`)
@@ -125,7 +125,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     expect(committed).to.be.within(1, points.length)
   })
 
-  it('a process that is killed while it makes the first keys keeps nobody from it', async () => {
+  it('does not block other processes when a server is killed while it makes the first keys', async () => {
     const isClaim = ({ text }: Point) => text.startsWith('insert into signing_key_claims')
     const serve = { ...env, PORT: String(await freePort()) }
     const unharmed = await runThrough(['serve'], serve, {
@@ -139,7 +139,7 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
     const [row] = await core.database.query<{ left: number }>(
       'select count(*)::int as left from signing_key_claims',
     )
-    expect(row?.left, 'claims that it left').to.be.above(0)
+    expect(row?.left, 'claims left behind').to.be.above(0)
 
     const next = core.signing.ensure(defaultTenant, requiredAlgs)
     travel(claimLife / 1000)

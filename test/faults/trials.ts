@@ -16,14 +16,14 @@ import {
 } from '../support/protocol.ts'
 import type { Installation } from './installation.ts'
 
-/** One request whose answer is going to be lost, and what an honest client does then. */
+/** One request whose answer will be lost, and what an honest client does then. */
 export interface Trial {
   send(to: TestServer): Promise<Page>
-  /** Retries, and checks what came of it. @returns whether the lost request had been committed */
+  /** Retries and asserts the result. @returns whether the lost request had been committed */
   recover(): Promise<boolean>
 }
 
-/** A family as Postgres has it. */
+/** A refresh token with its family, as Postgres has it. */
 interface Row {
   token_hash: string
   parent_hash: string | null
@@ -44,11 +44,11 @@ export function createTrials(installation: Installation) {
       [family],
     )
 
-  /** One token of the family lives; it is this one, and it works. */
+  /** Asserts that the family has exactly one live token, that it is this one, and that it works. */
   async function expectOneChain(family: string, tokens: Tokens): Promise<void> {
     const { refresh_token: token, access_token: access } = tokens
     const rows = await rowsOf(family)
-    expect(rows.some((row) => row.has_ended)).to.equal(false, 'the family has ended: a lock-out')
+    expect(rows.some((row) => row.has_ended)).to.equal(false, 'the family has ended')
     expect(rows.filter((row) => row.is_live).map((row) => row.token_hash)).to.deep.equal(
       [hashOf(token as string)],
       'the live tokens of the family',
@@ -80,7 +80,7 @@ export function createTrials(installation: Installation) {
     return started(request.auth_req_id, askForResult(server, request, web))
   }
 
-  /** Something that is redeemed once. @param startAgain a fresh one of its kind, redeemed */
+  /** A credential that is redeemed once. @param startAgain redeems a new one of the same kind */
   function exchangeOf(
     handle: string,
     send: Trial['send'],
@@ -107,7 +107,7 @@ export function createTrials(installation: Installation) {
   }
 
   return {
-    /** The retry gets tokens whatever happened: fresh ones, or those of the answer that was lost. */
+    /** The retry gets tokens in any case: new ones, or those of the lost answer. */
     async refresh(): Promise<Trial> {
       const { family, tokens } = await startFamily()
       return {
@@ -123,25 +123,25 @@ export function createTrials(installation: Installation) {
       }
     },
 
-    /** The retry gets tokens, or a refusal when they had been issued: then a silent sign-in does. */
+    /** The retry gets tokens, or is refused if they had been issued; then a silent sign-in succeeds. */
     async codeExchange(): Promise<Trial> {
       const code = await silentCode()
       return exchangeOf(code, (to) => redeem(to, web, code), startFamily)
     },
 
-    /** Likewise; the device then shows a new code. */
+    /** Like a code; the device then shows a new one. */
     async deviceExchange(): Promise<Trial> {
       const device = await allowedDevice()
       return exchangeOf(device.device_code, (to) => askFor(to, device, web), connectDevice)
     },
 
-    /** Likewise; the client then asks its person anew. */
+    /** Like a code; the client then asks the user again. */
     async requestExchange(): Promise<Trial> {
       const request = await allowedRequest()
       return exchangeOf(request.auth_req_id, (to) => askForResult(to, request, web), askAgain)
     },
 
-    /** Every family that lives is one whose holder has its tokens. */
+    /** Asserts that the holder of every live family has its tokens. */
     async expectNoOrphans(): Promise<void> {
       const rows = await core.database.query<{ id: string }>(
         'select id from families where ended_at is null',

@@ -5,22 +5,22 @@ import { redisConversation } from '../support/redis-wire.ts'
 import { startTcpProxy } from '../support/tcp-proxy.ts'
 import { type Background, createGate, type Gate } from './gate.ts'
 
-/** A node that hears of its stores only through proxies; the first request at which it is killed is its last. */
+/** A node that reaches its stores only through proxies; it is killed at the target statement. */
 export interface Victim {
   readonly url: string
   readonly gate: Gate
-  /** SIGKILL, unless it has happened; waits until the stores have lost every connection of it. */
+  /** Sends SIGKILL unless the node is dead, and waits until the stores have lost all its connections. */
   stop(): Promise<void>
 }
 
-/** The same address by way of another port of this machine. */
+/** The same URL through another port of this machine. */
 function through(url: string | undefined, port: number): string {
   const there = new URL(url ?? '')
   there.host = `127.0.0.1:${port}`
   return there.href
 }
 
-/** @param env of a node beside it; both stores are named by URL */
+/** @param env of an undisturbed node; both stores are given by URL */
 export async function startVictim(
   env: Readonly<Record<string, string>>,
   background?: Background,
@@ -57,12 +57,12 @@ export async function startVictim(
   }
 }
 
-/** So often the statement that an idle node repeats most must have come: all that comes every second has come, too. */
+/** Repeats of its most frequent statement by which an idle node has sent all that it sends every second. */
 const ROUNDS = 5
 
 /**
- * What a node says to Postgres when nobody asks it for anything that is there: it is watched while it answers for its
- * keys, which it has in memory, but which also makes it look after them.
+ * Collects what a node sends to Postgres without a request that needs it. Meanwhile its keys are requested: it has them
+ * in memory, but the request makes it refresh them.
  */
 export async function learnBackground(victim: Victim): Promise<Background> {
   victim.gate.arm()

@@ -44,7 +44,7 @@ import { askSignals, type StreamView, signalToken } from '../support/signals.ts'
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
-/** What the flows need beside what most stories need. */
+/** Declares what the flows need beyond the usual fixtures. */
 export async function prepare(server: TestServer): Promise<void> {
   const { clients, tenants } = server.core
   await furnish(server)
@@ -57,7 +57,7 @@ export async function prepare(server: TestServer): Promise<void> {
 
 const ofMachine = { grant_type: 'client_credentials', resource: api }
 
-/** Signing in, single sign-on, code, refresh and replay, introspection, userinfo, machines, revocation, signing out. */
+/** Sign-in, SSO, code, refresh, replay, introspection, userinfo, client credentials, revocation, sign-out. */
 export async function useTokens(server: TestServer): Promise<void> {
   const agent = createUserAgent()
   const scope = 'openid offline_access'
@@ -82,11 +82,11 @@ export async function useTokens(server: TestServer): Promise<void> {
   const pushed = Object.fromEntries(authorizeUrl(server, web).searchParams)
   expect((await post(server, '/par', web, pushed)).status).to.equal(201)
   await agent.get(new URL(`${server.issuer}/logout?client_id=web`))
-  // What stays: a session with a family in it.
+  // Leaves a session with a family.
   await tokensFor(server, web, { scope })
 }
 
-/** What ends: the access of one client to somebody, then of all, then a client. */
+/** Revokes one grant, then all access of an account, then disables a client. */
 export async function useRevocations(server: TestServer): Promise<void> {
   const { accounts, revocations } = server.core
   const account = await accounts.byIdentifier(defaultTenant, alice.email)
@@ -102,7 +102,7 @@ export async function useRevocations(server: TestServer): Promise<void> {
   }
 }
 
-/** A television, a call centre, and a browser app that proves its key. */
+/** Device grant, backchannel authentication, and a browser app with DPoP. */
 export async function useOtherGrants(server: TestServer): Promise<void> {
   const device = await startDevice(server)
   await askFor(server, device)
@@ -112,7 +112,7 @@ export async function useOtherGrants(server: TestServer): Promise<void> {
   await askForResult(server, request)
   await answerRequest(server)
   tokensIn(await askForResult(server, request))
-  // One that waits.
+  // Left pending.
   await startRequest(server)
 
   const prove = await prover(server)
@@ -131,7 +131,7 @@ export async function useOtherGrants(server: TestServer): Promise<void> {
   expect(asked.status, asked.body).to.equal(200)
 }
 
-/** Wrong passwords; signing in with an app, a recovery code, a passkey and a code by e-mail. */
+/** Wrong passwords; signing in with an app, a recovery code, a passkey and an e-mailed code. */
 export async function usePeople(server: TestServer, mailbox: Mailbox): Promise<void> {
   const { core } = server
   async function step(
@@ -176,7 +176,7 @@ export async function usePeople(server: TestServer, mailbox: Mailbox): Promise<v
   })
 }
 
-/** Signing up, a new password, a new name: what waits for a mail stays, and what is to be mailed. */
+/** Sign-up, password reset, new name. Mail is refused, so that links and messages stay stored. */
 export async function useLetters(server: TestServer, mailbox: Mailbox): Promise<void> {
   const agent: UserAgent = createUserAgent({ origin: server.issuer })
   const fill = async (path: string, fields: Record<string, string>) => {
@@ -193,7 +193,7 @@ export async function useLetters(server: TestServer, mailbox: Mailbox): Promise<
   }
 }
 
-/** Clients that come by themselves: registered, changed; and one that is a document. */
+/** Clients that register and change themselves, and one with a metadata document. */
 export async function useRegistration(server: TestServer): Promise<void> {
   const { register, send, declare } = registrar(() => server)
   await declare({ mode: 'open', client_id_metadata_documents: true })
@@ -209,7 +209,7 @@ export async function useRegistration(server: TestServer): Promise<void> {
   host.stop()
 }
 
-/** The admin API: a person made once, whoever asks twice, and first pages; an API that polls for signals. */
+/** The admin API with an idempotent request and first pages; a resource server that polls for signals. */
 export async function useApis(server: TestServer): Promise<void> {
   const token = await tokenOf(server, await machineWith(server, 'owner'))
   const path = '/tenants/default'
@@ -241,7 +241,7 @@ export async function useApis(server: TestServer): Promise<void> {
   await eventually('signals', async () => (await poll()).body.includes('ey'))
 }
 
-/** What nobody asks for: the sweep, the look at refreshes from elsewhere, and the short-lived store of an installation without Redis. */
+/** Background work, and the short-lived store of an installation without Redis. */
 export async function useTheRest({ core }: TestServer): Promise<void> {
   const store = shortLivedInPostgres(core.database, core.clock)
   const at = { tenant: defaultTenant, model: 'Interaction', id: 'one' }

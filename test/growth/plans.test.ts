@@ -29,14 +29,14 @@ interface Plan {
   Plans?: Plan[]
 }
 
-/** The members of the driver's connection that every statement goes through; several go together. */
+/** The members of the driver's connection that every statement passes through, also when several are sent together. */
 interface Wire {
   parsedStatements: Record<string, string>
   parse(message: { text: string; name?: string }): void
   bind(message: { statement?: string; values?: unknown[] }): void
 }
 
-/** Everything that is asked of Postgres from now on, each statement once with what it was asked with last. */
+/** Records every statement sent to Postgres from now on, once each, with its last values. */
 function record({ core }: TestServer): {
   asked: Map<string, Asked>
   polled: Set<string>
@@ -66,7 +66,7 @@ function record({ core }: TestServer): {
       bind.call(wire, message)
     }
   }
-  // Polls go over the connection that listens.
+  // Polls use the connection of the listener.
   notifications.query = (text, values) => {
     note(text, values)
     polled.add(text)
@@ -97,7 +97,7 @@ const isBounded = (text: string) => Object.keys(bounded).some((start) => text.st
 const inside = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(inside)]
 
 const suite = servicesFound() ? describe : describe.skip
-suite('what is asked of Postgres while it fills (R-19)', () => {
+suite('the statements sent to Postgres, as it fills (R-19)', () => {
   let server: TestServer
   let mailbox: Mailbox
   let client: pg.Client
@@ -120,7 +120,7 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     await useApis(server)
     await useTheRest(server)
     await useLetters(server, mailbox)
-    // What is issued within the same second counts as issued before.
+    // Comes last: a revocation covers what is issued within the same second.
     await useRevocations(server)
     for (const table of ['denials', 'changes', 'signing_keys']) {
       const isPolled = () => [...recorded.polled].some((text) => text.includes(`from ${table}`))
@@ -139,14 +139,14 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     }
   })
   after(async () => {
-    // Where every secret of the run is looked for in all that is kept, these rows would take minutes.
+    // The check for secrets in all stored data would take minutes with these rows.
     await client?.query(`truncate ${[...tables.keys()].join(', ')} cascade`)
     await client?.end()
     await server?.stop()
     await mailbox?.stop()
   })
 
-  /** What each statement costs as Postgres estimates it, and the tables that it touches and reads from end to end. */
+  /** The estimated cost of each statement, with the tables it touches and those it scans sequentially. */
   async function judged() {
     const found = new Map<string, { cost: number; read: string[]; touched: string[] }>()
     for (const { text, values } of statements) {
@@ -166,19 +166,19 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     return found
   }
 
-  it('is found by an index, and costs little more among ten times as many rows', async () => {
+  it('use indexes, and cost little more with ten times as many rows', async () => {
     await grow(client, tables, 1, 300)
     const few = await judged()
     await grow(client, tables, 301, 3000)
     const many = await judged()
-    // Ahead of another, in the same round trip.
+    // Sent ahead of another statement in the same round trip.
     expect([...many.keys()].join('\n')).to.include('insert into account_places')
     const touched = new Set([...many.values()].flatMap((each) => each.touched))
-    // A table that is new is asked for in a flow, or stands among the small ones with its reason.
+    // A new table must be used by a flow, or be listed in `small` with a reason.
     expect([...tables.keys()].filter((name) => !touched.has(name))).to.deep.equal([])
     const dear = [...many].flatMap(([text, { cost, read }]) => {
       const before = few.get(text)?.cost as number
-      // A page more on the way through an index, and rows of one account that lie further apart.
+      // Allows one more index page, and rows of an account that lie further apart.
       const isDear = !isBounded(text) && (read.length > 0 || cost > before * 3 + 20)
       return isDear
         ? [`reads all of [${read.join()}], costs ${before}, then ${cost}:\n${text}`]
@@ -187,17 +187,17 @@ suite('what is asked of Postgres while it fills (R-19)', () => {
     expect(dear.join('\n\n')).to.equal('')
   })
 
-  it('is not taken for so dear that a plan for anything else seems as good, or is compiled first', async () => {
+  it('are not estimated so expensive that Postgres chooses a bad plan or compiles them with JIT', async () => {
     const dear = [...(await judged())].filter(([text, { cost }]) => cost > 5000 && !isBounded(text))
     expect(dear.map(([text, { cost }]) => `costs ${cost}:\n${text}`).join('\n\n')).to.equal('')
   })
 
-  it('has rows of every table that grows to grow from, and an index under every reference to one', async () => {
+  it('cover every growing table, whose foreign keys all have an index', async () => {
     for (const name of tables.keys()) {
       const { rows } = await client.query(`select 1 from ${name} limit 1`)
       expect(rows, name).to.have.length(1)
     }
-    // What is deleted takes along what refers to it, which has to be found.
+    // Deleting a row cascades to those that refer to it, which have to be found.
     const { rows } = await client.query(
       `select conrelid::regclass::text || ' ' || conname as name from pg_constraint c
        where contype = 'f' and conrelid::regclass::text = any ($1) and confrelid::regclass::text = any ($1)

@@ -1,35 +1,34 @@
 import pg from 'pg'
 
-/** Tables that are as small as what an operator declares, whatever happens to clients and people. */
+/** Tables whose size depends on what an operator declares, not on clients and users. With the reason. */
 export const small: Record<string, string> = {
-  audit_gaps: 'a row for each run of retention, written in the background',
+  audit_gaps: 'a row per run of retention, written in the background',
   audit_heads: 'a row for each tenant',
-  key_encryption_keys: 'of the installation',
+  key_encryption_keys: 'one set per installation',
   registration_policies: 'a row for each tenant',
   resource_servers: 'declared by an operator',
   role_assignments: 'given by an owner',
-  schema_migrations: 'of the installation',
-  served_periods: 'of the installation; a row for each process and outage of a day',
-  schema_needs: 'of the installation; a row for a release that takes away what an earlier one used',
+  schema_migrations: 'one set per installation',
+  served_periods: 'a row per process and outage of a day',
+  schema_needs: 'a row per release that removes what an earlier one used',
   shared_secrets: 'a few for each tenant',
-  signal_streams: 'one for each resource server that listens',
+  signal_streams: 'one per resource server that receives signals',
   signing_key_claims: 'one for each tenant and algorithm',
   signing_keys: 'a few for each tenant and algorithm',
   tenants: 'made by an owner',
   webhooks: 'declared by an operator',
 }
 
-/** Statements that cost more where there is more, up to a bound, or that read one row of all. */
+/** Statements whose cost grows with the table up to a bound, or that read one row of all. With the reason. */
 export const bounded: Record<string, string> = {
-  'select count(*) filter (where': 'counts so many at most, and is an estimate from then on',
-  'select id, to_char(at at time zone':
-    'takes 500 events of each kind at a time to what keeps fewer',
-  'delete from changes': 'removes what is over, 500 at a time',
-  'insert into audit_heads': 'asks whether there is an event, and takes the first',
-  'insert into registered_clients': 'counts clients that nobody has used, which the policy bounds',
+  'select count(*) filter (where': 'counts up to a limit, and estimates beyond',
+  'select id, to_char(at at time zone': 'moves 500 events of each kind at a time',
+  'delete from changes': 'deletes expired rows, 500 at a time',
+  'insert into audit_heads': 'reads the first event',
+  'insert into registered_clients': 'counts unused clients, whose number the policy bounds',
 }
 
-/** Columns that say what sort of thing a row is: few values, however many rows. */
+/** Columns that classify a row: few values, however many rows. */
 const sorts = [
   ...['tenant_id', 'kind', 'type', 'model', 'purpose', 'source', 'destination'],
   ...['error', 'failed_check'],
@@ -52,14 +51,14 @@ export async function tablesOf(client: pg.Client): Promise<Map<string, Column[]>
   return new Map(rows.map(({ table, columns }) => [table, columns]))
 }
 
-/** What a column of the row with number `i` says: another thing where rows are found by it, else the same. */
+/** The SQL for a column of row number `i`: a distinct value where rows are looked up by it, else a copy. */
 function valueOf({ name, type, indexed }: Column): string {
   if (!indexed || sorts.includes(name)) return `t.${name}`
-  // Of transactions that are long over: the number of one that is to come would be new to everybody.
+  // Transactions that are long over; a future transaction id would be new to every poll.
   if (name === 'changed_in') return 'i % 500'
   if (type === 'text') return `'grown-' || i`
   if (type === 'integer' || type === 'bigint') return '1000000 + i'
-  // What is over happened earlier, what is to come comes later.
+  // Past times move further into the past, future ones further into the future.
   if (type.startsWith('timestamp')) {
     return `t.${name} + i * interval '1 minute' * sign(extract(epoch from t.${name} - now()))`
   }
@@ -67,8 +66,8 @@ function valueOf({ name, type, indexed }: Column): string {
 }
 
 /**
- * Adds rows to tables, made after one that is there: of those that are, the one with the most that has not happened yet.
- * Nothing is looked at that the database would hold together: they refer to nothing.
+ * Adds rows to the tables, copied from the existing row with the most null columns, such as those for what has not
+ * happened yet. Foreign keys are off, so that the copies need no related rows.
  */
 export async function grow(
   client: pg.Client,
@@ -85,6 +84,6 @@ export async function grow(
     )
   }
   await client.query('analyze')
-  // As among many more rows, where the pages of a few are in memory: small tables are not read from end to end for it.
+  // As with many more rows and cached pages, so that small tables are not scanned sequentially.
   await client.query('set random_page_cost = 1')
 }

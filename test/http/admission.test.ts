@@ -16,7 +16,7 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 const most = 4
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a process that works on as many requests as it may (R-12)', () => {
+suite('a process at its limit of concurrent requests (R-12)', () => {
   let server: TestServer
   let metricsPort: string
   before(async () => {
@@ -28,7 +28,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
 
   const ask = () => post(server, '/token', machine, { grant_type: 'client_credentials' })
 
-  /** One after another: they must not be refused. */
+  /** One after the other, so that none is refused. */
   async function families(count: number) {
     const all: Tokens[] = []
     for (let i = 0; i < count; i++) {
@@ -37,14 +37,14 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     return all
   }
 
-  /** The end of an earlier request may be on its way still. */
+  /** An earlier request may not have ended yet. */
   const patiently = (tokens: Tokens) =>
     eventually('it is taken', async () => {
       const page = await refresh(server, web, tokens)
       return page.status !== 503 && page
     })
 
-  /** The head of a request whose body does not come. */
+  /** Sends the head of a request whose body never arrives. */
   function slowSender(head = 'POST /token') {
     const { port, hostname, host } = new URL(server.issuer)
     const socket = connect(Number(port), hostname)
@@ -55,7 +55,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     return socket
   }
 
-  /** While every family is locked, so that a refresh takes as long as `work`. */
+  /** Runs `work` while every family is locked, so that refreshes last as long. */
   async function whileLocked(work: () => Promise<void>): Promise<void> {
     await server.core.database.transaction(async () => {
       await server.core.database.query('select 1 from families where tenant_id = $1 for update', [
@@ -65,7 +65,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     })
   }
 
-  it('refuses one more at once, is alive all the while, and serves again', async () => {
+  it('refuses a further request, stays alive meanwhile, and serves again', async () => {
     const tokens = await families(most)
     const waiting: ReturnType<typeof patiently>[] = []
     await whileLocked(async () => {
@@ -79,7 +79,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
       expect(refused.json())
         .to.have.property('error_id')
         .that.matches(/^[0-9a-f-]{36}$/)
-      expect(refused.headers.get('content-length'), 'in one piece').to.match(/^\d+$/)
+      expect(refused.headers.get('content-length'), 'not chunked').to.match(/^\d+$/)
       expect(refused.headers.get('x-content-type-options')).to.equal('nosniff')
       for (const path of ['/healthz', '/readyz', '/jwks', '/.well-known/openid-configuration']) {
         expect((await fetch(server.issuer + path)).status, path).to.equal(200)
@@ -90,7 +90,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     expect(server.core.counters.read().request_shed).to.be.above(0)
   })
 
-  it('counts what goes on when its caller has left: leavers cannot have more worked on than it may', async () => {
+  it('counts a request whose client has disconnected, so that the limit holds', async () => {
     const tokens = await families(most)
     await whileLocked(async () => {
       const abort = new AbortController()
@@ -119,7 +119,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     await eventually('it serves again', async () => (await ask()).status === 200)
   })
 
-  it('does not count who has not sent a whole request yet', async () => {
+  it('does not count a request that has not arrived completely', async () => {
     const slow = Array.from({ length: most * 2 }, slowSender)
     const before = server.core.counters.read().request_shed
     for (let i = 0; i < 5; i++) tokensIn(await ask())
@@ -127,7 +127,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (const socket of slow) socket.destroy()
   })
 
-  it('asks again whether it may when bodies are there that ended together', async () => {
+  it('checks the limit again for requests whose bodies end at the same time', async () => {
     const { hostname, host, port: at } = new URL(server.issuer)
     const senders = await Promise.all(
       (await families(most * 2)).map(async ({ refresh_token: token }) => {
@@ -162,7 +162,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
       for (const { socket, head, body } of senders) {
         socket.write(`${head}\r\n\r\n${body.slice(0, 20)}`)
       }
-      // All that came before it was read: nobody who still sends keeps it out.
+      // Requests that are still being sent do not count, so this one is served.
       tokensIn(await ask())
       for (const { socket, body } of senders) socket.write(body.slice(20))
       await eventually('those that are too many are refused', async () => of('503').length === most)
@@ -171,7 +171,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     for (const { socket } of senders) socket.destroy()
   })
 
-  it('refuses who only begins before who goes on with what was begun', async () => {
+  it('refuses requests that begin something before those that continue something', async () => {
     const tokens = await families(most - 2)
     const begin = async (tenant = '') => (await fetch(`${server.issuer}${tenant}/authorize`)).status
     const waiting: Promise<unknown>[] = []
@@ -186,7 +186,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     await eventually('it may begin again', async () => (await begin()) === 400)
   })
 
-  it('keeps no place for answers that stand behind one that goes on: a connection cannot take all (R-14)', async () => {
+  it('does not count answers queued behind a stream, so that one connection cannot use all (R-14)', async () => {
     const token = await feedToken(server, ordersApi)
     const { hostname, host, port } = new URL(server.issuer)
     const socket = connect(Number(port), hostname)
@@ -207,7 +207,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     }
   })
 
-  it('does not begin what a caller asked for who has gone', async () => {
+  it('does not start a request whose client has disconnected', async () => {
     const { tenants } = server.core
     const { find } = tenants
     const { hostname, host, port } = new URL(server.issuer)
@@ -224,7 +224,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     tenants.find = (id) => {
       begun.push(id)
       callers.at(-1)?.socket.destroy()
-      // Longer than a slice: the sockets are looked at before the next is begun.
+      // Longer than a slice, so that the sockets are read before the next request starts.
       for (const until = performance.now() + 5; performance.now() < until; );
       return find(id)
     }
@@ -238,7 +238,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     expect(begun.filter((id) => id.startsWith('gone-'))).to.deep.equal(['gone-1', 'gone-2'])
   })
 
-  it('counts what it refused by its address below the issuer', async () => {
+  it('counts refused requests by their route without the tenant', async () => {
     const labels = { method: 'GET', route: '/jwks', status: '503' }
     const count = async () =>
       figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
@@ -256,7 +256,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     expect((await count()) - before).to.equal(1)
   })
 
-  it('refuses alike who asks again at the same connection, counts it, and serves it when there is room', async () => {
+  it('refuses each request on a connection alike, counts it, and serves it when there is room', async () => {
     const labels = { method: 'POST', route: '/token', status: '503' }
     const count = async () =>
       figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
@@ -300,7 +300,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     expect((await count()) - before).to.be.at.least(5)
   })
 
-  it('counts a GET that announces a body, and whoever names a tenant that it does not know', async () => {
+  it('counts a GET with a body, and requests for unknown tenants', async () => {
     const heads = [
       'GET /authorize?client_id=nobody',
       'GET /t/nobody-1/jwks',
@@ -320,7 +320,7 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     await eventually('it serves again', async () => (await icon()) === 200)
   })
 
-  it('asks its stores once for all who want to know whether it is ready, of any tenant, and again a moment later', async () => {
+  it('probes its stores once for concurrent readiness checks of all tenants, and again a moment later', async () => {
     const { database, tenants } = server.core
     await tenants.create({ id: 'other', name: 'Other' })
     const ready = (path = '/readyz') => fetch(server.issuer + path).then(({ status }) => status)
@@ -349,10 +349,10 @@ suite('a process that works on as many requests as it may (R-12)', () => {
     }
   })
 
-  it('does not count streams of revocations, which have a bound of their own', async () => {
+  it('does not count revocation streams, which have their own limit', async () => {
     const token = await feedToken(server, ordersApi)
     const streams: FeedStream[] = []
-    // One after the other: until its token was checked, one is work as any other.
+    // One after the other: each counts until its token is checked.
     for (let i = 0; i <= most; i++) streams.push(await openStream(server, token))
     expect(streams.map(({ status }) => status)).to.deep.equal(Array(most + 1).fill(200))
     for (let i = 0; i < most; i++) tokensIn(await ask())

@@ -3,7 +3,7 @@ import { contrast, grounds } from '../../config/colour.ts'
 import { assetVersion, loadAssets } from '../../src/http/assets.ts'
 
 describe('http/assets', () => {
-  it('has the style sheet and the logo, each with its type and a strong validator', () => {
+  it('contains the style sheet, the logo and the scripts, with media types and strong validators', () => {
     expect([...loadAssets().keys()]).to.deep.equal([
       'keyturn.css',
       'keyturn.svg',
@@ -20,12 +20,12 @@ describe('http/assets', () => {
     expect(loadAssets().get('keyturn.svg')?.type).to.equal('image/svg+xml')
   })
 
-  it('versions a link by the content behind it', () => {
+  it('versions a link by its content', () => {
     expect(`"${assetVersion('keyturn.css')}"`).to.equal(loadAssets().get('keyturn.css')?.etag)
     expect(assetVersion('keyturn.css')).not.to.equal(assetVersion('keyturn.svg'))
   })
 
-  it('loads nothing from elsewhere and carries no script (ASVS 3.4.3)', () => {
+  it('loads nothing external and contains no script (ASVS 3.4.3)', () => {
     const css = loadAssets().get('keyturn.css')?.body.toString() ?? ''
     expect(css).not.to.match(/@import|url\(/)
     const svg = loadAssets().get('keyturn.svg')?.body.toString() ?? ''

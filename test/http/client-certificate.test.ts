@@ -10,7 +10,7 @@ import { exchange } from '../support/http-exchange.ts'
 import { bootMutual, type MutualServer } from '../support/mutual.ts'
 import { codeFor, expectRefusal, post, redeem, tokensIn } from '../support/protocol.ts'
 
-/** A certificate as proxies write it into a header. */
+/** A certificate in the forms in which proxies put it into a header. */
 function forms({ cert }: Identity): Record<string, string> {
   const base64 = new X509Certificate(cert).raw.toString('base64')
   const envoy = (pem: string) => `By=spiffe://x;Hash=00;Cert="${encodeURIComponent(pem)}";URI=a`
@@ -21,10 +21,10 @@ function forms({ cert }: Identity): Record<string, string> {
     'bare Base64': base64,
     'Envoy, one element': envoy(cert),
     'Envoy, the last of two': `${envoy('somebody')},${envoy(cert)}`,
-    'Envoy, after a list that is the caller’s own': `Cert="x";Subject=",${envoy(cert)}`,
-    'Envoy, after what swallows a comma': `Cert="x";URI=\\,${envoy(cert)}`,
+    'Envoy, after an element sent by the client': `Cert="x";Subject=",${envoy(cert)}`,
+    'Envoy, after an element that ends in a backslash': `Cert="x";URI=\\,${envoy(cert)}`,
     'Envoy, with commas in the subject': `${envoy(cert)};Subject="O=\\"x\\",CN=y";DNS=`,
-    'Envoy, with a subject that tries': `Subject="CN=\\";Cert=\\"MIIB";Cert="${encodeURIComponent(cert)}"`,
+    'Envoy, with a forged Cert in the subject': `Subject="CN=\\";Cert=\\"MIIB";Cert="${encodeURIComponent(cert)}"`,
   }
 }
 
@@ -34,14 +34,14 @@ describe('a certificate in a header (RFC 9440)', () => {
     own = await selfSigned('CN=app')
   })
 
-  it('is read however proxies write it', () => {
+  it('is read in every form that proxies use', () => {
     const { fingerprint256 } = new X509Certificate(own.cert)
     for (const [form, value] of Object.entries(forms(own))) {
       expect(certificateInHeader(value).fingerprint256, form).to.equal(fingerprint256)
     }
   })
 
-  it('is none when there is anything else in it', async () => {
+  it('is rejected with anything else in the header', async () => {
     const { 'RFC 9440': rfc = '', 'bare Base64': bare = '' } = forms(own)
     const { raw } = new X509Certificate(own.cert)
     const second = forms(await selfSigned('CN=x'))['RFC 9440']
@@ -54,7 +54,7 @@ describe('a certificate in a header (RFC 9440)', () => {
       rfc.slice(0, 40),
       `:${bare.slice(0, 40)}:`,
       `${encodeURIComponent(own.cert)}${encodeURIComponent(own.cert)}`,
-      // Of the caller's own, where the proxy adds an element without one.
+      // Sent by the client, where the proxy adds an element without a certificate.
       `Hash=00;${envoy},Hash=01;URI=spiffe://x`,
       `Hash=00;${envoy},Subject="CN=x,${envoy.replaceAll('"', '\\"')}"`,
       `Hash=00;${envoy};Subject=",Hash=01;Subject="CN=\\"x"`,
@@ -79,7 +79,7 @@ for (const [trustProxy, header] of [
   ['10.0.0.0/8', 'Client-Cert'],
 ] as const) {
   const isTrusted = trustProxy.startsWith('127.')
-  describe(`${header} from ${isTrusted ? 'a trusted proxy' : 'anybody else'} (P-055, C17)`, () => {
+  describe(`${header} from ${isTrusted ? 'a trusted proxy' : 'any other peer'} (P-055, C17)`, () => {
     const app = { ...spa, client_id: 'app', tls_client_certificate_bound_access_tokens: true }
     let server: TestServer
     let own: Identity
@@ -105,7 +105,7 @@ for (const [trustProxy, header] of [
       return post(server, '/token', app, fields, headers)
     }
 
-    it(isTrusted ? 'counts' : 'counts for nothing, in whatever form', async () => {
+    it(isTrusted ? 'is accepted' : 'is ignored in every form', async () => {
       for (const value of Object.values(forms(own))) {
         const page = await ask({ [header]: value })
         if (!isTrusted) expectRefusal(page, 400, 'invalid_grant')
@@ -113,7 +113,7 @@ for (const [trustProxy, header] of [
       }
     })
 
-    it('under another name counts for nothing', async () => {
+    it('is ignored under another header name', async () => {
       const value = forms(own)['RFC 9440'] ?? ''
       for (const name of ['ssl-client-cert', 'x-client-cert', 'client_cert', `${header}-chain`]) {
         expectRefusal(await ask({ [name]: value }), 400, 'invalid_grant')
@@ -121,7 +121,7 @@ for (const [trustProxy, header] of [
     })
 
     if (isTrusted) {
-      it('that cannot be read is none, and the log says so', async () => {
+      it('is ignored when it cannot be parsed, which is logged', async () => {
         expectRefusal(await ask({ [header]: ':not a certificate:' }), 400, 'invalid_grant')
         expect(server.logged()).to.include('a proxy passed on what is no certificate')
         expectRefusal(await ask({ [header]: '' }), 400, 'invalid_grant')
@@ -129,7 +129,7 @@ for (const [trustProxy, header] of [
       })
     }
 
-    it('discovery names no other addresses, as there are none', async () => {
+    it('adds no mTLS aliases to discovery without MTLS_ORIGIN', async () => {
       const url = new URL(`${server.issuer}/.well-known/openid-configuration`)
       const metadata = (await exchange({ method: 'GET', url, headers: {} })).json()
       expect(metadata).not.to.have.property('mtls_endpoint_aliases')
@@ -142,7 +142,7 @@ for (const [trustProxy, header] of [
   })
 }
 
-describe('a proxy that shows a certificate of its own (P-055)', () => {
+describe('a proxy that presents its own certificate (P-055)', () => {
   const app = { ...spa, client_id: 'app', tls_client_certificate_bound_access_tokens: true }
   let server: MutualServer
   before(async () => {

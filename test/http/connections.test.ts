@@ -9,7 +9,7 @@ import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 import { figure, scrape } from '../support/prometheus.ts'
 
-describe('what never becomes a request (ASVS 16.3.4)', () => {
+describe('bytes that are not a request (ASVS 16.3.4)', () => {
   let server: TestServer
   let metricsPort: string
   let isStopped = false
@@ -30,7 +30,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
     sockets.push(socket)
     return socket
   }
-  /** Also where it is reset: not by once(), which rejects then. */
+  /** Also resolves on a reset, when once() would reject. */
   const closed = (socket: Socket) =>
     new Promise<void>((resolve) => {
       if (socket.closed) resolve()
@@ -39,7 +39,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
   const allGone = () =>
     eventually('they are gone', async () => (await metric('keyturn_connections_open')) === 0)
 
-  it('is counted by the status it got, and told of by number; so are connections beyond MAX_CONNECTIONS', async () => {
+  it('are counted by status and logged as numbers, like connections beyond MAX_CONNECTIONS', async () => {
     const head = 'GET / HTTP/1.1\r\n'
     for (const [status, bytes] of [
       ['431', `${head}X: ${'y'.repeat(17_000)}\r\n\r\n`],
@@ -82,7 +82,7 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
       .split('\n')
       .filter((line) => /no request|MAX_CONNECTIONS/.test(line))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
-    // Ten seconds may end in between, after which there is another line.
+    // The tally may be logged in between, after which there is another line.
     const told = (level: string, kind: string) =>
       lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
     expect(told('warn', 'closed')).to.equal(3)
@@ -92,8 +92,8 @@ describe('what never becomes a request (ASVS 16.3.4)', () => {
   })
 })
 
-describe('a tally (ASVS 16.2)', () => {
-  it('is told once in ten seconds, by how much it grew, and at the end', () => {
+describe('a tally in the log (ASVS 16.2)', () => {
+  it('is written once in ten seconds with its growth, and at the end', () => {
     const clock = install({ toFake: ['setInterval', 'clearInterval'] })
     try {
       const lines: Record<string, unknown>[] = []

@@ -8,7 +8,7 @@ function request(headers: Record<string, string>): Context {
   return { get: (name: string) => headers[name] ?? '' } as unknown as Context
 }
 
-/** `Origin` and `Sec-Fetch-Site` of a form post, where the issuer is, and whether it is one of ours. */
+/** `Origin` and `Sec-Fetch-Site` of a form post, with the issuer, and whether it is accepted. */
 const origins: [issuer: string, origin: string, site: string, ours: boolean][] = [
   ['https://auth.example.com', 'https://auth.example.com', 'same-origin', true],
   ['https://auth.example.com', 'https://auth.example.com', '', true],
@@ -36,7 +36,7 @@ const origins: [issuer: string, origin: string, site: string, ours: boolean][] =
 
 describe('http/csrf (C23, ASVS 3.5.1)', () => {
   for (const [issuer, origin, site, ours] of origins) {
-    it(`${ours ? 'takes' : 'refuses'} a form at ${issuer} from "${origin}" (${site || 'unsaid'})`, () => {
+    it(`${ours ? 'accepts' : 'refuses'} a form at ${issuer} from "${origin}" (${site || 'no Sec-Fetch-Site'})`, () => {
       const csrf = createCsrf({ secret, issuer })
       const ctx = request({ origin, 'sec-fetch-site': site })
       const check = () => csrf.check(ctx, 'binding', csrf.token('binding'))
@@ -45,7 +45,7 @@ describe('http/csrf (C23, ASVS 3.5.1)', () => {
     })
   }
 
-  it('wants the token of this form, whole', () => {
+  it('requires the complete token of this form', () => {
     const csrf = createCsrf({ secret, issuer: 'https://auth.example.com' })
     const token = csrf.token('one')
     const others = [undefined, '', 'x', token.slice(1), `${token}=`, csrf.token('two')]

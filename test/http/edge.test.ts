@@ -29,7 +29,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
         headers: { accept: 'text/html', ...headers },
       })
 
-    /** Everything that an answer says, and that it says nothing of where it was asked. */
+    /** Asserts that an answer shows nothing of the address it was requested at. */
     function expectOurs(page: Page): void {
       const said = `${page.body} ${[...page.headers].flat().join(' ')}`
       for (const wrong of [evil, 'ftp:', ':666', 'localhost:', '127.0.0.1']) {
@@ -39,7 +39,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       if (location !== null) expect(location).to.match(/^\/base\/(?!\/)/)
     }
 
-    it('takes the path alone from the absolute form of a request', async () => {
+    it('uses only the path of the absolute form of a request', async () => {
       const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
       const target = `http://${evil}/base/.well-known/openid-configuration`
       socket.write(`GET ${target} HTTP/1.1\r\nHost: ${evil}\r\nConnection: close\r\n\r\n`)
@@ -50,7 +50,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       expect(answer).not.to.include(evil)
     })
 
-    it('finds nothing behind addresses that only look like ours', async () => {
+    it('answers 404 for paths that merely resemble existing ones', async () => {
       for (const path of ['//account', '/base//account', '/base/account;x', '/base/%61ccount%00']) {
         const page = await ask(path, {})
         expect(page.status, path).to.equal(404)
@@ -58,7 +58,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       }
     })
 
-    it(`logs ${trustProxy ? 'the right-most address that no proxy vouches for' : 'the peer'}`, async () => {
+    it(`logs ${trustProxy ? 'the right-most address that is not a trusted proxy' : 'the peer'}`, async () => {
       await ask('/base/nowhere', {
         'x-forwarded-for': '6.6.6.6, 203.0.113.9',
         'x-real-ip': '6.6.6.6',
@@ -87,7 +87,7 @@ const edgeOf = (settings: Partial<Parameters<typeof createEdge>[0]>) =>
     { warn: (line: unknown) => void warnings.push(line) },
   )
 
-describe('http/edge: who called', () => {
+describe('http/edge: an incoming request', () => {
   const call = (peer: string, forwardedFor: string | undefined, trustProxy: string[]): string =>
     edgeOf({ trustProxy }).enter({
       url: '/',
@@ -122,12 +122,12 @@ describe('http/edge: who called', () => {
       '1111:2222:3333:4444:5555:6666:7b7b:7b7b',
     ],
   ] as const) {
-    it(`is ${caller} for ${peer} saying "${forwarded ?? ''}" (CVE-2023-36456 class)`, () => {
+    it(`comes from ${caller} with peer ${peer} and X-Forwarded-For "${forwarded ?? ''}" (CVE-2023-36456 class)`, () => {
       expect(call(peer, forwarded, proxies)).to.equal(caller)
     })
   }
 
-  it('forgets every header that forwards, whoever sends it and however often, and no other', () => {
+  it('loses all forwarding headers, from any peer, and no others', () => {
     const dropped = `forwarded x-forwarded-for x_forwarded_host x-forwarded-anything x-real-ip x_real_ip
       x-original-host x-client-ip true-client-ip true_client_ip client-cert client-cert-chain`
     const kept = ['accept', 'cookie', 'content-type', 'traceparent', 'transfer-encoding', 'x-host']
@@ -146,7 +146,7 @@ describe('http/edge: who called', () => {
     }
   })
 
-  it('answers who shows a certificate as MTLS_ORIGIN, and nobody else (P-055)', async () => {
+  it('has MTLS_ORIGIN as its host only with a certificate (P-055)', async () => {
     const { cert } = await selfSigned('CN=app')
     const der = `:${new X509Certificate(cert).raw.toString('base64')}:`
     const edge = edgeOf({
@@ -177,7 +177,7 @@ describe('http/edge: who called', () => {
     expect(warnings).to.have.length(1)
   })
 
-  it('reads the origin form out of the absolute form', () => {
+  it('has the path of the absolute form', () => {
     for (const [target, path] of [
       ['http://attacker.example/jwks?a=1', '/jwks?a=1'],
       ['https://attacker.example', '/'],

@@ -5,7 +5,7 @@ import { expect } from 'chai'
 import { readBody } from '../../src/direct/body.ts'
 
 describe('the body of a plain request', () => {
-  it('is not waited for when its sender went before anybody asked for it; whoever reads it next is told', async () => {
+  it('ends at once when the sender has disconnected before the read, and fails for a later reader', async () => {
     const request = new IncomingMessage(new Socket())
     request.destroy()
     await once(request, 'close')

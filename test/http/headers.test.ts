@@ -17,11 +17,11 @@ interface Probe {
   status: number
   headers?: Record<string, string>
   body?: string
-  /** Whether others may keep the answer. */
+  /** Whether shared caches may store the answer. */
   cacheable?: true
 }
 
-/** Every address of the server, right, wrong and unknown (ASVS 6.1.3: the inventory). */
+/** Every endpoint of the server, with valid, invalid and unknown paths (ASVS 6.1.3: the inventory). */
 const probes: Probe[] = [
   { path: '/', status: 200 },
   { path: '/account', status: 303 },
@@ -73,7 +73,7 @@ const probes: Probe[] = [
   { path: `/authorize?${'&'.repeat(300)}`, status: 400 },
 ]
 
-/** What must be said of every answer, whatever it is. */
+/** The headers that every answer must have. */
 function expectGuarded(headers: Headers, what: string, https: boolean, cacheable = false): void {
   const csp = headers.get('content-security-policy') ?? ''
   for (const rule of [
@@ -84,7 +84,7 @@ function expectGuarded(headers: Headers, what: string, https: boolean, cacheable
   ]) {
     expect(csp, `${what}: ASVS 3.4.3, 3.4.6`).to.include(rule)
   }
-  // A picture may carry styles of its own; opened as a document, it is shut in.
+  // A picture may contain styles; opened as a document, it is sandboxed.
   const isPicture = headers.get('content-type')?.startsWith('image/') === true
   expect(csp.includes('sandbox'), what).to.equal(isPicture)
   const styled = isPicture ? csp.replace("style-src 'unsafe-inline'", '') : csp
@@ -131,7 +131,7 @@ for (const https of [false, true]) {
     for (const accept of ['text/html', 'application/json']) {
       for (const { method = 'GET', path, status, headers, body, cacheable } of probes) {
         const what = `${method} ${path.slice(0, 60)} → ${status}`
-        it(`guards ${what} for ${accept} (ASVS 3.4, P-014)`, async () => {
+        it(`are set on ${what} for ${accept} (ASVS 3.4, P-014)`, async () => {
           const page = await exchange({
             method,
             url: new URL(at + path),
@@ -153,7 +153,7 @@ for (const https of [false, true]) {
       }
     }
 
-    it('guards what cannot be read as a request (431, 400)', async () => {
+    it('are set on answers to malformed requests (431, 400)', async () => {
       const { port } = server.core.config
       const long = await rawly(
         port,
@@ -167,7 +167,7 @@ for (const https of [false, true]) {
       }
     })
 
-    it('guards every answer of a sign-in, and its cookies', async () => {
+    it('are set on every answer of a sign-in, and its cookies are protected', async () => {
       const cookies: string[] = []
       const agent = createUserAgent()
       const seen = (headers: Headers, url: URL) => {
@@ -187,7 +187,9 @@ for (const https of [false, true]) {
       }
       await signIn({ ...server, issuer: at }, web, {}, agent)
       const account = await agent.follow(await agent.get(`${at}/account`))
-      expect(account.url.href, 'stays where the browser is').to.equal(`${at}/account`)
+      expect(account.url.href, 'stays on the address that the browser uses').to.equal(
+        `${at}/account`,
+      )
       await agent.submit(account, { form: '#sign-out-form' })
 
       expect(cookies).to.have.length.greaterThan(6)
@@ -215,7 +217,7 @@ for (const https of [false, true]) {
     })
 
     if (https) {
-      it('has no session below a path for whom another host of the domain gave the cookies of another (C6)', async () => {
+      it('protect the session from cookies planted by another host of the domain (C6)', async () => {
         await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
         await furnish(server, 'acme')
         const acme = { ...server, issuer: `${at}/t/acme` }
@@ -229,7 +231,7 @@ for (const https of [false, true]) {
         expect(await silently(attacker)).to.equal('code')
         for (const cookie of await attacker.cookies(`${acme.issuer}/account`)) {
           if (!cookie.key.startsWith('__Host-')) await victim.jar.setCookie(cookie, acme.issuer)
-          // By the name that the server has for it inside.
+          // Under the name that the server uses internally.
           else if (/session/.test(cookie.key)) {
             const named = `__Secure-keyturn.acme.session.sig=${cookie.value}; Path=/t/acme; Secure`
             await victim.jar.setCookie(named, acme.issuer)
@@ -237,15 +239,15 @@ for (const https of [false, true]) {
         }
         expect((await victim.cookies(`${acme.issuer}/account`)).length).to.be.greaterThan(1)
         expect(await silently(victim)).to.equal('error')
-        // For a longer path browsers send it first.
+        // Browsers send a cookie with a longer path first.
         const first = '__Secure-keyturn.acme.session=planted; Path=/t/acme/authorize; Secure'
         await victim.jar.setCookie(first, acme.issuer)
         await signIn(acme, web, {}, victim)
-        expect(await silently(victim), 'it does not hide the real one').to.equal('code')
+        expect(await silently(victim), 'does not hide the real session').to.equal('code')
       })
     }
 
-    it('guards a form_post answer, whose scripts are files of ours', async () => {
+    it('are set on a form_post answer, whose scripts are files of this server', async () => {
       const agent = createUserAgent()
       const url = authorizeUrl({ ...server, issuer: at }, web, {
         response_mode: 'form_post',
@@ -261,7 +263,7 @@ for (const https of [false, true]) {
       ])
     })
 
-    it('answers preflights of the key set with the same headers (K-23)', async () => {
+    it('are set on preflights of the key set (K-23)', async () => {
       const page = await exchange({
         method: 'OPTIONS',
         url: new URL(`${at}/jwks`),

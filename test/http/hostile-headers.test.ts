@@ -13,12 +13,12 @@ import { authorizeUrl, encode } from '../support/protocol.ts'
 const evil = 'attacker.example'
 const claimed = '192.0.2.1'
 
-/** What somebody on the way, or a page in a browser, can put into a request: header lines, and the target. */
+/** What an intermediary, or a page in a browser, can put into a request: header lines and the target. */
 const hostile: Record<string, { lines?: string[]; host?: string; absolute?: boolean }> = {
   Host: { host: `${evil}:666` },
   'Host of this machine': { host: 'localhost' },
-  'the absolute form': { absolute: true, host: evil },
-  'what only others heed, all at once,': {
+  'the absolute form of the target': { absolute: true, host: evil },
+  'every header that other servers honour': {
     lines: [
       `Forwarded: for=${claimed};host=${evil};proto=http;by=${evil}`,
       ...['X-Forwarded-Host', 'x-forwarded-HOST'].map((name) => `${name}: ${evil}`),
@@ -45,17 +45,17 @@ interface Answer {
   cookies: string[]
 }
 
-/** What the sign-in page asks the browser for. */
+/** The WebAuthn options of the sign-in page. */
 function optionsOf(body: string): { challenge: string; rpId?: string } {
   const form = parse(body).querySelector('#passkey-form')
   return JSON.parse(form?.getAttribute('data-options') ?? 'null') as { challenge: string }
 }
 
-/** What differs from one request to the next, whatever their headers are. */
+/** Replaces what differs between requests regardless of their headers. */
 function steady(said: string): string {
   return (
     said
-      // The length of a page that tells the time goes by it: nine o'clock is shorter than ten.
+      // The length of a page with a time varies: nine o'clock is shorter than ten.
       .replaceAll(/^(date|age|etag|keep-alive|connection|content-length): .*\r\n/gim, '')
       .replaceAll(/expires=[^;\r]+/gi, 'expires=…')
       .replaceAll(/\b\d{10}\b/g, 'now')
@@ -68,7 +68,7 @@ function steady(said: string): string {
 }
 
 for (const trustProxy of ['', '127.0.0.1/32']) {
-  describe(`http: hostile headers, ${trustProxy ? 'by a trusted proxy' : 'by anybody'} (C17, C29, ASVS 4.1.3)`, () => {
+  describe(`http: hostile headers, ${trustProxy ? 'from a trusted proxy' : 'from any peer'} (C17, C29, ASVS 4.1.3)`, () => {
     let server: TestServer
     let mailbox: Mailbox
     let people = 0
@@ -88,7 +88,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       await mailbox?.stop()
     })
 
-    /** Sends a request exactly so, with whatever stands in its head. */
+    /** Sends exactly this request, whatever its head contains. */
     async function send(
       method: string,
       target: string,
@@ -105,7 +105,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
         'Accept: text/html, */*',
         'Sec-Fetch-Site: same-origin',
         ...(form ? [typed, `Content-Length: ${body.length}`] : []),
-        // A page of ours sends it; a program does not.
+        // Pages of this server send it; programs do not.
         ...(form?.['csrf'] ? ['Origin: https://auth.example.com'] : []),
         ...head,
         ...lines,
@@ -125,7 +125,10 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       }
     }
 
-    /** A browser that a person signs in, changes and signs out with: each answer on the way, and the links of the mails. */
+    /**
+     * Signs a user in, changes the address and signs out in one browser. Returns each answer, and the links of the
+     * mails.
+     */
     async function story(hostility: Hostility): Promise<Record<string, string>> {
       const said: Record<string, string> = {}
       const jar = new Map<string, string>()
@@ -155,7 +158,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
         said[what] = steady(`${answer.head}\r\n\r\n${answer.body}`)
         return answer
       }
-      /** Follows redirects within the server; each is an answer of its own. */
+      /** Follows redirects within the server and records each answer. */
       async function follow(what: string, start: Answer): Promise<Answer> {
         let answer = start
         for (let hop = 1; answer.location !== undefined && hop < 10; hop += 1) {
@@ -239,7 +242,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       return said
     }
 
-    it('the answers that are compared are those that matter', () => {
+    it('the compared answers cover redirects, cookies, challenges, mails and passkeys', () => {
       const { sessions = '', authorize = '', device = '' } = usual
       expect(sessions)
         .to.match(/^HTTP\/1.1 200 /)
@@ -272,7 +275,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
 
     for (const [what, hostility] of Object.entries(hostile)) {
       const isHeard = trustProxy !== '' && what === 'X-Forwarded-For'
-      it(`${what} changes ${isHeard ? 'the address that is shown, and nothing else' : 'nothing'}`, async () => {
+      it(`${what} changes ${isHeard ? 'the client address shown, and nothing else' : 'nothing'}`, async () => {
         const said = await story(hostility)
         for (const [step, answer] of Object.entries(said)) {
           const expected = usual[step] ?? ''

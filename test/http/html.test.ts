@@ -16,12 +16,12 @@ const corpus = [
 ]
 
 describe('http/html', () => {
-  it('escapes the six characters that mean something in markup', () => {
+  it('escapes the six characters that are special in markup', () => {
     expect(escapeHtml(`&<>"'\``)).to.equal('&amp;&lt;&gt;&quot;&#39;&#96;')
   })
 
   for (const payload of corpus) {
-    it(`keeps ${JSON.stringify(payload)} a text, in content and in an attribute (P-071)`, () => {
+    it(`keeps ${JSON.stringify(payload)} text, in content and in an attribute (P-071)`, () => {
       const page = parse(html`<p title="${payload}">${payload}</p>`.markup)
       const paragraph = page.querySelector('p')
       expect(page.querySelectorAll('*')).to.have.length(1)
@@ -32,24 +32,24 @@ describe('http/html', () => {
     })
   }
 
-  it('puts markup and lists of markup in as they are', () => {
+  it('inserts markup and lists of markup unchanged', () => {
     const items = ['a', '<b>'].map((item) => html`<li>${item}</li>`)
     expect(html`<ul>${items}</ul>`.markup).to.equal('<ul><li>a</li><li>&lt;b&gt;</li></ul>')
     expect(html`${['<', [html`<br>`]]}`.markup).to.equal('&lt;<br>')
   })
 
-  it('prints nothing for undefined, null and false, and numbers and empty strings as they are', () => {
+  it('prints nothing for undefined, null and false, and numbers and empty strings unchanged', () => {
     expect(html`[${undefined}${null}${false}${''}${0}]`.markup).to.equal('[0]')
   })
 
-  it('takes nothing for markup that it did not make itself', () => {
+  it('escapes objects that imitate markup', () => {
     const forged = JSON.parse('{"markup":"<script></script>"}') as Html
     expect(html`${forged}`.markup).not.to.include('<script>')
     const dressed = { ...html`<br>`, markup: '<script></script>', toString: () => '<script>' }
     expect(html`${dressed}`.markup).to.equal('&lt;script&gt;')
   })
 
-  it('is a string where a string is wanted', () => {
+  it('converts to a string', () => {
     expect(String(html`<p>${'&'}</p>`)).to.equal('<p>&amp;</p>')
   })
 })

@@ -11,7 +11,7 @@ import { exchange, type Page } from '../support/http-exchange.ts'
 
 const discovery = ['openid-configuration', 'oauth-authorization-server']
 
-/** Addresses of the documents of a tenant, and where the engine has the same one. */
+/** The paths of a tenant's documents, and the path of each in the engine. */
 function addressesOf(tenant: string): { address: string; own: string }[] {
   const base = tenant === 'default' ? '' : `/t/${tenant}`
   return [
@@ -31,7 +31,7 @@ onAnyStorage('the key set and discovery', (kind) => {
   const ask = (address: string, headers: Record<string, string> = {}, method = 'GET') =>
     exchange({ method, url: new URL(server.issuer + address), headers })
 
-  /** What the engine's own handler answers for an issuer, with our keys in it, and the bytes as they are. */
+  /** The answer of the engine's own handler for an issuer, with this server's keys, in its exact bytes. */
   async function fromEngine(tenant: string, path: string): Promise<Page> {
     const engine = await bareEngine(server.core, tenant)
     const issuer = server.issuer + (tenant === 'default' ? '' : `/t/${tenant}`)
@@ -58,7 +58,7 @@ onAnyStorage('the key set and discovery', (kind) => {
     }
   }
 
-  it('cannot be spoiled by whoever asks first (C17)', async () => {
+  it('do not depend on the headers of the first request (C17)', async () => {
     const evil = {
       host: 'evil.example',
       origin: 'https://evil.example',
@@ -81,10 +81,10 @@ onAnyStorage('the key set and discovery', (kind) => {
     }
   })
 
-  it('are byte for byte what the engine composes, at every address of every tenant', async () => {
+  it('are byte for byte those of the engine, at every address of every tenant', async () => {
     for (const tenant of ['default', 'acme']) {
       for (const { address, own } of addressesOf(tenant)) {
-        // They come from memory only the second time.
+        // The second request is answered from memory.
         await ask(address)
         const [ours, theirs] = [await ask(address), await fromEngine(tenant, own)]
         expect(theirs.status).to.equal(200)
@@ -96,7 +96,7 @@ onAnyStorage('the key set and discovery', (kind) => {
     }
   })
 
-  it('answer a conditional request as RFC 9110 §13.1.2 has it', async () => {
+  it('answer conditional requests as in RFC 9110 §13.1.2', async () => {
     for (const { address } of [...addressesOf('default'), ...addressesOf('acme')]) {
       const etag = (await ask(address)).headers.get('etag') ?? ''
       expect(etag, 'strong').to.match(/^"[\w-]{22}"$/)
@@ -118,7 +118,7 @@ onAnyStorage('the key set and discovery', (kind) => {
     }
   })
 
-  it('tell a HEAD how long they are, and say nothing more (RFC 9110 §9.3.2)', async () => {
+  it('answer HEAD with the headers of GET and no body (RFC 9110 §9.3.2)', async () => {
     for (const { address } of [...addressesOf('default'), ...addressesOf('acme')]) {
       const [get, head] = [await ask(address), await ask(address, {}, 'HEAD')]
       expect(head.body).to.equal('')
@@ -134,7 +134,7 @@ onAnyStorage('the key set and discovery', (kind) => {
     }
   })
 
-  it('differ between tenants, and follow the keys', async () => {
+  it('differ between tenants, and change with the keys', async () => {
     const before = await ask('/jwks')
     expect((await ask('/t/acme/jwks')).headers.get('etag')).to.not.equal(before.headers.get('etag'))
     await server.core.signing.ensure('default', ['EdDSA'])

@@ -11,7 +11,7 @@ import { alice, furnish, spa, web } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, expectRefusal } from '../support/protocol.ts'
 
-describe('http: requests that are too much or not right', () => {
+describe('http: excessive or malformed requests', () => {
   const server = booted(anyStorage, {}, furnish)
 
   const send = (
@@ -27,7 +27,7 @@ describe('http: requests that are too much or not right', () => {
       ...(body === undefined ? {} : { body }),
     })
 
-  it('refuses more parameters than any request needs, in a query and in a body (C18)', async () => {
+  it('are refused with more parameters than any request needs, in a query and in a body (C18)', async () => {
     const many = Array.from({ length: 10_000 }, (_, i) => `a${i}=`).join('&')
     const began = process.cpuUsage()
     const headers = { authorization: basic(web) }
@@ -38,7 +38,7 @@ describe('http: requests that are too much or not right', () => {
     expect(process.cpuUsage(began).user, 'microseconds').to.be.below(2_000_000)
   })
 
-  it('reads no body that is announced or turns out to be too large (R-14, CVE-2026-4634 class)', async () => {
+  it('are not read beyond the body limit, with and without a length (R-14, CVE-2026-4634 class)', async () => {
     const { bodyLimit } = server.core.config
     const large = `a=${'b'.repeat(bodyLimit)}`
     for (const path of ['/token', '/introspect', '/interaction/x/login', '/account/sign-out']) {
@@ -49,10 +49,10 @@ describe('http: requests that are too much or not right', () => {
     expect(signOut.status).to.equal(413)
     const token = await send('POST', '/token', chunked, large)
     expect(token.status).to.be.within(400, 413)
-    expect((await send('GET', '/healthz')).status, 'and goes on').to.equal(200)
+    expect((await send('GET', '/healthz')).status, 'still alive').to.equal(200)
   })
 
-  it('keeps no parameter that Postgres cannot keep, wherever a request begins (C18)', async () => {
+  it('are refused with a parameter that Postgres cannot store, at every endpoint that begins a flow (C18)', async () => {
     await server.core.clients.declare(defaultTenant, bank)
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const begin = {
@@ -98,7 +98,7 @@ describe('http: requests that are too much or not right', () => {
     expect(answered.location?.searchParams.get('error')).to.equal('invalid_request')
   })
 
-  it('knows no client whose address has U+0000 (C18)', async () => {
+  it('are refused as an unknown client when the client_id contains U+0000 (C18)', async () => {
     const client = 'client_id=https%3A%2F%2Fa.example%2F%00&client_secret=x'
     for (const path of ['/token', '/introspect', '/revoke']) {
       const form = `grant_type=client_credentials&token=x&${client}`
@@ -107,7 +107,7 @@ describe('http: requests that are too much or not right', () => {
     }
   })
 
-  it('sees U+0000 that is cut in two on its way (C18)', async () => {
+  it('are refused with U+0000 that is split across chunks (C18)', async () => {
     const { hostname, port } = new URL(server.issuer)
     const socket = connect(Number(port), hostname)
     const parts = ['client_id=tv&scope=openid&nonce=a%', '00b']
@@ -120,7 +120,7 @@ describe('http: requests that are too much or not right', () => {
     expect(await textOf(socket)).to.match(/^HTTP\/1.1 400 .*invalid_request/s)
   })
 
-  it('refuses a field that comes twice', async () => {
+  it('are refused with a repeated field', async () => {
     const answer = await send('POST', '/account/sign-out', {}, 'csrf=a&csrf=b')
     expectRefusal(answer, 400, 'invalid_request')
     const url = authorizeUrl(server, web, { state: ['one', 'two'] })
@@ -128,7 +128,7 @@ describe('http: requests that are too much or not right', () => {
     expect(answered.location?.searchParams.get('error')).to.equal('invalid_request')
   })
 
-  it('names the methods an address takes, below it too (ASVS 4.1.4, P-040)', async () => {
+  it('are answered with the allowed methods, on subpaths too (ASVS 4.1.4, P-040)', async () => {
     for (const [method, path, allow] of [
       ['GET', '/token', 'POST, OPTIONS'],
       ['PUT', '/jwks', 'GET, HEAD, OPTIONS'],
@@ -148,7 +148,7 @@ describe('http: requests that are too much or not right', () => {
     }
   })
 
-  it('tells the methods of an address to who asks for them (RFC 9110 §9.3.7)', async () => {
+  it('are told the allowed methods on OPTIONS (RFC 9110 §9.3.7)', async () => {
     for (const path of ['/token', '/jwks', '/userinfo', '/register']) {
       const { headers } = await send('PATCH', path)
       for (const origin of ['', 'https://app.example']) {
@@ -162,7 +162,7 @@ describe('http: requests that are too much or not right', () => {
     expect((await send('OPTIONS', '/nowhere')).status).to.equal(404)
   })
 
-  it('answers a person with a page and a program with JSON', async () => {
+  it('are answered with a page or with JSON, depending on Accept', async () => {
     for (const [accept, type] of [
       ['text/html,application/xhtml+xml,*/*;q=0.8', /^text\/html/],
       ['application/json', /^application\/json/],
@@ -176,7 +176,7 @@ describe('http: requests that are too much or not right', () => {
   })
 })
 
-describe('http: what may be kept', () => {
+describe('http: caching, CORS and the request log', () => {
   const server = booted(anyStorage, { JWKS_MAX_AGE: '120' }, furnish)
 
   const get = (path: string, headers: Record<string, string> = {}, method = 'GET') =>
@@ -187,7 +187,7 @@ describe('http: what may be kept', () => {
     '/.well-known/openid-configuration',
     '/.well-known/oauth-authorization-server',
   ]) {
-    it(`${path} for JWKS_MAX_AGE, with a validator (R-09)`, async () => {
+    it(`${path} is cacheable for JWKS_MAX_AGE, with a validator (R-09)`, async () => {
       const first = await get(path)
       expect(first.headers.get('cache-control')).to.equal('public, max-age=120')
       const etag = first.headers.get('etag') ?? ''
@@ -200,7 +200,7 @@ describe('http: what may be kept', () => {
       expect((await get(path, {}, 'HEAD')).headers.get('etag')).to.equal(etag)
     })
 
-    it(`${path} by browser apps of any origin (K-23)`, async () => {
+    it(`${path} is readable by browser apps of any origin (K-23)`, async () => {
       const page = await get(path, { origin: 'https://app.example.com' })
       expect(page.headers.get('access-control-allow-origin')).to.equal('*')
       expect(page.headers.get('cross-origin-resource-policy')).to.equal('cross-origin')
@@ -208,7 +208,7 @@ describe('http: what may be kept', () => {
     })
   }
 
-  it('style sheet and logo for a year, by the address that names their content', async () => {
+  it('style sheet and logo are cacheable for a year, under a path with their version', async () => {
     const home = await get('/', { accept: 'text/html' })
     for (const link of home.root.querySelectorAll('link[rel=stylesheet], link[rel=icon]')) {
       const href = link.getAttribute('href') ?? ''
@@ -222,13 +222,13 @@ describe('http: what may be kept', () => {
     }
   })
 
-  it('nothing else, and nothing at all that is refused', async () => {
+  it('nothing else is cacheable, nor is any refusal', async () => {
     for (const path of ['/', '/account', '/authorize', '/nowhere', '/healthz', '/assets/nothing']) {
       expect((await get(path)).headers.get('cache-control'), path).to.equal('no-store')
     }
   })
 
-  it('256 characters of a path in the log, however long it is', async () => {
+  it('the log has the first 256 characters of a longer path', async () => {
     const path = `/${'long.'.repeat(2000)}`
     expect((await get(path)).status).to.equal(404)
     const logged = server.logged().split('\n')
@@ -239,7 +239,7 @@ describe('http: what may be kept', () => {
     for (const each of logged) expect(each).not.to.include('long.'.repeat(60))
   })
 
-  it('never lets a page of another origin read /authorize or the account (K-23, ASVS 3.5.8)', async () => {
+  it('pages of another origin cannot read /authorize or the account (K-23, ASVS 3.5.8)', async () => {
     const origin = new URL(spa.redirect_uris[0] as string).origin
     const authorize = authorizeUrl(server, spa)
     for (const path of [authorize.pathname + authorize.search, '/account', '/interaction/x']) {
@@ -249,14 +249,14 @@ describe('http: what may be kept', () => {
     }
   })
 
-  it('says in its log alone that callers have gone who had requests in line (ASVS 16.5.1)', async () => {
+  it('disconnected clients with pipelined requests appear in the log only (ASVS 16.5.1)', async () => {
     const written: unknown[] = []
     const { error: write } = console
     console.error = (...words: unknown[]) => void written.push(words)
     try {
       const { hostname, host, port, pathname, search } = authorizeUrl(server, spa)
       const one = `GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
-      // Not each goes while an answer is being made.
+      // Not every client disconnects while an answer is being made.
       await eventually('one has gone before its answer', async () => {
         const caller = connect(Number(port), hostname).on('error', () => undefined)
         await new Promise<void>((resolve) => caller.write(one.repeat(10), () => resolve()))

@@ -7,7 +7,7 @@ import { exchange } from '../support/http-exchange.ts'
 import { post, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-describe('other spellings of an address (C29)', () => {
+describe('other spellings of a path (C29)', () => {
   const server = booted(anyStorage, {}, furnish)
 
   for (const path of ['/token/', '/TOKEN', '/Token', '/token//']) {
@@ -26,13 +26,13 @@ describe('other spellings of an address (C29)', () => {
     '/Authorize',
     '/jwks/',
   ]) {
-    it(`GET ${path} is nothing`, async () => {
+    it(`GET ${path} answers 404`, async () => {
       const url = new URL(server.issuer + path)
       expect((await exchange({ method: 'GET', url, headers: {} })).status).to.equal(404)
     })
   }
 
-  it('with U+0000 in it there is nothing at any, whoever has signed in', async () => {
+  it('GET with U+0000 answers 404, also when signed in', async () => {
     const agent = createUserAgent()
     await openAccount(server, agent)
     for (const path of ['/account/applications/%00/logo', '/account/applications/a%00/logo']) {

@@ -4,11 +4,11 @@ import { connect, type Socket } from 'node:net'
 import { expect } from 'chai'
 import { boot, type TestServer } from '../support/boot.ts'
 
-describe('a server that is told to stop', () => {
+describe('a server that is stopping', () => {
   let server: TestServer
   let stopped: Promise<void> | undefined
   const stop = () => (stopped ??= server?.stop())
-  /** As Node has them inside. */
+  /** The internal fields of timers in Node. */
   const timers: Array<{ _repeat: number | null; _destroyed: boolean }> = []
   const watch = createHook({
     init(_id, type, _trigger, resource) {
@@ -30,7 +30,7 @@ describe('a server that is told to stop', () => {
     return String((await answer)[0])
   }
 
-  it('answers what a proxy sends on a connection that was idle, and says that it is the last (R-15)', async () => {
+  it("answers a proxy's request on an idle connection with Connection: close, and leaves no timers (R-15)", async () => {
     const open = () => connect(server.core.config.port, '127.0.0.1')
     const [used, idle] = [open(), open()]
     try {
@@ -42,7 +42,7 @@ describe('a server that is told to stop', () => {
       expect(await ask(used)).to.match(/^HTTP\/1.1 200 [^]*Connection: close/i)
       await last
     } finally {
-      // The idle one would be closed in a second.
+      // Otherwise the idle connection is closed after a second.
       for (const socket of [used, idle]) socket.destroy()
       await stop()
     }

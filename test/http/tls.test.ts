@@ -43,7 +43,7 @@ describe('TLS in the process', () => {
   const stop = () => (stopped ??= server?.stop())
   after(() => stop())
 
-  /** What the other side shows in a handshake. */
+  /** What the peer presents in a handshake. */
   async function handshake(options: ConnectionOptions = {}) {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const { port } = server.core.config
@@ -61,7 +61,7 @@ describe('TLS in the process', () => {
     expect(old).to.be.an('error').with.property('code').that.includes('PROTOCOL_VERSION')
   })
 
-  it('makes the issuer https, tells browsers to stay there, and carries a whole flow', async () => {
+  it('makes the issuer https with HSTS, and carries a whole flow', async () => {
     expect(server.issuer).to.equal(`https://localhost:${server.core.config.port}`)
     const url = new URL(`${server.issuer}/.well-known/openid-configuration`)
     const page = await exchange({ method: 'GET', url, headers: {} })
@@ -71,7 +71,7 @@ describe('TLS in the process', () => {
     expect((await userinfo(server, access_token)).status).to.equal(200)
   })
 
-  it('does not answer plain HTTP, counts it, and goes on; who leaves counts as nothing', async () => {
+  it('counts plain HTTP as a failed handshake and keeps serving; a client that disconnects is not counted', async () => {
     const failed = async () =>
       figure(await scrape(metricsPort), 'keyturn_tls_handshakes_failed_total')
     const before = await failed()
@@ -88,13 +88,13 @@ describe('TLS in the process', () => {
     expect((await handshake()).version).to.equal('TLSv1.3')
   })
 
-  it('closes a connection on which no handshake is begun, after HEADERS_TIMEOUT (R-14)', async () => {
+  it('closes a connection without a handshake after HEADERS_TIMEOUT (R-14)', async () => {
     const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
     socket.on('error', () => undefined).resume()
     await eventually('it is closed', () => socket.closed)
   })
 
-  it('asks nobody for a certificate', async () => {
+  it('requests no client certificate', async () => {
     const script = `require('node:tls').connect({ port: ${server.core.config.port}, enableTrace: true,
       rejectUnauthorized: false }, function () { this.end() })`
     const child = await startChild(process.execPath, ['-e', script], {})
@@ -102,7 +102,7 @@ describe('TLS in the process', () => {
     expect(child.stderr()).to.include('EncryptedExtensions').and.not.include('CertificateRequest')
   })
 
-  it('takes up renewed files while it runs; a broken pair is logged and the old one goes on', async () => {
+  it('reloads renewed files at runtime, and keeps the old pair when the new one is invalid, which is logged', async () => {
     const before = (await handshake()).peer
     const next = await files.issue()
     await replaceFile(files.certFile, next.cert)
@@ -118,11 +118,11 @@ describe('TLS in the process', () => {
       'the new certificate is shown',
       async () => (await handshake()).peer?.fingerprint256 === renewed,
     )
-    expect(server.logged().split('files are not valid'), 'said once').to.have.length(2)
+    expect(server.logged().split('files are not valid'), 'logged once').to.have.length(2)
     expect(server.logged()).not.to.include(next.key.slice(40, 80))
   })
 
-  it('lets a proxy finish its handshake as it stops, and answers what comes with it (R-15)', async () => {
+  it("completes a proxy's handshake while stopping, and answers its request (R-15)", async () => {
     const port = await freePort()
     const config = { ...server.core.config, port, trustProxy: ['127.0.0.1'] }
     let taken = 0
@@ -148,10 +148,12 @@ describe('TLS in the process', () => {
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
     expect(await text(socket)).to.include('served')
     await end
-    expect(faults, 'of who is mute').not.to.include('ERR_TLS_HANDSHAKE_TIMEOUT')
+    expect(faults, 'fault of the connection that sends nothing').not.to.include(
+      'ERR_TLS_HANDSHAKE_TIMEOUT',
+    )
   })
 
-  it('waits for no handshake when it stops, although HEADERS_TIMEOUT would', async () => {
+  it('does not wait for a handshake when stopping, although HEADERS_TIMEOUT is longer', async () => {
     const figures = async () => textOf([(await server.core.readMetrics?.(false)) ?? []])
     const before = figure(await figures(), 'keyturn_tls_handshakes_failed_total')
     const open = async () => figure(await figures(), 'keyturn_connections_open')
@@ -160,8 +162,8 @@ describe('TLS in the process', () => {
     mute.on('error', () => undefined).resume()
     await eventually('it is open', async () => (await open()) === others + 1)
     await stop()
-    // Which it would by its timeout.
+    // A timeout would have counted it.
     const after = figure(await figures(), 'keyturn_tls_handshakes_failed_total')
-    expect(after, 'failed by themselves').to.equal(before)
+    expect(after, 'failed handshakes').to.equal(before)
   })
 })

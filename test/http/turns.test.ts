@@ -23,14 +23,14 @@ describe('turns of work', () => {
       done.push(name)
       now += takes
     }
-  /** All that was to come after the sockets were read once. @returns what was done */
+  /** Runs all that was deferred until the sockets had been read. @returns what was done */
   function turn(): string[] {
     done = []
     for (const work of later.splice(0)) work()
     return done
   }
 
-  it('do nothing before the sockets were read, and then all in the order in which it came', () => {
+  it('do nothing before the sockets were read, and then everything in order', () => {
     const turns = opened()
     for (const name of ['a', 'b', 'c']) turns.add(job(name))
     expect(done).to.deep.equal([])
@@ -53,7 +53,7 @@ describe('turns of work', () => {
     expect([turn(), turn(), turn(), turn()]).to.deep.equal([['a', 'b'], ['c'], ['d'], []])
   })
 
-  it('put what a job adds behind what is there, and come once for all', () => {
+  it('queue what a job adds behind what is there, and are scheduled once for all', () => {
     const turns = opened()
     turns.add(() => {
       job('a')()

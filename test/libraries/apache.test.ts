@@ -23,7 +23,7 @@ const echo = (name: string) => `<p id="${name}"><!--#echo var="${name}" --></p>`
 const page = ['OIDC_CLAIM_email', 'OIDC_CLAIM_name', 'OIDC_access_token'].map(echo).join('')
 const shown = ({ root }: Page, name: string) => root.querySelector(`#${name}`)?.text ?? ''
 
-describe('mod_auth_openidc in Apache, as docs/clients.md has it', () => {
+describe('mod_auth_openidc in Apache, configured as in docs/clients.md', () => {
   let server: TestServer
   let apache: Apache
   let site: string
@@ -63,7 +63,7 @@ describe('mod_auth_openidc in Apache, as docs/clients.md has it', () => {
     apache = await startApache([
       {
         port: ports[0],
-        // Every access token that lives for less than two hours is refreshed before it is used.
+        // Refreshes every access token with a lifetime below two hours before use.
         config: `${adapted(relyingParty, { ...places, 'https://www.example.com': site })}
 <Location /protected/stale>
 OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
@@ -110,13 +110,13 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
     return agent
   }
 
-  it('signs a person in and shows the page her claims (K-40)', async () => {
+  it('signs a user in and passes her claims to the page (K-40)', async () => {
     const there = await visit(await signIn())
     expect(shown(there, 'OIDC_CLAIM_email')).to.equal(alice.email)
     expect(shown(there, 'OIDC_CLAIM_name')).to.equal(alice.name)
   })
 
-  it('refreshes before expiry, on request, and from many pages at once (K-41)', async () => {
+  it('refreshes before expiry, on request, and from many pages in parallel (K-41)', async () => {
     const agent = await signIn()
     const tokens = [shown(await visit(agent), 'OIDC_access_token')]
     tokens.push(shown(await visit(agent, '/protected/stale/index.html'), 'OIDC_access_token'))
@@ -140,12 +140,12 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
     const { sub = '' } = decodeJwt(shown(await visit(agent), 'OIDC_access_token'))
     await server.core.revocations.revokeGrant(defaultTenant, sub, intranet.client_id)
     expect(await isSignedIn(agent)).to.equal(true)
-    // It says "Logged Out" and goes on talking, which Node's parser takes amiss and browsers do not.
+    // It sends data after "Logged Out", which Node's parser rejects and browsers accept.
     await visit(agent, '/protected/stale/index.html').catch(() => undefined)
     expect(await isSignedIn(agent)).to.equal(false)
   })
 
-  it('signs out here and there, and revokes its tokens (K-42, P-069)', async () => {
+  it('signs out locally and at the server, and revokes its tokens (K-42, P-069)', async () => {
     const agent = await signIn()
     const token = shown(await visit(agent), 'OIDC_access_token')
     const link = new URL('/protected/callback', site)
@@ -159,7 +159,7 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
     expect(again.root.querySelector('input[name=password]')).not.to.equal(null)
   })
 
-  it('is told of a log-out behind its back: the one session, and later all (K-42, P-070)', async () => {
+  it('receives back-channel log-outs, of one session and later of all (K-42, P-070)', async () => {
     const [laptop, phone] = [await signIn(), await signIn()]
     await laptop.submit(await laptop.get(`${server.issuer}/logout`))
     await eventually('the laptop is signed out', async () => !(await isSignedIn(laptop)))
@@ -184,7 +184,7 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
       ).access_token
 
     for (const kind of ['offline', 'online'] as const) {
-      it(`takes a token of ours and no other, ${kind}`, async () => {
+      it(`accepts this issuer's tokens and no others, ${kind}`, async () => {
         const token = await tokenFor(api)
         expect(await call(apis[kind], token), await apache.log()).to.equal(200)
         for (const [what, forged] of await forgeries(server, token)) {
@@ -193,7 +193,7 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
       })
     }
 
-    it('learns of a revocation where it asks', async () => {
+    it('refuses a revoked token when it introspects', async () => {
       const token = await tokenFor(api)
       expect(await call(apis.online, token)).to.equal(200)
       await post(server, '/revoke', machine, { token })

@@ -5,14 +5,14 @@ import { alice } from '../support/fixtures.ts'
 import type { Page } from '../support/http-exchange.ts'
 import type { UserAgent } from '../support/user-agent.ts'
 
-/** A relying party, or an API, on Express; on 127.0.0.1, which is another site than the server's localhost. */
+/** A relying party or an API on Express, on 127.0.0.1, which is another site than the server's localhost. */
 export interface Application {
   readonly origin: string
   readonly app: Express
   stop(): void
 }
 
-/** Starts one that answers nothing yet. */
+/** Starts an application without routes. */
 export async function startApplication(): Promise<Application> {
   const app = express()
   const listener = app.listen(0, '127.0.0.1')
@@ -27,7 +27,7 @@ export async function startApplication(): Promise<Application> {
   }
 }
 
-/** What a library fails with becomes the page, so that a test can say it. */
+/** Answers with a library's error as the page, so that a test can show it. */
 export function answerWithErrors({ app }: Application): void {
   app.use((error: Error, _request: Request, response: Response, _next: NextFunction) => {
     response.status(500).send(`${error.name}: ${error.message}`)
@@ -36,7 +36,8 @@ export function answerWithErrors({ app }: Application): void {
 
 /**
  * Goes from a page that redirects to the server through sign-in and consent back to the application.
- * @returns what the application makes of the answer, after its own redirects
+ *
+ * @returns the application's page, after its own redirects
  */
 export async function signInFrom(start: Page, agent: UserAgent, server: TestServer): Promise<Page> {
   if (start.location === undefined) throw new Error(`no redirect (${start.status}): ${start.body}`)

@@ -10,7 +10,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { type Application, answerWithErrors, signInFrom, startApplication } from './application.ts'
 import { declareAsDocumented } from './guide.ts'
 
-/** Its own types would bring those of the DOM into every file of this program. */
+/** A literal import would load its types, which put those of the DOM into every file of this program. */
 const name: string = '@auth/express'
 const { ExpressAuth, getSession } = (await import(name)) as {
   ExpressAuth(config: object): RequestHandler
@@ -90,8 +90,8 @@ describe('Auth.js on Express', () => {
     ['keyturn', 'with state and nonce, the user from the ID token'],
     ['defaults', 'with its defaults, the user from the ID token'],
     ['userinfo', 'with idToken: false, the user from userinfo'],
-    ['keyed', 'with private_key_jwt, for which it names the token endpoint, too'],
-    ['slim-userinfo', 'with idToken: false where ID tokens have no claims of scopes'],
+    ['keyed', 'with private_key_jwt, with the token endpoint as the audience'],
+    ['slim-userinfo', 'with idToken: false for a client without scope claims in its ID tokens'],
   ] as const) {
     it(`signs in ${how} (K-22, K-40)`, async () => {
       const agent = createUserAgent({ origin: application.origin })
@@ -102,13 +102,13 @@ describe('Auth.js on Express', () => {
     })
   }
 
-  it('has a user without a name where ID tokens have no claims of scopes (K-22)', async () => {
+  it('signs in a user without a name when ID tokens have no scope claims (K-22)', async () => {
     const me = await signIn('slim', createUserAgent({ origin: application.origin }))
     const { user } = me.json() as { user: object }
     expect(user).not.to.have.any.keys('email', 'name')
   })
 
-  it('signs out of the application, and of the server where it is sent there (P-069)', async () => {
+  it('signs out of the application, and at the server when redirected there (P-069)', async () => {
     const agent = createUserAgent({ origin: application.origin })
     await signIn('keyturn', agent)
     const { csrfToken } = (await agent.get('/auth/csrf')).json() as { csrfToken: string }

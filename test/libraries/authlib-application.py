@@ -1,4 +1,4 @@
-"""An application and an API on Authlib, as small as they can be: the tests browse it.
+"""A minimal application and API on Authlib, which the tests browse.
 
     python3 authlib-application.py CONFIGURATION
 
@@ -27,7 +27,7 @@ KEYS = JsonWebKey.import_key_set(requests.get(SERVER['jwks_uri'], timeout=5).jso
 
 def session_of(name):
     client = CONFIG['clients'][name]
-    # Authlib would name the token endpoint as audience; what counts is the issuer.
+    # The audience must be the issuer; the default of Authlib is the token endpoint.
     signing = client['method'] == 'private_key_jwt'
     method = PrivateKeyJWT(ISSUER, alg='ES256') if signing else client['method']
     return OAuth2Session(
@@ -123,7 +123,7 @@ def bearer(request):
 
 
 def verify_access_token(token):
-    """The six checks of docs/clients.md. Raises whatever is wrong."""
+    """The six checks of docs/clients.md. Raises an exception if one fails."""
     claims = JsonWebToken(['ES256']).decode(
         token,
         KEYS,
@@ -152,7 +152,7 @@ ACTIONS = {
 
 
 class Application(BaseHTTPRequestHandler):
-    """`/ACTION/CLIENT`; what an action raises is 401."""
+    """Serves `/ACTION/CLIENT`; an exception becomes a 401."""
 
     def do_GET(self):
         try:

@@ -16,7 +16,7 @@ import { exchange } from '../support/http-exchange.ts'
 import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-/** Debian's, which sees Debian's packages. */
+/** Debian's Python, which finds Debian's packages. */
 const python = '/usr/bin/python3'
 const program = fileURLToPath(new URL('authlib-application.py', import.meta.url))
 
@@ -137,17 +137,17 @@ describe('Python Authlib', () => {
   }
 
   for (const client of ['machine', 'service']) {
-    it(`${client}: gets a token for itself that both kinds of API take (K-43)`, async () => {
+    it(`${client}: gets a token that an introspecting and a verifying API accept (K-43)`, async () => {
       const { access_token: token } = await ask(`/credentials/${client}`)
       expect(await ask('/introspect/orders', token)).to.include({ active: true, client_id: client })
       expect(await ask('/api', token)).to.include({ client_id: client, scope: 'orders:read' })
     })
   }
 
-  it('refuses what is no token of ours (K-43)', async () => {
+  it('refuses forged and misissued tokens (K-43)', async () => {
     const { access_token: token = '' } = await ask('/credentials/machine')
     await ask('/api', token)
-    // Nobody knows these but the server.
+    // Only the server can detect these.
     const online = ['no jti', 'another tenant', 'an unknown client']
     const misissuedTokens = await misissued(server, defaultTenant, token)
     for (const [what, forged] of [

@@ -13,7 +13,7 @@ import { declareAsDocumented } from './guide.ts'
 
 const { attemptSilentLogin, auth, requiresAuth } = library
 
-/** Sessions of the application, as a store of express-session. */
+/** The application's sessions, as a store of express-session. */
 function sessionStore() {
   const kept = new Map<string, never>()
   type Done = (error?: unknown, value?: never) => void
@@ -92,7 +92,7 @@ describe('express-openid-connect', () => {
   }
   const isSignedIn = async (agent: UserAgent) => (await agent.get('/me')).status === 200
 
-  it('signs in, refreshes, signs out at the server, and comes back (K-26, K-41, P-069)', async () => {
+  it('signs in, refreshes, signs out at the server, and signs in again (K-26, K-41, P-069)', async () => {
     const application = await startApp()
     const agent = await signIn(application)
     expect((await agent.get('/me')).json()).to.include({ email: alice.email, name: alice.name })
@@ -113,10 +113,12 @@ describe('express-openid-connect', () => {
     expect((await agent.follow(back)).location?.origin).to.equal(application.origin)
     expect(await isSignedIn(agent)).to.equal(false)
     const again = await agent.follow(await agent.get((await agent.get('/login')).location ?? ''))
-    expect(again.root.querySelector('input[name=password]'), 'asks anew').not.to.equal(null)
+    expect(again.root.querySelector('input[name=password]'), 'asks for the password').not.to.equal(
+      null,
+    )
   })
 
-  it('signs in without a page who is signed in at the server, and nobody else (K-07, P-018)', async () => {
+  it('signs in silently only if the user is signed in at the server (K-07, P-018)', async () => {
     const application = await startApp()
     const silently = async (agent: UserAgent) => {
       const answer = await agent.get((await agent.get('/silent')).location ?? '')
@@ -131,7 +133,7 @@ describe('express-openid-connect', () => {
   })
 
   for (const sessionRequired of [true, false]) {
-    it(`hears of a log-out and ends ${sessionRequired ? 'the one session, and later all' : 'what the person has there'} (P-070)`, async () => {
+    it(`ends ${sessionRequired ? 'one session, and later all,' : "all of the user's sessions"} on a back-channel log-out (P-070)`, async () => {
       const backchannel_logout_session_required = sessionRequired
       const application = await startApp(`express-${sessionRequired}`, {
         backchannel_logout_session_required,
@@ -141,7 +143,7 @@ describe('express-openid-connect', () => {
 
       await laptop.submit(await laptop.get(`${server.issuer}/logout`))
       await eventually('the laptop is signed out', async () => !(await isSignedIn(laptop)))
-      // Without backchannel_logout_session_required this library takes the `sub` for everything.
+      // Without backchannel_logout_session_required this library ends all sessions of the `sub`.
       expect(await isSignedIn(phone)).to.equal(sessionRequired)
 
       const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)

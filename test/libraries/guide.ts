@@ -9,7 +9,7 @@ import { remember } from '../support/witness.ts'
 
 const page = readFileSync(new URL('../../docs/clients.md', import.meta.url), 'utf8')
 
-/** Library → what docs/clients.md says of it, under "With client libraries". */
+/** The sections of docs/clients.md under "With client libraries", by library. */
 export const guide = new Map(
   (page.split('\n## With client libraries\n')[1]?.split('\n## ')[0] ?? '')
     .split('\n### ')
@@ -27,9 +27,9 @@ export function blocksOf(section: string, language: string): string[] {
 }
 
 /**
- * Declares exactly what the guide says for a library.
- * @param places what stands in the guide for an address → where it is in the test
- * @returns the secret that `{ env: APP_SECRET }` stood for
+ * Declares exactly what the guide shows for a library.
+ *
+ * @param places address in the guide → address in the test @returns the secret for `{ env: APP_SECRET }`
  */
 export async function declareAsDocumented(
   { core }: TestServer,

@@ -34,7 +34,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { type Application, startApplication } from './application.ts'
 import { declareAsDocumented } from './guide.ts'
 
-describe('the TypeScript SDK of MCP, with a client that is registered', () => {
+describe('the TypeScript SDK of MCP', () => {
   let server: TestServer
   let application: Application
   let api: string
@@ -92,7 +92,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     app.all('/mcp', (_request, response) => void response.status(405).end())
   }
 
-  /** What an MCP client keeps, and where it would have sent its person. */
+  /** What an MCP client stores, and the authorization URLs it would have opened. */
   function createProvider() {
     const { issuer } = server
     const kept: { tokens?: OAuthTokens; verifier?: string; asked: URL[] } = { asked: [] }
@@ -125,7 +125,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     expect(found).to.include({ issuer, token_endpoint: `${issuer}/token` })
   })
 
-  it('registers itself where the tenant is open, and reaches what is open to such clients (P-093, RFC 7591)', async () => {
+  it('registers itself where the policy allows it, and reaches an open resource (P-093, RFC 7591)', async () => {
     const { registrationPolicies, resources, clients } = server.core
     const policy = registrationPolicy.parse({
       mode: 'open',
@@ -173,7 +173,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     await client.close()
   })
 
-  it('is a metadata document where the tenant takes such, down to a silent refresh (P-089, P-092, K-08)', async () => {
+  it('uses a metadata document where the policy allows it, down to a silent refresh (P-089, P-092, K-08)', async () => {
     const authority = await createAuthority()
     trust(authority)
     const names = [{ type: 'dns', value: 'localhost' }] as const
@@ -196,7 +196,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
       open: true,
     })
     const { kept, provider } = createProvider()
-    // The port is of the moment, and not in the document.
+    // The document has no port, as the client's port varies.
     const clientMetadataUrl = host.publish('/mcp/client.json', {
       client_name: 'MCP client of a site',
       redirect_uris: ['http://127.0.0.1/callback'],
@@ -229,16 +229,19 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
       const before = kept.tokens?.refresh_token
       travel(3600)
       expect(await call()).to.deep.equal([{ type: 'text', text: 'tools:use' }])
-      expect(kept.asked, 'nobody is asked again').to.have.length(1)
+      expect(kept.asked, 'authorization requests').to.have.length(1)
       expect(kept.tokens?.refresh_token).to.be.a('string').and.not.equal(before)
-      expect(host.asked.get('/mcp/client.json'), 'read again after its time').to.equal(2)
+      expect(
+        host.asked.get('/mcp/client.json'),
+        'fetches of the document, with one after it had expired',
+      ).to.equal(2)
       await client.close()
     } finally {
       host.stop()
     }
   })
 
-  it('401, metadata of resource and server, PKCE, resource, call, silent refresh, without a scope (K-01, K-45)', async () => {
+  it('with a declared client: 401, metadata of resource and server, PKCE, resource, call, silent refresh, no scope (K-01, K-45)', async () => {
     const { kept, provider } = createProvider()
     const connect = async () => {
       const transport = new StreamableHTTPClientTransport(new URL(api), { authProvider: provider })
@@ -273,7 +276,7 @@ describe('the TypeScript SDK of MCP, with a client that is registered', () => {
     await server.core.revocations.revokeGrant(defaultTenant, account?.id ?? '', 'mcp-client')
     travel(3600)
     expect(await refusalOf(call())).to.be.instanceOf(UnauthorizedError)
-    expect(kept.asked, 'the person is asked again').to.have.length(2)
+    expect(kept.asked, 'the user has to consent again').to.have.length(2)
     await client.close()
   })
 })

@@ -15,7 +15,7 @@ const bundle = fileURLToPath(
   new URL('../browser/oidc-client-ts.min.js', import.meta.resolve('oidc-client-ts')),
 )
 
-/** The script of the application, in a browser; what a test does there it does with `manager`. */
+/** The application's script in the browser; tests use its `manager`. */
 const script = (server: string) => `
 const issuer = '${server}'
 const app = location.origin
@@ -47,7 +47,7 @@ const done = {
 done.then(() => { document.title = 'ready' }, (error) => { document.title = String(error) })
 `
 
-/** What the library says of a person, as far as it is looked at here. */
+/** The members of the library's user that are used here. */
 interface User {
   access_token: string
   refresh_token: string
@@ -94,7 +94,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
       async () => expect(await tab.title()).to.equal('ready'),
     )
   const inPage = <T>(tab: Tab, expression: string) => tab.evaluate<T>(expression)
-  /** Without the functions that a user has, so that it can leave the page. */
+  /** Removes the functions of a user object, so that it can be returned from the page. */
   const asData = (expression: string) =>
     `${expression}.then((user) => user && JSON.parse(JSON.stringify({ ...user, expires_in: user.expires_in })))`
   const userIn = (tab: Tab) => inPage<User>(tab, asData('manager.getUser()'))
@@ -109,7 +109,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
     await tab.fill('#username', alice.email)
     await tab.fill('#password', alice.password)
     await tab.click('#sign-in')
-    // Whoever allowed it before is back already.
+    // An application that was allowed before is back already.
     await tab.waitForSelector('#allow, #app', { state: 'attached' })
     if (await tab.$('#allow')) await tab.click('#allow')
     await tab.waitForURL((url) => url.origin === application.origin)
@@ -122,7 +122,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
       `fetch(issuer + '/userinfo', { headers: { authorization: 'Bearer ${token}' } }).then(({ status }) => status)`,
     )
 
-  it('signs in, renews by itself, revokes, signs out and comes back (K-20, K-23, K-40, K-41, P-069)', async () => {
+  it('signs in, renews automatically, revokes, signs out and signs in again (K-20, K-23, K-40, K-41, P-069)', async () => {
     const { tab, complaints } = await signIn()
     const first = await userIn(tab)
     expect(first.profile).to.include({ email: alice.email, name: alice.name })
@@ -154,7 +154,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
     await tab.waitForSelector('#password')
   })
 
-  it('two tabs that renew at once get the same tokens and stay signed in (K-41)', async () => {
+  it('renews in two tabs at once, which get the same tokens and stay signed in (K-41)', async () => {
     const { tab, complaints } = await signIn()
     const other = await context.newPage()
     await other.goto(at('/'))
@@ -181,7 +181,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
     expect(complaints).to.deep.equal([])
   })
 
-  it('asks for no session iframe, and without a refresh token is told to sign in (P-018)', async () => {
+  it('needs no session iframe, and gets login_required without a refresh token (P-018)', async () => {
     const { tab, complaints } = await signIn()
     const watched = await inPage<User>(
       tab,
@@ -194,7 +194,7 @@ describe('oidc-client-ts in Chromium, on another site than the server', () => {
     expect(await userinfoStatus(tab, watched.access_token)).to.equal(200)
     expect(complaints).to.deep.equal([])
 
-    // The hidden frame is of another site, so that no cookie goes with it.
+    // The hidden frame is on another site, so the browser sends no cookie with it.
     const fault = await inPage(
       tab,
       `(async () => {

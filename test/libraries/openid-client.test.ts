@@ -33,7 +33,7 @@ import { declareAsDocumented } from './guide.ts'
 /** The folder of a package's entry, as browsers load it. */
 const folderOf = (library: string) => fileURLToPath(new URL('.', import.meta.resolve(library)))
 
-/** The script of a page that pushes its request, with a key of its own; a test does the rest with it. */
+/** The script of a page that pushes its request with a DPoP key; the test calls its functions. */
 const script = (issuer: string) => `
 import * as client from 'openid-client'
 const options = { execute: [client.allowInsecureRequests] }
@@ -62,7 +62,7 @@ Object.assign(window, {
 document.title = 'ready'
 `
 
-describe('openid-client, as documented, with passport, and in Chromium', () => {
+describe('openid-client as documented, with passport, and in Chromium', () => {
   let server: TestServer
   const applications: Application[] = []
   let application: Application
@@ -92,7 +92,7 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
     return started
   }
 
-  it('takes the answer as a form, and authenticates in the body (K-40)', async () => {
+  it('accepts a form_post answer, and authenticates in the body (K-40)', async () => {
     const { origin: app } = application
     const pkceCodeVerifier = randomPKCECodeVerifier()
     const checks = { pkceCodeVerifier, expectedState: 'the-state' }
@@ -128,7 +128,7 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
         {
           client_name: 'Registered',
           redirect_uris: [callback],
-          // What this library does unless it is told otherwise.
+          // The default of this library.
           token_endpoint_auth_method: 'client_secret_post',
         },
         undefined,
@@ -150,7 +150,7 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
     expect(tokens.claims()?.['email']).to.equal(alice.email)
   })
 
-  it('with passport pushes its request, proves its key with nonces, and names a resource (P-028, P-054, K-40)', async () => {
+  it('with passport: pushes its request, sends DPoP proofs with nonces, and names a resource (P-028, P-054, K-40)', async () => {
     const { origin: app, app: site } = application
     const DPoP = getDPoPHandle(config, await randomDPoPKeyPair())
     const settings = {
@@ -185,7 +185,7 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
   describe('in Chromium', () => {
     const open = inChromium()
 
-    it('in a page of another site pushes, redeems, refreshes, asks userinfo and revokes (P-054, K-23, K-40)', async () => {
+    it('in a page of another site: pushes, redeems, refreshes, calls userinfo and revokes (P-054, K-23, K-40)', async () => {
       const { app, origin } = await start()
       await declareAsDocumented(server, 'openid-client', { 'https://app.example.com': origin })
       const imports = {
@@ -211,7 +211,7 @@ describe('openid-client, as documented, with passport, and in Chromium', () => {
       const back = await createUserAgent().walk(request, { username, password })
       const got = await tab.evaluate(`finish(${JSON.stringify(back.href)})`)
       expect(got).to.deep.equal({ type: 'dpop', email: alice.email })
-      // The browser says it itself when a nonce is asked for (400) and the library asks again.
+      // The browser logs a 400 itself when a nonce is required and the library retries.
       expect(complaints.filter((text) => !/status of 40[01]/.test(text))).to.deep.equal([])
     })
   })

@@ -9,7 +9,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 import { type Application, answerWithErrors, signInFrom, startApplication } from './application.ts'
 import { declareAsDocumented } from './guide.ts'
 
-describe('passport-openidconnect, which knows no PKCE', () => {
+describe('passport-openidconnect, which has no PKCE', () => {
   let server: TestServer
   let application: Application
 
@@ -64,7 +64,7 @@ describe('passport-openidconnect, which knows no PKCE', () => {
     ['', 'the ID token'],
     ['/userinfo', 'userinfo'],
   ]) {
-    it(`signs in with a nonce in place of PKCE, the profile from ${where} (K-04, K-22)`, async () => {
+    it(`signs in with a nonce instead of PKCE and the profile from ${where} (K-04, K-22)`, async () => {
       const agent = createUserAgent({ origin: application.origin })
       const login = await agent.get(`${path}/login`)
       expect(login.location?.searchParams.has('code_challenge')).to.equal(false)
@@ -77,7 +77,7 @@ describe('passport-openidconnect, which knows no PKCE', () => {
     })
   }
 
-  it('is told that a nonce is missing (K-04)', async () => {
+  it('gets an error without a nonce (K-04)', async () => {
     const agent = createUserAgent({ origin: application.origin })
     const page = await signInFrom(await agent.get('/careless/login'), agent, server)
     expect(page.status).to.equal(500)

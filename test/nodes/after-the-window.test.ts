@@ -13,7 +13,7 @@ import { type NodePair, startNodeBeside } from '../support/two-nodes.ts'
 const later = 40
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a refresh token that is used again after the window, on nodes that are there by then', function () {
+suite('reuse of a refresh token after the replay window', function () {
   this.timeout(60_000)
   let nodes: NodePair
   const laterNodes: NodeProcess[] = []
@@ -26,7 +26,7 @@ suite('a refresh token that is used again after the window, on nodes that are th
     await nodes?.stop()
   })
 
-  /** Nodes follow the clock of their database: it is moved, and so are the processes that start now (R-08). */
+  /** Moves the database clock, which nodes follow, and starts two more nodes with the same offset (R-08). */
   async function startLater(): Promise<void> {
     const { database } = nodes.core
     await database.query(
@@ -37,11 +37,11 @@ suite('a refresh token that is used again after the window, on nodes that are th
     await database.query(`alter database ${row?.name} set search_path = public, pg_catalog`)
     const env = { ...nodes.env, CLOCK_OFFSET_SECONDS: String(later) }
     laterNodes.push(...(await Promise.all([startNode({ env }), startNode({ env })])))
-    // The first two were there all the time.
+    // The first two nodes served the whole period.
     await database.query(`update served_periods set until = until + interval '${later} s'`)
   }
 
-  it('is not what a process read late that stood still: it says to come again (ADR 0008)', async () => {
+  it('is answered with 503 when a paused node reads the request late (ADR 0008)', async () => {
     const { a, b, core } = nodes
     const brief = { ...spa, client_id: 'brief', refresh_replay_window: 4 }
     await core.clients.declare('default', brief)
@@ -56,11 +56,11 @@ suite('a refresh token that is used again after the window, on nodes that are th
     expect(late.headers.get('retry-after')).to.match(/^\d+$/)
     const third = tokensIn(await refresh(serverAt(b.url), brief, second))
     const again = await refresh(serverAt(b.url), brief, first)
-    expect(again.status, 'by one that knows').to.equal(400)
+    expect(again.status, 'at the node that kept running').to.equal(400)
     expect((await refresh(serverAt(a.url), brief, third)).status).to.equal(400)
   })
 
-  it('kills the family on every node: 20 at once all fail, told once (C26, R-07)', async () => {
+  it('revokes the family on every node: 20 parallel reuses all fail and are audited once (C26, R-07)', async () => {
     const { a, b, core } = nodes
     const first = await tokensFor(serverAt(a.url), web, { scope: 'openid offline_access' })
     const second = tokensIn(await refresh(serverAt(b.url), web, first))

@@ -20,10 +20,10 @@ async function positions({ database }: Pick<Core, 'database'>) {
 }
 
 const suite = servicesFound() ? describe : describe.skip
-suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () {
+suite('the audit chain on two nodes (ASVS 16.4.2, R-21)', function () {
   this.timeout(90_000)
 
-  it('has every event once, though both nodes write and seal, and commits come in another order', async () => {
+  it('contains every event once while both nodes write and seal, and commits are out of order', async () => {
     const nodes = await openNodes('services')
     try {
       let writing = true
@@ -36,7 +36,7 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
           await database.transaction(async () => {
             const accountId = `${writer}-${i}`
             await audit.record(tenant, { type: 'account.data_downloaded', accountId })
-            // Whoever began first may end last.
+            // Transactions may commit in another order than they began.
             await database.query('select pg_sleep($1)', [((writer * 7 + i) % 5) / 200])
           })
         }
@@ -57,7 +57,7 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
     }
   })
 
-  it('is whole after a node was killed while it sealed, and the other one goes on', async () => {
+  it('stays intact when a node is killed while it seals, and the other node continues it', async () => {
     const env = await freshStorage('services')
     const other = await openNode(env)
     const node = await startNode({ env })
@@ -69,7 +69,7 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
          select 'default', 'event-' || i, now() + i * interval '1 microsecond', 'account.signed_in', 'a'
          from generate_series(1, ${many}) i`,
       )
-      // A batch halfway waits for this row, however fast the others are.
+      // A batch waits for this row halfway, however fast the other batches are.
       await database.transaction(async () => {
         await mayIdle(database)
         await database.query(`select 1 from audit_events where id = 'event-${many / 2}' for update`)
@@ -84,7 +84,7 @@ suite('the chain of audit events on two nodes (ASVS 16.4.2, R-21)', function () 
       expect(half.fault).to.equal(undefined)
       expect(half.head.position).to.equal(cut.last)
 
-      // Postgres may not have noticed yet that the dead node is gone, which has the chain until then.
+      // Postgres may not have noticed yet that the dead node, which holds the chain lock, is gone.
       await eventually('the rest', async () => {
         await other.audit.sealEvents()
         return (await positions(other)).waiting === 0

@@ -10,9 +10,9 @@ import { type AnyNode, type NodePair, startHere, startNodeBeside } from '../supp
 import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 
 const guesses = 200
-/** What two loaded cores hash while a caller waits. */
+/** How many hashes two loaded cores compute before a request times out. */
 const atOnce = 50
-/** Pages that guesses are sent from at the same time. */
+/** Pages that send guesses in parallel. */
 const browsers = 10
 
 const username = 'Alice.L'
@@ -27,14 +27,14 @@ const spellings = [
   'ＡＬＩＣＥ．Ｌ',
 ]
 
-/** What a process says at its end that it has counted. */
+/** The counters that a process logs when it ends. */
 function countedBy(node: AnyNode): Record<string, number> {
   const lines = node.stdout().split('\n')
   const last = lines.findLast((line) => line.includes('"counts since the start"')) ?? '{}'
   return (JSON.parse(last) as { counts?: Record<string, number> }).counts ?? {}
 }
 
-/** What the pauses allow in so many seconds. */
+/** How many guesses the pauses allow in this many seconds. */
 function budgetIn(seconds: number): number {
   let budget = strangers.free
   let next = strangers.pause
@@ -46,13 +46,13 @@ function budgetIn(seconds: number): number {
 }
 
 const suite = servicesFound() ? describe : describe.skip
-suite('brute force over two nodes (C9, C20)', function () {
+suite('brute force against two nodes (C9, C20)', function () {
   this.timeout(180_000)
   let nodes: NodePair
   const running: AnyNode[] = []
 
   before(async () => {
-    // The strongest attacker: a proxy vouches for a new network with each guess, and there is room for all to wait.
+    // The strongest attacker: a trusted proxy reports a new network per guess, and the hash queue takes all.
     nodes = await startNodeBeside({
       RATE_LIMITS: 'on',
       TRUST_PROXY: '127.0.0.0/8,::1/128',
@@ -76,7 +76,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     return { agent, page }
   }
 
-  /** So many guesses, fifty at once, half of them on each node; how often there was which answer. */
+  /** Sends `count` guesses, fifty at once, half to each node; returns the number of answers by status. */
   async function guess(count: number, on: [AnyNode, AnyNode], password: string, first = 0) {
     const opened = await Promise.all(
       Array.from({ length: browsers }, (_, i) => open(on[i % 2] as AnyNode)),
@@ -96,7 +96,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     return tally
   }
 
-  it('200 guesses, fifty at once, by every spelling, from as many networks, with a restart and a Redis that forgets, are the budget', async () => {
+  it('gets no more than the budget out of 200 guesses, fifty in parallel, whatever the spelling and network, over a restart and a Redis flush', async () => {
     const began = Date.now()
     const wrong = 'a guess that is wrong'
     const half = guesses / 2
@@ -120,7 +120,7 @@ suite('brute force over two nodes (C9, C20)', function () {
     expect(total('guess_checked')).to.be.within(strangers.free, budgetIn(seconds))
     expect(total('guess_checked') + total('guess_paused')).to.equal(guesses + browsers)
     expect(total('account_locked')).to.equal(total('guess_checked') - strangers.free + 1)
-    // Unless a pause ended just then, which takes longer than this on any machine that is not overloaded.
+    // Unless a pause ended in between, which takes longer than this run on any machine that is not overloaded.
     if (budgetIn(seconds) === strangers.free) expect(right).to.deep.equal({ 403: browsers })
   })
 })

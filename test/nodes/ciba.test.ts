@@ -18,7 +18,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 import { remember } from '../support/witness.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('backchannel requests on two nodes with one Postgres and one Redis', function () {
+suite('backchannel authentication requests on two nodes with one Postgres and one Redis', function () {
   this.timeout(60_000)
   let nodes: NodePair
   let a: TestServer
@@ -45,7 +45,7 @@ suite('backchannel requests on two nodes with one Postgres and one Redis', funct
     return request
   }
 
-  it('asked for on one, allowed on the other, redeemed on either and refreshed on the other', async () => {
+  it('start on one node, are allowed on the other, redeemed on either and refreshed on the other', async () => {
     for (const [one, other] of [
       [a, b],
       [b, a],
@@ -55,14 +55,14 @@ suite('backchannel requests on two nodes with one Postgres and one Redis', funct
     }
   })
 
-  it('a client that asks both nodes in turn is slowed down by both', async () => {
+  it('answer slow_down to a client that polls the two nodes in turn', async () => {
     const request = await startRequest(a)
     expectRefusal(await askForResult(a, request), 400, 'authorization_pending')
     expectRefusal(await askForResult(b, request), 400, 'slow_down')
     await answerRequest(a, '#deny', agent)
   })
 
-  it('redeemed twenty times at once on both is worth one answer, and that ends (C26)', async () => {
+  it('issue tokens once when redeemed 20 times in parallel on both nodes, and revoke those (C26)', async () => {
     for (let round = 0; round < 3; round += 1) {
       const request = await allowed()
       const pages = await Promise.all(
@@ -70,7 +70,7 @@ suite('backchannel requests on two nodes with one Postgres and one Redis', funct
       )
       const won = pages.filter(({ status }) => status === 200)
       expect(won).to.have.length(1)
-      // Who waits for long on a busy machine is told to come again; it is no answer of a code.
+      // A request that waits too long on a busy machine gets 503, which says nothing about the code.
       const refused = pages.filter(({ status }) => status !== 200 && status !== 503)
       expect(refused).not.to.be.empty
       for (const page of refused) expectRefusal(page, 400, 'invalid_grant')
@@ -79,7 +79,7 @@ suite('backchannel requests on two nodes with one Postgres and one Redis', funct
     }
   })
 
-  it('decided twice at once, it is decided once, and the client hears what its person was told (C26)', async () => {
+  it('are decided once when allowed and denied in parallel, and the client gets the outcome that the user saw (C26)', async () => {
     for (let round = 0; round < 4; round += 1) {
       const request = await startRequest(b)
       const page = await openRequest(a, agent)
@@ -98,7 +98,7 @@ suite('backchannel requests on two nodes with one Postgres and one Redis', funct
     }
   })
 
-  it('Redis flushed: what waited and what was allowed is gone, cleanly', async () => {
+  it('expire with a Redis flush, pending and allowed ones alike, and new ones work', async () => {
     const granted = await allowed()
     const waiting = await startRequest(b)
     await forgetShortLived(nodes.core, nodes.env)

@@ -50,7 +50,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     return device
   }
 
-  /** Goes through all steps, each request on the other node than the one before. */
+  /** Goes through all steps and sends each request to the other node than the one before. */
   async function across(person: UserAgent, { user_code }: DeviceAuthorization) {
     const credentials = { username: alice.email, password: alice.password }
     let page = await enterCode(b, person, user_code)
@@ -67,7 +67,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     throw new Error(`no end of steps: ${page.body}`)
   }
 
-  it('may be of a client with a metadata document that nobody uses yet, begun on the other node', async () => {
+  it('work on the other node for a client with a metadata document that has not been used before', async () => {
     const host = await startDocumentHost()
     try {
       const grant_types = [deviceCodeGrant, 'refresh_token']
@@ -86,7 +86,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       const page = await enterCode(b, createUserAgent(), device.user_code)
       expect(page.status, page.body).to.equal(200)
       expect(page.body).to.contain('A travelling tool')
-      expect(host.asked.get('/tv'), 'by each node').to.equal(2)
+      expect(host.asked.get('/tv'), 'fetches, one by each node').to.equal(2)
     } finally {
       host.stop()
     }
@@ -101,7 +101,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
   const account = async () =>
     (await nodes.core.accounts.byIdentifier('default', alice.email)) as Account
 
-  it('asked for on one, allowed across both, redeemed on either and refreshed on the other', async () => {
+  it('start on one node, are allowed across both, redeemed on either and refreshed on the other', async () => {
     for (const [one, other] of [
       [a, b],
       [b, a],
@@ -111,14 +111,14 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     }
   })
 
-  it('a device that asks both nodes in turn is slowed down by both (P-033)', async () => {
+  it('answer slow_down to a device that polls the two nodes in turn (P-033)', async () => {
     const device = await started()
     expectRefusal(await askFor(a, device), 400, 'authorization_pending')
     expectRefusal(await askFor(b, device), 400, 'slow_down')
     expectRefusal(await askFor(a, device), 400, 'slow_down')
   })
 
-  it('redeemed twenty times at once on both is worth one answer, and that ends (C26)', async () => {
+  it('issue tokens once when redeemed 20 times in parallel on both nodes, and revoke those (C26)', async () => {
     for (let round = 0; round < 5; round += 1) {
       const device = await allowed()
       const pages = await Promise.all(
@@ -126,7 +126,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       )
       const won = pages.filter(({ status }) => status === 200)
       expect(won).to.have.length(1)
-      // Who waits for long on a busy machine is told to come again; it is no answer of a code.
+      // A request that waits too long on a busy machine gets 503, which says nothing about the code.
       const refused = pages.filter(({ status }) => status !== 200 && status !== 503)
       expect(refused).not.to.be.empty
       for (const page of refused) expectRefusal(page, 400, 'invalid_grant')
@@ -136,7 +136,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     }
   })
 
-  it('decided on both nodes at once, it is decided once (C26)', async () => {
+  it('are decided once when allowed and denied on both nodes in parallel (C26)', async () => {
     for (let round = 0; round < 5; round += 1) {
       const device = await started()
       const stranger = createUserAgent()
@@ -175,7 +175,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       },
     ],
   ] as const) {
-    it(`${cause}: both nodes refuse at once, no news needed (C4, C5)`, async () => {
+    it(`${cause}: both nodes refuse at once, without a notification (C4, C5)`, async () => {
       const bound = [await allowed('openid'), await allowed('openid')] as const
       const free = [await allowed(), await allowed()] as const
       await end()
@@ -192,7 +192,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
     })
   }
 
-  it('after Redis was flushed the device starts over; wrong codes stay counted', async () => {
+  it('expire with a Redis flush, while the count of wrong codes is kept', async () => {
     const device = await allowed()
     const waiting = await started()
     const wrong = async (on: TestServer) => (await enterCode(on, agent, 'BCDF-GHJK')).status

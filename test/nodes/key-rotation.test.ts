@@ -17,7 +17,7 @@ import { type AnyNode, startHere } from '../support/two-nodes.ts'
 import { secretsIn } from '../support/witness.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-key.md)', function () {
+suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.md)', function () {
   this.timeout(120_000)
   const first = keyOf(testKey)
   const second = newKey()
@@ -31,7 +31,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     KEY_ENCRYPTION_KEY: current,
     ...(previous === undefined ? {} : { KEY_ENCRYPTION_KEY_PREVIOUS: previous }),
   })
-  /** The first is a process of its own, the other one is in this. */
+  /** The first node is a process of its own, the other one runs in this process. */
   async function start(i: number, port: number, settings: Record<string, string>) {
     const all = { ...env, ...settings, PORT: String(port) }
     return { port, node: i === 0 ? await startNode({ env: all }) : await startHere(all) }
@@ -48,7 +48,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     }
   }
 
-  /** One node after the other: out of the balancer, stopped, started with other keys, back in. */
+  /** Restarts one node after the other with other keys, each out of the balancer meanwhile. */
   async function restartEach(settings: Record<string, string>): Promise<void> {
     for (const [i, { port, node }] of nodes.entries()) {
       balancer.use(nodes.map((each) => each.port).filter((each) => each !== port))
@@ -82,7 +82,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     for (const { text } of [first, second]) expect(logs).to.not.include(text)
   })
 
-  it('fails no request of anybody, and leaves nothing that the old key opens', async () => {
+  it('fails no request, and leaves nothing sealed under the old key', async () => {
     const issuer = env['ISSUER'] as string
     const server = { issuer } as TestServer
     const kept = await tokensFor(server, web, { scope: 'openid offline_access' })
@@ -120,7 +120,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     })
   })
 
-  it('lets no process start without the new key, and says which one it lacks', async () => {
+  it('refuses to start a process without the new key, and names the missing key', async () => {
     for (const [settings, ...commands] of [
       [keys(first.text), ['serve'], ['keys', 'rotate-kek'], ['accounts', 'list']],
       [keys(newKey().text, first.text), ['keys', 'rotate-kek'], ['accounts', 'list']],
@@ -144,7 +144,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
     expect(doctor.stdout).to.match(/^fail +key-encryption key .*sealed under key/m)
   })
 
-  it('tells of the nodes whose step was left out, and leaves nothing for a later one', async () => {
+  it('reports nodes that lack the current key, and leaves nothing sealed under a retired one', async () => {
     const readiness = async () =>
       Promise.all(
         nodes.map(async ({ port }) => {
@@ -171,7 +171,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
       `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
     )
     for (const { node } of nodes) {
-      // The answer may be here before what its process wrote.
+      // The response may arrive before the log line of its process.
       await eventually('the log says so', () => told.test(node.stdout()))
     }
     const swapped = keys(second.text, third.text)

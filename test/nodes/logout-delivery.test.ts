@@ -17,12 +17,12 @@ import { startHere, startTwoNodes, type TwoNodes } from '../support/two-nodes.ts
 import { createUserAgent } from '../support/user-agent.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('delivery of log-outs on two nodes (R-25)', function () {
+suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
   this.timeout(90_000)
   let nodes: TwoNodes
   let party: LogoutReceiver
 
-  /** How many tokens came before this test, and the ids of their messages. */
+  /** The number of tokens received before this test, and the ids of their messages. */
   let earlier = 0
   const ended = new Set<string>()
 
@@ -32,7 +32,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     party = await startLogoutReceiver({
       issuer: nodes.issuer,
       clientId: web.client_id,
-      // The node behind the issuer may be dead; the keys are the same on all.
+      // The node behind the issuer may be dead; all nodes have the same keys.
       keysAt: () => nodes.b.url,
     })
     const backchannel_logout_uri = party.uri
@@ -57,7 +57,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
   const received = () => party.received.slice(earlier)
   const told = async (count: number) => (await party.told(earlier + count)).slice(earlier)
 
-  /** Alice is signed in at the client by node a. */
+  /** Signs Alice in at the client through node a. */
   async function signedIn() {
     const server = { issuer: nodes.issuer } as TestServer
     const agent = createUserAgent()
@@ -68,13 +68,13 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     return { agent, sid: decodeJwt(tokens.id_token as string)['sid'] }
   }
 
-  it('a command that commits on its own is delivered at once by a node (ASVS 7.6.1)', async () => {
+  it('happens at once when a command commits the log-out itself (ASVS 7.6.1)', async () => {
     const core = await openCore(loadConfig(nodes.env), createLog({ level: 'silent' }), {
       schema: 'require',
     })
     try {
       const took: number[] = []
-      // A busy machine may hold one of them up.
+      // A busy machine may delay one of the three.
       for (const time of [0, 1, 2]) {
         await signedIn()
         const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
@@ -89,7 +89,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     }
   })
 
-  it('every message is delivered once while both work', async () => {
+  it('sends every message once while both nodes work', async () => {
     const account = await nodes.core.accounts.byIdentifier(defaultTenant, alice.email)
     const sids = Array.from({ length: 200 }, (_, i) => `device-${i}`)
     const accountId = account?.id as string
@@ -102,9 +102,9 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     )
   })
 
-  it('another node delivers when one was killed while the client had not answered', async () => {
+  it('is taken over by the other node when one is killed before the client answers', async () => {
     const { agent, sid } = await signedIn()
-    // The other node cannot take part until the first one is dead.
+    // The other node must not take part until the first one is dead.
     nodes.b.signal('SIGSTOP')
     party.answerWith(() => undefined)
     const connections = party.connections()
@@ -129,7 +129,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     expect(received().at(-1)?.claims).to.include({ sid, jti: delivered?.id })
   })
 
-  it('nothing is lost when every node is killed between the commit and the delivery', async () => {
+  it('loses nothing when every node is killed between commit and delivery', async () => {
     await nodes.a.stop('SIGKILL')
     const issuing = await startNode({
       env: { ...nodes.env, PORT: new URL(nodes.issuer).port },
@@ -138,7 +138,7 @@ suite('delivery of log-outs on two nodes (R-25)', function () {
     for (const node of [issuing, nodes.b]) node.signal('SIGKILL')
     await Promise.all([issuing.exit, nodes.b.exit])
     const connections = party.connections()
-    // A command commits, and delivers nothing.
+    // The command commits the log-out and delivers nothing.
     const signedOut = await runHere(['accounts', 'sign-out', alice.email], nodes.env)
     expect(signedOut.code, signedOut.stderr).to.equal(0)
     expect(party.connections()).to.equal(connections)

@@ -41,7 +41,7 @@ suite('mail on two nodes (C8, R-25)', function () {
         () => false,
       )
 
-  it('is given up after a 5xx, and told so', async () => {
+  it("is given up after a 5xx, with an audit event that omits the server's text", async () => {
     const earlier = mailbox.attempts.length
     mailbox.refuseWith(554)
     await ask(nodes.b)
@@ -51,12 +51,12 @@ suite('mail on two nodes (C8, R-25)', function () {
       )
       return rows.length > 0 && rows
     })
-    // The server quotes the link, and the lines that it came in.
+    // The mail server quotes the link in its answer.
     expect(failed?.detail.reason).to.equal('answered 554 5.7.1')
     expect(mailbox.attempts).to.have.length(earlier + 1)
   })
 
-  it('sets one password, though its link is used twenty times at once on both', async () => {
+  it('sets one password when its link is used 20 times in parallel on both nodes', async () => {
     const earlier = mailbox.mails.length
     await ask(nodes.a)
     const { link = '' } = await nextMail('the mail', () => mailbox.mails.slice(earlier))
@@ -77,11 +77,11 @@ suite('mail on two nodes (C8, R-25)', function () {
     expect(taken).to.have.length(1)
     expect(await fits(passwords[taken[0] ?? 0] ?? '')).to.equal(true)
     expect(await fits(alice.password)).to.equal(false)
-    // What its owner is told of it is none of the mail that comes next.
+    // Keeps the notice to the account owner out of the next test.
     await allSent(nodes.core)
   })
 
-  it('comes again after a 4xx, and after a node was killed, with the same id and link', async () => {
+  it('is sent again after a 4xx and after a node was killed, with the same id and link', async () => {
     const [attempts, links, mails] = [mailbox.attempts, mailbox.links, mailbox.mails]
     for (const earlier of [attempts, links, mails]) earlier.length = 0
     mailbox.refuseWith(451, 0)

@@ -24,7 +24,7 @@ interface Place {
   keyFile: string
 }
 
-/** A path goes out as it is written, which `URL` would tidy. */
+/** Sends the path as it is written; `URL` would normalise it. */
 function send(request: ClientRequest): Promise<{ status: number; said: string }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number; said: string }>()
   request.once('error', reject)
@@ -41,7 +41,7 @@ function send(request: ClientRequest): Promise<{ status: number; said: string }>
 
 const shown = (language: string) => documented('deployment.md', language)[0] ?? ''
 
-/** Each proxy with the configuration of the documentation; only places are changed. */
+/** Each proxy with the configuration from the documentation; only addresses and paths are replaced. */
 const proxies: Record<string, (place: Place) => Promise<string[]>> = {
   async nginx({ folder, port, behind, certFile, keyFile }) {
     const http = adapted(shown('nginx'), {
@@ -74,7 +74,7 @@ const proxies: Record<string, (place: Place) => Promise<string[]>> = {
 }
 
 for (const [name, configure] of Object.entries(proxies)) {
-  describe(`behind ${name}, as docs/deployment.md has it`, function () {
+  describe(`behind ${name}, configured as in docs/deployment.md`, function () {
     this.timeout(60_000)
     let server: TestServer
     let proxy: Child
@@ -117,19 +117,19 @@ for (const [name, configure] of Object.entries(proxies)) {
       await server?.stop()
     })
 
-    /** Through the proxy, from an address of this machine that no proxy has. */
+    /** Asks through the proxy, from an address of this machine that no proxy uses. */
     const ask = (path: string, headers: Record<string, string> = {}) => {
       const { host, port } = new URL(server.issuer)
       const to = { host: '127.0.0.1', servername: 'localhost', localAddress: '127.0.0.2', port }
       return send(requestHttps({ ...to, path, headers: { host, ...headers }, agent: false }))
     }
 
-    it('a person signs in, tokens come and are refreshed', async () => {
+    it('a user signs in, and tokens are issued and refreshed', async () => {
       const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
       expect((await refresh(server, spa, tokens)).status).to.equal(200)
     })
 
-    it("the caller's address is in the log, whatever the caller says of itself (C17)", async () => {
+    it("the client's address is logged, whatever forwarding headers the client sends (C17)", async () => {
       for (const claim of [
         {},
         { 'x-forwarded-for': '6.6.6.6' },
@@ -148,7 +148,7 @@ for (const [name, configure] of Object.entries(proxies)) {
       }
     })
 
-    it('hostile hosts and forwarding headers choose nothing (C17, P-066)', async () => {
+    it('forged Host and forwarding headers have no effect (C17, P-066)', async () => {
       const discovery = '/.well-known/openid-configuration'
       const honest = (await ask(discovery)).said
       expect(honest).to.include(`"issuer":"${server.issuer}"`)
@@ -166,7 +166,7 @@ for (const [name, configure] of Object.entries(proxies)) {
       }
     })
 
-    it('odd paths reach the server as they were sent', async () => {
+    it('unusual paths reach the server as they were sent', async () => {
       for (const path of [
         '//jwks',
         '/%6awks',
@@ -183,7 +183,7 @@ for (const [name, configure] of Object.entries(proxies)) {
       }
     })
 
-    it('two hundred requests over kept connections, and none fails', async () => {
+    it('two hundred requests over kept-alive connections succeed', async () => {
       for (let round = 0; round < 4; round++) {
         const answers = await Promise.all(Array.from({ length: 50 }, () => ask('/jwks')))
         expect(answers.map(({ status }) => status)).to.deep.equal(Array(50).fill(200))

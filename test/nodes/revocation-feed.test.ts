@@ -21,7 +21,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const suspended = 'suspended'
 
-/** What somebody holds when it is revoked, and what revokes it on node b, which this process is. */
+/** What a client holds when it is revoked, and how node b, which is this process, revokes it. */
 interface Kind {
   client: StoryClient
   tenant?: string
@@ -29,7 +29,7 @@ interface Kind {
     nodes: NodePair,
     held: { token: string; refresh: string; claims: JWTPayload },
   ): Promise<unknown>
-  /** The claim that the feed names it by. */
+  /** The claim under which the feed lists it. */
   by: string
 }
 
@@ -100,7 +100,7 @@ const kinds: Record<string, Kind> = {
 }
 
 const suite = servicesFound() ? describe : describe.skip
-suite('revocation on one node, told by the feed of another', function () {
+suite('revocation on one node, in the revocation feed of another', function () {
   this.timeout(60_000)
   let nodes: NodePair
   before(async () => {
@@ -113,7 +113,7 @@ suite('revocation on one node, told by the feed of another', function () {
   after(() => nodes?.stop())
 
   const issuerOf = (tenant?: string) => `${nodes.issuer}${tenant ? `/t/${tenant}` : ''}`
-  /** At node a, which has to be told. */
+  /** At node a, which did not perform the revocation. */
   const issuerAtA = (tenant?: string) => serverAt(issuerOf(tenant))
 
   async function hold({ client, tenant }: Kind) {
@@ -139,7 +139,7 @@ suite('revocation on one node, told by the feed of another', function () {
     stream.events.map(({ data, at }) => ({ claims: decodeJwt<RevocationClaims>(data), at }))
 
   for (const [title, kind] of Object.entries(kinds)) {
-    it(`${title}: by the stream at once, and by the next poll`, async () => {
+    it(`${title}: arrives on the stream at once, and in the next poll`, async () => {
       const { tenant } = kind
       const held = await hold(kind)
       const access = await token(tenant)
@@ -171,7 +171,7 @@ suite('revocation on one node, told by the feed of another', function () {
     })
   }
 
-  it('of a tenant that was disabled nothing else answers, and nobody gets in anew', async () => {
+  it("of a disabled tenant: the tenant's other endpoints answer 404, and its feed refuses new clients", async () => {
     const keys = `${nodes.a.url}/t/${suspended}/jwks`
     await eventually('it is gone', async () => (await fetch(keys)).status === 404)
     const nobody = await fetch(`${nodes.a.url}/t/${suspended}/revocations?audience=${api}`)
@@ -179,14 +179,14 @@ suite('revocation on one node, told by the feed of another', function () {
     expect((await fetch(`${nodes.a.url}/t/never-was/revocations`)).status).to.equal(404)
   })
 
-  it('goes on when Redis was flushed, at a node that has just started', async () => {
+  it('survives a Redis flush, on a node that has just started', async () => {
     const held = await hold(kinds['an access token'] as Kind)
     const access = await token()
     const server = { issuer: nodes.issuer } as TestServer
     const before = await revocations(server, access)
     await post(serverAt(nodes.a.url), '/revoke', machine, { token: held.token })
     await services()?.redis.flush()
-    // What node a has in its memory, a node that starts now has from Postgres.
+    // Node a has it in memory; a node that starts now reads it from Postgres.
     const fresh = await startHere({ ...nodes.env, PORT: String(await freePort()) })
     const after = await fetch(
       `${fresh.url}/revocations?audience=${encodeURIComponent(api)}&since=${before.cursor}`,

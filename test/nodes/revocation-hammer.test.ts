@@ -18,7 +18,7 @@ const offline = { scope: 'openid offline_access' }
 const rounds = 5
 
 const suite = servicesFound() ? describe : describe.skip
-suite('codes and refresh tokens on two nodes, while what they hang from comes and goes', function () {
+suite('codes and refresh tokens on two nodes while their account, client or grant is revoked and restored', function () {
   this.timeout(120_000)
   let nodes: NodePair
   before(async () => {
@@ -29,7 +29,7 @@ suite('codes and refresh tokens on two nodes, while what they hang from comes an
 
   const either = (i: number) => serverAt(i % 2 === 0 ? nodes.a.url : nodes.b.url)
 
-  /** Within a transaction, which nobody waits in: it is back while requests are under way. */
+  /** In a transaction that waits for nothing else, so the client is enabled again while requests are in flight. */
   const enableAtOnce = ({ client_id: id }: StoryClient) => {
     const { database, revocations } = nodes.core
     return database.transaction(() => revocations.setClientDisabled('default', id, false))
@@ -67,7 +67,7 @@ suite('codes and refresh tokens on two nodes, while what they hang from comes an
   }
 
   for (const [what, { ended, flap }] of Object.entries(causes)) {
-    it(`${what}: no family lives that began before, and nobody waits in a circle (C4, C26)`, async () => {
+    it(`${what}: no older family survives, and there are no deadlocks (C4, C26)`, async () => {
       const { core } = nodes
       const account = (await core.accounts.byIdentifier('default', alice.email)) as Account
       for (let round = 0; round < rounds; round++) {

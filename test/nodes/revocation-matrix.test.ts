@@ -32,7 +32,7 @@ import { createUserAgent, type UserAgent } from '../support/user-agent.ts'
 /** Milliseconds. */
 const bound = 1000
 
-/** An account and a client of their own in each row, so that rows do not meet. */
+/** Each row has its own account and client, so that rows do not affect each other. */
 interface Row {
   tenant: string
   a: TestServer
@@ -41,7 +41,7 @@ interface Row {
   person: { username: string; password: string }
 }
 
-/** Everything that a person and a machine hold when the axe falls. */
+/** Everything that a user and a client hold at the moment of the revocation. */
 interface Held {
   agent: UserAgent
   offline: Tokens
@@ -56,7 +56,7 @@ interface Held {
   consent: Page
 }
 
-/** Whether the way back to the client has a code that is good for tokens. */
+/** Whether the redirect back to the client has a code that can be redeemed. */
 async function isGood({ b, app }: Row, { location }: Page): Promise<boolean> {
   const code = location?.searchParams.get('code')
   return typeof code === 'string' && (await redeem(b, app, code)).status === 200
@@ -68,15 +68,15 @@ async function isActive(b: TestServer, token: string | undefined): Promise<boole
 }
 
 interface Way {
-  /** Whether node B still lets somebody in. */
+  /** Whether node B still accepts it. */
   enter(row: Row, held: Held): Promise<boolean>
-  /** Can be tried once: it must be refused at the first attempt. */
+  /** Can be tried only once, so the first attempt must be refused. */
   once?: true
-  /** Hangs from what Redis may forget. */
+  /** Depends on what Redis holds, and may be lost with it. */
   shortLived?: true
 }
 
-/** The grants of the discovery document. */
+/** The grant types of the discovery document. */
 const grants: Record<string, Way> = {
   authorization_code: {
     enter: async ({ b, app }, { code }) => (await redeem(b, app, code)).status === 200,
@@ -141,10 +141,10 @@ const ways: Record<string, Way> = {
   },
 }
 
-/** What a revocation has no business with, and why; it must go on working. */
+/** What a revocation does not affect, and why; it must keep working. */
 const noPerson = {
-  client_credentials: 'no person is involved',
-  'introspection of a token of the client itself': 'no person is involved',
+  client_credentials: 'no user is involved',
+  'introspection of a token of the client itself': 'no user is involved',
 }
 const stays: Record<Revocation, Record<string, string>> = {
   signed_out_everywhere: noPerson,
@@ -162,11 +162,11 @@ const stays: Record<Revocation, Record<string, string>> = {
   },
   grant_revoked: {
     ...noPerson,
-    'session cookie': 'the person stays signed in',
+    'session cookie': 'the user stays signed in',
   },
-  client_disabled: { 'session cookie': 'the session is not the client’s' },
-  client_deleted: { 'session cookie': 'the session is not the client’s' },
-  tenant_signed_out: { client_credentials: 'no person is involved' },
+  client_disabled: { 'session cookie': 'the session does not belong to the client' },
+  client_deleted: { 'session cookie': 'the session does not belong to the client' },
+  tenant_signed_out: { client_credentials: 'no user is involved' },
   tenant_disabled: {},
 }
 
@@ -199,16 +199,16 @@ const client = ({ tenant, app }: Row) => ({ tenant, client_id: app.client_id })
 
 const variants = {
   'on one Postgres and one Redis': { redis: true, flushed: false },
-  'when Redis was just flushed': { redis: true, flushed: true },
+  'just after Redis was flushed': { redis: true, flushed: true },
   'without Redis': { redis: false, flushed: false },
 }
 
 const suite = servicesFound() ? describe : describe.skip
 for (const [title, { redis, flushed }] of Object.entries(variants)) {
-  suite(`revocation on one node, seen from another, ${title} (C4, C5, ASVS 7.4.2)`, function () {
+  suite(`revocation on one node, observed on another, ${title} (C4, C5, ASVS 7.4.2)`, function () {
     this.timeout(60_000)
     let nodes: TwoNodes
-    /** Milliseconds from the revocation until somebody asked last who was let in. */
+    /** Milliseconds between the revocation and the last request that was still accepted. */
     let latest = 0
 
     before(async () => {
@@ -254,7 +254,7 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
       return row
     }
 
-    /** All of it is got on node A, but for what waits on node B for its person. */
+    /** Obtains everything on node A, except the two pages that wait for the user on node B. */
     async function hold({ a, b, app, person }: Row): Promise<Held> {
       const agent = createUserAgent()
       const codeFor = async (fields: Fields) => {
@@ -289,14 +289,14 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
       return { ...held, signIn: { agent: other, page }, consent }
     }
 
-    it('every grant that there is has a way', async () => {
+    it('covers every supported grant type', async () => {
       const { a, on } = nodes
       const page = await fetch(on(a, '/.well-known/openid-configuration'))
       const { grant_types_supported: supported } = (await page.json()) as Record<string, string[]>
       expect(Object.keys(grants)).to.include.members(supported as string[])
     })
 
-    it('without one, every way lets in', async () => {
+    it('is needed: without one, everything is accepted', async () => {
       const row = await makeRow('nothing')
       const held = await hold(row)
       const closed: string[] = []
@@ -331,10 +331,10 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
 
         async function watch(name: string, row: Row, held: Held, answered: number) {
           const { enter, once } = ways[name] as Way
-          // Nothing of a suspended tenant ends: what can be tried once is tried when the node has heard.
+          // A suspended tenant's objects do not end: single attempts are made once the node knows of the suspension.
           if (once && kind === 'tenant_disabled') await isGone(row, answered)
           for (;;) {
-            // What counts is when somebody asked, not how long a busy machine took to answer.
+            // The time of the request counts, not how long a busy machine takes to answer.
             const asked = performance.now() - answered
             const isIn = await enter(row, held)
             if (isIn) latest = Math.max(latest, asked)
@@ -355,8 +355,8 @@ for (const [title, { redis, flushed }] of Object.entries(variants)) {
       })
     }
 
-    describe('all of them', () => {
-      it('nobody was let in who asked a second later', function () {
+    describe('all kinds', () => {
+      it('nothing is accepted that was requested a second later or more', function () {
         const figure = `${Math.round(latest)} ms`
         if (this.test) this.test.title += `: ${figure}`
         expect(latest, figure).to.be.below(bound)

@@ -12,7 +12,7 @@ import { remember } from '../support/witness.ts'
 const atOnce = 20
 
 const suite = servicesFound() ? describe : describe.skip
-suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
+suite('second factors on two nodes (C20, C26, ASVS 6.5.1)', function () {
   this.timeout(180_000)
   let nodes: NodePair
   before(async () => {
@@ -21,7 +21,7 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
   })
   after(() => nodes?.stop())
 
-  /** Browsers that have all given the password, half of them on each node. */
+  /** Browsers that have all entered the password, half of them on each node. */
   async function atFactor(owner: Owner) {
     const one = async (i: number): Promise<{ agent: UserAgent; page: Page }> => {
       const node = i % 2 ? nodes.a : nodes.b
@@ -33,12 +33,16 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
       return { agent, page: await agent.get(nodes.on(node, proven.location as URL)) }
     }
     const visits: Awaited<ReturnType<typeof one>>[] = []
-    // One after the other: so many passwords at once are more than a busy machine takes.
+    // One after the other: this many passwords at once overload a busy machine.
     for (let i = 0; i < atOnce; i++) visits.push(await one(i))
     return visits
   }
 
-  /** Everybody sends the same at once; how often there was which answer. @param fill by then: a code is not good for long */
+  /**
+   * Submits the same from all browsers in parallel; returns the number of answers by status.
+   *
+   * @param fill runs just before, as a code expires soon
+   */
   async function race(owner: Owner, form: string, fill: () => Record<string, string>) {
     const visits = await atFactor(owner)
     const fields = fill()
@@ -50,13 +54,13 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
     return tally
   }
 
-  it('the code of an app, shown by twenty browsers at once, is one sign-in', async () => {
+  it("accept an app's code once when twenty browsers submit it in parallel", async () => {
     const owner = await factorOwner(nodes.core)
     const tally = await race(owner, '#factor-form', () => ({ otp: codeOf(owner.secret) }))
     expect(tally).to.deep.equal({ 303: 1, 403: atOnce - 1 })
   })
 
-  it('a recovery code likewise', async () => {
+  it('accept a recovery code once when twenty browsers submit it in parallel', async () => {
     const owner = await factorOwner(nodes.core)
     const fill = () => ({ recovery_code: owner.recoveryCodes[0] ?? '' })
     const tally = await race(owner, '#recovery-form', fill)
@@ -64,7 +68,7 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
     expect(await nodes.core.factors.codesLeft(tenant, owner.id)).to.equal(9)
   })
 
-  it('a code by e-mail counts once, however many type it at once; who asks twenty times at once gets one (ASVS 6.5.1)', async () => {
+  it('accept an e-mailed code once when submitted in parallel, and send one code for twenty parallel requests (ASVS 6.5.1)', async () => {
     const { accounts, emailCodes, mailedCodes } = nodes.core
     const { account } = await accounts.create(tenant, {
       ...{ email: 'tabs@example.com', password: 'twenty tabs of one browser', emailVerified: true },
@@ -83,11 +87,11 @@ suite('second factors over two nodes (C20, C26, ASVS 6.5.1)', function () {
     )
     expect(
       sent.filter((each) => each !== undefined),
-      'asked for at once',
+      'codes sent',
     ).to.have.length(1)
   })
 
-  it('a short password and the end of the last factor: one of the two, whoever is first (NIST SP 800-63B-4 §3.1.1.2)', async () => {
+  it('never leave a short password without a factor when the last factor is removed in parallel (NIST SP 800-63B-4 §3.1.1.2)', async () => {
     const { accounts, factors, database } = nodes.core
     const short = 'kQ7vw3Zp'
     remember(short)

@@ -36,10 +36,10 @@ async function signerOf(url: string): Promise<string | undefined> {
 }
 
 const suite = servicesFound() ? describe : describe.skip
-suite('processes on one database', function () {
+suite('signing keys of several processes on one database', function () {
   this.timeout(90_000)
 
-  it('have one key set when four start at once on an empty one (R-24)', async () => {
+  it('are one set when four processes start in parallel on an empty database (R-24)', async () => {
     const env = await emptyStorage()
     expect((await runHere(['migrate'], env)).code).to.equal(0)
     const settings = { ...env, LOG_LEVEL: 'info' }
@@ -58,13 +58,13 @@ suite('processes on one database', function () {
     process.stdout.write(`      the nodes made ${counts.join(', ')} keys\n`)
     expect(
       counts.reduce((sum, count) => sum + Number(count), 0),
-      'keys that were made',
+      'number of keys made',
     ).to.equal(2)
   })
 
-  describe('which are two', () => {
+  describe('on two nodes', () => {
     let nodes: NodePair
-    /** Of a command, which is neither of them. */
+    /** The core of a command, which belongs to neither node. */
     let core: Core
 
     before(async () => {
@@ -77,7 +77,7 @@ suite('processes on one database', function () {
       await nodes?.stop()
     })
 
-    it('sign nothing with a revoked key for requests that began before (R-10)', async () => {
+    it('sign nothing once revoked, not even for requests that began before (R-10)', async () => {
       const urls = [nodes.a.url, nodes.b.url]
       const kid = (await signerOf(nodes.a.url)) as string
       const families = await Promise.all(urls.map(() => newDevice(nodes)))
@@ -105,7 +105,7 @@ suite('processes on one database', function () {
       for (const url of urls) expect(await signerOf(url)).to.equal(replacement?.key.kid)
     })
 
-    it('know within two seconds of a key that a command revoked, also when nobody listens (R-10)', async () => {
+    it('are known to be revoked by a command within two seconds, with and without notifications (R-10)', async () => {
       const urls = [nodes.a.url, nodes.b.url]
       for (const listens of [true, false]) {
         const kid = (await signerOf(nodes.a.url)) as string
@@ -116,7 +116,7 @@ suite('processes on one database', function () {
         }
         const revoked = await core.signing.revoke('default', kid)
         const began = performance.now()
-        // When somebody asked last who did not hear of it, as answers may take long on a busy machine.
+        // The last request that saw the old key; responses may take long on a busy machine.
         const latest = await Promise.all(
           urls.map(async (url) => {
             let last = 0

@@ -23,7 +23,7 @@ import {
 } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
-/** Seconds that a machine is away from Postgres. */
+/** Seconds between the clock of a machine and that of Postgres. */
 const hour = 3600
 
 const service = {
@@ -36,7 +36,7 @@ const ofMachine = { grant_type: 'client_credentials', resource: api }
 const now = () => Math.floor(Date.now() / 1000)
 
 const suite = servicesFound() ? describe : describe.skip
-suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
+suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08)', function () {
   this.timeout(60_000)
   let issuer: string
   let core: Core
@@ -71,11 +71,11 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
     await core?.close()
   })
 
-  /** With a proof of possession nothing is answered ahead of the engine, which knows no clock but that of its process. */
+  /** Sends a DPoP proof, so that the request reaches the engine, whose only clock is that of its process. */
   const send = async (node: NodeProcess, client: StoryClient, fields: Fields) =>
     post(serverAt(node.url), '/token', client, fields, { dpop: await proof() })
 
-  /** Every node publishes its key, and it is of now. */
+  /** Both nodes publish the token's key, and its times are right. */
   async function expectGood(token: string | undefined, life: number): Promise<void> {
     for (const { url } of [ahead, behind]) {
       await jwtVerify(token ?? '', createRemoteJWKSet(new URL(`${url}/jwks`)), { issuer })
@@ -88,19 +88,19 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
   const isActive = async (node: NodeProcess, token: string) =>
     (await introspect(serverAt(node.url), ordersApi, token))['active'] === true
 
-  it('are not ready, and their logs say why, once', async () => {
+  it('are not ready, and log the reason once', async () => {
     for (const node of [ahead, behind]) {
       const answer = await fetch(`${node.url}/readyz`)
       expect(answer.status).to.equal(503)
       const { clock } = (await answer.json()) as { clock: string }
-      // Each reading of the other clock is as exact as this machine is quick.
+      // The accuracy of the measured difference depends on the speed of this machine.
       expect(clock).to.match(/^(3599|3600|3601) s off$/)
       const lines = () => node.stdout().match(/"level":"error".*are apart/g)
       expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
     }
   })
 
-  it('date what they issue by Postgres, and take what the other one has issued', async () => {
+  it('date what they issue by Postgres, and accept what the other node issued', async () => {
     for (const [here, there] of [
       [ahead, behind],
       [behind, ahead],
@@ -117,7 +117,7 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
     }
   })
 
-  it('revoke what was issued until now, whoever issued it', async () => {
+  it('revoke everything issued until now, by either node', async () => {
     const nodes = [ahead, behind]
     const tokens = await Promise.all(
       nodes.map(async (node) => tokensIn(await send(node, machine, ofMachine)).access_token),
@@ -136,7 +136,7 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
     expect(await lastInVain('both know', areOver)).to.be.below(1000)
   })
 
-  it('take no proof and no assertion whose time is over', async () => {
+  it('refuse expired proofs and assertions', async () => {
     const { client_id } = service
     const assert = (exp: number) =>
       new SignJWT({ iss: client_id, sub: client_id, aud: issuer, jti: randomUUID(), exp })

@@ -20,12 +20,12 @@ interface Answer {
   body: Record<string, string>
 }
 
-/** Who waits for long on a busy machine is told to come again; it is no answer of a code. */
+/** A request that waits too long on a busy machine gets 503, which says nothing about the code. */
 const isRefusal = (error = '') => ['invalid_grant', 'temporarily_unavailable'].includes(error)
 
 const atOnce = Array.from({ length: 20 }, (_, i) => i)
 const rounds = 20
-/** Of all rounds together: most are answered by then. */
+/** Over all rounds: most requests must be answered. */
 const mostRefused = (rounds * atOnce.length) / 2
 
 const suite = servicesFound() ? describe : describe.skip
@@ -46,7 +46,7 @@ suite('two nodes on one Postgres and one Redis', function () {
   })
   after(() => nodes && stopWithoutTraces(nodes))
 
-  /** Signs in with every request on the other node than the one before. */
+  /** Signs in and sends each request to the other node than the one before. */
   async function signInAcross(scope: string) {
     const { a, b, on } = nodes
     const agent = createUserAgent()
@@ -71,7 +71,7 @@ suite('two nodes on one Postgres and one Redis', function () {
         page = await agent.get(on(here, location))
         continue
       }
-      // A form is sent to the node that showed it: its action is relative.
+      // A form is sent to the node that showed it, as its action is relative.
       swap()
       const isLogin = page.root.querySelector('#login-form') !== null
       page = await agent.submit(
@@ -109,7 +109,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     }
   }
 
-  it('finish on one what began on the other, and redeem the code there', async () => {
+  it('complete on one node what began on the other, and redeem the code there', async () => {
     const form = await codeAndForm()
     const answer = await redeem(nodes.b.url, form)
     expect(answer.status, JSON.stringify(answer.body)).to.equal(200)
@@ -120,7 +120,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     expect(refreshed.status).to.equal(200)
   })
 
-  it('redeem one code 20-way in parallel exactly once (C3, C26, P-045)', async () => {
+  it('redeem a code exactly once when 20 requests arrive in parallel (C3, C26, P-045)', async () => {
     let refused = 0
     for (let round = 0; round < rounds; round++) {
       const form = await codeAndForm()
@@ -133,7 +133,7 @@ suite('two nodes on one Postgres and one Redis', function () {
       expect(told).to.include('invalid_grant')
       refused += answers.filter(({ status }) => status === 503).length
 
-      // The others were reuse: what the first one issued is dead on both nodes.
+      // The other requests were reuse, so both nodes revoke what the first one got.
       const refreshed = await redeem(nodes.b.url, {
         grant_type: 'refresh_token',
         refresh_token: winner?.body['refresh_token'] as string,
@@ -142,10 +142,10 @@ suite('two nodes on one Postgres and one Redis', function () {
       const token = winner?.body['access_token'] as string
       expect(await party.introspect(token)).to.deep.equal({ active: false })
     }
-    expect(refused, 'told to come again').to.be.below(mostRefused)
+    expect(refused, 'answers of 503').to.be.below(mostRefused)
   })
 
-  it('refresh one token 20-way in parallel: never two live chains (C26, R-07)', async () => {
+  it('rotate a refresh token to one live successor when 20 requests arrive in parallel (C26, R-07)', async () => {
     let refused = 0
     for (let round = 0; round < rounds; round++) {
       const first = await redeem(nodes.a.url, await codeAndForm())
@@ -154,11 +154,11 @@ suite('two nodes on one Postgres and one Redis', function () {
         atOnce.map((i) => redeem(either(i), { grant_type: 'refresh_token', refresh_token })),
       )
       const answered = answers.filter(({ status }) => status !== 503)
-      expect(answered, 'answered').to.have.length.above(1)
+      expect(answered, 'answers other than 503').to.have.length.above(1)
       refused += answers.length - answered.length
       expect(new Set(answered.map(({ status }) => status))).to.deep.equal(new Set([200]))
       const successors = new Set(answered.map(({ body }) => body['refresh_token']))
-      expect(successors.size, 'the same answer for all').to.equal(1)
+      expect(successors.size, 'different successors').to.equal(1)
       const [row] = await nodes.core.database.query<{ live: string }>(
         `select count(*) as live from refresh_tokens t
          join families f on f.tenant_id = t.tenant_id and f.id = t.family_id
@@ -168,10 +168,10 @@ suite('two nodes on one Postgres and one Redis', function () {
       )
       expect(Number(row?.live)).to.equal(1)
     }
-    expect(refused, 'told to come again').to.be.below(mostRefused)
+    expect(refused, 'answers of 503').to.be.below(mostRefused)
   })
 
-  it('honour on one what was revoked on the other (P-063)', async () => {
+  it('honour a revocation by the other node (P-063)', async () => {
     const issued = await redeem(nodes.a.url, await codeAndForm())
     const access = issued.body['access_token'] as string
     await party.revoke(access)
@@ -188,14 +188,14 @@ suite('two nodes on one Postgres and one Redis', function () {
     expect(await lastInVain('b knows', isOver)).to.be.below(1000)
   })
 
-  it('have one set of keys (R-24)', async () => {
+  it('publish the same keys (R-24)', async () => {
     const [one, two] = await Promise.all(
       [nodes.a, nodes.b].map(async ({ url }) => (await fetch(`${url}/jwks`)).text()),
     )
     expect(one).to.equal(two)
   })
 
-  it('take a DPoP nonce of the other, and of one that is no more (P-054, RFC 9449 §8)', async () => {
+  it('accept a DPoP nonce of the other node, and of one that has stopped (P-054, RFC 9449 §8)', async () => {
     const nonced = { ...machine, client_id: 'nonced', require_dpop_nonce: true }
     await nodes.core.clients.declare(defaultTenant, nonced)
     const { privateKey, publicKey } = await generateKeyPair('ES256')
@@ -219,7 +219,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     }
   })
 
-  it('finish what is in flight when they are told to stop (R-15)', async () => {
+  it('complete requests in flight when they are stopped (R-15)', async () => {
     const third = await startNode({ env: nodes.env })
     const answers: number[] = []
     let running = true

@@ -35,7 +35,7 @@ interface Line {
 const count = 3
 
 describe('WORKERS with embedded storage', () => {
-  it('is refused before anything starts; auto is one process', async () => {
+  it('refuses more than one worker before anything starts; auto means one process', async () => {
     const { code, stdout, stderr } = await runCommand(['serve'], { WORKERS: '2' })
     expect(code).to.equal(1)
     expect(stdout).to.equal('')
@@ -77,7 +77,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       env: { ...env, WORKERS: String(count), METRICS_PORT: metricsPort, MAX_CONNECTIONS: '100' },
     })
     await eventually('all workers listen', async () => living().size === count)
-    // Both names of the load are this one address, behind which the workers are.
+    // Both nodes of the load have this one address, behind which the workers run.
     nodes = {
       issuer,
       a: node,
@@ -100,7 +100,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       .filter((line) => line.startsWith('{'))
       .map((line) => JSON.parse(line) as Line)
 
-  /** The workers that listen and have not ended: id → process. */
+  /** The workers that listen and have not ended, as worker id → process id. */
   function living(from = node): Map<number, number> {
     const found = new Map<number, number>()
     for (const { msg, of = 0, pid = 0 } of lines(from)) {
@@ -110,7 +110,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     return found
   }
 
-  /** Sends a signal to the worker that has listened longest, and waits until another took its place. */
+  /** Sends a signal to the longest-running worker, or to that of `place`, and waits for its replacement. */
   async function replaceOne(signal: NodeJS.Signals, place?: number): Promise<void> {
     const placed = lines().findLast((line) => line.place === place)?.of
     const [[id, pid] = [0, 0]] = [...living()].filter(
@@ -123,7 +123,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     })
   }
 
-  it('have a young generation that is bounded, as the process has that keeps them alive', () => {
+  it('have a bounded young generation, as does their supervisor', () => {
     const pids = [node.pid, ...living().values()]
     const given = pids.map((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0'))
     expect(given).to.have.length(count + 1)
@@ -133,7 +133,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     }
   })
 
-  it('say once what a person should know; every line of the log carries its worker', async () => {
+  it('print the start message once, and every log line names its worker', async () => {
     await Promise.all(Array.from({ length: 30 }, () => fetch(`${node.url}/`)))
     const out = node.stdout()
     expect(out.match(/is ready\./g)).to.have.length(1)
@@ -143,14 +143,14 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(workers).not.to.include(undefined)
     const answered = () =>
       new Set(lines().flatMap((line) => (line.msg === 'request' ? line.worker : [])))
-    // The answers may be here before what their processes wrote.
+    // The responses may arrive before the log lines of their processes.
     await eventually('all take part', () => answered().size === count)
   })
 
   const metric = async (name: string, labels: Record<string, string> = {}) =>
     figure(await scrape(metricsPort), name, labels)
 
-  it('are measured as one: what each counted is added, and stays when it is gone', async () => {
+  it('are measured as one: their counters are summed, and kept when a worker ends', async () => {
     const assets = { route: '/assets/:name' }
     const counted = () => metric('keyturn_http_requests_total', assets)
     expect(await metric('keyturn_workers')).to.equal(count)
@@ -167,23 +167,23 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(await metric('keyturn_signing_key_age_seconds', { alg: 'ES256' })).to.be.within(0, 600)
   })
 
-  it('share what is done once: one of them does it, by now who took its place', async () => {
+  it('run each shared task in one worker, also after a worker was replaced', async () => {
     async function done() {
       const text = await scrape(metricsPort)
       const of = (round: string) => figure(text, 'keyturn_rounds_total', { round, outcome: 'done' })
       return { own: of('audit chain'), each: of('refusals') }
     }
     const before = await done()
-    // Both come once a second in a process.
+    // Both rounds run once a second in a process.
     const now = await eventually('they work', async () => {
       const found = await done()
       return found.each - before.each >= 4 * count && found
     })
     const most = ((now.each - before.each) * 3) / 4
-    expect(now.own - before.own, 'once, not by each').to.be.within(1, most)
+    expect(now.own - before.own, 'rounds, by one worker instead of all').to.be.within(1, most)
   })
 
-  it('look at renewed files on SIGHUP, and go on', async () => {
+  it('reload renewed files on SIGHUP and keep running', async () => {
     const before = living()
     const renewed = () =>
       new Set(
@@ -195,7 +195,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(living()).to.deep.equal(before)
   })
 
-  it('can be told to stop one after the other without a failed request, and are replaced when one is killed: what it had at hand breaks, nothing is lost (R-15)', async () => {
+  it('restart one after the other without a failed request, and lose nothing but open connections when one is killed (R-15)', async () => {
     const load = await startLoad(nodes)
     const failures = () => load.answers.filter((answer) => !succeeded(answer))
     for (let round = 0; round < 2; round++) {
@@ -217,7 +217,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     await load.expectNothingLost()
   })
 
-  it('that are killed leave nobody waiting: what one was given and had not taken, another takes (R-15)', async () => {
+  it('leave no request unanswered when killed: another worker takes the connections not yet accepted (R-15)', async () => {
     const [[id, pid] = [0, 0]] = living()
     process.kill(pid, 'SIGSTOP')
     const answers: Answer[] = []
@@ -238,7 +238,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     })
   })
 
-  it('stay when there is no process for another, which is tried again with a growing pause (R-15)', async () => {
+  it('keep serving when no replacement can be spawned, which is retried with growing pauses (R-15)', async () => {
     const prlimit = (...args: string[]) =>
       execFileSync(findProgram('prlimit') as string, ['--pid', String(node.pid), ...args], {
         encoding: 'utf8',
@@ -257,7 +257,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(living().has(id)).to.equal(false)
   })
 
-  it('are counted while they listen, not while they die at boot', async () => {
+  it('are counted while they listen, not while they fail at boot', async () => {
     const whole = readFileSync(countries)
     await replaceFile(countries, 'nothing of the kind')
     const ended = () => lines().filter(({ msg }) => msg === 'worker ended').length
@@ -275,7 +275,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     expect(await metric('keyturn_workers')).to.equal(count)
   })
 
-  it('that die young are started with a pause that doubles', () => {
+  it('are restarted with a pause that doubles when they fail early', () => {
     const pauses = lines().flatMap((line) =>
       line.msg === 'worker ended' ? (line.pause_ms ?? 0) : [],
     )
@@ -283,7 +283,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const each of pauses) expect([0, 100, 200, 400, 800, 1600, 3200]).to.include(each)
   })
 
-  it('end together on SIGTERM: what is in flight is answered, exit code 0, nobody is left; what was closed is told of (R-15)', async () => {
+  it('end together on SIGTERM: requests in flight are answered, exit code 0, no process remains, closed connections are logged (R-15)', async () => {
     let closed = 0
     const sockets = Array.from({ length: count * 100 + 20 }, () =>
       connect(Number(new URL(node.url).port), '127.0.0.1')
@@ -323,7 +323,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     for (const pid of pids) expect(() => process.kill(pid, 0), String(pid)).to.throw('ESRCH')
   })
 
-  it('wait with what one is too full for until the others were asked, have the rest closed and counted, and do not outlive the process that supervises them', async () => {
+  it('pass on connections that one has no room for, close and count those that none has room for, and end with their supervisor', async () => {
     const port = await freePort()
     const metricsAt = await freePort()
     const brief = await startNode({
@@ -332,7 +332,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
         PORT: String(port),
         WORKERS: '2',
         MAX_CONNECTIONS: '4',
-        // None is closed because it is idle.
+        // No connection is closed for being idle.
         KEEP_ALIVE_TIMEOUT: '60',
         METRICS_PORT: String(metricsAt),
       },
@@ -354,10 +354,10 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     let sockets: Socket[] = []
     try {
       process.kill(busy, 'SIGSTOP')
-      // One of them is given to the one that is stopped; the other has room for four.
+      // One connection goes to the stopped worker; the other worker has room for four.
       sockets = open(6)
       await eventually('the other is full', async () => answers >= 3)
-      // Meanwhile it was asked again whether it has room.
+      // Meanwhile the supervisor asks the stopped worker again whether it has room.
       for (let i = 0; i < 20; i++) await fetch(`http://127.0.0.1:${metricsAt}/`)
       expect(closed).to.equal(0)
       process.kill(busy, 'SIGCONT')
@@ -384,7 +384,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     )
   })
 
-  it('do not start in circles: what keeps the first from starting is said once, exit code 1', async () => {
+  it('are not restarted in a loop at boot: the fault is printed once, exit code 1', async () => {
     const away = { ...env, WORKERS: '3', DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none' }
     const { code, stderr } = await runCommand(['serve'], away)
     expect(code).to.equal(1)

@@ -16,7 +16,7 @@ import type { Services } from '../support/services.ts'
 import { travellingClock } from '../support/time-travel.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a connection that does not answer (R-04)', () => {
+suite('a Postgres connection (R-04)', () => {
   let core: Core
   const postgres = () => (services() as Services).postgres
 
@@ -34,7 +34,7 @@ suite('a connection that does not answer (R-04)', () => {
     await core?.close()
   })
 
-  it('is closed: nobody inherits the transaction that was open in it', async () => {
+  it('is closed after a statement times out, so its open transaction is not inherited', async () => {
     const { database } = core
     const refusal = await refusalOf(
       database.transaction(async () => {
@@ -57,7 +57,7 @@ suite('a connection that does not answer (R-04)', () => {
     expect(ids).to.have.members([defaultTenant, 'whole'])
   })
 
-  it('to a server without disk, memory or connections is a 503, not a fault of ours', async () => {
+  it('counts as a transient fault when the server lacks disk, memory or connections', async () => {
     const told = async (state: string) =>
       isTransient(
         await errorOf(
@@ -74,7 +74,7 @@ suite('a connection that does not answer (R-04)', () => {
     }
   })
 
-  it('is no matter of what a refusal quotes: where there is a SQLSTATE, it alone tells', async () => {
+  it('is judged by the SQLSTATE alone where there is one, not by the text of the error', async () => {
     const { database } = core
     for (const sent of ['timeout', 'connection closed', 'ECONNRESET']) {
       const error = await errorOf(database.query('select $1::int', [sent]))
@@ -85,22 +85,22 @@ suite('a connection that does not answer (R-04)', () => {
     expect(isConnectionLost(new QueryFailedError('select 1', [], broken))).to.equal(true)
   })
 
-  it('has no part in a value that cannot be written into a statement: trying again never helps', async () => {
+  it('is not blamed for a value that cannot be serialised, as a retry never helps', async () => {
     const error = await errorOf(core.database.query('select $1::jsonb', [{ count: 1n }]))
     expect(error.message).to.match(/BigInt/)
     expect(isTransient(error)).to.equal(false)
   })
 
-  it('is dropped when its server takes no writes any more: a primary that was demoted', async () => {
+  it('is dropped when its server becomes read-only, such as a demoted primary', async () => {
     const { database } = core
     const isReady = () => createProbes(core).storage()
     await database.query('set default_transaction_read_only = on')
-    expect(await isReady(), 'ready over another').to.equal(true)
+    expect(await isReady(), 'ready, over a new connection').to.equal(true)
     await database.query('set default_transaction_read_only = on')
     expect(await core.tenants.declare({ id: 'accepted', name: 'Accepted' })).to.equal(true)
   })
 
-  it('is dropped by who listens as well: a primary that was fenced off would tell what was', async () => {
+  it('is dropped by the listener too when its server becomes read-only, such as a fenced primary', async () => {
     const admin = (sql: string) => (services() as Services).admin(sql)
     const listener = async () => {
       const [row] = await admin(
@@ -113,7 +113,7 @@ suite('a connection that does not answer (R-04)', () => {
     try {
       await admin('select pg_reload_conf()')
       await eventually('it is dropped', async () => (await listener()) !== before)
-      expect((await errorOf(core.denials.refresh())).message, 'over the pool').to.contain(
+      expect((await errorOf(core.denials.refresh())).message, 'through the pool').to.contain(
         'read-only',
       )
       await eventually('it knows that it does not know', () => !core.changes.isFresh())
@@ -125,7 +125,7 @@ suite('a connection that does not answer (R-04)', () => {
     await eventually('it hears', () => core.changes.isFresh())
   })
 
-  it('is measured: Postgres is away, and no pool too small', async () => {
+  it('is measured: `keyturn_db_up` is 0 while Postgres is away, but not when the pool is too small', async () => {
     const figures = async () => textOf([(await core.readMetrics?.(false)) ?? []])
     const isUp = async () => figure(await figures(), 'keyturn_db_up')
     const failures = async () => figure(await figures(), 'keyturn_db_connection_failures_total')
@@ -140,7 +140,7 @@ suite('a connection that does not answer (R-04)', () => {
     })
     await held.promise
     await refusalOf(core.database.query('select 1'), 'storage_unavailable')
-    expect(await isUp(), 'the pool was full').to.equal(1)
+    expect(await isUp(), 'while the pool is full').to.equal(1)
     release.resolve()
     await holder
     const whileFull = await failures()
@@ -155,7 +155,7 @@ suite('a connection that does not answer (R-04)', () => {
     await eventually('it is there again', async () => (await isUp()) === 1)
   })
 
-  it('of the pool tells no deny-list either when its server takes no writes', async () => {
+  it('does not feed the deny-list when its server is read-only', async () => {
     const admin = (sql: string) => (services() as Services).admin(sql)
     const env = { ...(await freshStorage('services')), DATABASE_POOL_SIZE: '3' }
     const { database, denials, close } = await openCore(loadConfig(env), silentLog, {
@@ -178,13 +178,13 @@ suite('a connection that does not answer (R-04)', () => {
       await fenced('reset default_transaction_read_only')
       await demoteAll()
       await denials.refresh()
-      expect(denials.asOf(), 'over a new one, past all that were idle').to.be.above(0)
+      expect(denials.asOf(), 'over a new connection, past all idle ones').to.be.above(0)
     } finally {
       await close()
     }
   })
 
-  it('does not keep a process from its end', async () => {
+  it('does not delay the shutdown of a process while Postgres is frozen', async () => {
     const ending = await openNode(await freshStorage('services'))
     postgres().pause()
     let isOver = false
@@ -199,16 +199,16 @@ suite('a connection that does not answer (R-04)', () => {
     }
   })
 
-  it('is dropped with the statements it keeps prepared when their table has changed', async () => {
+  it('is dropped with its prepared statements when their table has changed', async () => {
     const { database } = core
     const all = () => database.query('select * from notes')
     await database.query('create table notes (id text)')
     await all()
     await database.query('alter table notes add column more text')
-    expect(await all(), 'over another').to.deep.equal([])
+    expect(await all(), 'over a new connection').to.deep.equal([])
   })
 
-  it('makes the deny-list tell nothing once it is too old, and again when it is fresh', async () => {
+  it('gives the deny-list its data: a stale list answers 503 until it is fresh again', async () => {
     const { denials } = core
     const ask = () => denials.anyDenies(defaultTenant, [{ kind: 'jti', subject: 'x' }], 0)
     await denials.start()

@@ -12,7 +12,7 @@ import type { Services } from '../support/services.ts'
 import type { TwoNodes } from '../support/two-nodes.ts'
 import { remember } from '../support/witness.ts'
 
-/** One request of the load: when it began (monotonic), how long it took (both in milliseconds), what came. */
+/** One request of the load: when it began (monotonic) and how long it took, both in milliseconds, and the response. */
 export interface Answer {
   readonly kind: Kind
   readonly began: number
@@ -33,7 +33,7 @@ export type Kind =
   | 'discovery'
   | 'login'
 
-/** A client with a family of its own, which retries with the token it has until it is answered 200. */
+/** A client with its own family. It retries with its last token until it gets a 200. */
 interface Chain {
   /** The tokens it got with a 200, oldest first. */
   readonly acknowledged: string[]
@@ -43,20 +43,20 @@ export interface Load {
   readonly answers: Answer[]
   /** Lets the requests in flight finish. */
   stop(): Promise<void>
-  /** One request of each kind on each node, now, beside those of the workers. */
+  /** Sends one request of each kind to each node now, beside those of the workers. */
   probe(kinds: readonly Kind[]): Promise<Answer[]>
-  /** Of a kind, begun within an interval of the monotonic clock. */
+  /** Answers of these kinds whose requests began within an interval of the monotonic clock. */
   of(kinds: readonly Kind[], from?: number, to?: number): Answer[]
-  /** Milliseconds that this machine took, at most, for what waits for no store, or stood still. */
+  /** The most milliseconds that this machine delayed requests which wait for no store, or paused. */
   alone(): number
-  /** Presents what each client got last, and what it got before: a replay must give the same successor. */
+  /** Presents each client's last token and the one before: a replay must give the same successor. */
   expectNothingLost(): Promise<void>
 }
 
-/** Milliseconds between two requests of one worker: it is a light load. */
+/** Milliseconds between two requests of one worker, for a light load. */
 const pace = 100
 
-/** What needs Redis is the login alone. */
+/** Only logins need Redis. */
 export const withoutRedis: readonly Kind[] = [
   'refresh',
   'client_credentials',
@@ -70,12 +70,12 @@ export const withoutRedis: readonly Kind[] = [
 const credentials = { grant_type: 'client_credentials', scope: 'orders:read', resource: api }
 const asMachine = { authorization: basic(machine) }
 
-/** The story functions only ask for the address. */
+/** The protocol helpers only read the issuer. */
 export const serverAt = (issuer: string): TestServer => ({ issuer }) as TestServer
 
 export const asWeb = { authorization: basic(web) }
 
-/** One request; a broken connection is an answer too. */
+/** Sends one request; a broken connection counts as an answer with status 0. */
 export async function ask(
   kind: Kind,
   url: string | URL,
@@ -116,20 +116,20 @@ export const loginOn = (nodes: TwoNodes, node: string): Promise<Answer> => {
   return ask('login', node + pathname + search, undefined, { accept: 'application/json' })
 }
 
-/** Tokens of a device of its own. */
+/** Tokens of a new device. */
 export async function newDevice({ issuer }: Pick<TwoNodes, 'issuer'>): Promise<Tokens> {
   const tokens = await tokensFor(serverAt(issuer), web, { scope: 'openid offline_access' })
   remember(tokens.access_token, tokens.refresh_token ?? '', alice.password)
   return tokens
 }
 
-/** Every kind of request, on both nodes at once, until it is stopped. */
+/** Sends every kind of request to both nodes until it is stopped. */
 export async function startLoad(nodes: TwoNodes): Promise<Load> {
   const answers: Answer[] = []
   const chains: Chain[] = []
   let running = true
 
-  // After an outage a node that is ready has not heard of revocations yet, and says so for up to a second.
+  // After an outage, a ready node may answer 503 for up to a second until it has read the revocations.
   const device = () => eventually('a device', () => newDevice(nodes))
   const { access_token: live } = await device()
   const { access_token: revoked } = await device()
@@ -209,7 +209,9 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
         expect(acknowledged.length, 'rotations').to.be.above(2)
         const replayed = await refreshWith(nodes.b.url, before)
         expect(replayed.status, replayed.body).to.equal(200)
-        expect((JSON.parse(replayed.body) as Tokens).refresh_token, 'the same').to.equal(last)
+        expect((JSON.parse(replayed.body) as Tokens).refresh_token, 'the same successor').to.equal(
+          last,
+        )
         const rotated = await refreshWith(nodes.a.url, last)
         expect(rotated.status, rotated.body).to.equal(200)
       }
@@ -217,7 +219,7 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   }
 }
 
-/** Whether a request did what it is for; a login is sent to its first page. */
+/** Whether a request got what it asked for; a login is redirected to its first page. */
 export function succeeded({ kind, status, body }: Answer): boolean {
   switch (kind) {
     case 'login':
@@ -231,7 +233,7 @@ export function succeeded({ kind, status, body }: Answer): boolean {
   }
 }
 
-/** How many of each status, what the server said of its own faults, for the message of a failure. */
+/** The number of answers by status and the first server errors, for a failure message. */
 export function summary(answers: readonly Answer[]): string {
   const counts: Record<string, number> = {}
   for (const { kind, status } of answers) {
@@ -251,10 +253,10 @@ export function median(answers: readonly Answer[]): number {
   return sorted[Math.floor(sorted.length / 2)] ?? 0
 }
 
-/** What nodes answer from memory: it takes as long as this machine lets it, whatever is away. */
+/** Answered from memory, as fast as this machine is, whichever store is away. */
 export const published: readonly Kind[] = ['jwks', 'discovery']
 
-/** The refusals of a dependency that is away: 503, when to come again, an id that is in the log, and no internals. */
+/** Asserts that each is a 503 with Retry-After and the id of a logged error, without internals in the body. */
 export async function expectToldToRetry(
   answers: readonly Answer[],
   log: () => string,
@@ -267,7 +269,7 @@ export async function expectToldToRetry(
     expect(Object.keys(told).toSorted()).to.deep.equal(['error', 'error_description', 'error_id'])
     expect(body).not.to.match(/redis|postgres|ioredis|ECONN|timeout|127\.0\.0\.1|select|query|at /i)
     expect(told['error_id']).to.match(/^[\da-f-]{36}$/)
-    // The answer may be here before what its process wrote.
+    // The response may arrive before the log line of its process.
     const line = await eventually(`a line for ${told['error_id']}`, () =>
       log()
         .split('\n')
@@ -279,14 +281,11 @@ export async function expectToldToRetry(
   }
 }
 
-/**
- * Postgres ends a transaction in which nothing happens for ten seconds: not this one, which holds a lock for as long as a
- * busy machine takes.
- */
+/** Turns off the ten-second timeout for idle transactions: a test holds a lock for as long as a busy machine takes. */
 export const mayIdle = (database: Database) =>
   database.query('set local idle_in_transaction_session_timeout = 0')
 
-/** How many connections of nodes wait for a row that is locked. */
+/** The number of node connections that wait for a locked row. */
 export async function waitingForRows(): Promise<number> {
   const rows = await (services() as Services).admin(
     `select 1 from pg_stat_activity where application_name = 'keyturn' and wait_event_type = 'Lock'`,

@@ -12,7 +12,7 @@ import type { Services } from '../support/services.ts'
 import { type Link, startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a connection to an address that leads to another server now (R-04)', () => {
+suite('a connection to an address that now leads to another server (R-04)', () => {
   const postgres = () => (services() as Services).postgres
   let proxy: TcpProxy
   let database: Database
@@ -20,20 +20,20 @@ suite('a connection to an address that leads to another server now (R-04)', () =
   let address: string
   interface State {
     link: Link
-    /** To what comes next, at once or after milliseconds. */
+    /** Cuts the link at the next request, at once or after this many milliseconds. */
     isDead: boolean | number
-    /** The answer to it. */
+    /** Cuts the link at the answer. */
     loses: boolean
-    /** Answers nothing; whether it was asked. */
+    /** Whether the server's answers are dropped, and whether a request arrived meanwhile. */
     isMute: boolean
     asked: boolean
-    /** Its answers that come later. */
+    /** Answers that are delivered later. */
     held: Buffer[] | undefined
   }
-  /** Those that are open. */
+  /** The open links. */
   const links = new Set<State>()
   let opened = 0
-  /** Whether those that are opened are heard of later. */
+  /** Whether the answers on new links are held back. */
   let holds = false
 
   before(async () => {
@@ -78,7 +78,7 @@ suite('a connection to an address that leads to another server now (R-04)', () =
   const fillPool = (pool = database) =>
     Promise.all([1, 2, 3].map(() => pool.query('select pg_sleep(0.1)')))
 
-  it('costs nobody an answer: what can have come to nothing is asked again over a new one', async () => {
+  it('fails no request that cannot have taken effect: it is repeated over a new connection', async () => {
     const asking: Array<() => Promise<unknown>> = [
       notes,
       () => database.queryPrimary('select 1'),
@@ -94,10 +94,10 @@ suite('a connection to an address that leads to another server now (R-04)', () =
     for (const ask of asking) {
       await fillPool()
       const idle = [...links]
-      expect(idle, 'of the pool').to.have.length.at.least(3)
+      expect(idle, 'links of the pool').to.have.length.at.least(3)
       for (const state of idle) state.isDead = true
       await ask()
-      // The others are not tried: a write that stands alone could not be asked again.
+      // Replaces the other idle connections, as a lone write cannot be repeated.
       await Promise.all([note('beside'), note('beside')])
     }
     const all = await notes()
@@ -109,7 +109,7 @@ suite('a connection to an address that leads to another server now (R-04)', () =
     expect(all).to.have.length(3 + 2 * asking.length)
   })
 
-  it('is said of what may have been done: it is never done twice', async () => {
+  it('fails a request that may have taken effect, and does not repeat it', async () => {
     await database.query('delete from notes')
     const losing: Array<() => Promise<unknown>> = [
       () => note('alone'),
@@ -129,9 +129,9 @@ suite('a connection to an address that leads to another server now (R-04)', () =
     expect(await notes()).to.deep.equal(['alone', 'committed at once'])
   })
 
-  describe('out of a pool of its own', () => {
+  describe('in a separate pool', () => {
     let pool: Database
-    /** Those of the pool. */
+    /** The links of the pool. */
     let own: State[]
 
     async function open(): Promise<void> {
@@ -160,7 +160,7 @@ suite('a connection to an address that leads to another server now (R-04)', () =
     }
     afterEach(() => pool?.close())
 
-    it('is not given up for a slow answer over another when it has answered since', async () => {
+    it('is kept, despite a slow answer on another one, when it has answered since', async () => {
       await openAll()
       for (const state of own) state.isMute = true
       const slow = errorOf(pool.query('select 1'))
@@ -170,17 +170,17 @@ suite('a connection to an address that leads to another server now (R-04)', () =
       expect((await slow).message).to.contain('did not answer')
       opened = 0
       await fillPool(pool)
-      expect(opened, 'in its place').to.equal(1)
+      expect(opened, 'opened in its place').to.equal(1)
     })
 
-    it('is found dead too late to be asked again: whoever waits has waited long enough', async () => {
+    it('is not replaced when it is found dead too late to repeat the request', async () => {
       await openAll()
       for (const state of own) state.isDead = 1100
       expect(isTransient(await errorOf(pool.query('select 1')))).to.equal(true)
       expect(opened).to.equal(0)
     })
 
-    it('is given back when it comes after whoever asked has waited long enough, for all together', async () => {
+    it('is returned to the pool when it opens after its request has timed out, with one deadline for all attempts', async () => {
       await openAll()
       for (const state of own) state.isDead = 100
       holds = true
@@ -199,21 +199,21 @@ suite('a connection to an address that leads to another server now (R-04)', () =
       await eventually('it is there', () => master.idleCount === 1 && master.totalCount === 1)
     })
 
-    it('goes on where the server cannot do what it is asked, and others do where this side cannot ask', async () => {
+    it('is kept after a server error, and replaced after a value that cannot be serialised', async () => {
       await openAll()
       const cannot = `do $$ begin raise exception 'no' using errcode = '0A000'; end $$`
       expect((await errorOf(pool.query(cannot))).message).to.equal('no')
       await fillPool(pool)
-      expect(opened, 'kept').to.equal(0)
+      expect(opened, 'opened').to.equal(0)
       const circle: Record<string, unknown> = {}
       circle['self'] = circle
       const error = await errorOf(pool.query('select $1::jsonb', [circle]))
       expect(error.message).to.contain('circular')
       await fillPool(pool)
-      expect(opened, 'in its place').to.equal(1)
+      expect(opened, 'opened in its place').to.equal(1)
     })
 
-    it('is opened once for what a server takes from nobody', async () => {
+    it('is opened only once more for a statement that the server always refuses', async () => {
       const [{ name } = { name: '' }] = await database.query<{ name: string }>(
         'select current_database() as name',
       )
@@ -229,7 +229,7 @@ suite('a connection to an address that leads to another server now (R-04)', () =
         ])
         expect(error.message).to.contain('read-only')
         await pool.query('select 1')
-        expect(opened, 'beside the first').to.equal(1)
+        expect(opened, 'opened beside the first').to.equal(1)
       } finally {
         await admin('reset default_transaction_read_only')
       }

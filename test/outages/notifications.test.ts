@@ -26,7 +26,7 @@ suite('a revocation on one node (architecture §7)', function () {
     return rows.map(({ pid }) => pid)
   }
 
-  /** Milliseconds from the answer of A until somebody asked B last who did not hear of it. */
+  /** Milliseconds from A's answer to the last request that B still accepted. */
   async function reach(prepare: () => Promise<unknown>): Promise<number> {
     const { access_token: token } = await newDevice(nodes)
     expect((await introspectOn(nodes.b.url, token)).body).to.contain('"active":true')
@@ -48,7 +48,7 @@ suite('a revocation on one node (architecture §7)', function () {
     return last
   }
 
-  it('shows on the other at once: it is notified', async () => {
+  it('takes effect on the other node at once, by notification', async () => {
     const times: number[] = []
     for (const _ of rounds) times.push(await reach(async () => undefined))
     const [, , median] = times.toSorted((a, b) => a - b)
@@ -56,7 +56,7 @@ suite('a revocation on one node (architecture §7)', function () {
     expect(Math.max(...times)).to.be.below(1000)
   })
 
-  it('shows within a second when nobody listens any more: the poll is the truth (R-10)', async () => {
+  it('takes effect within a second when all listeners were terminated, by polling (R-10)', async () => {
     for (const _ of rounds) {
       let ended: unknown[] = []
       const time = await reach(async () => {
@@ -64,7 +64,7 @@ suite('a revocation on one node (architecture §7)', function () {
         expect(ended).not.to.be.empty
       })
       expect(time).to.be.below(1000)
-      // Those that were ended are there until they have had their turn.
+      // Terminated backends stay in pg_stat_activity until they are scheduled.
       await eventually('both listen again', async () => {
         const others = (await listeners()).filter((pid) => !ended.includes(pid))
         return others.length === 2

@@ -22,16 +22,16 @@ import {
 
 const herd = Array.from({ length: 500 }, (_, i) => i)
 
-/** Milliseconds: the longest that anybody waits for Postgres, and until the rate is what it was. */
+/** Milliseconds: the longest wait for Postgres, and the time until the rate has recovered. */
 const bound = 5000
 const recovery = 2000
-/** Milliseconds that a request may wait, on a busy machine, which waits for nothing but the others' turns. */
+/** Milliseconds that a request without any store may take on a busy machine beside the herd. */
 const mostBeside = 3000
 
-/** What this machine took when nothing was in the way, in milliseconds. */
+/** Milliseconds that this machine took undisturbed. */
 interface Before {
   round: number
-  /** As many requests, which wait for nothing. */
+  /** As many requests as in a round, which wait for no store. */
   idle: number
   herd: number
 }
@@ -54,7 +54,10 @@ suite('more requests than connections (R-12)', function () {
   })
   after(() => nodes?.stop())
 
-  /** Refreshes on one node, all at once; a token is replayed many times. Beside them one after the other asks for what waits for nothing. */
+  /**
+   * Refreshes in parallel on one node, replaying each token often; meanwhile requests that need no store run in
+   * sequence.
+   */
   async function stampede(): Promise<{ answers: Answer[]; beside: Answer[] }> {
     const beside: Answer[] = []
     let isOver = false
@@ -71,7 +74,7 @@ suite('more requests than connections (R-12)', function () {
 
   const log = () => nodes.a.stdout()
 
-  /** Milliseconds that this machine takes by itself for so many requests, which wait for nothing. */
+  /** Milliseconds that this machine takes for as many requests that wait for no store. */
   async function timeOfHerd(): Promise<number> {
     const began = performance.now()
     await Promise.all(herd.map(() => ask('jwks', `${nodes.a.url}/jwks`)))
@@ -79,10 +82,10 @@ suite('more requests than connections (R-12)', function () {
   }
 
   /**
-   * This machine may have other work: on the way in and on the way out a request may wait as long
-   * as one beside it that waits for nothing else.
+   * This machine may have other work: a request may be delayed on the way in and on the way out for as long as one that
+   * waits for no store.
    *
-   * @param before as `timeOfHerd` was
+   * @param before earlier result of `timeOfHerd`
    */
   async function expectBounded(
     { answers, beside }: Awaited<ReturnType<typeof stampede>>,
@@ -112,7 +115,7 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  /** Milliseconds for such a round of requests which wait for nothing. */
+  /** Milliseconds for an equal round of requests that wait for no store. */
   async function timeOfIdle(): Promise<number> {
     const began = performance.now()
     for (const _ of [1, 2, 3, 4, 5, 6, 7, 8]) {
@@ -121,11 +124,11 @@ suite('more requests than connections (R-12)', function () {
     return performance.now() - began
   }
 
-  /** @param before as it was measured @param since when nothing is in the way any more */
+  /** @param before an earlier measurement @param since when the obstacle was removed */
   async function expectRate(before: Before, since: number): Promise<void> {
     const now = await eventually('the rate is what it was', async () => {
       const times = { round: await timeOfRound(), idle: await timeOfIdle() }
-      // This machine may have more other work than before.
+      // This machine may be busier than before.
       const bearable = 3 * before.round * Math.max(1, times.idle / before.idle)
       return times.round < bearable + 200 && { ...times, bearable }
     })
@@ -140,7 +143,7 @@ suite('more requests than connections (R-12)', function () {
     herd: await timeOfHerd(),
   })
 
-  it('are served, or refused in time, 500 at once over a pool of 5', async () => {
+  it('are served or refused in time: 500 in parallel over a pool of 5', async () => {
     await timeOfRound()
     const before = await measure()
     const herded = await stampede()
@@ -172,7 +175,7 @@ suite('more requests than connections (R-12)', function () {
     await expectBounded(herded, before.herd)
   })
 
-  /** A machine's token from A, which needs nothing that is not in memory. */
+  /** A client credentials token from A, which is issued from memory. */
   const forMachine = () =>
     ask(
       'client_credentials',
@@ -181,7 +184,7 @@ suite('more requests than connections (R-12)', function () {
       { authorization: basic(machine) },
     )
 
-  it('keep nobody from hearing of what was revoked, nor from answers out of memory (R-10)', async () => {
+  it('delay neither the news of revocations nor answers from memory (R-10)', async () => {
     const { access_token: token } = await newDevice(nodes)
     const { refresh_token: held = '' } = await newDevice(nodes)
     const isActive = async () =>
@@ -209,7 +212,7 @@ suite('more requests than connections (R-12)', function () {
     try {
       await eventually('every connection waits', async () => (await waitingForRows()) >= 5)
       const machines: Answer[] = []
-      // Longer than a process goes without having heard of changes.
+      // Longer than a process may go without reading changes.
       for (const until = performance.now() + 1200; performance.now() < until; ) {
         machines.push(await forMachine())
       }
@@ -217,7 +220,7 @@ suite('more requests than connections (R-12)', function () {
         machines.every(({ status }) => status === 200),
         summary(machines),
       ).to.equal(true)
-      // Who waits for a connection takes nearly two seconds, or is refused.
+      // A request that waits for a connection takes nearly two seconds, or is refused.
       const quick = machines.filter(({ took }) => took < 1000).length
       expect(quick / machines.length, summary(machines)).to.be.above(0.9)
       const revoked = await ask('introspection', `${nodes.b.url}/revoke`, { token }, asWeb)
@@ -226,7 +229,7 @@ suite('more requests than connections (R-12)', function () {
       await core.clients.setDisabled(defaultTenant, machine.client_id, true)
       const isServed = async () => (await forMachine()).status === 200
       expect(await lastInVain('A knows', async () => !(await isServed()))).to.be.below(2000)
-      // Those that were given up meanwhile have others in their place.
+      // Connections that were given up have been replaced.
       await eventually('every connection waits still', async () => (await waitingForRows()) >= 5)
     } finally {
       isOver = true

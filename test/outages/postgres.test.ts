@@ -23,15 +23,15 @@ import {
   summary,
 } from './load.ts'
 
-/** Milliseconds that Postgres is away. */
+/** Milliseconds of the outage. */
 const outage = 4000
-/** Milliseconds: the longest that any request waits for it, and the longest until everything works again. */
+/** Milliseconds: the longest wait of any request, and the longest until everything works again. */
 const bound = 5000
-/** Milliseconds until nothing is answered any more from what was read before: caches, the deny-list (1 s each). */
+/** Milliseconds until nothing is answered from earlier reads: caches and the deny-list last 1 s each. */
 const memory = 1500
 
 const suite = servicesFound() ? describe : describe.skip
-suite('Postgres that fails under load (R-04)', function () {
+suite('Postgres failing under load (R-04)', function () {
   this.timeout(60_000)
   let nodes: TwoNodes
   let load: Load
@@ -48,7 +48,7 @@ suite('Postgres that fails under load (R-04)', function () {
     const fatal = logs()
       .split('\n')
       .filter((line) => line.includes('"level":"fatal"'))
-    expect(fatal, 'the end of a process').to.deep.equal([])
+    expect(fatal, 'fatal log lines').to.deep.equal([])
     postgres().resume()
     await postgres().start()
   })
@@ -94,7 +94,7 @@ suite('Postgres that fails under load (R-04)', function () {
       recover: async () => postgres().resume(),
     },
   })) {
-    it(`loses nothing that was answered, and hangs nobody, while it is ${how}`, async () => {
+    it(`loses no acknowledged write and leaves no request hanging while it is ${how}`, async () => {
       load = await startLoad(nodes)
       await eventually('every kind is answered', () =>
         all.every((kind) => load.of([kind]).length > 5),
@@ -107,7 +107,7 @@ suite('Postgres that fails under load (R-04)', function () {
       const asked = load.probe(needing)
       const probes = await Promise.all(both().map(({ url }) => ask('jwks', `${url}/readyz`)))
       const told = await asked
-      // The keys of an issuer that nobody has asked for yet are nowhere but in Postgres.
+      // The keys of an issuer that were not read before are only in Postgres.
       told.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
       await pause(Math.max(0, from + outage - performance.now()))
       const ending = performance.now()
@@ -131,9 +131,9 @@ suite('Postgres that fails under load (R-04)', function () {
       expect(meanwhile.length).to.be.above(50)
       expect(median(meanwhile)).to.be.below(500)
 
-      // What needs it says so, and nobody is told of a token what cannot be known any more.
+      // Requests that need Postgres get 503, and no token state is answered that cannot be known.
       for (const { status, took } of probes) {
-        expect(status, 'not ready').to.equal(503)
+        expect(status, 'readiness').to.equal(503)
         expect(took).to.be.below(1900 + alone)
       }
       await expectToldToRetry(told, logs)
@@ -150,17 +150,17 @@ suite('Postgres that fails under load (R-04)', function () {
       expect(wrong).to.have.length(0)
 
       await load.expectNothingLost()
-      // What was given up may be on its way out still.
+      // Connections that were given up may still be closing.
       await eventually('open files and sockets are few', () =>
         handles().every((count, i) => count < (handlesBefore[i] as number) + 15),
       )
-      // Two pools of ten, their listeners, and the pool of the test.
+      // Two pools of ten, two listeners, and the pool of the test.
       const most = 10 + 10 + 2 + 10
       await eventually('connections are few', async () => (await connections()) <= most)
     })
   }
 
-  it('takes no time from who lost an answer as it failed: the window goes on behind it (ADR 0008)', async () => {
+  it('extends the replay window by the outage for a client that lost the answer (ADR 0008)', async () => {
     const brief = { ...spa, client_id: 'brief', refresh_replay_window: 5 }
     await nodes.core.clients.declare(defaultTenant, brief)
     const [on, elsewhere] = [serverAt(nodes.a.url), serverAt(nodes.b.url)]
@@ -169,7 +169,7 @@ suite('Postgres that fails under load (R-04)', function () {
     await postgres().stop('SIGKILL')
     await pause(6000)
     await postgres().start()
-    // From then on the window counts, whoever of them is first.
+    // The window resumes with the first node that is back, whichever it is.
     const retry = await eventually('one of them answers', async () => {
       const pages = await Promise.all(
         [elsewhere, on].map((server) => refresh(server, brief, first)),
@@ -181,7 +181,7 @@ suite('Postgres that fails under load (R-04)', function () {
     tokensIn(await refresh(on, brief, lost))
   })
 
-  it('loses nothing while every connection is ended, again and again', async () => {
+  it('loses nothing while every connection is terminated again and again', async () => {
     load = await startLoad(nodes)
     await eventually('every kind is answered', () =>
       all.every((kind) => load.of([kind]).length > 5),

@@ -26,13 +26,13 @@ import {
   withoutRedis,
 } from './load.ts'
 
-/** Milliseconds that Redis is away. */
+/** Milliseconds of the outage. */
 const outage = 2500
-/** Milliseconds after which everything that does not need Redis must not notice any more. */
+/** Milliseconds after which requests that do not need Redis must be unaffected. */
 const grace = 300
 
 const suite = servicesFound() ? describe : describe.skip
-suite('Redis that fails under load (R-03)', function () {
+suite('Redis failing under load (R-03)', function () {
   this.timeout(60_000)
   let nodes: TwoNodes
   let load: Load
@@ -70,14 +70,16 @@ suite('Redis that fails under load (R-03)', function () {
     )
   }
 
-  /** Everything but logins goes on, nothing revoked comes back, nothing hangs. */
+  /** Everything but logins works, no revocation is undone, and no request hangs. */
   async function expectUntouched(from: number): Promise<void> {
     await load.stop()
     const answers = load.of(withoutRedis)
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
     const alone = load.alone()
-    expect(median(load.of(published)), 'what needs neither Redis nor Postgres').to.be.below(300)
+    expect(median(load.of(published)), 'requests that need neither Redis nor Postgres').to.be.below(
+      300,
+    )
     expect(slowest(load.answers), summary(load.answers)).to.be.below(1500 + alone)
     expect(load.of(withoutRedis, from + grace).length).to.be.above(50)
     await load.expectNothingLost()
@@ -93,7 +95,7 @@ suite('Redis that fails under load (R-03)', function () {
       recover: async () => redis().resume(),
     },
   })) {
-    it(`costs logins alone while it is ${how}`, async () => {
+    it(`fails only logins while it is ${how}`, async () => {
       await fail()
       const from = performance.now()
       await pause(outage)
@@ -123,7 +125,7 @@ suite('Redis that fails under load (R-03)', function () {
       await expectToldToRetry(refused, logs)
       const alone = load.of(published, from, to)
       expect(slowest(refused), summary(refused)).to.be.below(300 + load.alone())
-      // Given up by then: nothing is sent that would only pile up.
+      // By then the client has closed the connection (`socketTimeout`), and refuses commands at once.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
       expect(median(alone), summary(alone)).to.be.below(300)
@@ -132,7 +134,7 @@ suite('Redis that fails under load (R-03)', function () {
     })
   }
 
-  it('keeps no node from starting, with workers that are replaced; it says what it lacks', async () => {
+  it('lets nodes and replaced workers start without it, and they report that it is missing', async () => {
     await load.stop()
     const { refresh_token } = await newDevice(nodes)
     await redis().stop('SIGKILL')
@@ -166,7 +168,7 @@ suite('Redis that fails under load (R-03)', function () {
     expect(secretsIn(late.stdout()), 'secrets logged (C19)').to.deep.equal([])
   })
 
-  it('costs a login in progress when it is flushed, and nothing else', async () => {
+  it('fails only logins in progress when it is flushed', async () => {
     const from = performance.now()
     await redis().flush()
     await pause(1000)
@@ -175,7 +177,7 @@ suite('Redis that fails under load (R-03)', function () {
     expect(logins.every(succeeded), summary(logins)).to.equal(true)
   })
 
-  it('cannot bring back a used code or what was revoked: flushed, then rolled back (R-18)', async () => {
+  it('cannot bring back a used code or a revoked token when it is flushed and rolled back (R-18)', async () => {
     const code = await codeFor(server(), web, { scope: 'openid offline_access' })
     const client = new Redis(nodes.env['REDIS_URL'] as string)
     const snapshot: Array<[string, string]> = []
@@ -190,7 +192,7 @@ suite('Redis that fails under load (R-03)', function () {
     for (const [key, value] of snapshot) await client.set(key, value, 'EX', 60)
     client.disconnect()
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
-    // It was there again, and so it was a second use: what the first one got is dead on every node.
+    // The restored code was used a second time, so every node revokes what the first use got.
     const latest = await lastInVain('revoked on both', async () => {
       const told = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),

@@ -52,18 +52,18 @@ suite('signing keys while Postgres is away', function () {
 
   const sign = () => core.signing.sign(defaultTenant, 'ES256', 'test+jwt', { sub: 'alice' })
 
-  it('go on signing until nobody can know any more that they are good, and are published all along', async () => {
+  it('sign until KEY_MAX_STALENESS has passed, then refuse, and stay published throughout', async () => {
     const before = await core.signing.current(defaultTenant)
     const server = await startServer(core)
     expect(await readiness()).to.include({ code: 200, signing_keys: 'ok' })
-    // It has just heard of all there is, however busy the machine was before.
+    // Reads all changes, so that staleness counts from now, however busy the machine was.
     await core.changes.start()
     isCut = true
     const cut = performance.now()
     const isSure = () => performance.now() - cut < (staleness - 1) * 1000
     while (isSure()) {
       const outcome = await sign().catch((error: Error) => error)
-      // Unless this machine stood still in between.
+      // Unless this machine paused in between.
       if (isSure()) expect(outcome).to.be.a('string')
       await pause(100)
     }
@@ -81,7 +81,7 @@ suite('signing keys while Postgres is away', function () {
       return refused
     })
     process.stdout.write(`      signed for ${signed} ms, KEY_MAX_STALENESS is ${staleness} s\n`)
-    expect(signed, 'the bound').to.be.below(staleness * 1000 + 500)
+    expect(signed, 'milliseconds of signing').to.be.below(staleness * 1000 + 500)
     await refusalOf(sign(), 'signing_keys_stale')
     expect(await core.signing.current(defaultTenant)).to.equal(before)
     const { code, signing_keys: told } = await readiness()
@@ -100,7 +100,7 @@ suite('signing keys while Postgres is away', function () {
     await server.stop()
   })
 
-  it('that cannot be followed in time are an alarm, once, until they are (R-09)', async () => {
+  it('raise an alarm once while a rotation is late, and clear it when it is done (R-09)', async () => {
     travel(90 * day)
     const locked = Promise.withResolvers<void>()
     const release = Promise.withResolvers<void>()
@@ -111,7 +111,7 @@ suite('signing keys while Postgres is away', function () {
       await release.promise
     })
     await locked.promise
-    // It does not wait for the round, which may hang with a token.
+    // The alarm does not wait for the round, which may hang with the database.
     const round = core.signing.rotateDue()
     await core.signing.look()
     expect(core.signing.alarms()).to.deep.equal({ late: 2, overdue: 0 })

@@ -16,7 +16,7 @@ describe('handles', () => {
     expect(digest).to.equal('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad')
   })
 
-  it('derive ids that keep their parts apart', () => {
+  it('derive ids that separate their parts', () => {
     expect(derivedId('sid', 'a', 'b'))
       .to.equal(derivedId('sid', 'a', 'b'))
       .and.match(/^[\w-]{22}$/)

@@ -14,7 +14,7 @@ import { keyFileOf, storageWithKeyFile } from '../support/sealed.ts'
 describe('key-encryption key', () => {
   const pathIn = (folder: string) => join(folder, 'key-encryption-key')
 
-  it('is made once, in a file that only its owner can read', async () => {
+  it('is created once, in a file that only its owner can read', async () => {
     const keysDir = join(await temporaryFolder('keys'), 'deep', 'keys')
     const { current: key } = await loadKeyEncryptionKeys({ keysDir, create: true })
     expect(key).to.have.length(32)
@@ -28,7 +28,7 @@ describe('key-encryption key', () => {
     }
   })
 
-  it('from the configuration makes and reads no file', async () => {
+  it('from the configuration creates and reads no file', async () => {
     const keysDir = join(await temporaryFolder('keys'), 'none')
     const configured = Buffer.alloc(32, 9)
     const { current } = await loadKeyEncryptionKeys({ configured, keysDir, create: true })
@@ -39,7 +39,7 @@ describe('key-encryption key', () => {
     )
   })
 
-  it('that is missing where secrets are is asked for, not replaced', async () => {
+  it('is required when secrets exist but the file is missing, not replaced', async () => {
     const keysDir = await temporaryFolder('keys')
     const refusal = await refusalOf(
       loadKeyEncryptionKeys({ keysDir, create: false }),
@@ -48,7 +48,7 @@ describe('key-encryption key', () => {
     expect(refusal.message).to.contain('KEY_ENCRYPTION_KEY').and.contain(pathIn(keysDir))
   })
 
-  it('that is not 32 bytes in base64, and nothing else, is refused by name and left alone', async () => {
+  it('is rejected unless it is exactly 32 bytes in base64, naming the file and leaving it alone', async () => {
     const keysDir = await temporaryFolder('keys')
     const good = Buffer.alloc(32, 9).toString('base64')
     for (const [text, came] of [
@@ -73,11 +73,11 @@ describe('key-encryption key', () => {
           create ? 'remove it' : 'Put back your copy of it',
         )
       }
-      expect(await readFile(pathIn(keysDir), 'utf8'), 'left alone').to.equal(text)
+      expect(await readFile(pathIn(keysDir), 'utf8'), 'unchanged').to.equal(text)
     }
   })
 
-  it('that cannot be read or made is told of with its path and what to do', async () => {
+  it('that cannot be read or created is reported with its path and the cause', async () => {
     const keysDir = await temporaryFolder('keys')
     await mkdir(pathIn(keysDir))
     const folder = await refusalOf(
@@ -96,9 +96,9 @@ describe('key-encryption key', () => {
     expect(refusal.message).to.contain(join(file, 'keys')).and.contain('ENOTDIR')
   })
 
-  // Whoever is root may read everything.
+  // Root can read every file.
   const asOther = process.getuid?.() === 0 ? it : it.skip
-  asOther('of another user is told of as such', async () => {
+  asOther('of another user is reported with the remedy', async () => {
     const keysDir = await temporaryFolder('keys')
     await writeFile(pathIn(keysDir), `${testKey}\n`, { mode: 0o600 })
     await chmod(keysDir, 0o755)
@@ -118,7 +118,7 @@ describe('key-encryption key', () => {
 onEachStorage('key-encryption key at start', (kind) => {
   const otherKey = Buffer.alloc(32, 8).toString('base64')
 
-  it('that does not fit stops the start and destroys nothing', async () => {
+  it('stops the start when it does not fit, and destroys nothing', async () => {
     const env = await freshStorage(kind)
     const first = await openNode(env)
     const secret = await first.sharedSecrets.get(defaultTenant, 'cookies')
@@ -138,7 +138,7 @@ onEachStorage('key-encryption key at start', (kind) => {
     await again.close()
   })
 
-  it('in a file that others may read is warned of, and only then', async () => {
+  it('is warned about when other users can read its file, and only then', async () => {
     const { KEY_ENCRYPTION_KEY: _key, ...env } = await freshStorage(kind)
     const path = join(env['KEYS_DIR'] as string, 'key-encryption-key')
     await writeFile(path, `${testKey}\n`, { mode: 0o640 })
@@ -158,8 +158,8 @@ onEachStorage('key-encryption key at start', (kind) => {
   })
 
   if (kind === 'embedded') {
-    // That the first makes it is a story of test/cli/embedded.test.ts.
-    it('is made by no later embedded start', async () => {
+    // test/cli/embedded.test.ts covers its creation at the first start.
+    it('is not created by a later embedded start', async () => {
       const env = await storageWithKeyFile(kind)
       const path = keyFileOf(env)
       const key = await readFile(path, 'utf8')
@@ -176,7 +176,7 @@ onEachStorage('key-encryption key at start', (kind) => {
       await (await openNode(env)).close()
     })
   } else {
-    it('is never made on servers: every node must have the same one', async () => {
+    it('is never created with DATABASE_URL, as all nodes need the same one', async () => {
       const { KEY_ENCRYPTION_KEY: _key, ...env } = await freshStorage(kind)
       const refusal = await refusalOf(openNode(env), 'key_encryption_key_invalid')
       expect(refusal.message).to.contain('KEY_ENCRYPTION_KEY')

@@ -20,8 +20,8 @@ import { dump } from '../support/witness.ts'
 
 const first = keyOf(testKey)
 
-onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
-  it('seals every column anew: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async () => {
+onAnyStorage('rotation of a configured key-encryption key', (kind) => {
+  it('re-seals every column: the old key opens nothing, and nothing is lost (ASVS 11.1.1)', async () => {
     const env = await freshStorage(kind)
     const before = await openNode(env)
     const reading = await sealEverything(before)
@@ -54,7 +54,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     expect([...(await core.keyRotation.survey()).keys()]).to.deep.equal([second.id])
     await reading(core)
     const { resealed } = await core.keyRotation.rotate(second.id)
-    expect(new Set(Object.values(resealed)), 'nothing is left').to.deep.equal(new Set([0]))
+    expect(new Set(Object.values(resealed)), 'nothing left to do').to.deep.equal(new Set([0]))
     await core.close()
 
     const after = await openNode({ ...env, KEY_ENCRYPTION_KEY: second.text })
@@ -65,7 +65,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     expect(refusal.message).to.include('KEY_ENCRYPTION_KEY_PREVIOUS')
   })
 
-  it('leaves alone what others write meanwhile, and two at once do no harm', async () => {
+  it('keeps concurrent writes, and two rotations in parallel do no harm', async () => {
     const env = await freshStorage(kind)
     const second = newKey()
     const both = {
@@ -75,7 +75,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     }
     const a = await openNode(env)
     const reading = await sealEverything(a, 420)
-    // Embedded storage has one process; there, the same one does both.
+    // Embedded storage allows one process, which then does both.
     if (kind === 'embedded') await a.close()
     const b = await openNode(both)
     const sessions = Array.from({ length: 60 }, (_, i) => {
@@ -100,7 +100,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
   })
 
   if (kind === 'services') {
-    it('waits for who is writing a row, and seals what that wrote', async () => {
+    it('waits for a row that is being written, and re-seals the new value', async () => {
       const env = await freshStorage(kind)
       const second = newKey()
       const old = await openNode(env)
@@ -135,7 +135,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     })
   }
 
-  it('is refused with another key than the process has, and with none that is new', async () => {
+  it('is refused for another key than the current one, and with invalid or repeated keys', async () => {
     const env = await freshStorage(kind)
     const core = await openNode(env)
     const reading = await sealEverything(core, 3)
@@ -166,7 +166,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     await again.close()
   })
 
-  it('stops the start when one row of many has another key, names it, and changes nothing; doctor opens all', async () => {
+  it('stops the start when one of many rows has an unknown key, names it, and changes nothing; doctor opens all rows', async () => {
     const env = await freshStorage(kind)
     const core = await openNode(env)
     await sealEverything(core)
@@ -194,7 +194,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
       [...(await again.keyRotation.survey()).values()].reduce((sum, count) => sum + count),
     )
 
-    // The right key, but not what was sealed for this row; while a rotation is not over, it is what opens all.
+    // The right key, but a value sealed for another row, which only opening all rows finds.
     await again.keyRotation.rotate()
     await again.database.execute(
       `update signing_keys set private_jwk = (select private_jwk from signing_keys
@@ -209,10 +209,10 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     await again.close()
   })
 
-  it('keeps what an earlier version derived from the key itself: tokens, imported secrets', async () => {
+  it('keeps what an earlier version derived from the key itself: MACs of tokens and imported secrets', async () => {
     const env = await freshStorage(kind)
     const core = await openNode(env)
-    // As that version left it: secrets, and no key of their own for MACs.
+    // The state of that version: secrets, but no separate key for MACs.
     await core.sharedSecrets.get('default', 'cookies')
     await core.database.execute(`delete from shared_secrets where name = 'mac'`)
     await core.close()
@@ -232,14 +232,14 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
   })
 })
 
-describe('rotation of a key-encryption key in a file of its own', () => {
+describe('rotation of a key-encryption key in its own file', () => {
   const textOf = async (path: string) => (await readFile(path, 'utf8')).trim()
   const missing = (path: string) =>
     stat(path)
       .then(() => false)
       .catch(() => true)
 
-  it('makes a new key, seals everything under it, and then removes the old one', async () => {
+  it('creates a new key, seals everything under it, and then removes the old one', async () => {
     const env = await storageWithKeyFile('embedded')
     const file = keyFileOf(env)
     const core = await openNode(env)
@@ -266,14 +266,14 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     await refusalOf(openNode(env), 'key_encryption_key_invalid')
   })
 
-  it('goes on from whatever files a crash left', async () => {
+  it('resumes from any files that a crash left', async () => {
     const env = await storageWithKeyFile('embedded')
     const file = keyFileOf(env)
     const core = await openNode(env)
     const reading = await sealEverything(core, 3)
     await core.close()
 
-    // The old key cannot be written down: there must be no new one.
+    // The old key cannot be saved, so no new one may be created.
     await mkdir(`${file}.previous.new`)
     const zero = await openNode(env)
     expect(await zero.keyRotation.rotate().catch((error: Error) => error)).to.be.instanceOf(Error)
@@ -282,7 +282,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     expect(await keyIdsIn(zero, env)).to.deep.equal([first.id])
     await zero.close()
 
-    // The old key is written down, the new one is not: nothing has begun.
+    // The old key is saved, the new one is not: nothing has begun.
     await writeFile(`${file}.previous`, `${first.text}\n`)
     await writeFile(`${file}.new`, 'half of a k')
     const one = await openNode(env)
@@ -292,7 +292,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     await one.close()
     const second = await textOf(file)
 
-    // Both are written, nothing is sealed anew: the rotation goes on with the key that is there.
+    // Both are saved, nothing is re-sealed: the rotation resumes with the existing new key.
     const third = newKey()
     await writeFile(`${file}.previous`, `${second}\n`)
     await writeFile(file, `${third.text}\n`)
@@ -306,7 +306,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     expect(await missing(`${file}.previous`)).to.equal(true)
     await reading(two)
 
-    // Somebody exchanged the file under a process that runs: what it seals with must not be lost.
+    // The file was replaced under a running process: its key in use must not be lost.
     await writeFile(file, `${newKey().text}\n`)
     const refusal = await refusalOf(two.keyRotation.rotate(), 'key_encryption_key_invalid')
     expect(refusal.message).to.include(third.id).and.include('Put back')
@@ -314,7 +314,7 @@ describe('rotation of a key-encryption key in a file of its own', () => {
     await two.close()
   })
 
-  it('takes up the new key when the process that made it had not', async () => {
+  it('uses the new key in the file when an interrupted rotation left it', async () => {
     const env = await storageWithKeyFile('embedded')
     const file = keyFileOf(env)
     const core = await openNode(env)

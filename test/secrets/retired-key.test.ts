@@ -15,8 +15,8 @@ const settingsOf = (current: { text: string }, ...previous: { text: string }[]) 
   KEY_ENCRYPTION_KEY_PREVIOUS: previous.map(({ text }) => text).join(','),
 })
 
-onAnyStorage('a key-encryption key that a rotation has retired', (kind) => {
-  it('seals nothing that any column takes, whoever tries', async () => {
+onAnyStorage('a retired key-encryption key', (kind) => {
+  it('cannot seal anything that a column accepts', async () => {
     const env = await freshStorage(kind)
     const second = newKey()
     await (await openNode(env)).close()
@@ -39,7 +39,7 @@ onAnyStorage('a key-encryption key that a rotation has retired', (kind) => {
   })
 })
 
-describe('embedded keys rotate-kek while a key is made that is sealed later', () => {
+describe('embedded keys rotate-kek while a signing key is made but not sealed yet', () => {
   it('leaves an installation that starts', async () => {
     const env = { ...(await storageWithKeyFile('embedded')), RSA_KEY_BITS: '4096' }
     const core = await openNode(env)
@@ -55,7 +55,7 @@ describe('embedded keys rotate-kek while a key is made that is sealed later', ()
   })
 })
 
-onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) => {
+onAnyStorage('nodes that seal during a rotation of the key-encryption key', (kind) => {
   if (kind === 'embedded') return
   const second = newKey()
   let env: Record<string, string>
@@ -76,7 +76,7 @@ onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) =
   const keptBy = async (core: Core, uid: string) =>
     (await core.sessions.byUid('default', uid))?.state
 
-  it('are waited for: a new row that is not committed yet is sealed anew, too', async () => {
+  it('are waited for: an uncommitted new row is re-sealed too', async () => {
     const old = await openNode(env)
     let rotation: Promise<unknown> = Promise.resolve()
     const session = await old.database.transaction(async () => {
@@ -98,7 +98,7 @@ onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) =
     await old.close()
   })
 
-  it('and have the new key among their previous ones take that up by themselves', async () => {
+  it('switch to the new key if they have it among their previous ones', async () => {
     const stale = await openNode({ ...env, ...settingsOf(first, second) })
     await saved(stale, 'before')
     await rotating.keyRotation.rotate()
@@ -111,7 +111,7 @@ onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) =
     await stale.close()
   })
 
-  it('and do not have the new key store nothing, and say which one they lack', async () => {
+  it('store nothing if they lack the new key, and name it', async () => {
     const stale = await openNode(env)
     await saved(rotating, 'by the other')
     await stale.keyRotation.check()
@@ -135,7 +135,7 @@ onAnyStorage('nodes that seal while the key-encryption key is rotated', (kind) =
     await back.close()
   })
 
-  it('keep a key that comes next and has sealed nothing yet', async () => {
+  it('keep a prepared next key that has sealed nothing yet', async () => {
     const third = newKey()
     const ready = await openNode({ ...env, ...settingsOf(first, third) })
     await saved(ready, 'one')

@@ -31,7 +31,7 @@ describe('sealed secrets', () => {
     }
   })
 
-  it('never look the same and never show what is in them', () => {
+  it('never look the same and never reveal their content', () => {
     const envelopes = Array.from({ length: 50 }, () => sealer.seal('purpose', plain))
     expect(new Set(envelopes).size).to.equal(50)
     for (const envelope of envelopes) expect(envelope).to.not.contain('private')
@@ -49,7 +49,7 @@ describe('sealed secrets', () => {
     const envelope = sealer.seal('purpose', plain)
     const parts = envelope.split('.')
     parts.forEach((part, i) => {
-      // The last character may hold bits that do not count; the first one never does.
+      // The last character may hold unused bits; the first one never does.
       const changed = `${part.startsWith('A') ? 'B' : 'A'}${part.slice(1)}`
       refuses(() => sealer.open('purpose', parts.with(i, changed).join('.')))
     })
@@ -61,7 +61,7 @@ describe('sealed secrets', () => {
     }
   })
 
-  it('do not open when they are cut short or no envelope at all', () => {
+  it('do not open when they are truncated or malformed', () => {
     const envelope = sealer.seal('purpose', plain)
     for (const bad of [
       '',

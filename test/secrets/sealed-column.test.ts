@@ -7,7 +7,7 @@ import { openNode, refusalOf } from '../support/cores.ts'
 import { someSession } from '../support/people.ts'
 import { newKey } from '../support/sealed.ts'
 
-describe('what an envelope is bound to (ASVS 11.1.1)', () => {
+describe('an envelope (ASVS 11.1.1)', () => {
   const envelopesOf = (text: string) =>
     createEnvelopes({ current: Buffer.from(text, 'base64'), previous: [] })
   let env: Record<string, string>
@@ -33,7 +33,7 @@ describe('what an envelope is bound to (ASVS 11.1.1)', () => {
     return core.clients.readableSecrets(client)
   }
 
-  it('a secret of a client does not stand in for another of the same client', async () => {
+  it('of a client secret does not open as another secret of the same client', async () => {
     const rotated = await core.clients.rotateSecret('default', 'reads', 3600)
     expect((await secretsOf('default'))[0]).to.equal(rotated)
     await core.database.execute(
@@ -48,7 +48,7 @@ describe('what an envelope is bound to (ASVS 11.1.1)', () => {
     await refusalOf(secretsOf('default'), 'key_encryption_key_invalid')
   })
 
-  it('the state of a session does not stand in for that of another tenant', async () => {
+  it("of a session's state does not open in another tenant", async () => {
     const session = someSession({ state: { secret: 'of default' } })
     await core.sessions.save('default', session, 'one', [], [])
     await core.sessions.save('acme', { ...session, state: { secret: 'of acme' } }, 'two', [], [])
@@ -59,7 +59,7 @@ describe('what an envelope is bound to (ASVS 11.1.1)', () => {
     await refusalOf(core.sessions.byUid('default', session.uid), 'key_encryption_key_invalid')
   })
 
-  it('what an earlier version sealed for less opens, and a rotation binds it', async () => {
+  it('of an earlier version, bound to less, opens, and a rotation binds it fully', async () => {
     const old = envelopesOf(testKey)
     const session = someSession({ state: { secret: 'kept' } })
     await core.sessions.save('acme', session, 'one', [], [])

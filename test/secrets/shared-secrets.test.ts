@@ -6,7 +6,7 @@ import { openedNodes } from '../support/cores.ts'
 onAnyStorage('shared secrets', (kind) => {
   const nodes = openedNodes(kind)
 
-  it('are the same for all that ask at once, on two nodes', async () => {
+  it('are the same for all parallel callers on two nodes', async () => {
     const secrets = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
         (i % 2 ? nodes.a : nodes.b).sharedSecrets.get(defaultTenant, 'dpop'),
@@ -28,7 +28,7 @@ onAnyStorage('shared secrets', (kind) => {
     expect(new Set(all).size).to.equal(3)
   })
 
-  it('are sealed: rows cannot be read or exchanged', async () => {
+  it('are sealed: rows cannot be read or swapped', async () => {
     const { sharedSecrets, database } = nodes.a
     const secret = await sharedSecrets.get(defaultTenant, 'csrf')
     const rows = JSON.stringify(await database.query('select * from shared_secrets'))

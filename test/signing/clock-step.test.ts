@@ -14,7 +14,7 @@ import { freePort } from '../support/free-port.ts'
 const running = { now: () => Date.now(), monotonic: () => performance.now() }
 const still = { now: () => 1e12, monotonic: () => 0 }
 
-/** The clocks of a machine whose clock can be set. */
+/** The clocks of a machine, of which one can be set. */
 function machine({ now, monotonic } = running) {
   let shift = 0
   return {
@@ -29,19 +29,20 @@ function machine({ now, monotonic } = running) {
 describe('a clock that follows Postgres (R-08)', () => {
   const clock = createClock({ now: () => 0, monotonic: () => 0 })
 
-  it('is moved by no reading that it agrees with, as far as that can tell', () => {
+  it('ignores readings that agree with it within their uncertainty', () => {
     clock.follow(1500, 2)
     expect(clock.offset).to.equal(1501)
     clock.follow(1502, 2)
-    expect(clock.offset, 'by no jitter').to.equal(1501)
-    // Postgres looked at its clock at once, and at the very end: every connection was taken.
+    expect(clock.offset, 'after jitter').to.equal(1501)
+    // The reading took 2 s, as every connection was taken; the database may have read its clock at the start or the
+    // end.
     for (const databaseTime of [1501 - 2000, 1501]) {
       clock.follow(databaseTime, 2000)
-      expect(clock.offset, 'by none that took long').to.equal(1501)
+      expect(clock.offset, 'after a slow reading').to.equal(1501)
     }
   })
 
-  it('is moved by one that says more', () => {
+  it('follows readings that differ by more', () => {
     clock.follow(4000, 2000)
     expect(clock.offset).to.equal(5000)
     clock.follow(-40, 2)
@@ -49,16 +50,16 @@ describe('a clock that follows Postgres (R-08)', () => {
   })
 })
 
-describe('a clock that the whole process lives by (ADR 0033)', () => {
+describe('a process clock that replaces Date (ADR 0033)', () => {
   const Native = Date
-  /** Seconds that the process is away from what the runtime says. */
+  /** Seconds between the process clock and the clock of the runtime. */
   const away = () => Math.round((Date.now() - Native.now()) / 1000)
   afterEach(() => {
     globalThis.Date = Native
     Native.prototype.constructor = Native
   })
 
-  it('takes the place of the one before', () => {
+  it('replaces an earlier one', () => {
     createProcessClock().follow(Native.now() + 3_600_000, 0)
     expect(away()).to.equal(3600)
     const second = createProcessClock()
@@ -68,7 +69,7 @@ describe('a clock that the whole process lives by (ADR 0033)', () => {
     expect(Math.round(second.offset / 1000)).to.equal(60)
   })
 
-  it('tells the time of Postgres on a machine that is wrong', () => {
+  it('shows the time of Postgres on a machine whose clock is wrong', () => {
     const real = Native.now()
     shiftProcessTime(3600)
     try {
@@ -83,7 +84,7 @@ describe('a clock that the whole process lives by (ADR 0033)', () => {
     }
   })
 
-  it('is that of every date, whoever made it', () => {
+  it('applies to every date, also one made before', () => {
     const made = new Native(0)
     createProcessClock().follow(Native.now() + 3_600_000, 0)
     for (const date of [made, new Date()]) {
@@ -96,7 +97,7 @@ describe('a clock that the whole process lives by (ADR 0033)', () => {
 
 describe('a clock that is set while the server runs (R-08)', () => {
   for (const seconds of [-3600, -1, 1, 3600]) {
-    it(`by ${seconds} seconds is noticed at once, and changes nothing until it is compared`, () => {
+    it(`by ${seconds} seconds is noticed at once, and keeps the time until the next comparison`, () => {
       const clocks = machine(still)
       const clock = createClock(clocks)
       const right = still.now() + 20_000
@@ -112,14 +113,14 @@ describe('a clock that is set while the server runs (R-08)', () => {
     })
   }
 
-  it('by less than half a second is not', () => {
+  it('by less than half a second is ignored', () => {
     const clocks = machine(still)
     const clock = createClock(clocks)
     clocks.set(0.4)
     expect(clock.steps).to.equal(0)
   })
 
-  it('has nothing signed until the time is known again, and a pending key still waits (R-09)', async () => {
+  it('suspends signing until the time is known again, while a pending key stays pending (R-09)', async () => {
     const clocks = machine()
     const core: Core = await openNode(
       await freshStorage('embedded'),
@@ -139,7 +140,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
       await refusalOf(sign(), 'signing_keys_stale')
       expect(await signer()).to.equal(first)
       const refused = await lastInVain('it signs again', async () => (await sign()) !== undefined)
-      expect(refused, 'the bound').to.be.below(1000)
+      expect(refused, 'milliseconds without signing').to.be.below(1000)
       expect(await signer()).to.equal(first)
       expect(core.clock.offset / 1000).to.be.closeTo(-3600, 1)
     } finally {
@@ -147,7 +148,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
     }
   })
 
-  it('is told of as soon as it is compared, and the node not ready, if it is wrong by more than a minute', async () => {
+  it('makes the node not ready and logs it at the next comparison, if it differs by more than a minute', async () => {
     const clocks = machine()
     const lines: string[] = []
     const destination = new Writable({
@@ -184,7 +185,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
     }
   })
 
-  it('has nothing known of what was revoked or changed until then: who stood still has not heard', async () => {
+  it('makes the deny-list and the changes stale until the next comparison', async () => {
     const clocks = machine()
     const core = await openNode(await freshStorage('embedded'), 'migrate', createClock(clocks))
     const { denials, changes } = core
@@ -196,7 +197,9 @@ describe('a clock that is set while the server runs (R-08)', () => {
         .to.throw()
         .with.property('code', 'deny_list_stale')
       expect(changes.isFresh()).to.equal(false)
-      expect(await lastInVain('it knows again', knows), 'the bound').to.be.below(1000)
+      expect(await lastInVain('it knows again', knows), 'milliseconds of staleness').to.be.below(
+        1000,
+      )
     } finally {
       await core.close()
     }

@@ -10,7 +10,7 @@ import { backToPresent, travel } from '../support/time-travel.ts'
 
 const day = 24 * 3600
 const tenants = 24
-/** A tenant starts with one for each algorithm that it always has. */
+/** A tenant starts with a key for each required algorithm. */
 const keys = tenants * requiredAlgs.length
 
 const suite = servicesFound() ? describe : describe.skip
@@ -50,7 +50,7 @@ suite('signing keys of many tenants on five nodes (R-24)', () => {
         for (let i = 1; i <= tenants; i++) await signing.ensure(`t${i}`, ['ES256'])
       }),
     )
-    expect(made(), 'keys that were made').to.equal(keys)
+    expect(made(), 'keys made').to.equal(keys)
     expect(await counted()).to.deep.equal({ keys, tenants, following: 0 })
   })
 
@@ -63,19 +63,21 @@ suite('signing keys of many tenants on five nodes (R-24)', () => {
     expect(node(0).signing.alarms()).to.deep.equal({ late: 0, overdue: 0 })
   })
 
-  it('have successors that are made once, also when all nodes come at the same moment', async () => {
+  it('get successors that are made once, also when all nodes rotate at the same moment', async () => {
     travel(1800 + 100)
     const before = made()
     const already = (await counted()).following
     const rotated = await Promise.all(nodes.map(({ signing }) => signing.rotateDue()))
-    expect(made() - before, 'keys that were made').to.equal(keys - already)
+    expect(made() - before, 'keys made').to.equal(keys - already)
     expect(rotated.reduce((sum, count) => sum + count)).to.equal(keys - already)
-    expect(rotated.filter((count) => count > 0).length, 'nodes with a part of it').to.be.above(1)
+    expect(rotated.filter((count) => count > 0).length, 'nodes that made some of them').to.be.above(
+      1,
+    )
     expect(await counted()).to.deep.equal({ keys: 2 * keys, tenants, following: keys })
     expect(await node(0).database.query('select * from signing_key_claims')).to.deep.equal([])
   })
 
-  it('wait for a node that is gone no longer than its claim lives', async () => {
+  it('wait no longer than the lifetime of a claim for a node that has died', async () => {
     const claim = (tenant: string, alg: string) =>
       node(0).database.execute(
         `insert into signing_key_claims (tenant_id, alg, holder, until) values ($1, $2, 'gone', $3)`,
@@ -86,7 +88,7 @@ suite('signing keys of many tenants on five nodes (R-24)', () => {
     await claim(defaultTenant, 'ES256')
     const first = node(1).signing.ensure(defaultTenant, ['EdDSA'])
     const before = made()
-    expect(await node(2).signing.rotateDue(), 'all but that one').to.equal(keys - 1)
+    expect(await node(2).signing.rotateDue(), 'all but the claimed one').to.equal(keys - 1)
     expect(made() - before).to.equal(keys - 1)
     travel(claimLife / 1000)
     expect(await node(2).signing.rotateDue()).to.equal(1)

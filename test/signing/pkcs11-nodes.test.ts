@@ -45,7 +45,7 @@ if (softHsmFound()) {
       await core.close()
     })
 
-    /** What a start in this process says of its failure: one line. */
+    /** Starts in this process and returns its error, which must be one line. */
     async function lineOf(settings: Record<string, string>): Promise<string> {
       const start = async () => {
         const core = await openNode(settings)
@@ -59,18 +59,18 @@ if (softHsmFound()) {
     const wrong: [string, Record<string, string>, RegExp][] = [
       ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /refuses PKCS11_PIN: CKR_PIN_INCORRECT/],
       [
-        'that has another label',
+        'with another label',
         { PKCS11_TOKEN_LABEL: 'elsewhere' },
         /expected one token labelled "elsewhere" \(PKCS11_TOKEN_LABEL\), got 0 of "keyturn test"/,
       ],
       [
-        'whose library is not there',
+        'with a missing library',
         { PKCS11_MODULE: '/nowhere/lib.so' },
         /PKCS11_MODULE cannot be loaded: .*\/nowhere\/lib\.so/,
       ],
     ]
     for (const [title, change, expected] of wrong) {
-      it(`${title} is one clear line, and destroys nothing`, async () => {
+      it(`${title} fails with one clear line, and destroys nothing`, async () => {
         const before = token.keys()
         const line = await lineOf({ ...env, ...change })
         expect(line)
@@ -81,23 +81,23 @@ if (softHsmFound()) {
       })
     }
 
-    it('whose PIN was refused is not asked again: it would lock itself', async () => {
+    it('is not tried again after it refused the PIN, as it could lock itself', async () => {
       const core = await openNode({ ...env, PKCS11_PIN: 'not-it' })
       try {
         const first = await refusalOf(core.signing.check(), 'signing_unavailable')
         expect(first.message).to.contain('CKR_PIN_INCORRECT')
         await pause(1100)
-        // The same refusal, not another that says the same.
+        // The same error object, not a new one from a second attempt.
         expect(await refusalOf(core.signing.check())).to.equal(first)
         expect(await tokenProcesses()).to.deep.equal([])
       } finally {
         await core.close()
       }
-      // This library does not lock, but tells of the right one all the same.
+      // This library does not lock; its keys are still readable with the right PIN.
       expect(token.keys()).to.have.length(1)
     })
 
-    it('without the settings that belong to it is a fault of the configuration', async () => {
+    it('fails as a configuration error without its other settings', async () => {
       const { PKCS11_PIN: _pin, ...without } = env
       const { code, stderr } = await runHere(['keys', 'list'], without)
       expect(code).to.equal(1)
@@ -106,7 +106,7 @@ if (softHsmFound()) {
       )
     })
 
-    it('that is not set any more, although keys are in it, is one clear line', async () => {
+    it('fails with one clear line when it is no longer configured but has keys', async () => {
       const { PKCS11_MODULE: _m, PKCS11_TOKEN_LABEL: _l, PKCS11_PIN: _p, ...without } = env
       const { code, stderr } = await runCommand(['serve'], { ...without, LOG_LEVEL: 'fatal' })
       expect(code).to.equal(1)
@@ -115,7 +115,7 @@ if (softHsmFound()) {
       )
     })
 
-    it('is looked at by doctor', async () => {
+    it('is checked by doctor', async () => {
       const bad = await runHere(['doctor'], { ...env, PKCS11_TOKEN_LABEL: 'elsewhere' })
       expect(bad.stdout).to.match(/fail +signing keys +.*elsewhere/)
       const good = await runHere(['doctor'], env)
@@ -123,10 +123,10 @@ if (softHsmFound()) {
     })
   })
 
-  describe('a move of signing keys', () => {
+  describe('a migration of signing keys', () => {
     afterEach(backToPresent)
 
-    it('from Postgres into a token takes a rotation; keys of either kind sign until then', async () => {
+    it('from Postgres to a token takes a rotation; keys of both kinds sign until then', async () => {
       const token = await softToken()
       const storage = await freshStorage('embedded')
       const sealed = await openNode(storage)
@@ -164,7 +164,7 @@ if (softHsmFound()) {
   })
 
   if (servicesFound()) {
-    it('two processes share a token: each signs with the keys of both, also after a revocation, and lets it go, also when it is killed', async () => {
+    it('a PKCS#11 token shared by two processes: both sign with the same keys, also after a revocation, and leave no helper process, also when killed', async () => {
       const token = await softToken()
       const nodes = await startTwoNodes({ ...(await emptyStorage()), ...token.env })
       try {
@@ -183,7 +183,7 @@ if (softHsmFound()) {
         }
         const first = await check()
         expect(token.keys()).to.have.length(2)
-        // This one is the third process, as the command line is one.
+        // The third process on the token, like the command line.
         const { code, stderr } = await runHere(['keys', 'revoke', first], nodes.env)
         expect(code, stderr).to.equal(0)
         expect(token.keys().map(({ id }) => id))

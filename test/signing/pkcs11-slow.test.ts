@@ -13,7 +13,7 @@ import { type SlowLibrary, slowLibrary } from '../support/slow-library.ts'
 import { softHsmFound, softToken, tokenProcesses } from '../support/token.ts'
 
 if (softHsmFound()) {
-  describe('a PKCS#11 token that is slow', () => {
+  describe('a slow PKCS#11 token', () => {
     let library: SlowLibrary
     let core: Core
     let server: Server
@@ -28,7 +28,7 @@ if (softHsmFound()) {
         PATH: String(process.env['PATH']),
         PORT: String(await freePort()),
       })
-      // The storage comes with keys that were sealed.
+      // The storage is created with sealed keys.
       for (const { kid } of await core.signing.list(defaultTenant)) {
         await core.signing.revoke(defaultTenant, kid)
       }
@@ -50,7 +50,7 @@ if (softHsmFound()) {
       return { code: answer.status, token }
     }
 
-    it('fails the late signature alone: its process goes on', async () => {
+    it('fails only the signature that is late, and its process goes on', async () => {
       const [pid] = await tokenProcesses()
       await sign('RS256')
       library.hang()
@@ -71,7 +71,7 @@ if (softHsmFound()) {
       expect(await tokenProcesses()).to.deep.equal([pid])
     })
 
-    it('that takes no work any more is told by /readyz, and another process goes on', async () => {
+    it('shows in /readyz when it does not answer at all, and its process is replaced', async () => {
       const [pid] = await tokenProcesses()
       library.hang()
       const late = Promise.all(
@@ -89,7 +89,7 @@ if (softHsmFound()) {
       await eventually('it is ready', async () => (await readiness()).code === 200)
     })
 
-    it('sees of the environment what its library needs', async () => {
+    it('passes only the needed environment variables to its process', async () => {
       const [pid] = await tokenProcesses()
       const text = await readFile(`/proc/${pid}/environ`, 'utf8')
       const names = text.split('\0').flatMap((entry) => entry.split('=')[0] || [])

@@ -32,7 +32,7 @@ if (softHsmFound()) {
       token = await softToken()
       server = await boot(kind, token.env)
       await furnish(server)
-      // Embedded storage comes with keys that were sealed.
+      // Embedded storage is created with sealed keys.
       for (const { kid, alg } of (await server.core.signing.open(defaultTenant)).signing) {
         if (!idsIn().includes(kid)) await server.core.signing.revoke(defaultTenant, kid)
         await server.core.signing.ensure(defaultTenant, [alg])
@@ -64,7 +64,7 @@ if (softHsmFound()) {
       })
 
     for (const alg of signingAlgs) {
-      it(`sign ID, access and logout tokens by ${alg}, verified by the published key (RFC 7518 §3)`, async () => {
+      it(`sign ID, access and logout tokens with ${alg}, verified with the published key (RFC 7518 §3)`, async () => {
         const resource = `https://${alg.toLowerCase()}.example.com`
         const client = { ...web, client_id: `web-${alg}` }
         await server.core.resources.declare(defaultTenant, {
@@ -95,7 +95,7 @@ if (softHsmFound()) {
       })
     }
 
-    it('never leave it: no private part is in the stores, and nobody gets one from the token', async () => {
+    it('never leave it: no private part is in the stores, and the token does not export any', async () => {
       const { published } = await signing().open(defaultTenant)
       expect(published.map(({ alg }) => alg)).to.have.members([...signingAlgs])
       const keys = token.keys()
@@ -121,7 +121,7 @@ if (softHsmFound()) {
       expect(kept + server.logged()).to.not.contain(token.env['PKCS11_PIN'])
     })
 
-    it('are destroyed in the token by `keys revoke`, and another signs (R-10)', async () => {
+    it('are destroyed in the token by `keys revoke`, and another one signs (R-10)', async () => {
       const { access_token: jwt } = tokensIn(await machineToken())
       const { replacement } = await signing().revoke(defaultTenant, kidOf(jwt))
       expect(idsIn()).to.include(replacement?.key.kid).and.not.include(kidOf(jwt))
@@ -131,7 +131,7 @@ if (softHsmFound()) {
       expect(await introspect(server, ordersApi, next)).to.include({ active: true })
     })
 
-    it('that many made at once for the same place leave one: what no row has is destroyed', async () => {
+    it('that lose a race to be the successor are destroyed', async () => {
       const kids = async (alg?: SigningAlg) =>
         (await signing().list(defaultTenant))
           .filter((key) => !alg || key.alg === alg)
@@ -141,7 +141,7 @@ if (softHsmFound()) {
       const fresh = (await kids('ES256')).filter((kid) => !before.includes(kid))
       expect(fresh).to.have.length(1)
       expect(idsIn()).to.include(fresh[0])
-      // The schedule may be making one of another algorithm just now.
+      // The schedule may be making a key of another algorithm.
       await eventually('every key in the token has a row', async () => {
         const known = await kids()
         return idsIn().every((id) => known.includes(id))
@@ -155,7 +155,7 @@ if (softHsmFound()) {
       for (const answer of answers) await verified(tokensIn(answer).access_token, 'ES256')
     })
 
-    it('answer 503 in a bounded time while the token hangs, and nothing else waits', async () => {
+    it('answer 503 after a bounded time while the token hangs, and delay nothing else', async () => {
       const { access_token: jwt } = tokensIn(await machineToken())
       const [pid] = await tokenProcesses()
       process.kill(pid as number, 'SIGSTOP')
@@ -166,7 +166,7 @@ if (softHsmFound()) {
       })
       expect(await introspect(server, ordersApi, jwt)).to.include({ active: true })
       expect((await fetch(`${server.issuer}/jwks`)).status).to.equal(200)
-      expect(isOver, 'before what needs no signature').to.equal(false)
+      expect(isOver, 'over before the requests that need no signature').to.equal(false)
       for (const page of await hanging) {
         expectRefusal(page, 503, 'temporarily_unavailable')
         expect(page.headers.get('retry-after')).to.equal('2')
@@ -175,7 +175,7 @@ if (softHsmFound()) {
       await verified(tokensIn(await machineToken()).access_token, 'ES256')
     })
 
-    it('answer 503 while the token is away, lose no code, and sign when it is back', async () => {
+    it('answer 503 while the token is missing, spend no refresh token, and sign when it is back', async () => {
       const tokens = await tokensFor(server, web, {
         scope: 'openid offline_access orders:read',
         resource: api,
@@ -193,10 +193,10 @@ if (softHsmFound()) {
       await verified(tokensIn(await refresh(server, web, tokens)).access_token, 'ES256')
     })
 
-    // The last one, as it travels.
-    it('rotate: published first, and destroyed in the token when nothing they signed is left (R-09)', async () => {
+    // The last test, as it moves the clock.
+    it('rotate: published first, and destroyed in the token when nothing they signed is valid (R-09)', async () => {
       const before = (await signer('ES256'))?.kid as string
-      // Made above already.
+      // Made in an earlier test.
       const rotation = await signing().rotate(defaultTenant, 'ES256')
       const next = rotation?.next.kid as string
       expect(idsIn()).to.include.members([before, next])

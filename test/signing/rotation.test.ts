@@ -35,7 +35,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     return Object.fromEntries(keys.map((key) => [key.kid, stateOf(key, now)]))
   }
 
-  it('publishes a key now and signs with it when it has been published for long enough', async () => {
+  it('publishes a key first, and signs with it once it has been published for KEY_PREPUBLISH', async () => {
     travel(0)
     const first = signer(await current())
     const rotation = await nodes.a.signing.rotate(defaultTenant, 'ES256')
@@ -45,13 +45,12 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect(signer(await current())).to.equal(first)
 
     travel(900)
-    expect(
-      signer(await current()),
-      'published for 900 s, by a node that was the last to notice',
-    ).to.equal(first)
+    expect(signer(await current()), 'published for 900 s by the last node to notice').to.equal(
+      first,
+    )
     travel(1)
     expect(signer(await current())).to.equal(next)
-    expect(published(await current()), 'what it signed is still verified').to.include(first)
+    expect(published(await current()), 'still verifies what it signed').to.include(first)
     travel(30 * day)
     expect(published(await current())).to.include(first)
     travel(60)
@@ -59,7 +58,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect((await states())[first as string]).to.equal('removed')
   })
 
-  it('does nothing while a key is pending, whoever asks, however many at once', async () => {
+  it('does nothing while a key is pending, however many nodes rotate in parallel', async () => {
     const rotations = await Promise.all(
       [nodes.a, nodes.b, nodes.a, nodes.b].map((node) =>
         node.signing.rotate(defaultTenant, 'ES256'),
@@ -70,7 +69,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect(await nodes.b.signing.rotate(defaultTenant, 'EdDSA'), 'no such key').to.equal(undefined)
   })
 
-  it('goes by the schedule, once for all nodes', async () => {
+  it('follows the schedule, once for all nodes', async () => {
     expect(await nodes.a.signing.rotateDue()).to.equal(0)
     travel(90 * day - 2 * 3600)
     expect(await nodes.a.signing.rotateDue()).to.equal(0)
@@ -87,7 +86,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     ])
   })
 
-  it('catches up after a year without a node: the old key signs until the new one is known', async () => {
+  it('catches up after a year without a node: the old key signs until the new one has been published', async () => {
     const first = signer(await current())
     travel(365 * day)
     expect(signer(await current())).to.equal(first)
@@ -98,7 +97,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect(signer(await current())).to.not.equal(first)
   })
 
-  it('revokes the active key: its successor signs at once, also when it was not to yet (R-10)', async () => {
+  it('revokes the active key: its successor signs at once, even before its time (R-10)', async () => {
     const [first, next] = [
       signer(await current()) as string,
       (await nodes.a.signing.rotate(defaultTenant, 'ES256'))?.next.kid,
@@ -115,7 +114,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
       'select private_jwk from signing_keys where kid = $1',
       [first],
     )
-    expect(rows, 'the private key is gone').to.deep.equal([{ private_jwk: null }])
+    expect(rows, 'private key').to.deep.equal([{ private_jwk: null }])
   })
 
   it('revokes the only key: a new one signs at once (R-10)', async () => {
@@ -133,7 +132,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     await refusalOf(nodes.a.signing.revoke(defaultTenant, 'no such key'), 'signing_key_not_found')
   })
 
-  it('revokes a pending key: the one before goes on, and gets another successor', async () => {
+  it('revokes a pending key: the active one goes on, and gets another successor', async () => {
     const first = signer(await current())
     const pending = (await nodes.a.signing.rotate(defaultTenant, 'ES256'))?.next.kid as string
     const revocation = await nodes.b.signing.revoke(defaultTenant, pending)
@@ -144,7 +143,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect((await states())[pending]).to.equal('revoked')
   })
 
-  it('forgets the private keys that are over at once, and their rows later', async () => {
+  it('wipes private keys as soon as they are unused, and deletes their rows later', async () => {
     const first = signer(await current())
     await nodes.a.signing.rotate(defaultTenant, 'ES256')
     const rows = () =>
@@ -164,7 +163,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     expect(signer(await current())).to.be.a('string')
   })
 
-  it('finds Postgres in its way when a key would get two successors', async () => {
+  it('cannot give a key two successors, by a unique index in Postgres', async () => {
     const copy = nodes.a.database.execute(
       `insert into signing_keys select (jsonb_populate_record(k, '{"kid": "another"}')).* from signing_keys k where alg = 'ES256'`,
     )

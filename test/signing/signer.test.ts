@@ -18,7 +18,7 @@ describe('sealed signer', () => {
   const claims = { iss: 'https://id.example', sub: 'alice', ünïcode: '✓' }
 
   for (const alg of signingAlgs) {
-    it(`signs ${alg} as every verifier understands it (RFC 7518 §3)`, async () => {
+    it(`signs ${alg} as verifiers expect (RFC 7518 §3)`, async () => {
       const key = await made(alg)
       const opened = {
         ...key,
@@ -34,11 +34,11 @@ describe('sealed signer', () => {
     })
   }
 
-  it('signs ES256 in 64 bytes whatever the numbers are (RFC 7518 §3.4)', async () => {
+  it('signs ES256 in 64 bytes, whatever the numbers are (RFC 7518 §3.4)', async () => {
     const key = await made('ES256')
     const { sign } = await signer.open('default', key)
     const publicKey = createPublicKey({ key: key.publicJwk, format: 'jwk' })
-    // One of 256 has a number that is shorter.
+    // One in 256 signatures has a shorter number.
     for (let i = 0; i < 1500; i++) {
       const data = Buffer.from(`token ${i}`)
       const signature = await sign(data)
@@ -48,7 +48,7 @@ describe('sealed signer', () => {
     }
   })
 
-  it('opens a key for its tenant alone', async () => {
+  it('opens a key only for its tenant', async () => {
     const key = await made('ES256')
     await refusalOf(signer.open('other', key), 'key_encryption_key_invalid')
   })

@@ -33,11 +33,11 @@ describe('signing key', () => {
     [{ removeAt: 150 }, 150, 'removed'],
     [{ retireAt: 150 }, 150, 'retiring'],
     [{ publishAt: 200 }, 200, 'active'],
-    // Made, or revoked, by a node whose clock is ahead of ours: neither waits for our clock.
+    // Made or revoked by a node whose clock is ahead: neither waits for this node's clock.
     [{ publishAt: 200 }, 190, 'active'],
     [{ retireAt: 300, removeAt: 300, revokedAt: 300 }, 290, 'revoked'],
   ]
-  it('signs while it is active, and for a minute what was begun by then (R-10)', () => {
+  it('signs while it is active, and for a minute more for requests that began before (R-10)', () => {
     const long = key('a', { retireAt: 300, removeAt: 3e6 })
     const may = [199, 200, 300, 60_300, 60_301].map((now) => maySign(long, now))
     expect(may).to.deep.equal([false, true, true, true, false])
@@ -61,18 +61,21 @@ describe('signing key', () => {
     ]
     const order = inUse(keys, 1000).map(({ kid }) => kid)
     expect(order).to.deep.equal(['newer', 'older', 'retiring', 'pending'])
-    expect(keys.map(({ kid }) => kid)[0], 'the argument is left as it was').to.equal('unpublished')
+    expect(keys.map(({ kid }) => kid)[0], 'the argument is unchanged').to.equal('unpublished')
   })
 
-  it('set never signs with a pending key while an active one is there', () => {
+  it('set never signs with a pending key while an active one exists', () => {
     const keys = [key('next', { publishAt: 900, activateAt: 1001 }), key('now', {})]
     expect(inUse(keys, 1000)[0]?.kid).to.equal('now')
     expect(inUse(keys, 1001)[0]?.kid).to.equal('next')
-    expect(signingAt([keys[0] as SigningKey], 1000), 'rather none').to.deep.equal([])
+    expect(
+      signingAt([keys[0] as SigningKey], 1000),
+      'none rather than a pending one',
+    ).to.deep.equal([])
     expect(signingAt(keys, 1001).map(({ kid }) => kid)).to.deep.equal(['next'])
   })
 
-  it('set tells when the clock alone changes it next', () => {
+  it('set reports when time alone changes it next', () => {
     const keys = [key('next', { publishAt: 900, activateAt: 1001 }), key('now', whole)]
     const changes = [99, 100, 200, 300, 400, 900, 1001].map((now) => nextChange(keys, now))
     expect(changes).to.deep.equal([100, 200, 300, 400, 900, 1001, Infinity])

@@ -13,7 +13,7 @@ onAnyStorage('signing keys', (kind) => {
   const nodes = openedNodes(kind)
   before(() => nodes.a.tenants.declare({ id: 'other', name: 'Other' }))
 
-  it('are made once per algorithm, also by many at once on two nodes (R-24)', async () => {
+  it('are made once per algorithm, also by parallel calls on two nodes (R-24)', async () => {
     await Promise.all(
       Array.from({ length: 6 }, (_, i) =>
         (i % 2 ? nodes.a : nodes.b).signing.ensure('other', [...signingAlgs, 'ES256']),
@@ -24,7 +24,7 @@ onAnyStorage('signing keys', (kind) => {
     expect(await nodes.b.signing.ensure('other', [...signingAlgs])).to.equal(false)
   })
 
-  it('are active at once, named by their thumbprint (RFC 7638) and opened the same everywhere', async () => {
+  it('are active at once, named by their thumbprint (RFC 7638), and the same on every node', async () => {
     await nodes.a.signing.ensure(defaultTenant, ['ES256', 'RS256'])
     const { published: opened } = await nodes.a.signing.open(defaultTenant)
     const data = ({ sign: _sign, ...key }: OpenSigningKey) => key
@@ -43,7 +43,7 @@ onAnyStorage('signing keys', (kind) => {
     expect(sizes('ES256')?.crv).to.equal('P-256')
   })
 
-  it('sign tokens of our own with the active key of an algorithm', async () => {
+  it('sign tokens of this server with the active key of an algorithm', async () => {
     await nodes.a.signing.ensure(defaultTenant, ['ES256'])
     const jwt = await nodes.a.signing.sign(defaultTenant, 'ES256', 'logout+jwt', { sub: 'alice' })
     const keys = (await nodes.b.signing.list(defaultTenant)).map(({ publicJwk }) => publicJwk)

@@ -7,7 +7,7 @@ import { api, furnish, machine } from '../support/fixtures.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
+suite("a node's cache of what another node changes (ADR 0024)", () => {
   const nodes = openedNodes('services')
   before(() => furnish({ core: nodes.a }))
 
@@ -16,7 +16,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     nodes.a.clients.setDisabled(defaultTenant, machine.client_id, disabled)
   const elsewhere = (sql: string) => nodes.a.database.execute(sql, [machine.client_id])
 
-  /** How often b asks Postgres for what a file of ours wants while work is done. */
+  /** How many connections b takes from its pool for a given source file while `work` runs. */
   async function questions(file: string, work: (asked: () => number) => Promise<unknown>) {
     const { dataSource } = nodes.b.database
     const create = dataSource.createQueryRunner.bind(dataSource)
@@ -32,7 +32,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
   }
   const asksForIt = () => questions('client.store.ts', () => seenBy('b'))
 
-  /** As long as b takes to ask for changes three times. */
+  /** Waits until b has polled for changes three times. */
   async function severalPolls(): Promise<void> {
     const { notifications } = nodes.b.storage
     const { query } = notifications
@@ -45,7 +45,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     notifications.query = query
   }
 
-  /** Within the second that is promised, by when somebody asks. */
+  /** Within the promised second, counted to the last request that still saw the old state. */
   async function soon(what: string, check: () => Promise<boolean>): Promise<void> {
     expect(await lastInVain(what, check), what).to.be.below(1000)
   }
@@ -56,14 +56,14 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await eventually('b knows it', () => seenBy('b'))
   })
 
-  it('is read once, and forgotten within a second of the change: here at once', async () => {
+  it('reads once, and forgets within a second of a change, at once on the node that changes it', async () => {
     await eventually('it is known', async () => (await asksForIt()) === 0)
     await setDisabled(true)
     expect(await seenBy('a')).to.equal(undefined)
     await isForgotten()
   })
 
-  it('is forgotten whoever changes it, and whatever of it', async () => {
+  it('forgets on any change, by any process and in any related table', async () => {
     await elsewhere(`update client_secrets set expires_at = '2020-01-01' where client_id = $1`)
     await soon(
       'b knows that the secret is over',
@@ -79,7 +79,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await soon('b knows the scopes', async () => (await scopes())?.length === 0)
   })
 
-  it('is forgotten when the change is committed, however long after it was made', async () => {
+  it('forgets when the change commits, however long after the statement', async () => {
     await nodes.a.database.transaction(async () => {
       await setDisabled(true)
       await severalPolls()
@@ -89,11 +89,11 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     expect(await seenBy('a')).to.equal(undefined)
   })
 
-  it('is forgotten when the change shows, however long before it was dated', async () => {
+  it('forgets when the change becomes visible, however long before that it was dated', async () => {
     await nodes.a.database.transaction(async () => {
       await setDisabled(true)
       await nodes.a.database.execute('set constraints all immediate')
-      // As it stands when the commit took that long: a standby that hung, a million rows that were changed with it.
+      // As after a commit that took this long: a hanging standby, or a million rows in the same transaction.
       const dated = await nodes.a.database.execute(
         `update changes set changed_at = changed_at - interval '1 hour'
          where subject = $1 and changed_in::text = pg_current_xact_id()::text`,
@@ -106,16 +106,16 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await isForgotten()
   })
 
-  it('is told once, and kept from then on, though the polls look back', async () => {
+  it('drops an entry once per change and keeps it then, although polls look back', async () => {
     const isKept = async () => {
       await severalPolls()
       return (await asksForIt()) === 0
     }
-    // Polls look back behind this for longer.
+    // Polls look back over the change for longer.
     await eventually('it is kept', isKept, { within: 15_000 })
   })
 
-  it('is forgotten of a tenant and its policies, too, which costs nothing while nothing changes', async () => {
+  it('forgets tenants and policies too, and does not query Postgres while nothing changes', async () => {
     const { a, b } = nodes
     const asks = async () => {
       const mfa = (await b.tenants.find(defaultTenant))?.requireMfa
@@ -141,7 +141,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await a.tenants.setDisabled(defaultTenant, false)
   })
 
-  it('is forgotten whole after an import of more than a poll reads, and what changes next is heard as well', async () => {
+  it('forgets everything after an import of more changes than a poll reads, and still sees the next change', async () => {
     const named: string[] = []
     let told = 0
     nodes.b.changes.follow('client', {
@@ -163,7 +163,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     await nodes.a.database.execute(`delete from changes where subject like $1`, ['imported-%'])
   })
 
-  it('is forgotten whole when another server answers: a standby counts transactions from where it stood', async () => {
+  it('forgets everything when another server answers, as a standby counts transactions from its own position', async () => {
     let told = 0
     nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => told++ })
     const { notifications } = nodes.b.storage
@@ -172,7 +172,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
       const rows = await query(sql, parameters)
       for (const row of sql.includes('from changes') ? rows : []) {
         for (const [name, text] of Object.entries(row)) {
-          // Since when the server runs stands before what it sees.
+          // The start time of the server precedes its snapshot.
           if (typeof text === 'string') row[name] = text.replace(/^[\d.]+ (?=\d+:\d+:)/, '1.0 ')
         }
       }
@@ -184,7 +184,7 @@ suite('what a node keeps in memory and another one changes (ADR 0024)', () => {
     expect(told).to.equal(2)
   })
 
-  it('is asked for while the node cannot hear of changes', async () => {
+  it('is bypassed while the node cannot read changes', async () => {
     nodes.b.changes.stop()
     expect(await asksForIt()).to.equal(1)
     await setDisabled(true)

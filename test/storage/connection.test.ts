@@ -7,14 +7,14 @@ interface Asked {
   callback(error: Error): void
 }
 
-onEachStorage('a connection that failed within a transaction', (kind) => {
+onEachStorage('a connection that fails within a transaction', (kind) => {
   const core = openedCore(kind, { DATABASE_POOL_SIZE: '1' })
 
-  it('leaves nothing open for whoever comes next', async () => {
+  it('leaves no open transaction to the next user', async () => {
     const { database } = core
     const { dataSource } = database
     const create = dataSource.createQueryRunner.bind(dataSource)
-    // The one statement whose answer never comes back as such.
+    // This one statement fails on the client side.
     dataSource.createQueryRunner = () => {
       const runner = create()
       const connect = runner.connect.bind(runner)

@@ -11,7 +11,7 @@ import { fillWithMany, rowsRead } from '../support/rows-read.ts'
 const many = 2500
 
 const suite = servicesFound() ? describe : describe.skip
-suite('what is counted, and what is ended, among many', () => {
+suite('counts and bulk revocations over many rows', () => {
   let core: Core
   before(async () => {
     const env = await freshStorage('services')
@@ -20,8 +20,8 @@ suite('what is counted, and what is ended, among many', () => {
   })
   after(() => core?.close())
 
-  it('what would take long to count is what the statistics say, never less than was counted, and is said to be (R-19)', async () => {
-    /** Rows that a tenant may have: what is read of them is counted, too. */
+  it('estimate from statistics what would take long to count, never below what was counted, and say so (R-19)', async () => {
+    /** Counts rows of a subquery, as countRows counts those of a tenant's table. */
     const counted = (series: string, where?: string) => {
       const table = `(select 'default' as tenant_id, i from generate_series(1, ${series}) i) s`
       const which = { table, order: 'i', ...(where ? { where } : {}) }
@@ -32,7 +32,7 @@ suite('what is counted, and what is ended, among many', () => {
     expect(await counted('400000')).to.deep.equal({ rows: 400_000, isEstimate: true })
     const unknown = await counted('(select 400000)')
     expect(unknown).to.deep.equal({ rows: 10_001, isEstimate: true })
-    // However few of very many there are.
+    // However few of very many match.
     const most = 'case when i <= 10001 then i = 1 else 1 / (i - i) = 0 end'
     expect((await counted('400000', most)).isEstimate).to.equal(true)
     await core.database.execute(
@@ -41,7 +41,7 @@ suite('what is counted, and what is ended, among many', () => {
     expect(await counted('900', 'takes_long()')).to.deep.equal({ rows: 300, isEstimate: true })
   })
 
-  it('few rows that Postgres takes for many are counted (R-19)', async () => {
+  it('are exact for few rows that Postgres estimates as many (R-19)', async () => {
     await core.database.execute('analyze accounts')
     let found: object | undefined
     await core.database.unit(async (unit) => {
@@ -55,9 +55,9 @@ suite('what is counted, and what is ended, among many', () => {
     expect(found).to.deep.equal({ rows: 1, isEstimate: false })
   })
 
-  it('what is counted is read among those of the tenant, of grants those that live (R-19)', async () => {
+  it('read the rows of the tenant only, and of grants the live ones (R-19)', async () => {
     const { rows: live } = await core.grants.count(defaultTenant)
-    /** Of another tenant first, as Postgres keeps them; of this one as many, none of which lives. */
+    /** The other tenant's rows come first, as Postgres stores them; this tenant gets as many, all of them revoked. */
     const prepare = async () => {
       await core.database.execute('set local session_replication_role = replica')
       for (const tenant of ['other', defaultTenant]) {
@@ -87,7 +87,7 @@ suite('what is counted, and what is ended, among many', () => {
     expect(await rowsRead(core, 'grants', grants, prepare)).to.be.below(live + 100)
   })
 
-  it('what ends many looks for so many once, however Postgres joins them', async () => {
+  it('revoke in batches of bounded size, however Postgres joins', async () => {
     const [someone] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
     const { query } = core.database
     const changed: number[] = []

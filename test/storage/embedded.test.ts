@@ -18,7 +18,7 @@ const modules = {
   pg: import.meta.resolve('pg'),
 }
 
-/** Runs `program` in another process; it finds the folder in `folder` and the product in `load`. */
+/** Runs `program` in another process, which has the folder in `folder` and the product through `load`. */
 function inAnotherProcess(folder: string, program: string): Promise<Child> {
   const head = `
     const modules = ${JSON.stringify(modules)}
@@ -71,13 +71,13 @@ describe('the lock of the data folder', () => {
     folder = join(await temporaryFolder('lock'), 'data')
   })
 
-  it('creates the folder for its owner alone', async () => {
+  it('creates the folder with access for its owner only', async () => {
     const lock = await lockDataDir(folder)
     expect((await stat(folder)).mode & 0o777).to.equal(0o700)
     await lock.release()
   })
 
-  it('says of a folder that cannot be made which setting names it, and why', async () => {
+  it('names the setting and the cause when the folder cannot be created', async () => {
     const file = join(await temporaryFolder('data'), 'file')
     await writeFile(file, '')
     for (const [given, code] of [
@@ -93,7 +93,7 @@ describe('the lock of the data folder', () => {
     }
   })
 
-  it('is refused a second time in the same process, until it is released', async () => {
+  it('is refused a second time in the same process until it is released', async () => {
     const lock = await lockDataDir(folder)
     const refusal = await refusalOf(lockDataDir(folder))
     expect(refusal.code).to.equal('storage_locked')
@@ -103,7 +103,7 @@ describe('the lock of the data folder', () => {
     expect(await readdir(folder)).to.deep.equal([])
   })
 
-  it('is refused while another process holds it, with a sentence that says which and what to do', async () => {
+  it('is refused while another process holds it, naming that process and the remedy', async () => {
     const holder = await holderOf(folder)
     const refusal = await refusalOf(lockDataDir(folder))
     expect(refusal.code).to.equal('storage_locked')
@@ -124,7 +124,7 @@ describe('the lock of the data folder', () => {
     await lock.release()
   })
 
-  it('is taken over when another process got the process id of its holder', async () => {
+  it('is taken over when another process has the process id of its holder', async () => {
     const first = await lockDataDir(folder)
     const [name] = await locksIn(folder)
     await first.release()
@@ -151,7 +151,7 @@ describe('the lock of the data folder', () => {
     expect(answers).to.deep.equal(['held', 'storage_locked', 'storage_locked', 'storage_locked'])
   })
 
-  describe('of another container or an earlier boot, whose process ids say nothing', () => {
+  describe('from another container or an earlier boot, whose process ids mean nothing', () => {
     const foreign = `lock-1-77-${'a'.repeat(12)}`
 
     beforeEach(async () => {
@@ -166,7 +166,7 @@ describe('the lock of the data folder', () => {
       await lock.release()
     })
 
-    it('is taken over when its file stays the same for long enough', async () => {
+    it('is taken over when its file does not change for long enough', async () => {
       const lock = await lockDataDir(folder, { beat: 5, stale: 40 })
       expect(await locksIn(folder)).to.not.include(foreign)
       await lock.release()
@@ -202,11 +202,11 @@ describe('embedded Postgres', () => {
     await cp(template, folder, { recursive: true })
   }
 
-  it('creates its cluster at the first start, and clears what an interrupted one left', async () => {
+  it('creates its cluster at the first start, and removes the remains of an interrupted one', async () => {
     expect(await readdir(template)).to.deep.equal(['postgres'])
   })
 
-  it('keeps what was written from one start to the next', async () => {
+  it('keeps its data across restarts', async () => {
     await copyTemplate()
     const first = await open()
     await ask(first, `create table kept as select 'yes' as value`)
@@ -216,7 +216,7 @@ describe('embedded Postgres', () => {
     await second.close()
   })
 
-  it('keeps every commit that was answered when the process is killed', async () => {
+  it('keeps every acknowledged commit when the process is killed', async () => {
     await copyTemplate()
     const writer = await inAnotherProcess(
       folder,
@@ -239,7 +239,7 @@ describe('embedded Postgres', () => {
     expect(row?.['rows']).to.equal(row?.['last'])
   })
 
-  it('refuses a second opening of the same folder, here and in another process', async () => {
+  it('refuses to open the same folder twice, from this process and another', async () => {
     await copyTemplate()
     const engine = await open()
     expect((await refusalOf(open())).code).to.equal('storage_locked')
@@ -257,7 +257,7 @@ describe('embedded Postgres', () => {
     expect(await locksIn(folder)).to.deep.equal([])
   })
 
-  it('leaves a folder alone that holds something else, and gives it back', async () => {
+  it('leaves a folder with other contents untouched and releases it', async () => {
     const strange = join(await temporaryFolder('strange'), 'data')
     await mkdir(join(strange, 'postgres'), { recursive: true })
     await writeFile(join(strange, 'postgres', 'notes.txt'), 'mine')
@@ -278,7 +278,7 @@ describe('embedded Postgres', () => {
 
     after(() => engine.close())
 
-    it('brings every commit to the disk before it is answered', async () => {
+    it('syncs every commit to disk before it acknowledges it', async () => {
       const real = fs.fsyncSync
       let synced = 0
       fs.fsyncSync = (descriptor) => {

@@ -30,7 +30,7 @@ import { remember } from '../support/witness.ts'
 const many = 2500
 
 if (servicesFound()) {
-  describe('With thousands of accounts, clients and families', () => {
+  describe('with thousands of accounts, clients and families', () => {
     let env: Record<string, string>
     let core: Core
     before(async () => {
@@ -40,16 +40,16 @@ if (servicesFound()) {
     })
     after(() => core?.close())
 
-    it('a family that starts reads those of its account, not all of its client', async () => {
+    it('a new family reads those of its account, not all of its client', async () => {
       const { family } = await someFamily(core)
-      // Statistics say that each client and each account has one.
+      // The statistics expect one per client and per account.
       await core.database.execute('update families set client_id = $1', [family.clientId])
       const other = { ...family, id: newHandle() }
       const start = () => core.families.start(other, tokenOf(newHandle()))
       expect(await rowsRead(core, 'families', start)).to.be.below(20)
     })
 
-    it('lists of what accounts have read the addresses of those alone', async () => {
+    it('a list of what accounts own reads the addresses of those accounts only', async () => {
       const [account] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
       const owned = [{ accountId: account?.id ?? '' }, { accountId: 'gone' }]
       const look = async () => {
@@ -60,7 +60,7 @@ if (servicesFound()) {
       expect(await rowsRead(core, 'accounts', look)).to.equal(1)
     })
 
-    it('a first page of grants or families, and one later on, reads what it shows', async () => {
+    it('a first or later page of grants or families reads what it shows', async () => {
       const later = { createdAt: Date.now() - 1000 * 1000, id: '' }
       for (const after of [undefined, later]) {
         const grants = () => core.grants.list(defaultTenant, {}, { after, limit: 10 })
@@ -70,7 +70,7 @@ if (servicesFound()) {
       }
     })
 
-    it('whether there is an operator, and another one, reads the operators', async () => {
+    it('looking for an operator, or another one, reads the operators only', async () => {
       const email = 'operator-of-many@example.com'
       await core.accounts.declare(defaultTenant, { email, roles: ['operator'] })
       const { id = '' } = (await core.accounts.byIdentifier(defaultTenant, email)) ?? {}
@@ -82,7 +82,7 @@ if (servicesFound()) {
       expect(await rowsRead(core, 'accounts', look)).to.be.below(10)
     })
 
-    it('a look at the queue reads what it takes, however much waits for one destination', async () => {
+    it('a poll of the outbox reads what it takes, however much waits for one destination', async () => {
       await core.database.execute(
         `insert into outbox (tenant_id, id, kind, destination, payload, created_at, next_at, attempts)
          select 'default', 'waiting-' || i, 'a-kind', 'somewhere', '{}'::jsonb, now(), now() - i * interval '1 second', 0
@@ -102,12 +102,12 @@ if (servicesFound()) {
         expect(await rowsRead(core, 'outbox', look)).to.be.below(100)
       }
       const wait = async () => expect(await store.state()).to.equal('due')
-      // A start after an upgrade makes the index while others, and itself, look.
+      // A start after an upgrade creates the index while nodes poll.
       const beforeIndex = () => core.database.execute('drop index ix_outbox_due')
       expect(await rowsRead(core, 'outbox', wait, beforeIndex)).to.be.below(20)
     })
 
-    it('what an apply file names is read, and not all that is stored', async () => {
+    it('apply reads what its file names, not everything stored', async () => {
       const [account] = await core.accounts.lists.page(defaultTenant, { limit: 1 })
       const document = {
         clients: [{ client_id: 'one-of-many', grant_types: ['client_credentials'] }],
@@ -130,7 +130,7 @@ if (servicesFound()) {
       try {
         const { changes } = await planOf({ plan: true })
         expect(changes.map(({ outcome }) => outcome)).to.deep.equal(['created', 'updated'])
-        // What is not in the file is known from all.
+        // Only with all rows read can it tell what the file lacks.
         expect((await errorOf(planOf({ check: true }))).message).to.equal('all are read')
       } finally {
         Object.assign(lists, { page: pages[0] })
@@ -138,7 +138,7 @@ if (servicesFound()) {
       }
     })
 
-    it('an export is of one moment, has no more than a page at once, and waits until that is taken', async () => {
+    it('an export is a snapshot, has at most a page in memory, and waits for its reader', async () => {
       const parts: number[] = []
       const print = jsonExport()
       let text = ''
@@ -146,9 +146,9 @@ if (servicesFound()) {
       const other = new pg.Client({ connectionString: env['DATABASE_URL'] })
       await other.connect()
       await exportCommand.execute(core, { tenant: defaultTenant }, async (part) => {
-        expect(busy, 'one after the other').to.equal(false)
+        expect(busy, 'parts in parallel').to.equal(false)
         busy = true
-        // By another connection, while it goes on.
+        // By another connection during the export.
         if (parts.length === 1) {
           await other.query(
             `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
@@ -168,13 +168,13 @@ if (servicesFound()) {
       expect(await exportedFrom(core, defaultTenant))
         .to.have.property('accounts')
         .that.has.length(exported.accounts.length + 1)
-      // As one document, whatever the parts were.
+      // Printed as one document, whatever the parts were.
       expect((await runHere(['export', '--json'], env)).stdout).to.equal(
         `${JSON.stringify(await exportedFrom(core, defaultTenant), null, 2)}\n`,
       )
     })
 
-    it('an export that fails on the way prints nothing', async () => {
+    it('an export that fails midway prints nothing', async () => {
       await core.database.execute('alter table accounts rename to away')
       try {
         const { code, stdout, stderr } = await runHere(['export'], env)
@@ -185,7 +185,7 @@ if (servicesFound()) {
       }
     })
 
-    it('an export whose reader goes away ends quietly', async () => {
+    it('an export whose reader goes away exits quietly', async () => {
       const command = 'node_modules/.bin/node src/main.ts export; echo $? >&2'
       const { stdout, stderr } = await promisify(execFile)(
         'sh',
@@ -198,7 +198,7 @@ if (servicesFound()) {
       expect(stderr).to.equal('0\n')
     })
 
-    it('what a file names is compared a thousand at a time, and all of it is told, also where nobody takes how far it is', async () => {
+    it('apply compares a thousand entries at a time and reports its progress, also when the receiver fails', async () => {
       const { accounts = [] } = await exportedFrom(core, defaultTenant)
       const password = 'somebody else has chosen it'
       accounts[0] = { ...(accounts[0] as (typeof accounts)[0]), name: 'Somebody else', password }
@@ -240,7 +240,7 @@ if (servicesFound()) {
       }
     })
 
-    it('commands ask for a page at a time and print all of them', async () => {
+    it('list commands read a page at a time and print all pages', async () => {
       const page = await accountsList.execute(core, { tenant: defaultTenant })
       expect(page.accounts).to.have.length(1000)
       expect(page.next).to.equal(page.accounts.at(-1)?.email)
@@ -255,11 +255,11 @@ if (servicesFound()) {
       const { rows, isEstimate } = await core.accounts.views.count(defaultTenant)
       expect(isEstimate).to.equal(false)
       expect(emails).to.have.length(rows)
-      expect(accounts.stdout, 'as one document').to.equal(`${JSON.stringify(listed, null, 2)}\n`)
+      expect(accounts.stdout, 'one document').to.equal(`${JSON.stringify(listed, null, 2)}\n`)
       expect(clients.stdout.match(/^filler-/gm)).to.have.length(many)
     })
 
-    it('what waits in a file is printed as what waits in memory', async () => {
+    it('an export spooled to a file prints the same as one in memory', async () => {
       const whole = await runHere(['export', '--json'], env)
       let printed = ''
       let busy = false
@@ -268,7 +268,7 @@ if (servicesFound()) {
         env: {},
         stdin: async () => '',
         err() {},
-        /** A reader that is slow. */
+        /** A slow reader. */
         async out(lines: string) {
           if (busy) early += 1
           busy = true
@@ -285,7 +285,7 @@ if (servicesFound()) {
       expect(early).to.equal(0)
     })
 
-    it('an apply of many leaves little to the commit, which has as little time as any statement', async () => {
+    it('an apply of many rows does little work in its commit, which has the timeout of a statement', async () => {
       const clients = Array.from({ length: 1100 }, (_, i) => ({
         client_id: `applied-${i}`,
         token_endpoint_auth_method: 'none',
@@ -294,7 +294,7 @@ if (servicesFound()) {
       const { lists } = core.accounts
       const { operators } = lists
       let told = 0
-      // What an apply looks at last.
+      // The last step of an apply.
       lists.operators = async (tenant) => {
         const [row] = await core.database.query<{ told: number }>(
           `select count(*)::integer as told from changes where subject like 'applied-%'`,
@@ -311,7 +311,7 @@ if (servicesFound()) {
       }
     })
 
-    it('an apply sets the hash of another system for who has no password, and touches nobody else', async () => {
+    it('apply sets a foreign hash for accounts without a password, and changes no others', async () => {
       const emails = ['first@hashed.example', 'second@hashed.example'] as const
       const password_hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
       const document = applyDocument.parse({
@@ -346,7 +346,7 @@ if (servicesFound()) {
       }
     })
 
-    it('a search without a hit reads so many rows with each statement, however many there are', async () => {
+    it('a search without a hit reads a bounded number of rows per statement', async () => {
       const { query } = core.database
       const read: number[] = []
       const soFar = async () => {
@@ -359,7 +359,7 @@ if (servicesFound()) {
       await core.database
         .unit(async (unit) => {
           await unit.open()
-          // As among a million, of which a step is few.
+          // As with a million rows, of which a step reads few.
           await core.database.execute('set local enable_seqscan = off')
           await core.database.execute(
             `insert into accounts (tenant_id, id, email, email_key, email_verified, roles, created_at, updated_at)
@@ -386,7 +386,7 @@ if (servicesFound()) {
       expect(Math.max(...read)).to.be.within(20_000, 25_000)
       expect(
         read.slice(0, 2).every((rows) => rows <= 1000),
-        'at first',
+        'first steps',
       ).to.equal(true)
     })
   })

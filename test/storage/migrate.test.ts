@@ -20,7 +20,8 @@ import type { Services } from '../support/services.ts'
 
 /**
  * A migration that only a later version has.
- * @param needs what a process must know since then, if anything is new
+ *
+ * @param needs what a process must support from then on, if anything
  */
 async function pretendNewer(env: Record<string, string>, needs: string[] = []): Promise<void> {
   const core = await openNode(env)
@@ -33,7 +34,7 @@ async function pretendNewer(env: Record<string, string>, needs: string[] = []): 
 
 onEachStorage('migrations', (kind) => {
   const test = itOnAny(kind)
-  it('refuse a schema that only a newer version can work with, under every policy', async () => {
+  it('refuse a schema that only a newer version supports, under every policy', async () => {
     const env = await freshStorage(kind)
     await pretendNewer(env, ['Future9999999999999'])
     for (const schema of ['migrate', 'require'] as const) {
@@ -45,14 +46,14 @@ onEachStorage('migrations', (kind) => {
     expect(outcome.stdout + outcome.stderr).to.contain('newer version')
   })
 
-  it('leave a newer schema that fits to those of before: they start anew, and go back (R-16)', async () => {
+  it('accept a newer compatible schema: older versions start and can be rolled back to (R-16)', async () => {
     const env = await freshStorage(kind)
     await pretendNewer(env, ['OwnWord1760000000037'])
     for (const schema of ['migrate', 'require'] as const) {
       const core = await openNode(env, schema)
       const state = await migrationState(core.database.dataSource)
       expect(state).to.deep.include({ unknown: ['Future9999999999999'], lacking: [], pending: [] })
-      // The later release may have taken it away.
+      // The later release may have dropped it.
       await core.database.execute('drop index if exists ix_grants_account')
       expect(await migrate(core.database.dataSource)).to.deep.equal([])
       expect((await migrationState(core.database.dataSource)).indexes).to.deep.equal([])
@@ -63,7 +64,7 @@ onEachStorage('migrations', (kind) => {
     expect(await runHere(['migrate', '--check'], env)).to.deep.include({ code: 0 })
   })
 
-  test('refuse a schema that two versions have changed each without the other', async () => {
+  test('refuse a schema that two diverged versions have changed', async () => {
     const env = await freshStorage(kind)
     await pretendNewer(env)
     const core = await openNode(env)
@@ -98,7 +99,7 @@ onServices('migrations of a shared database', () => {
       extra,
     })
 
-  it('are asked for when they are pending', async () => {
+  it('are required when they are pending', async () => {
     const env = await emptyStorage()
     const refusal = await refusalOf(openNode(env, 'require'), 'migrations_pending')
     expect(refusal.message).to.contain('keyturn migrate')
@@ -110,7 +111,7 @@ onServices('migrations of a shared database', () => {
     await (await openNode(env, 'require')).close()
   })
 
-  it('are neither cut short nor is who waits for them', async () => {
+  it('ignore statement_timeout, also while they wait for each other', async () => {
     const env = await emptyStorage()
     const bare = await openBare(env, { statement_timeout: 300 })
     const other = await openBare(env)
@@ -122,12 +123,12 @@ onServices('migrations of a shared database', () => {
     await runner.release()
     expect(await migrating).to.have.length.above(0)
     const limit = await bare.query('show statement_timeout')
-    expect(limit, 'in force again').to.deep.equal([{ statement_timeout: '300ms' }])
+    expect(limit, 'back in force').to.deep.equal([{ statement_timeout: '300ms' }])
     await bare.close()
     await other.close()
   })
 
-  it('keep nobody waiting who works on a table meanwhile, and get their lock once they can (R-16)', async () => {
+  it('do not block work on a table while they wait for its lock, and get it in the end (R-16)', async () => {
     const env = await freshStorage('services')
     const bare = await openBare(env)
     const undone: string[] = []
@@ -149,18 +150,18 @@ onServices('migrations of a shared database', () => {
       )
       return waiting.length === 1
     })
-    // Waits behind it, and would be given up after two and a half seconds.
+    // Queues behind the lock request, and would time out after two and a half seconds.
     await other.execute('update accounts set updated_at = updated_at')
     await runner.commitTransaction()
     await runner.release()
     expect(await migrating).to.deep.equal(undone.toReversed())
     const [limit] = await bare.query<{ lock_timeout: string }>('show lock_timeout')
-    expect(limit?.lock_timeout, 'in force again').to.equal('0')
+    expect(limit?.lock_timeout, 'back in force').to.equal('0')
     await bare.close()
     await other.close()
   })
 
-  it('make indexes while others write, and again what was cut short (R-16)', async () => {
+  it('create indexes while others write, and again after an interrupted attempt (R-16)', async () => {
     const env = await freshStorage('services')
     const bare = await openBare(env)
     const other = await openBare(env, { statement_timeout: 2500 })
@@ -192,7 +193,7 @@ onServices('migrations of a shared database', () => {
       )
       return waiting.length === 1
     })
-    // Would be given up after two and a half seconds.
+    // Each would time out after two and a half seconds.
     for (let n = 0; n < 20; n++) await write(`beside ${n}`)
     await runner.commitTransaction()
     await runner.release()
@@ -208,7 +209,7 @@ onServices('migrations of a shared database', () => {
     await other.close()
   })
 
-  it('keep accounts, clients, keys and families of the very first schema', async () => {
+  it('keep accounts, clients, keys and families of the first schema', async () => {
     const before = await boot('services')
     await furnish(before)
     const tokens = await tokensFor(before, web, { scope: 'openid offline_access' })
@@ -225,7 +226,7 @@ onServices('migrations of a shared database', () => {
     await after.stop()
   })
 
-  it('keep what was there before passkeys, sign-up, policies, places and refusals', async () => {
+  it('keep the data from before passkeys, sign-up, policies, places and refusals', async () => {
     const env = await freshStorage('services')
     const before = await openNode(env)
     const person = await factorOwner(before)
@@ -256,7 +257,7 @@ onServices('migrations of a shared database', () => {
     await core.close()
   })
 
-  it('and the first start happen once when five nodes start at once (R-24)', async () => {
+  it('and the first start happen once when five nodes start in parallel (R-24)', async () => {
     const env = await emptyStorage()
     const cores = await Promise.all(Array.from({ length: 5 }, () => openNode(env)))
     const operators = await Promise.all(cores.map((core) => core.firstStart()))
@@ -285,7 +286,7 @@ onServices('migrations of a shared database', () => {
 
 const suite = servicesFound() ? describe : describe.skip
 suite('migrations and the roles of Postgres', () => {
-  it('are named as unseen to a role that looks past their schema', async () => {
+  it('are reported as invisible to a role whose search path omits their schema', async () => {
     const env = await freshStorage('services')
     const url = new URL(env['DATABASE_URL'] as string)
     url.searchParams.set('options', '-c search_path=elsewhere')
@@ -297,14 +298,14 @@ suite('migrations and the roles of Postgres', () => {
     const empty = await emptyStorage()
     const client = new pg.Client({ connectionString: empty['DATABASE_URL'] })
     await client.connect()
-    // As Rails has it.
+    // As in a database of Rails.
     await client.query('create schema rails; create table rails.schema_migrations (version text)')
     await client.end()
     const { message: plain } = await refusalOf(openNode(empty, 'require'), 'migrations_pending')
     expect(plain).to.match(/Run "keyturn migrate" first\.$/)
   })
 
-  it('are applied by one, while another that owns nothing serves (docs/deployment.md)', async () => {
+  it('run as an owner role, while the server runs as a role that owns nothing (docs/deployment.md)', async () => {
     const { postgres, admin } = services() as Services
     const name = `roles_${process.pid}`
     const [roles = '', grants = ''] = documented('deployment.md', 'sql').map((sql) =>

@@ -7,7 +7,7 @@ import { servicesFound } from '../support/root-hooks.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('the poll of a process (ADR 0028)', () => {
+suite("a node's poll (ADR 0028)", () => {
   let nodes: Nodes
   before(async () => {
     nodes = await openNodes('services', { DATABASE_POOL_SIZE: '1' })
@@ -19,7 +19,7 @@ suite('the poll of a process (ADR 0028)', () => {
     await nodes?.close()
   })
 
-  it('asks for all in one statement, and the pool for the outbox alone while nothing happens', async () => {
+  it('reads all tables in one statement, and takes pool connections only for the outbox while nothing happens', async () => {
     const { notifications, database } = nodes.b.storage
     const { query } = notifications
     const create = database.dataSource.createQueryRunner.bind(database.dataSource)
@@ -48,13 +48,13 @@ suite('the poll of a process (ADR 0028)', () => {
     expect(others.length, 'one for all kinds, and fewer than polls').to.be.below(asked.length / 2)
   })
 
-  it('tells of a revocation while the outbox cannot be read (R-10)', async () => {
+  it('delivers a revocation while the outbox cannot be read (R-10)', async () => {
     const { a, b } = nodes
     const holder = new pg.Client({ connectionString: nodes.env['DATABASE_URL'] })
     await holder.connect()
     try {
       await holder.query('begin; lock table outbox')
-      /** Who waits for it, and since when. */
+      /** Which process waits for the lock, and since when. */
       const waiting = async (): Promise<string | undefined> => {
         const { rows } = await holder.query(
           `select pid || ' ' || waitstart as wait from pg_locks
@@ -62,7 +62,7 @@ suite('the poll of a process (ADR 0028)', () => {
         )
         return rows[0]?.wait ?? undefined
       }
-      // It gives up after a while and begins again: what it knows by then it may have heard in between.
+      // The poll of the outbox times out and starts again; the revocation may have arrived in between.
       await eventually('b hears of one during one wait', async () => {
         const wait = await eventually('b waits for it', waiting)
         const denial = { kind: 'jti', subject: `revoked beside ${wait}` } as const
@@ -76,7 +76,7 @@ suite('the poll of a process (ADR 0028)', () => {
     }
   })
 
-  it('tells of a revocation while the whole deny-list cannot be read: it waits for no connection of the pool (R-10)', async () => {
+  it('delivers a revocation without a pool connection, while the full deny-list cannot be read (R-10)', async () => {
     const { a, b } = nodes
     const isHeld = Promise.withResolvers<void>()
     const release = Promise.withResolvers<void>()
@@ -87,11 +87,11 @@ suite('the poll of a process (ADR 0028)', () => {
     })
     await isHeld.promise
     try {
-      // The next poll has it read again.
+      // Makes the next poll reload the deny-list.
       travel(90)
       const denial = { kind: 'jti', subject: 'revoked meanwhile' } as const
       const isDenied = () => b.denials.anyDenies(defaultTenant, [denial], b.clock.seconds())
-      // Where it gets no connection in time it gives up, which is as well here.
+      // If it gets no connection in time it fails, which is fine here.
       const reading = Promise.allSettled([b.denials.refresh()])
       await a.denials.add(defaultTenant, [denial])
       await eventually('b knows', isDenied)

@@ -9,7 +9,7 @@ import { services, servicesFound } from '../support/root-hooks.ts'
 import type { Services } from '../support/services.ts'
 
 const suite = servicesFound() ? describe : describe.skip
-suite('a question to Redis (R-03)', () => {
+suite('a Redis command (R-03)', () => {
   let core: Core
   let url: string
   const redis = () => (services() as Services).redis
@@ -21,7 +21,7 @@ suite('a question to Redis (R-03)', () => {
   afterEach(() => redis().resume())
   after(() => core?.close())
 
-  it('costs 200 ms where it is frozen, from the call on, also where another one hangs already', async () => {
+  it('times out 200 ms after the call when Redis is frozen, also behind a command that hangs', async () => {
     const { shortLived } = core.storage
     await shortLived.ping()
     redis().pause()
@@ -37,12 +37,12 @@ suite('a question to Redis (R-03)', () => {
       return over
     })
     await first
-    // A busy machine may hold some of them up.
+    // A busy machine may delay some of them.
     const sorted = (await Promise.all(took)).toSorted((a, b) => a - b)
     expect(sorted[Math.floor(sorted.length / 2)], sorted.join()).to.be.below(300)
   })
 
-  it('is not blamed on it when the process itself stood still: what lies there by then counts', async () => {
+  it('does not time out when the process itself paused: an answer that has arrived counts', async () => {
     const { shortLived } = core.storage
     await eventually('back', () => shortLived.ping().then(() => true))
     const asked = shortLived.ping()
@@ -51,7 +51,7 @@ suite('a question to Redis (R-03)', () => {
     expect(await asked).to.equal(undefined)
   })
 
-  it('nor when it stood still before the question left', async () => {
+  it('does not time out when the process paused before sending', async () => {
     const { shortLived } = core.storage
     await eventually('back', () => shortLived.ping().then(() => true))
     for (let turn = 0; turn < 5; turn++) {
@@ -61,7 +61,7 @@ suite('a question to Redis (R-03)', () => {
     }
   })
 
-  it('is whether it keeps what it is told: one that is full and evicts nothing is not there', async () => {
+  it('fails its probe when Redis is full and evicts nothing', async () => {
     const { shortLived } = core.storage
     await eventually('back', () => shortLived.ping().then(() => true))
     const operator = new Redis(url)

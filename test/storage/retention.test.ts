@@ -5,17 +5,17 @@ import { onEachStorage } from '../support/boot.ts'
 import { openedCore } from '../support/cores.ts'
 
 onEachStorage('retention', (kind) => {
-  // No server: it sweeps by itself.
+  // No server runs here, as it would sweep by itself.
   const core = openedCore(kind)
 
-  it('finds what is over by an index, however large a table is (C25, R-19)', async () => {
+  it('finds expired rows by an index, however large a table is (C25, R-19)', async () => {
     const { database } = core
     const real = database.execute
     const statements: [string, unknown[]][] = []
     database.execute = (sql, parameters = []) => {
       const sweeps = sql.includes('skip locked')
-      if (sweeps) expect(sql, 'by one node at a time').to.include(mySweep)
-      // Signing keys, and the periods of processes, are few, whatever the traffic.
+      if (sweeps) expect(sql, 'one node at a time').to.include(mySweep)
+      // There are few signing keys and process periods, whatever the traffic.
       const grows = sweeps && !/signing_keys|served_periods/.test(sql)
       if (grows) statements.push([sql, parameters])
       return real(sql, parameters)
@@ -43,7 +43,7 @@ onEachStorage('retention', (kind) => {
     })
   })
 
-  it('a table that cannot be swept keeps none of the others from it (C25, R-19)', async () => {
+  it('sweeps the other tables when one cannot be swept (C25, R-19)', async () => {
     const { database } = core
     const long = new Date(Date.now() - 500 * 24 * 3600 * 1000)
     await database.execute(

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { pageStepwise } from '../../src/storage/stepwise.ts'
 
-/** Keys in their order; of three at a time, those that fit. */
+/** Searches the alphabet three keys per step for those that fit. */
 function search(
   fits: (key: string) => boolean,
   page: { after?: string; limit: number; patience?: number },
@@ -28,8 +28,8 @@ function search(
   })
 }
 
-describe('A page that is looked for step by step', () => {
-  it('has what fits, however much lies between, and ends when it is full', async () => {
+describe('a page that is searched step by step', () => {
+  it('has all matches, however far apart, and ends when it is full', async () => {
     expect(await search((key) => 'agz'.includes(key), { limit: 5 })).to.deep.equal({
       found: 'agz',
       looked: 'abc def ghi jkl mno pqr stu vwx yz',
@@ -40,7 +40,7 @@ describe('A page that is looked for step by step', () => {
     })
   })
 
-  it('begins behind the page before, and ends with the last', async () => {
+  it('begins after the previous page, and ends with the last key', async () => {
     expect(await search(() => true, { after: 'w', limit: 9 })).to.deep.equal({
       found: 'xyz',
       looked: 'xyz ',
@@ -51,7 +51,7 @@ describe('A page that is looked for step by step', () => {
     })
   })
 
-  it('that takes too long has what was found, and where to go on from', async () => {
+  it('returns what it has found and where to continue when it takes too long', async () => {
     expect(await search((key) => 'ag'.includes(key), { limit: 2, patience: 0 })).to.deep.equal({
       found: 'a',
       looked: 'abc',

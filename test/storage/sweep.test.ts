@@ -5,7 +5,7 @@ import { onAnyStorage } from '../support/any-storage.ts'
 import { type Nodes, openedNodes } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
-onAnyStorage('sweeping what is over (C25, R-19)', (kind) => {
+onAnyStorage('sweeping expired rows (C25, R-19)', (kind) => {
   const rows = 5 * sweepBatch
   const nodes = openedNodes(kind)
   beforeEach(async () => {
@@ -24,19 +24,19 @@ onAnyStorage('sweeping what is over (C25, R-19)', (kind) => {
     return row?.count as number
   }
 
-  it('is done once, however many nodes begin at the same moment', async () => {
+  it('happens once, however many nodes start at the same moment', async () => {
     const swept = await Promise.all([nodes.a, nodes.b, nodes.a, nodes.b].map(sweep))
     expect(swept.reduce((sum, each) => sum + each)).to.equal(rows)
     expect(await left()).to.equal(0)
   })
 
-  it('asks once about a table where nothing is over', async () => {
+  it('sends one statement for a table without expired rows', async () => {
     await sweep(nodes.a)
     const { statements } = await countingTrips(nodes.a.database, () => sweep(nodes.a))
     expect(statements).to.have.length(1)
   })
 
-  it('goes on where a node was that ended in the middle', async () => {
+  it('continues where a node stopped halfway', async () => {
     await nodes.a.database.execute(
       `delete from single_use where kind = 'test' and key::int <= ${sweepBatch + 1}`,
     )

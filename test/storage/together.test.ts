@@ -4,7 +4,7 @@ import { onEachStorage } from '../support/boot.ts'
 import { errorOf, openedCore } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
-onEachStorage('statements of one transaction that go together', (kind) => {
+onEachStorage('statements of a transaction that are sent together', (kind) => {
   const core = openedCore(kind, { DATABASE_POOL_SIZE: '1' })
   let database: Database
   before(async () => {
@@ -17,7 +17,7 @@ onEachStorage('statements of one transaction that go together', (kind) => {
   const notes = async () =>
     (await database.query<{ id: string }>('select id from notes order by id')).map(({ id }) => id)
 
-  it('are sent in one go, each with its own answer, and again when prepared', async () => {
+  it('are sent in one round trip, each with its own answer, also when prepared', async () => {
     for (const [one, other] of [
       ['a', 'b'],
       ['c', 'd'],
@@ -39,12 +39,12 @@ onEachStorage('statements of one transaction that go together', (kind) => {
           return true
         }),
       )
-      expect(all, 'and COMMIT').to.equal(2)
+      expect(all, 'round trips, with COMMIT').to.equal(2)
     }
     expect(await notes()).to.deep.equal(['a', 'b', 'c', 'd'])
   })
 
-  it('fail from the first that fails on, and are sent again afterwards', async () => {
+  it('fail from the first failure on, and can be sent again afterwards', async () => {
     await note('there')
     const both = (first: string, second: string) =>
       database.unit(async (unit) => {
@@ -69,7 +69,7 @@ onEachStorage('statements of one transaction that go together', (kind) => {
     expect(await notes()).to.deep.equal(['four', 'one', 'there', 'three', 'two'])
   })
 
-  it('do nothing where one cannot be read, and the others are read later', async () => {
+  it('have no effect when one cannot be parsed, and the others can be sent later', async () => {
     const ask = (column: string) =>
       database.unit(async (unit) => {
         await unit.open()
@@ -88,7 +88,7 @@ onEachStorage('statements of one transaction that go together', (kind) => {
     expect(await notes()).to.deep.equal(['a'])
   })
 
-  it('leave nothing in the way of one that is asked alone after others failed behind it', async () => {
+  it('leave a statement usable alone after one behind it failed', async () => {
     const sql = 'select id from notes where id = $1 /* alone later */'
     const failing = database.unit(async (unit) => {
       await unit.open()

@@ -6,7 +6,7 @@ import { freshStorage, onEachStorage, type StorageKind } from '../support/boot.t
 import { errorOf, openNode } from '../support/cores.ts'
 import { countingTrips } from '../support/trips.ts'
 
-/** A pool of two, so that a connection that is not given back shows at once. */
+/** A pool of two, so that a leaked connection shows at once. */
 async function openSmall(kind: StorageKind): Promise<Core> {
   return openNode({ ...(await freshStorage(kind)), DATABASE_POOL_SIZE: '2' })
 }
@@ -32,13 +32,13 @@ onEachStorage('transaction', (kind) => {
       )
     )[0]?.id
 
-  it('gives rows and the number of changed ones', async () => {
+  it('returns rows, and the number of changed ones', async () => {
     expect(await note('a')).to.equal(1)
     expect(await database.execute('delete from notes where id = $1', ['z'])).to.equal(0)
     expect(await database.query('select id from notes')).to.deep.equal([{ id: 'a' }])
   })
 
-  it('commits what it returns from', async () => {
+  it('commits when its work returns', async () => {
     const answer = await database.transaction(async () => {
       await note('a')
       return 'done'
@@ -47,7 +47,7 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.deep.equal(['a'])
   })
 
-  it('undoes everything when its work throws', async () => {
+  it('rolls back when its work throws', async () => {
     const error = await errorOf(
       database.transaction(async () => {
         await note('a')
@@ -58,7 +58,7 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.deep.equal([])
   })
 
-  it('joins the one it is called in', async () => {
+  it('joins an outer transaction', async () => {
     await errorOf(
       database.transaction(async () => {
         await note('outer')
@@ -73,14 +73,14 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.deep.equal([])
   })
 
-  it('has its error thrown again with its constraint', async () => {
+  it('passes on its error with the constraint', async () => {
     await note('a')
     const error = await errorOf(database.transaction(() => note('a')))
     expect(isUniqueViolation(error, 'notes_pkey')).to.equal(true)
     expect(isUniqueViolation(error, 'other_pkey')).to.equal(false)
   })
 
-  it('is one of each asynchronous context', async () => {
+  it('belongs to its asynchronous context', async () => {
     const ids = await Promise.all(
       ['a', 'b', 'c', 'd', 'e'].map((id) =>
         database.transaction(async () => {
@@ -93,7 +93,7 @@ onEachStorage('transaction', (kind) => {
     expect(await notes()).to.have.length(5)
   })
 
-  it('takes statements issued in parallel one after the other', async () => {
+  it('runs statements issued in parallel one after the other', async () => {
     const { most } = await countingTrips(database, () =>
       database.transaction(async () => {
         await Promise.all(Array.from({ length: 20 }, (_, i) => note(`n${i}`)))
@@ -104,7 +104,7 @@ onEachStorage('transaction', (kind) => {
   })
 
   describe('of a unit', () => {
-    it('takes BEGIN with the first statement and COMMIT with the last: two round trips', async () => {
+    it('sends BEGIN with the first statement and COMMIT with the last: two round trips', async () => {
       const { all } = await countingTrips(database, () =>
         database.unit(async (unit) => {
           await unit.open()
@@ -117,7 +117,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['first', 'last'])
     })
 
-    it('is refused where the last statement finds nothing to do, or fails', async () => {
+    it('is refused when the last statement changes nothing or fails', async () => {
       const done: string[] = []
       const ending = (last: () => Promise<boolean>) =>
         database.unit(async (unit) => {
@@ -144,7 +144,7 @@ onEachStorage('transaction', (kind) => {
     it('begins only when it is opened', async () => {
       await database.unit(async (unit) => {
         await note('kept')
-        expect(await transactionId(), 'every statement on its own').to.equal(null)
+        expect(await transactionId(), 'autocommit').to.equal(null)
         await unit.open()
         await note('undone')
         expect(await transactionId()).to.be.a('string')
@@ -153,7 +153,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['kept'])
     })
 
-    it('begins once, also when it is opened twice at once', async () => {
+    it('begins once, also when it is opened twice in parallel', async () => {
       await database.unit(async (unit) => {
         await Promise.all([unit.open(), unit.open(), note('a'), unit.open(), note('b')])
         return true
@@ -161,7 +161,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['a', 'b'])
     })
 
-    it('commits on true, undoes on false and on an error', async () => {
+    it('commits on true, rolls back on false and on an error', async () => {
       const end = (id: string, outcome: () => boolean) =>
         database.unit(async (unit) => {
           await unit.open()
@@ -180,7 +180,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['committed'])
     })
 
-    it('is left by a transaction while it is not open, and joined afterwards', async () => {
+    it('does not contain a transaction that starts before it is opened, and is joined by one after', async () => {
       await database.unit(async (unit) => {
         await database.transaction(() => note('on its own'))
         await unit.open()
@@ -190,7 +190,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['on its own'])
     })
 
-    it('keeps the effects of a refusal, committed, after it was undone', async () => {
+    it('commits the effects of a refusal after the rollback', async () => {
       const seen: string[][] = []
       await database.unit(async (unit) => {
         await unit.open()
@@ -203,11 +203,11 @@ onEachStorage('transaction', (kind) => {
         unit.afterCommit(() => note('never'))
         return false
       })
-      expect(seen, 'undone before the first effect').to.deep.equal([[]])
+      expect(seen, 'rows seen by the first effect').to.deep.equal([[]])
       expect(await notes()).to.deep.equal(['first', 'second'])
     })
 
-    it('keeps the effects of a refusal also when its work throws or was never opened', async () => {
+    it('commits the effects of a refusal also when its work throws or it was never opened', async () => {
       await errorOf(
         database.unit(async (unit) => {
           await unit.open()
@@ -222,7 +222,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['thrown', 'unopened'])
     })
 
-    it('runs what follows a commit after it, outside of it', async () => {
+    it('runs its afterCommit work after the commit, outside the transaction', async () => {
       const order: string[] = []
       await database.unit(async (unit) => {
         await unit.open()
@@ -241,7 +241,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['a'])
     })
 
-    it('is not committed over a statement that failed, whoever overlooked it', async () => {
+    it('does not commit after a failed statement, even if its error was caught', async () => {
       const error = await errorOf(
         database.unit(async (unit) => {
           await unit.open()
@@ -255,7 +255,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal(['refused'])
     })
 
-    it('goes on in line after a statement that failed', async () => {
+    it('fails queued statements after a failed one', async () => {
       await database.unit(async (unit) => {
         await unit.open()
         const outcomes = await Promise.allSettled([note('a'), note('a'), note('b')])
@@ -269,7 +269,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal([])
     })
 
-    it('takes no statement after one that Postgres could not parse, nor does it keep any', async () => {
+    it('runs no statement after one that Postgres cannot parse, and commits none', async () => {
       const error = await errorOf(
         database.unit(async (unit) => {
           await unit.open()
@@ -281,7 +281,7 @@ onEachStorage('transaction', (kind) => {
       expect([error.message.includes('nowhere'), await notes()]).to.deep.equal([true, []])
     })
 
-    it('refuses a statement that comes after its end', async () => {
+    it('refuses a statement after its end', async () => {
       const late = Promise.withResolvers<void>()
       let stray: Promise<Error> | undefined
       let strayTransaction: Promise<Error> | undefined
@@ -299,7 +299,7 @@ onEachStorage('transaction', (kind) => {
       expect(await notes()).to.deep.equal([])
     })
 
-    it('waits for statements that are under way before it ends', async () => {
+    it('waits for pending statements before it ends', async () => {
       await database.unit(async (unit) => {
         await unit.open()
         void note('a')
@@ -310,7 +310,7 @@ onEachStorage('transaction', (kind) => {
     })
   })
 
-  it('gives its connection back, however it ends', async () => {
+  it('returns its connection, however it ends', async () => {
     for (let i = 0; i < 5; i++) {
       await errorOf(database.transaction(() => database.query('select 1 / 0')))
       await database.unit(async (unit) => {
@@ -344,7 +344,7 @@ onEachStorage('transaction', (kind) => {
   })
 
   if (kind === 'services') {
-    it('that lost its connection fails with that, and its refusal is still stored', async () => {
+    it('fails with the connection error when its connection is lost, and still stores its refusal', async () => {
       const error = await errorOf(
         database.unit(async (unit) => {
           await unit.open()

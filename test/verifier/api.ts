@@ -1,6 +1,6 @@
 /**
- * An API as a process of its own, which verifies offline: one route goes by polling, one by the stream, one asks nobody
- * but keys. `node test/verifier/api.ts '<settings as JSON>'` prints its address.
+ * An API in its own process that verifies offline: one route polls the feed, one streams it. `node test/verifier/api.ts
+ * '<settings as JSON>'` prints its address.
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,7 +12,7 @@ export interface ApiSettings {
   audience: string
   clientId: string
   clientSecret: string
-  /** The node that is asked, where it is another one than the issuer's address. */
+  /** The address that requests go to, which may be another node than the issuer. */
   node: string
 }
 

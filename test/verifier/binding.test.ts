@@ -13,7 +13,7 @@ import { createAuthority } from '../support/certificates.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 
-describe('tokens that are bound', () => {
+describe('bound tokens', () => {
   let issuer: SmallIssuer
   const url = 'https://orders.example.com/api'
 
@@ -78,7 +78,7 @@ describe('tokens that are bound', () => {
     const challengesOf = (decision: Awaited<ReturnType<typeof ask>>) =>
       decision.headers.filter(([name]) => name === 'WWW-Authenticate').map(([, value]) => value)
 
-    it('count with their proof, whatever the query is', async () => {
+    it('are accepted with their proof, whatever the query', async () => {
       expect(await ask(await proof())).to.include({ granted: true })
       expect(await ask(await proof({ htu: `${url}/orders?a=b#c` }))).to.include({ granted: true })
       expect(
@@ -86,7 +86,7 @@ describe('tokens that are bound', () => {
       ).to.include({ granted: true })
     })
 
-    it('are refused with a proof that is wrong in anything (P-054)', async () => {
+    it('are refused with a proof that is wrong in any part (P-054)', async () => {
       const other = await generateKeyPair('ES256', { extractable: true })
       const otherJwk = await exportJWK(other.publicKey)
       const [head = '', payload = ''] = (await proof()).split('.')
@@ -118,14 +118,16 @@ describe('tokens that are bound', () => {
         const decision = await ask(made)
         expect(decision, what).to.include({ granted: false, status: 401 })
         const [bearer, dpop] = challengesOf(decision)
-        expect(bearer, 'the error stands where it was tried').to.equal('Bearer')
+        expect(bearer, 'the error is in the challenge of the scheme that was used').to.equal(
+          'Bearer',
+        )
         expect(dpop, what).to.match(/^DPoP error="invalid_dpop_proof".*algs="ES256 Ed25519 EdDSA"$/)
       }
       const twice = await ask([await proof(), await proof()])
       expect(twice).to.include({ granted: false, status: 400 })
     })
 
-    it('are refused as bearer tokens, and bearer tokens with a proof (RFC 9449 §7.1, §7.2)', async () => {
+    it('are refused as bearer tokens, as are bearer tokens with a proof (RFC 9449 §7.1, §7.2)', async () => {
       const stolen = await ask(await proof(), verifier, { authorization: [`Bearer ${token}`] })
       expect(stolen).to.include({ granted: false, status: 401 })
       expect(challengesOf(stolen)[0]).to.include('error="invalid_token"')
@@ -138,7 +140,7 @@ describe('tokens that are bound', () => {
       expect(off.subject).to.equal('alice')
     })
 
-    it('are asked for where they are required, and refused where DPoP is off', async () => {
+    it('are required where configured, and refused where DPoP is off', async () => {
       const strict = create({ dpop: { url, required: true } })
       const answer = await strict.protect({
         method: 'GET',
@@ -153,7 +155,7 @@ describe('tokens that are bound', () => {
       expect(await ask(await proof(), create({}))).to.include({ granted: false, status: 401 })
     })
 
-    it('proofs count once, and their memory is bounded (C26)', async () => {
+    it('accept each proof once, and bound the memory for that (C26)', async () => {
       const one = await proof()
       const answers = await Promise.all(Array.from({ length: 10 }, () => ask(one)))
       expect(answers.filter(({ granted }) => granted)).to.have.length(1)
@@ -165,17 +167,17 @@ describe('tokens that are bound', () => {
       }
       for (let i = 0; i < 300; i++) expect(isFirst(i, 1000 + i / 10)).to.equal(true)
       expect(memory.size()).to.be.at.most(100)
-      // What was forgotten does not count a second time.
+      // A forgotten proof is not accepted a second time.
       for (let i = 0; i < 300; i++) expect(isFirst(i, 1030)).to.equal(false)
       const late = { key: 'late', id: 'late', issuedAt: 1000 }
       const isLate = memory.isFirst(late, { oldest: 940, now: 1030 })
-      expect(isLate, 'made before what was forgotten').to.equal(false)
+      expect(isLate, 'older than what was forgotten').to.equal(false)
       const young = { key: 'new', id: 'new', issuedAt: 1100 }
       expect(memory.isFirst(young, { oldest: 1090, now: 1100 })).to.equal(true)
-      expect(memory.size(), 'what is too old for any proof is gone').to.equal(1)
+      expect(memory.size(), 'proofs that are too old are removed').to.equal(1)
     })
 
-    it('who makes too many proofs is refused alone (C26)', async () => {
+    it('are refused when their key sends too many proofs, without affecting other keys (C26)', async () => {
       const busy = create({ dpop: { url, remembered: 50 } })
       const iat = now() + 20
       const flood = await Promise.all(
@@ -190,12 +192,12 @@ describe('tokens that are bound', () => {
       expect(spared).to.include({ granted: true })
     })
 
-    it('a key that is busy loses its own oldest proofs, and nothing of them counts twice (C26)', () => {
+    it('let a busy key lose only its own oldest proofs, none of which is accepted twice (C26)', () => {
       const memory = createReplayMemory(1000, 10)
       const isFirst = (key: string, id: string, issuedAt: number, at = 1000) =>
         memory.isFirst({ key, id, issuedAt }, { oldest: at - 60, now: at })
       expect(isFirst('calm', 'one', 995)).to.equal(true)
-      // Five a second: a busy caller whose clock is right never notices.
+      // Five a second: a busy client with an accurate clock is not affected.
       for (let i = 0; i < 98; i++) {
         expect(isFirst('busy', `id-${i}`, 1000 + i / 5, 1000 + i / 5), `${i}`).to.equal(true)
       }
@@ -203,12 +205,12 @@ describe('tokens that are bound', () => {
       for (let i = 0; i < 98; i++) {
         expect(isFirst('busy', `id-${i}`, 1000 + i / 5, 1020), `${i}`).to.equal(false)
       }
-      expect(isFirst('busy', 'late', 1001, 1020), 'of a second that was forgotten').to.equal(false)
+      expect(isFirst('busy', 'late', 1001, 1020), 'in a second that was forgotten').to.equal(false)
       expect(isFirst('calm', 'one', 995, 1020)).to.equal(false)
       expect(isFirst('calm', 'two', 995, 1020), 'others keep their window').to.equal(true)
     })
 
-    it('proofs of the future, by however many keys, leave room for those of now (C26)', () => {
+    it('accept proofs dated in the future without taking the room of present ones (C26)', () => {
       const memory = createReplayMemory(100)
       const isFirst = (id: string, issuedAt: number, at: number) =>
         memory.isFirst({ key: `key of ${id}`, id, issuedAt }, { oldest: at - 60, now: at })
@@ -221,13 +223,13 @@ describe('tokens that are bound', () => {
       expect(isFirst('present', 1000, 1000)).to.equal(true)
       expect(isFirst('past-0', 990, 1000)).to.equal(false)
       expect(isFirst('early-0', 1001, 1001)).to.equal(false)
-      // Where all are of now, one ahead of it does not push them out.
+      // When the memory is full of present proofs, one from the future does not evict any.
       for (let i = 0; i < 100; i++) expect(isFirst(`then-${i}`, 1100, 1100)).to.equal(true)
       expect(isFirst('ahead', 1101, 1100)).to.equal(false)
       expect(isFirst('next', 1101, 1101)).to.equal(true)
     })
 
-    it('a proof is used up by a request that is granted, not by one that its token may not make', async () => {
+    it('use a proof up in a request that is granted, not in one that the token does not allow', async () => {
       const own = create({ dpop: { url } })
       const one = await proof()
       const refused = await ask(one, own, {}, { scopes: ['orders:everything'] })
@@ -238,8 +240,8 @@ describe('tokens that are bound', () => {
       expect(wrong, 'the proof is checked first').to.include({ granted: false, status: 401 })
     })
 
-    it('a nonce is given with the refusal, is good in every process, and ends (RFC 9449 §9)', async () => {
-      // Each minute has one of its own.
+    it('come with a nonce after a refusal, valid in every process until it expires (RFC 9449 §9)', async () => {
+      // Each minute has its own nonce.
       travel(0)
       const dpop = { url, nonce: { secret: 'a secret of all processes of this API' } }
       const [one, other] = [create({ dpop }), create({ dpop })]
@@ -256,7 +258,7 @@ describe('tokens that are bound', () => {
     })
   })
 
-  it('to a certificate: DER or PEM, and nobody else’s (RFC 8705 §3)', async () => {
+  it('to a certificate are accepted with it in DER or PEM, and with no other (RFC 8705 §3)', async () => {
     const authority = await createAuthority()
     const [own, others] = [await authority.issue('CN=web'), await authority.issue('CN=other')]
     const { raw } = new X509Certificate(own.cert)
@@ -278,7 +280,7 @@ describe('tokens that are bound', () => {
     const unknown = await verifier
       .verify(twofold, {}, { certificate: raw })
       .catch((error: TokenRefused) => error.reason)
-    expect(unknown, 'bound to something more, which is not known').to.equal('binding')
+    expect(unknown, 'with a further confirmation method that is unknown').to.equal('binding')
     const plain = await issuer.token()
     expect((await verifier.verify(plain)).subject).to.equal('alice')
     const strict = await create({ mtls: { required: true } })

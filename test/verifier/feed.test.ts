@@ -59,7 +59,7 @@ describe('the feed of the verifier', () => {
   }
   const heard = (status: { faults: number } | undefined) => (status?.faults ?? 0) > 0
 
-  it('says why the issuer gives it no token, with the id that the issuer explains it by', async () => {
+  it('reports why the issuer refuses it a token, with the error id', async () => {
     issuer.answers['/token'] = (_, response) => {
       const said = {
         error: 'invalid_target',
@@ -72,7 +72,7 @@ describe('the feed of the verifier', () => {
     expect(faults).to.include(`${issuer.url}/token answered 400: invalid_target, not?yours, 7f3a`)
   })
 
-  it('is read as the client that it is, with what came last', async () => {
+  it("is read with the configured client's credentials, from the last cursor on", async () => {
     const { ready, status } = create()
     await ready()
     const asked = new URLSearchParams(issuer.last['/token']?.body)
@@ -94,7 +94,7 @@ describe('the feed of the verifier', () => {
     expect(status().feed).to.include({ faults: 0, entries: 0 })
   })
 
-  it('denies by every claim that it names, up to the time of issue that it says', async () => {
+  it('denies by every claim it contains, up to the given time of issue', async () => {
     const claims = {
       jti: 'j',
       fid: 'f',
@@ -120,7 +120,7 @@ describe('the feed of the verifier', () => {
     expect(await verdict(fresh)).to.equal('accepted')
   })
 
-  it('unreachable: good for as long as it said, then refused or accepted as it was told to', async () => {
+  it('is used until it is stale when it is unreachable; then tokens are refused or accepted, as configured', async () => {
     serve(issuer.document({ jti: { gone: [null, now() + 4000] } }))
     const [refusing, accepting] = [create(), create({ whenStale: 'accept' })]
     await Promise.all([refusing.ready(), accepting.ready()])
@@ -145,7 +145,7 @@ describe('the feed of the verifier', () => {
     await eventually('it goes on', async () => (await refusing.verdict(good)) === 'accepted')
   })
 
-  it('not there at the start: 503 or accepted, never silently', async () => {
+  it('fails explicitly when it is unreachable at the start: 503, or accepted as configured', async () => {
     away()
     const [refusing, accepting] = [create(), create({ whenStale: 'accept' })]
     const token = await issuer.token()
@@ -158,7 +158,7 @@ describe('the feed of the verifier', () => {
     expect(failed).to.be.instanceOf(Unavailable)
   })
 
-  it('an old copy, replayed, neither takes an entry back nor counts as fresh', async () => {
+  it('does not lose an entry or become fresh through a replayed old document', async () => {
     const old = await issuer.document({}, { as_of: Date.now() - 1000, cursor: 'old' })
     serve(issuer.document({ jti: { gone: [null, soon()] } }))
     const { verdict, status, ready } = create()
@@ -172,7 +172,7 @@ describe('the feed of the verifier', () => {
     expect(status().feed?.age).to.be.above(20)
   })
 
-  it('an old copy at the start is stale, however often it comes', async () => {
+  it('is stale with an old document at the start, however often that is sent', async () => {
     serve(issuer.document({}, { as_of: Date.now() - 100_000 }))
     const { verdict } = create()
     expect(await verdict(await issuer.token())).to.equal('unavailable')
@@ -190,15 +190,15 @@ describe('the feed of the verifier', () => {
     'without exp': () => issuer.document({}, { exp: undefined }),
     'an access token': () => issuer.token(),
     'with a key in its header': () => issuer.document({}, {}, { jwk: {} }),
-    'a continuation of what nobody has': () => issuer.document({}, { since: 'of-somebody' }),
-    'with entries that are none': () => issuer.document({ jti: { x: ['now'] } } as never),
-    'larger than was allowed': () =>
+    'a continuation of an unknown cursor': () => issuer.document({}, { since: 'of-somebody' }),
+    'with malformed entries': () => issuer.document({ jti: { x: ['now'] } } as never),
+    'larger than the limit': () =>
       issuer.document({
         jti: Object.fromEntries(Array.from({ length: 9 }, (_, i) => [i, [null, soon()]])),
       }),
   }
   for (const [what, make] of Object.entries(wrong)) {
-    it(`${what}: not believed`, async () => {
+    it(`rejects a document that is ${what}`, async () => {
       serve(make())
       const { verdict, status } = create({ most: 8 })
       expect(await verdict(await issuer.token())).to.equal('unavailable')
@@ -206,7 +206,7 @@ describe('the feed of the verifier', () => {
     })
   }
 
-  it('goes on with the first document that it can believe', async () => {
+  it('recovers with the first valid document', async () => {
     serve((await issuer.document()).slice(0, -20))
     const { verdict } = create()
     const token = await issuer.token()
@@ -215,7 +215,7 @@ describe('the feed of the verifier', () => {
     await eventually('it recovers', async () => (await verdict(token)) === 'accepted')
   })
 
-  it('signed by a key that was removed: not believed', async () => {
+  it('rejects a document signed by a removed key', async () => {
     const removed = issuer.document({ jti: { a: [null, soon()] } })
     await removed
     await issuer.rotate(false)
@@ -225,7 +225,7 @@ describe('the feed of the verifier', () => {
     expect(faults.join()).to.include('no such key')
   })
 
-  it('100,000 entries are read in one document, and add little to a verification', async () => {
+  it('reads 100,000 entries in one document, which verify quickly', async () => {
     const entries = Object.fromEntries(
       Array.from({ length: 100_000 }, (_, i) => [`jti-${i}-0123456789abcdef`, [null, soon()]]),
     )
@@ -239,7 +239,7 @@ describe('the feed of the verifier', () => {
     expect(await verdict(await issuer.token())).to.equal('accepted')
   })
 
-  it('forgets entries that no token can meet', async () => {
+  it('removes entries that no live token can match', async () => {
     serve(issuer.document({ jti: { a: [null, now() + 10], b: [null, now() + 900] } }))
     const { ready, status } = create()
     await ready()
@@ -249,7 +249,7 @@ describe('the feed of the verifier', () => {
     await eventually('one is left', () => status().feed?.entries === 1)
   })
 
-  it('gets another token when its own is not taken any more', async () => {
+  it('requests a new token when its own is refused', async () => {
     const { ready, status } = create()
     await ready()
     let refused = 0
@@ -262,7 +262,7 @@ describe('the feed of the verifier', () => {
     await eventually('it goes on', () => (status().feed?.documents ?? 0) > documents)
   })
 
-  it('waits as long as it is asked to (503, Retry-After)', async () => {
+  it('honours Retry-After of a 503', async () => {
     issuer.answers['/revocations'] = (_, response) =>
       void response.writeHead(503, { 'retry-after': '30' }).end()
     const { verdict } = create()
@@ -270,7 +270,7 @@ describe('the feed of the verifier', () => {
     expect(issuer.asked['/revocations']).to.equal(1)
   })
 
-  it('asks nobody any more when it is closed', async () => {
+  it('sends no requests once it is closed', async () => {
     const [closed, open] = [create(), create()]
     await Promise.all([closed.ready(), open.ready()])
     closed.close()
@@ -282,7 +282,7 @@ describe('the feed of the verifier', () => {
   describe('by stream', () => {
     const stream = { mode: 'stream', maxStaleness: 20 } as const
 
-    it('denies as soon as it is told, and names the last event when it connects again', async () => {
+    it('denies as soon as an event arrives, and sends the last event id when it reconnects', async () => {
       const { verdict, ready } = create(stream)
       await ready()
       const token = await issuer.token({ fid: 'gone' })
@@ -299,7 +299,7 @@ describe('the feed of the verifier', () => {
       expect(issuer.asked['/revocations'] ?? 0, 'polls').to.equal(0)
     })
 
-    it('goes on by a new connection after nonsense, and is not hurried by an issuer that hangs up', async () => {
+    it('reconnects after an invalid event, and backs off from an issuer that disconnects', async () => {
       const { verdict, ready } = create(stream)
       await ready()
       issuer.push(eventOf('nonsense'))
@@ -320,7 +320,7 @@ describe('the feed of the verifier', () => {
     })
   })
 
-  describe('its events', () => {
+  describe('events', () => {
     const bytes = (text: string) => new TextEncoder().encode(text)
     const text =
       'id: 1\r\nevent: a\rdata: ü\ndata:x\n: comment\n\nretry: 5\ndata\n\nevent: lost\n\n'
@@ -329,7 +329,7 @@ describe('the feed of the verifier', () => {
       { type: 'message', data: '', id: undefined },
     ]
 
-    it('are the same however they are cut (WHATWG HTML §9.2.6)', () => {
+    it('are the same however they are split into chunks (WHATWG HTML §9.2.6)', () => {
       const whole = bytes(text)
       for (let at = 0; at <= whole.length; at++) {
         const parse = createEventParser(1000)

@@ -15,12 +15,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const page = readFileSync(join(root, 'docs/resource-servers.md'), 'utf8')
 const python = '/usr/bin/python3'
 
-/** What a machine has that runs everything; what is missing is said, or fails where it must not be. */
+/** Whether a program is installed. If not, prints a notice, or throws where it is required. */
 function isThere(what: string, check: () => unknown): boolean {
   try {
     if (check() !== undefined) return true
   } catch {
-    // As if it were not there.
+    // Not installed.
   }
   const said = `NOT TESTED as docs/resource-servers.md shows it: no ${what} on this machine.`
   if (servicesRequired()) throw new Error(`${said} REQUIRE_SERVICES=1 asks for it.`)
@@ -28,7 +28,7 @@ function isThere(what: string, check: () => unknown): boolean {
   return false
 }
 
-/** Replaces what stands in the guide for addresses; each must be there. */
+/** Replaces addresses of the guide; each must occur. */
 function adapted(text: string, places: Readonly<Record<string, string>>): string {
   return Object.entries(places).reduce((changed, [from, to]) => {
     expect(changed).to.include(from)
@@ -52,7 +52,7 @@ describe('docs/resource-servers.md', () => {
     await issuer.stop()
   })
 
-  it('the reader in Python refuses what the kit refuses', async function () {
+  it('the Python reader refuses what the verifier refuses', async function () {
     if (!isThere('python3-authlib', () => execFileSync(python, ['-c', 'import authlib, requests'])))
       return this.skip()
     const code = adapted(blocksOf(page, 'python').join(''), {
@@ -108,7 +108,7 @@ except RuntimeError as error:
     child = undefined
   })
 
-  it('nginx asks the program beside it: 200, 401 with the challenge, 403, 503', async function () {
+  it('nginx with the verifier as auth_request answers 200, 401 with the challenge, 403, 503', async function () {
     if (!isThere('nginx', () => findProgram('nginx'))) return this.skip()
     const [port, gatePort, apiPort] = [await freePort(), await freePort(), await freePort()]
     const folder = await temporaryFolder('nginx')
@@ -155,7 +155,7 @@ except RuntimeError as error:
     const token = await issuer.token({ fid: 'f' })
     await eventually('it lets in', async () => (await ask(token)).status === 200)
     const granted = await ask(token, { 'X-Subject': 'root' })
-    expect(granted.body, 'whose it is, and no token').to.equal('alice ')
+    expect(granted.body, 'the subject, and no token').to.equal('alice ')
     expect(await ask()).to.include({ status: 401, challenge: 'Bearer' })
     expect((await ask(`${token}x`)).challenge).to.include('error="invalid_token"')
     expect(await ask(await issuer.token({ scope: 'other' }))).to.include({ status: 403 })

@@ -13,7 +13,7 @@ import {
 import type { TestServer } from '../support/boot.ts'
 import { privateJwkOf } from '../support/private-key.ts'
 
-/** What an attacker has: a good token, the published keys, keys of its own. And what only the issuer has. */
+/** What an attacker has: a good token, the published keys and own keys. And what only the issuer has. */
 export interface Forger {
   token: string
   parts: [string, string, string]
@@ -23,12 +23,12 @@ export interface Forger {
   published: JWK
   /** The `kid` of another published key. */
   otherKid: string
-  /** Signs with a key of the attacker's. */
+  /** Signs with a key of the attacker. */
   forge(header: object, claims?: object): Promise<string>
   own: JWK
-  /** Signs any text with the issuer's key: what a faulty issuer could send out. */
+  /** Signs any text with the issuer's key, as a faulty issuer could. */
   issue(header: object | string, claims: object | string): string
-  /** An ID token of the same person. */
+  /** An ID token of the same user. */
   idToken: string
 }
 
@@ -46,8 +46,8 @@ async function hmac({ header, claims }: Forger, alg: string, secret: string): Pr
 }
 
 /**
- * Tokens that must open nothing: neither an API that verifies them, nor introspection. The last of each list are signed
- * with the issuer's own key, and are no access tokens for this API all the same.
+ * Tokens that must be refused by an API that verifies them and by introspection. Those at the end of each list are
+ * signed with the issuer's own key, but are not access tokens for this API.
  */
 export const hostileTokens: Hostile[] = [
   ...['none', 'None', 'nOnE', ''].flatMap((alg): Hostile[] => [
@@ -69,7 +69,7 @@ export const hostileTokens: Hostile[] = [
   ['HS256 with the public key as JWK', (f) => hmac(f, 'HS256', JSON.stringify(f.published))],
   ['HS512 with the x of the public key', (f) => hmac(f, 'HS512', f.published.x ?? '')],
   [
-    'RS256 by name, ES256 by signature',
+    'alg RS256 over an ES256 signature',
     (f) => `${part({ ...f.header, alg: 'RS256' })}.${f.parts[1]}.${f.parts[2]}`,
   ],
   ['a key in jwk', (f) => f.forge({ jwk: f.own, kid: undefined })],
@@ -114,12 +114,12 @@ export const hostileTokens: Hostile[] = [
   ],
   ['a JWT in a JWT', (f) => `${part({ ...f.header, cty: 'JWT' })}.${part(f.token)}.${f.parts[2]}`],
   [
-    'a member twice in the header',
+    'a duplicate member in the header',
     (f) =>
       `${part(`{"alg":"none",${JSON.stringify(f.header).slice(1)}`)}.${f.parts[1]}.${f.parts[2]}`,
   ],
   [
-    'a member twice in the claims',
+    'a duplicate member in the claims',
     (f) =>
       `${f.parts[0]}.${part(`{"sub":"root",${JSON.stringify(f.claims).slice(1)}`)}.${f.parts[2]}`,
   ],
@@ -136,13 +136,13 @@ export const hostileTokens: Hostile[] = [
     'an unknown critical extension',
     (f) => `${part({ ...f.header, crit: ['x'], x: 1 })}.${f.parts[1]}.${f.parts[2]}`,
   ],
-  ['garbage after it', (f) => `${f.token}AAAA`],
-  ['padding after it', (f) => `${f.token}==`],
-  ['bits after the end of base64', (f) => lastBitsSet(f.token)],
-  ['a line feed after it', (f) => `${f.token}\n`],
+  ['trailing garbage', (f) => `${f.token}AAAA`],
+  ['trailing padding', (f) => `${f.token}==`],
+  ['set bits after the end of base64', (f) => lastBitsSet(f.token)],
+  ['a trailing line feed', (f) => `${f.token}\n`],
   ['a space inside', (f) => `${f.parts[0]}. ${f.parts[1]}.${f.parts[2]}`],
-  ['the other alphabet of base64', (f) => `${f.parts[0]}.${f.parts[1]}.+/${f.parts[2].slice(2)}`],
-  ['JSON that is none', (f) => `${part('{"alg":"ES256"')}.${f.parts[1]}.${f.parts[2]}`],
+  ['the standard base64 alphabet', (f) => `${f.parts[0]}.${f.parts[1]}.+/${f.parts[2].slice(2)}`],
+  ['invalid JSON', (f) => `${part('{"alg":"ES256"')}.${f.parts[1]}.${f.parts[2]}`],
   ['a header that is a list', (f) => `${part([f.header])}.${f.parts[1]}.${f.parts[2]}`],
   [
     'the JSON form of a JWS',
@@ -155,7 +155,7 @@ export const hostileTokens: Hostile[] = [
   ['issued: typ logout+jwt', (f) => f.issue({ ...f.header, typ: 'logout+jwt' }, f.claims)],
   ['issued: no typ', (f) => f.issue(without(f.header, 'typ'), f.claims)],
   ['issued: expired', (f) => f.issue(f.header, { ...f.claims, exp: seconds() - 120 })],
-  ['issued: for later', (f) => f.issue(f.header, { ...f.claims, nbf: seconds() + 3600 })],
+  ['issued: not valid yet', (f) => f.issue(f.header, { ...f.claims, nbf: seconds() + 3600 })],
   ['issued: exp as text', (f) => f.issue(f.header, { ...f.claims, exp: '9999999999' })],
   [
     'issued: another issuer',
@@ -171,10 +171,10 @@ export const hostileTokens: Hostile[] = [
   ),
 ]
 
-/** Good for whoever introspects another audience; this API must refuse them. */
+/** Valid for introspection by another audience; this API must refuse them. */
 export const foreignTokens: Hostile[] = [
   [
-    'exp beyond numbers',
+    'an infinite exp',
     (f) => f.issue(f.header, JSON.stringify(f.claims).replace(/"exp":\d+/, '"exp":1e999')),
   ],
   ['another audience', (f) => f.issue(f.header, { ...f.claims, aud: 'https://other.example.com' })],
@@ -205,11 +205,11 @@ export const foreignTokens: Hostile[] = [
   ],
   ['issued in the future', (f) => f.issue(f.header, { ...f.claims, iat: seconds() + 3600 })],
   [
-    'a member twice, signed',
+    'a duplicate member, signed',
     (f) => f.issue(f.header, `{"scope":"all",${JSON.stringify(f.claims).slice(1)}`),
   ],
   [
-    'a member twice in another spelling, signed',
+    'a duplicate member in another spelling, signed',
     (f) => f.issue(f.header, `{"\\u0073cope":"all",${JSON.stringify(f.claims).slice(1)}`),
   ],
   ['an extension that may be ignored', (f) => f.issue({ ...f.header, jwk: f.own }, f.claims)],
@@ -221,7 +221,7 @@ export const foreignTokens: Hostile[] = [
   ['bound to nothing', (f) => f.issue(f.header, { ...f.claims, cnf: {} })],
 ]
 
-/** 64 bytes take 86 letters; the last one has four bits that decode to nothing. */
+/** 64 bytes take 86 characters; the last one has four unused bits. */
 function lastBitsSet(token: string): string {
   const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
   return token.slice(0, -1) + (alphabet[alphabet.indexOf(token.at(-1) ?? '') | 1] ?? '')

@@ -40,7 +40,7 @@ describe('hostile tokens (C14, ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2)', () => {
       (error: unknown) => (error instanceof TokenRefused ? error.code : String(error)),
     )
 
-  it('the table begins with a good one, and what its forger issues is good', async () => {
+  it('the original token is accepted, and so is one that the forger issues', async () => {
     expect(await refusal(access)).to.equal('accepted')
     const issued = forger.issue(forger.header, forger.claims)
     expect(await refusal(issued)).to.equal('accepted')
@@ -49,13 +49,13 @@ describe('hostile tokens (C14, ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2)', () => {
     expect(await refusal(listed)).to.equal('accepted')
   })
 
-  it(`all ${hostileTokens.length} are refused by the verifier, as tokens that are not valid`, async () => {
+  it(`all ${hostileTokens.length} are refused by the verifier as invalid_token`, async () => {
     for (const [what, make] of hostileTokens) {
       expect(await refusal(await make(forger)), what).to.equal('invalid_token')
     }
   })
 
-  it('all of them are refused by introspection: inactive, or a fault of the caller', async () => {
+  it('all of them are refused by introspection: inactive, or a client error', async () => {
     for (const [what, make] of hostileTokens) {
       const token = await make(forger)
       const page = await post(server, '/introspect', ordersApi, { token })
@@ -64,13 +64,13 @@ describe('hostile tokens (C14, ASVS 9.1.1, 9.1.2, 9.1.3, 9.2.1, 9.2.2)', () => {
     }
   })
 
-  it(`${foreignTokens.length} more, which are for others or spelled twice, are refused by the verifier`, async () => {
+  it(`${foreignTokens.length} more, for other audiences or with duplicate members, are refused by the verifier`, async () => {
     for (const [what, make] of foreignTokens) {
       expect(await refusal(await make(forger)), what).to.equal('invalid_token')
     }
   })
 
-  it('strangers with made-up keys make it ask for the key set once', async () => {
+  it('unknown key ids cause at most one request for the key set', async () => {
     const before = verifier.status().requests
     const kids = Array.from({ length: 50 }, (_, i) => `made-up-${i}`)
     const tokens = await Promise.all(kids.map((kid) => forger.forge({ kid })))

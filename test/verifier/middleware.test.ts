@@ -15,7 +15,7 @@ import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 const acr = 'http://schemas.openid.net/pape/policies/2007/06/multi-factor'
 const stepUp = { acrValues: [acr], maxAge: 300 }
 
-/** The same API by every adapter: `/` needs a scope, `/money` a recent second factor. */
+/** The same API with every adapter: `/` requires a scope, `/money` a recent second factor. */
 const frameworks: Record<string, (verifier: Verifier) => Promise<Server>> = {
   async Koa(verifier) {
     const app = new Koa()
@@ -108,7 +108,7 @@ for (const [name, start] of Object.entries(frameworks)) {
     const hint =
       'resource_metadata="https://orders.example.com/.well-known/oauth-protected-resource/v1"'
 
-    it('lets a good token through, and tells whose it is', async () => {
+    it('accepts a good token, and passes on its subject', async () => {
       const { status, body, challenge } = await ask('/', await bearer())
       expect({ status, body, challenge }).to.deep.equal({
         status: 200,
@@ -117,7 +117,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       })
     })
 
-    it('challenges without an error code where no token came (RFC 6750 §3, RFC 9728 §5.1)', async () => {
+    it('challenges without an error code when there is no token (RFC 6750 §3, RFC 9728 §5.1)', async () => {
       for (const headers of [{}, { Authorization: 'Basic YTpi' }]) {
         const { status, challenge } = await ask('/', headers)
         expect({ status, challenge }).to.deep.equal({
@@ -127,7 +127,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       }
     })
 
-    it('says what is wrong with a token, and keeps no answer (RFC 6750 §3.1)', async () => {
+    it('reports what is wrong with a token, and forbids caching (RFC 6750 §3.1)', async () => {
       const { status, challenge, body, headers } = await ask('/', await bearer({ exp: now() - 99 }))
       expect(status).to.equal(401)
       const words = challenge?.replace(/expired \d+ seconds ago/, 'expired')
@@ -142,7 +142,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       expect(narrow.challenge).to.include('scope="orders:read"')
     })
 
-    it('takes a token by one way alone (RFC 6750 §2)', async () => {
+    it('accepts a token in one place only (RFC 6750 §2)', async () => {
       const good = await bearer()
       const token = good.Authorization.slice(7)
       const requests: [string, Record<string, string | string[]>][] = [
@@ -159,7 +159,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       }
     })
 
-    it('asks for a better sign-in (RFC 9470 §3)', async () => {
+    it('requires a stronger or more recent sign-in (RFC 9470 §3)', async () => {
       const wanted = /error="insufficient_user_authentication".*acr_values="http.*max_age="300"/
       for (const claims of [
         {},
@@ -176,7 +176,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       )
     })
 
-    it('describes itself (RFC 9728 §3)', async () => {
+    it('serves its metadata (RFC 9728 §3)', async () => {
       const { status, body, headers } = await ask('/.well-known/oauth-protected-resource/v1')
       expect(status).to.equal(200)
       expect(headers['content-type']).to.match(/^application\/json/)
@@ -189,7 +189,7 @@ for (const [name, start] of Object.entries(frameworks)) {
       })
     })
 
-    it('answers 503 when nobody can tell', async () => {
+    it('answers 503 when the keys are unavailable', async () => {
       const away = createVerifier({
         issuer: 'http://127.0.0.1:9',
         audience: issuer.audience,

@@ -10,7 +10,7 @@ import { type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
 
-/** What somebody writes who has the package and nothing of this repository. */
+/** A program that has the package, but not this repository. */
 const program = (types: boolean) => `
 import { createVerifier, TokenRefused${types ? ', type Policy, type VerifiedToken' : ''} } from '@keyturn/verifier'
 import { protectExpress } from '@keyturn/verifier/express'
@@ -36,7 +36,7 @@ describe('the package of the verifier', () => {
   before(async () => {
     issuer = await startSmallIssuer()
     folder = await temporaryFolder('package')
-    // Outside of the repository, and never of the network: jose is the copy that is there.
+    // Installed outside the repository and without a network; jose is copied from node_modules.
     execFileSync(process.execPath, [join(root, 'packages/pack-verifier.ts'), folder])
     const [packed = ''] = readdirSync(folder)
     const dependencies = {
@@ -58,7 +58,7 @@ describe('the package of the verifier', () => {
     expect(stdout).to.equal('alice true form web/orders 4\n')
   }
 
-  it('has what it needs and nothing else: JavaScript, types, a manifest, a licence', () => {
+  it('contains only what it needs: JavaScript, types, a manifest, a licence', () => {
     const at = join(folder, 'node_modules/@keyturn/verifier')
     const files = readdirSync(at, { recursive: true, withFileTypes: true }).filter((each) =>
       each.isFile(),
@@ -82,12 +82,12 @@ describe('the package of the verifier', () => {
     }
   })
 
-  it('is used from JavaScript', async () => {
+  it('works in JavaScript', async () => {
     writeFileSync(join(folder, 'app.js'), program(false))
     await expectItRuns('app.js')
   })
 
-  it('is used from TypeScript, in its strictest form, with the types of the web alone', async () => {
+  it('works in the strictest TypeScript, with web types only', async () => {
     mkdirSync(join(folder, 'src'), { recursive: true })
     writeFileSync(join(folder, 'src/app.ts'), program(true))
     const compilerOptions = {

@@ -7,7 +7,7 @@ import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 
 const hashOf = (data: string | Buffer) => createHash('sha256').update(data).digest('base64url')
 
-describe('what the verifier says of a mistake leads to it', () => {
+describe('the errors of the verifier', () => {
   let issuer: SmallIssuer
 
   before(async () => {
@@ -30,7 +30,7 @@ describe('what the verifier says of a mistake leads to it', () => {
   const said = async (token: string | Promise<string>, more: Partial<VerifierOptions> = {}) =>
     saidOf(create(more).verify(await token))
 
-  it('a token for somebody else, of somebody else, an ID token, an opaque one', async () => {
+  it('name what is wrong with a token for another audience or issuer, an ID token and an opaque token', async () => {
     const { audience, url, token } = issuer
     expect(await said(token({ aud: url }))).to.equal(`aud: expected ${audience}, got "${url}"`)
     expect(await said(token({}), { issuer: `${url}/` })).to.equal(
@@ -50,7 +50,7 @@ describe('what the verifier says of a mistake leads to it', () => {
     )
   })
 
-  it('a header without a scheme', async () => {
+  it('name the expected header when the scheme is missing', async () => {
     const sent = await issuer.token()
     const headers = (name: string) => (name === 'authorization' ? [sent] : [])
     const decision = await create().protect({ method: 'GET', target: '/', headers })
@@ -61,7 +61,7 @@ describe('what the verifier says of a mistake leads to it', () => {
     )
   })
 
-  it('a clock that is wrong, and by how much', async () => {
+  it('show by how much a clock is wrong', async () => {
     expect(await said(issuer.token({ exp: now() - 3540 }))).to.match(
       /^it expired 35\d\d seconds ago$/,
     )
@@ -70,7 +70,7 @@ describe('what the verifier says of a mistake leads to it', () => {
     )
   })
 
-  it('an answer of introspection that the issuer can explain', async () => {
+  it('contain the Request-Id of an introspection, so that the issuer can explain its answer', async () => {
     issuer.answers['/introspect'] = (_, response) =>
       void response.writeHead(200, { 'request-id': 'the-id' }).end('{"active":false}')
     const introspection = { clientId: 'orders-api', clientSecret: 'secret' }
@@ -82,7 +82,7 @@ describe('what the verifier says of a mistake leads to it', () => {
     issuer.answers['/introspect'] = undefined
   })
 
-  describe('of a proof (RFC 9449 §4.3)', () => {
+  describe('for a DPoP proof (RFC 9449 §4.3)', () => {
     const url = 'https://api.example.com/orders'
     let pair: Awaited<ReturnType<typeof generateKeyPair>>
     let jwk: JWK
@@ -118,12 +118,12 @@ describe('what the verifier says of a mistake leads to it', () => {
       return saidOf(create({ dpop: { url } }).verify(token, {}, presented))
     }
 
-    it('is good by every algorithm that gets a token at the issuer', async () => {
+    it('do not occur with any algorithm that the issuer accepts', async () => {
       expect(await saidOfProof()).to.equal('accepted')
       expect(await saidOfProof({}, { alg: 'EdDSA' })).to.equal('accepted')
     })
 
-    it('is for the address of the API itself with or without the slash that a proxy makes of it', async () => {
+    it('do not occur for the root of the API with or without a trailing slash', async () => {
       const target = '/'
       expect(await saidOfProof({ htu: url }, { target })).to.equal('accepted')
       expect(await saidOfProof({ htu: `${url}/` }, { target })).to.equal('accepted')
@@ -133,7 +133,7 @@ describe('what the verifier says of a mistake leads to it', () => {
       expect(await saidOfProof({ htu: `${url}/v1/` }, { target: '/v1' })).to.match(/^htu: /)
     })
 
-    it('is for no address outside the API that a path with dots leads to (RFC 3986 §5.2.4)', async () => {
+    it('occur for a path that leads outside the API by dots (RFC 3986 §5.2.4)', async () => {
       for (const target of ['/../billing/x', '/%2e%2e/billing/x', '\\..\\billing/x', 'x', '/..']) {
         for (const htu of ['https://api.example.com/billing/x', `${url}x`, `${url}/../`]) {
           expect(await saidOfProof({ htu }, { target }), `${target} ${htu}`).to.equal(
@@ -145,7 +145,7 @@ describe('what the verifier says of a mistake leads to it', () => {
       expect(await saidOfProof({ htu: `${url}/v2/list` }, { target })).to.equal('accepted')
     })
 
-    it('names the member, what was expected and what came', async () => {
+    it('name the member, the expected value and the actual one', async () => {
       expect(await saidOfProof({ htm: 'post' })).to.equal('htm: expected POST, got "post"')
       const inside = 'http://10.0.0.7:8080/v1/list'
       expect(await saidOfProof({ htu: inside })).to.equal(
@@ -166,7 +166,7 @@ describe('what the verifier says of a mistake leads to it', () => {
     })
   })
 
-  it('of a certificate, whoever passed it on (RFC 8705 §3, RFC 9440)', async () => {
+  it("tell a certificate in any proxy's form from a forged one (RFC 8705 §3, RFC 9440)", async () => {
     const authority = await createAuthority()
     const [{ cert }, caller] = [await authority.issue('CN=web'), await authority.issue('CN=x')]
     const { raw } = new X509Certificate(cert)

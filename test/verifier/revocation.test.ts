@@ -11,12 +11,12 @@ import { startTwoNodes, type TwoNodes } from '../support/two-nodes.ts'
 import type { ApiSettings } from './api.ts'
 import { declareApi, type Held, hold, revocations } from './revocations.ts'
 
-/** Milliseconds, from the answer to a revocation. */
+/** Milliseconds after the response to a revocation. */
 const bounds = { '/poll': 2000, '/stream': 500 } as const
 type Route = keyof typeof bounds
 
 const suite = servicesFound() ? describe : describe.skip
-suite('what was revoked at one node is refused by an API in another process that reads at another', () => {
+suite('revocation at one node, for an API in another process that reads the feed of another node', () => {
   let nodes: TwoNodes
   let a: TestServer
   let process: Child
@@ -58,7 +58,7 @@ suite('what was revoked at one node is refused by an API in another process that
     return status['/poll'].requests + status['/stream'].requests
   }
 
-  /** Milliseconds until somebody asked last who was let in: what counts is not how long a busy machine took to answer. */
+  /** Milliseconds until the last request that was accepted; how long a busy machine takes to answer does not count. */
   async function refusedAfter(route: Route, token: string, since: number): Promise<number> {
     let latest = 0
     while (latest < bounds[route]) {
@@ -73,7 +73,7 @@ suite('what was revoked at one node is refused by an API in another process that
   const revokeFamily = (held: Held) => revocations['a family']?.(nodes.core, a, held)
 
   for (const [what, end] of Object.entries(revocations)) {
-    it(`${what}: within 2 s by polling, within 500 ms by stream (C4, ASVS 7.4.2)`, async function () {
+    it(`${what}: takes effect within 2 s by polling, within 500 ms by stream (C4, ASVS 7.4.2)`, async function () {
       const held = await holdOne()
       const { access_token: token } = held.tokens
       expect([await ask('/poll', token), await ask('/stream', token)]).to.deep.equal([200, 200])
@@ -89,7 +89,7 @@ suite('what was revoked at one node is refused by an API in another process that
     })
   }
 
-  it('no request goes to the issuer for a verification', async () => {
+  it('requires no request to the issuer per verification', async () => {
     const { tokens } = await holdOne()
     await ask('/stream', tokens.access_token)
     const [before, startedAt] = [await requests(), performance.now()]
@@ -98,7 +98,7 @@ suite('what was revoked at one node is refused by an API in another process that
     expect((await requests()) - before).to.be.at.most(polls)
   })
 
-  it('what was revoked stays refused when Redis was flushed, and what is revoked after it is', async () => {
+  it('survives a Redis flush, and so do later revocations', async () => {
     const [one, other] = [await holdOne(), await holdOne()]
     await revokeFamily(one)
     await services()?.redis.flush()
@@ -110,7 +110,7 @@ suite('what was revoked at one node is refused by an API in another process that
     expect(await refusedAfter('/poll', other.tokens.access_token, later)).to.be.below(2000)
   })
 
-  it('the node that is read restarts: good tokens stay good, revoked ones are refused', async () => {
+  it('survives a restart of the node that is read: good tokens stay accepted, revoked ones refused', async () => {
     const [one, other, good] = [await holdOne(), await holdOne(), await holdOne()]
     await revokeFamily(one)
     await eventually(
@@ -119,7 +119,7 @@ suite('what was revoked at one node is refused by an API in another process that
     )
     const { url } = nodes.b
     await nodes.b.stop('SIGKILL')
-    // Nobody reads anything now; what is known is known.
+    // Nothing is read now; the known entries stay in force.
     for (const route of ['/poll', '/stream'] as const) {
       expect(await ask(route, one.tokens.access_token)).to.equal(401)
       expect(await ask(route, good.tokens.access_token)).to.equal(200)

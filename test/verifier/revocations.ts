@@ -9,14 +9,14 @@ import { alice, api, ordersApi, web } from '../support/fixtures.ts'
 import { authorizeUrl, post, redeem, type Tokens, tokensIn } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-/** Somebody with tokens of a client of their own, so that no revocation meets another one. */
+/** A user with tokens of their own client, so that no revocation affects another one. */
 export interface Held {
   app: typeof web
   identifier: string
   tokens: Tokens
 }
 
-/** The API that verifies, and the client that it is. */
+/** Declares the API that verifies, and its client. */
 export async function declareApi(core: Core): Promise<void> {
   await core.resources.declare(tenant, {
     identifier: api,
@@ -28,7 +28,7 @@ export async function declareApi(core: Core): Promise<void> {
 
 let people = 0
 
-/** @param a the server that issues */
+/** @param a the server that issues the tokens */
 export async function hold(core: Core, a: TestServer): Promise<Held> {
   const app = { ...web, client_id: `app-${people}`, scope: 'openid offline_access orders:read' }
   const person = { username: `person-${people++}@example.com`, password: alice.password }
@@ -40,7 +40,7 @@ export async function hold(core: Core, a: TestServer): Promise<Held> {
   return { app, identifier: person.username, tokens }
 }
 
-/** Everything that ends an access token before its time: by its client at node A, or by an operator. */
+/** Everything that ends an access token before it expires: by its client at node A, or by an operator. */
 export const revocations: Record<
   string,
   (core: Core, a: TestServer, held: Held) => Promise<unknown>

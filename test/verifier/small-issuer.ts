@@ -7,28 +7,28 @@ import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 type Revoked = Record<string, Record<string, [number | null, number]>>
 
 /**
- * An issuer that does what a test wants, also what a real one never does: it signs what it is given, is away, replays,
- * and forgets keys.
+ * An issuer controlled by the test, which can do what a real one never does: sign anything, disappear, replay, and
+ * forget keys.
  */
 export interface SmallIssuer {
   url: string
   audience: string
-  /** Requests that came, by path. */
+  /** The number of requests, by path. */
   asked: Record<string, number>
   /** The last request to a path. */
   last: Record<string, { headers: IncomingMessage['headers']; url: string; body: string }>
-  /** A good access token but for what `claims` and `header` change. */
+  /** A good access token, except for what `claims` and `header` change. */
   token(claims?: object, header?: object): Promise<string>
-  /** A document of the feed, as the real one signs it. */
+  /** A document of the feed, signed like a real one. */
   document(revoked?: Revoked, claims?: object, header?: object): Promise<string>
-  /** Answers a path as this function does, in place of the usual; undefined again. */
+  /** Overrides the answer for a path; undefined restores it. */
   answers: Record<
     string,
     ((request: IncomingMessage, response: ServerResponse) => void) | undefined
   >
-  /** Replaces the key; what the old one signed is verified as long as `keep`. */
+  /** Replaces the key; with `keep`, the old one stays published. */
   rotate(keep: boolean): Promise<void>
-  /** Sends to every open stream. */
+  /** Sends an event to every open stream. */
   push(event: string): void
   streams(): number
   /** Breaks every open stream. */
@@ -145,7 +145,7 @@ export async function startSmallIssuer(): Promise<SmallIssuer> {
   return issuer
 }
 
-/** As a server-sent event. */
+/** Formats a document as a server-sent event. */
 export function eventOf(document: string): string {
   return `event: revocations\nid: x\ndata: ${document}\n\n`
 }

@@ -41,7 +41,7 @@ describe('the verifier', () => {
             : error,
     )
 
-  it('tells whose token it is', async () => {
+  it('returns subject, client, scopes and claims', async () => {
     const token = await issuer.token({ scope: 'orders:read orders:write' })
     const verified = await createVerifier(options()).verify(token)
     expect(verified).to.deep.include({
@@ -53,7 +53,7 @@ describe('the verifier', () => {
     })
   })
 
-  it('tolerates clocks that are 30 s apart, and no more (ASVS 9.2.1)', async () => {
+  it('tolerates clocks that differ by 30 s, and no more (ASVS 9.2.1)', async () => {
     travel(0)
     const verdict = verdictBy(createVerifier(options()))
     expect(await verdict(await issuer.token({ exp: now() - 25 }))).to.equal('accepted')
@@ -63,15 +63,15 @@ describe('the verifier', () => {
     expect(await verdict(await issuer.token({ iat: now() + 35 }))).to.equal('time')
   })
 
-  it('takes the algorithms that it was told, whatever the token and the keys say (RFC 8725 §3.1)', async () => {
+  it('accepts only the configured algorithms, whatever the token and the keys say (RFC 8725 §3.1)', async () => {
     const token = await issuer.token()
     expect(await verdictBy(createVerifier(options({ algorithms: ['PS256'] })))(token)).to.equal(
       'algorithm',
     )
-    expect(issuer.asked, 'nobody was asked').to.deep.equal({})
+    expect(issuer.asked, 'no requests').to.deep.equal({})
   })
 
-  it('asks for scopes and tenant as it was told to', async () => {
+  it('requires the configured scopes and tenant', async () => {
     const verifier = createVerifier(options({ requiredScopes: ['orders:read'], tenant: 'default' }))
     const verdict = verdictBy(verifier)
     expect(await verdict(await issuer.token())).to.equal('accepted')
@@ -82,14 +82,14 @@ describe('the verifier', () => {
   })
 
   describe('its keys', () => {
-    it('are fetched once for all who come at the same time', async () => {
+    it('are fetched once for parallel verifications', async () => {
       const verdict = verdictBy(createVerifier(options()))
       const tokens = await Promise.all(Array.from({ length: 20 }, () => issuer.token()))
       expect(new Set(await Promise.all(tokens.map(verdict)))).to.deep.equal(new Set(['accepted']))
       expect(issuer.asked).to.deep.equal({ '/.well-known/openid-configuration': 1, '/jwks': 1 })
     })
 
-    it('are fetched again for a new one, but not for whoever makes some up', async () => {
+    it('are fetched again for a new key id, but not for each of many unknown ones', async () => {
       const verifier = createVerifier(
         options({ jwks: { whenUnreachable: 'refuse', cooldown: 0.05 } }),
       )
@@ -105,7 +105,7 @@ describe('the verifier', () => {
       await eventually('it is known', async () => (await verdict(token)) === 'accepted')
     })
 
-    it('a removed one is refused as soon as they are fetched again', async () => {
+    it('are refused once removed, as soon as they are fetched again', async () => {
       const jwks = { whenUnreachable: 'accept', maxAge: 0.05 } as const
       const verdict = verdictBy(createVerifier(options({ jwks })))
       const token = await issuer.token()
@@ -114,7 +114,7 @@ describe('the verifier', () => {
       await eventually('it is refused', async () => (await verdict(token)) === 'key')
     })
 
-    it('cannot be fetched: goes on or stops, as it was told to; without any it stops', async () => {
+    it('keep or stop working as configured when they cannot be fetched; without any, nothing is accepted', async () => {
       const by = (whenUnreachable: 'refuse' | 'accept') =>
         verdictBy(createVerifier(options({ jwks: { whenUnreachable, maxAge: 0.05 } })))
       const [refusing, accepting, late] = [by('refuse'), by('accept'), by('accept')]
@@ -126,10 +126,10 @@ describe('the verifier', () => {
       expect(await late(token)).to.equal('keys')
       const asked = issuer.asked['/jwks']
       await Promise.all(Array.from({ length: 50 }, () => refusing(token)))
-      expect(issuer.asked['/jwks'], 'no hammering').to.equal(asked)
+      expect(issuer.asked['/jwks'], 'no repeated requests').to.equal(asked)
     })
 
-    it('are not believed where they are too many, late, or no keys at all', async () => {
+    it('are rejected when there are too many, when they arrive late, or when they are malformed', async () => {
       const timeout = 100
       for (const answer of [
         (body: (text: string) => void) => body(`{"keys":[${'{},'.repeat(300_000)}{}]}`),
@@ -147,7 +147,7 @@ describe('the verifier', () => {
       expect(issuer.asked['/elsewhere'], 'no redirect is followed').to.equal(undefined)
     })
 
-    it('discovery that speaks for another issuer is not believed (RFC 8414 §3.3)', async () => {
+    it('are rejected from discovery of another issuer (RFC 8414 §3.3)', async () => {
       issuer.answers['/.well-known/openid-configuration'] = (_, response) =>
         void response.end(
           JSON.stringify({ issuer: 'https://evil.example', jwks_uri: `${issuer.url}/jwks` }),
@@ -160,7 +160,7 @@ describe('the verifier', () => {
     const credentials = { clientId: 'orders-api', clientSecret: 'secret' }
     const policy = { check: 'introspect' } as const
 
-    it('believes the issuer alone, and takes no silence for a yes', async () => {
+    it('accepts only a clear answer of the issuer', async () => {
       const verifier = createVerifier(options({ introspection: credentials }))
       const token = await issuer.token()
       const ask = () =>
@@ -185,7 +185,7 @@ describe('the verifier', () => {
       expect(await ask()).to.equal('introspection')
     })
 
-    it('asks only about tokens that hold otherwise, and about a share where it was told to', async () => {
+    it('asks only about tokens that are otherwise valid, and only about the configured share', async () => {
       const verifier = createVerifier(options({ introspection: credentials }))
       await verifier.verify(`${await issuer.token()}x`, policy).catch(() => undefined)
       expect(issuer.asked['/introspect']).to.equal(undefined)
@@ -194,7 +194,7 @@ describe('the verifier', () => {
       expect(issuer.asked['/introspect']).to.be.within(5, 120)
     })
 
-    it('authenticates by a form or by a key, as it was told to (RFC 7523)', async () => {
+    it('authenticates with a form or a key, as configured (RFC 7523)', async () => {
       const token = await issuer.token()
       const posted = { ...credentials, authentication: 'client_secret_post' } as const
       await createVerifier(options({ introspection: posted })).verify(token, policy)
@@ -216,7 +216,7 @@ describe('the verifier', () => {
     })
   })
 
-  describe('what it promises', () => {
+  describe('its guarantee', () => {
     it('is a sentence and figures for each policy', () => {
       const introspection = { clientId: 'orders-api', clientSecret: 'secret' }
       const verifier = createVerifier(options({ feed, introspection }))
@@ -248,7 +248,7 @@ describe('the verifier', () => {
       expect(open.figures).to.include({ atMost: null, whenFeedUnreachable: 'accept' })
     })
 
-    it('has no default for what happens when something is away, and nothing that weakens it passes', () => {
+    it('has no default for an unreachable dependency, and options that weaken it are rejected', () => {
       const wrong: [RegExp, object][] = [
         [/jwks.whenUnreachable: expected 'refuse' or 'accept'/, { jwks: {} }],
         [
@@ -280,7 +280,7 @@ describe('the verifier', () => {
     })
   })
 
-  it('an hour later, nothing that it kept is good for ever', async () => {
+  it('accepts nothing from its caches after an hour', async () => {
     const verifier = createVerifier(options())
     const token = await issuer.token()
     await verifier.verify(token)
@@ -288,7 +288,7 @@ describe('the verifier', () => {
     expect(await verdictBy(verifier)(token)).to.equal('time')
   })
 
-  it('imports jose and nothing else, and no module of a runtime', () => {
+  it('imports only jose, and no runtime modules', () => {
     const files = globSync('packages/verifier/src/**/*.ts')
     const imported = files.flatMap((file) =>
       [...readFileSync(file, 'utf8').matchAll(/from '([^.][^']*)'/g)].map(([, name]) => name),

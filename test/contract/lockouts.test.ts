@@ -190,7 +190,9 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
   })
 
   it('record an event for an unknown name too, once a day (ASVS 16.3.1)', async () => {
-    travel(0)
+    const day = 24 * 3600
+    // Unknown names share 64 subjects: on a day without others, this one has its subject to itself.
+    travel(2 * day - ((Date.now() / 1000) % day))
     const owner = { identifier: 'nobody is called so' }
     await guesses(6, { owner, ip: '203.0.113.8' })
     travel(30)

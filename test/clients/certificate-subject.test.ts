@@ -4,7 +4,7 @@ import { type SubjectMember, subjectMatches } from '../../src/clients/certificat
 import { clientMetadata } from '../../src/clients/client.ts'
 import { selfSigned } from '../support/certificates.ts'
 
-describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
+describe('the subject of a client certificate (RFC 8705 §2.1.2)', () => {
   let certificate: X509Certificate
   let wildcard: X509Certificate
   before(async () => {
@@ -32,7 +32,7 @@ describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
     ['san_ip', '2001:db8:0:0::1'],
     ['san_email', 'web@example.com'],
   ]) {
-    it(`is ${member} ${expected}`, () => {
+    it(`matches ${member} ${expected}`, () => {
       expect(fits(member as string, expected as string)).to.equal(true)
     })
   }
@@ -50,12 +50,12 @@ describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
     ['san_ip', '2001:db8::2'],
     ['san_email', 'Web@example.com'],
   ]) {
-    it(`is not ${member} ${expected}`, () => {
+    it(`does not match ${member} ${expected}`, () => {
       expect(fits(member as string, expected as string)).to.equal(false)
     })
   }
 
-  it('is not what a wildcard or the common name could stand for', () => {
+  it('does not match by wildcard or common name', () => {
     expect(fits('san_dns', 'web.example.com', wildcard)).to.equal(false)
     expect(fits('san_dns', 'example.com', wildcard)).to.equal(false)
   })

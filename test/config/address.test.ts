@@ -35,7 +35,7 @@ describe('loadConfig, TLS', () => {
   }
   const pair = { TLS_CERT_FILE: '/own.crt', TLS_KEY_FILE: '/own.key' }
 
-  it('makes the default issuer https, and the port for certificates part of its own origin', () => {
+  it('defaults to an https issuer, and to an mTLS origin with MTLS_PORT', () => {
     const config = loadConfig({ ...pair, MTLS_PORT: '8443', MTLS_CA_FILE: '/own.crt' }, readFile)
     expect(config).to.include({
       issuer: 'https://localhost:3000',
@@ -45,7 +45,7 @@ describe('loadConfig, TLS', () => {
     expect(loadConfig({}, readFile)).to.include({ mtlsOrigin: undefined, mtlsPort: undefined })
   })
 
-  it('accepts a header from a trusted proxy without TLS of its own', () => {
+  it('accepts a certificate header from a trusted proxy without TLS of its own', () => {
     const env = {
       ISSUER: 'https://id.example.com',
       TRUST_PROXY: '10.0.0.1',

@@ -108,7 +108,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
       `got "${pemLine('BEGIN EC')}\ncanary\n${pemLine('END EC')}", no`,
       'got "[redacted]", no',
     ],
-    ['a private key that was cut', `got ${pemLine('BEGIN')}\ncan`, 'got [redacted]'],
+    ['a truncated private key', `got ${pemLine('BEGIN')}\ncan`, 'got [redacted]'],
     ['credentials of a URL', 'at postgres://u:canary@db/x', 'at postgres://[redacted]@db/x'],
   ] as const) {
     it(`hides ${what} in any text`, () => {

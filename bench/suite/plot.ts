@@ -64,7 +64,7 @@ function panelOf({ row, sides }: Row): string {
     for (const part of ['p50', 'p99'] as const) {
       const points = curve
         .filter(({ block }) => block.rate > 0)
-        // Beyond its peak a server may answer less: by what it did, no line runs backwards.
+        // Above its peak a server may answer less; sorted by achieved rate, no line runs backwards.
         .toSorted((one, other) => one.block.rate - other.block.rate)
         .map(({ block }) => `${x(block.rate).toFixed(1)},${y(block[part]).toFixed(1)}`)
       const dashes = part === 'p50' ? '' : ' stroke-dasharray="4 3"'

@@ -26,7 +26,7 @@ type Env = Record<string, string>
 const createWebApp = (env: Env) => webApp(webAppSettings(env))
 const createBrowserApp = (env: Env) => browserApp(browserAppSettings(env))
 
-describe('examples: API and machine, and the demo as a program', () => {
+describe('examples: API, machine client, and the demo as a program', () => {
   let demo: Demo
   let ports: Record<string, string>
   let folder: string

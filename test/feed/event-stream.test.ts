@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually.ts'
 import { api, furnish, ordersApi } from '../support/fixtures.ts'
 import { feedToken, openStream } from '../support/revocations.ts'
 
-describe('places for streams', () => {
+describe('slots for streams', () => {
   it('are released by a reader that left before its stream began', async () => {
     const places = createOpenStreams(1)
     const calls: string[] = []

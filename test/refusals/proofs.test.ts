@@ -8,7 +8,7 @@ import { api, callback, furnish, machine, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { codeFor, post, tokensIn, verifier } from '../support/protocol.ts'
 
-describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
+describe('explain: proofs of possession (RFC 9449 §4.3)', () => {
   const server = booted(anyStorage, {}, furnish)
   let pair: Awaited<ReturnType<typeof generateKeyPair>>
   let jwk: JWK

@@ -246,7 +246,7 @@ describe('fetching a client metadata document', () => {
     expect(host.asked.get('/pinned')).to.equal(1)
   })
 
-  it('is cached as long as Cache-Control says, within limits (P-086)', async () => {
+  it('caches it as long as Cache-Control says, within limits (P-086)', async () => {
     for (const [headers, seconds] of [
       [{}, 300],
       [{ 'cache-control': 'public, max-age=3600' }, 3600],

@@ -7,14 +7,14 @@ import { accounts, clients, rows as events, fillEvents, patiently, perChunk } fr
 import { percentile } from './load/percentile.ts'
 
 /**
- * `npm run bench -- admin`: lists and searches of the admin API among ten thousand clients, as many accounts, a million
- * audit events and two hundred thousand refused requests. Every kind of request comes once in each round, so that what
- * else the machine does meets all of them alike.
+ * `npm run bench -- admin`: lists and searches of the admin API with 10,000 clients, 10,000 accounts, a million audit
+ * events and 200,000 denials. Each round has one request of every kind, so that other load on the machine affects all
+ * kinds equally.
  */
 const rows = 10_000
 const rounds = 100
 const refusals = 200_000
-/** Milliseconds: what 95 of 100 requests must take less than. */
+/** Target for p95, in milliseconds. */
 const most = 100
 
 await mochaGlobalSetup()
@@ -88,7 +88,7 @@ for (const kind of kinds) {
   const cursors = new Map<string, string>()
   for (let i = -2; i < rounds; i++) {
     for (const [name, pathOf] of Object.entries(paths)) {
-      // With embedded storage that is Postgres, too; on a busy machine it says more than the clock.
+      // With embedded storage this includes Postgres; on a busy machine it is more reliable than the elapsed time.
       const cpu = process.cpuUsage()
       const before = performance.now()
       const page = await ask(server, 'GET', pathOf(Math.max(i, 0), cursors.get(name) ?? ''), {
@@ -99,7 +99,7 @@ for (const kind of kinds) {
       if (page.status !== 200) throw new Error(`${name}: ${page.body}`)
       const { next_cursor: next } = page.json() as { next_cursor?: string }
       cursors.set(name, next === undefined ? '' : `&cursor=${encodeURIComponent(next)}`)
-      // The first ones are of plans and code that nobody has made yet.
+      // The first rounds prepare query plans and compile code.
       if (i < 0) continue
       latencies.get(name)?.push(took)
       spent.set(name, (spent.get(name) ?? 0) + user + system)

@@ -8,8 +8,9 @@ import { accounts, clients, fillEvents, patiently, rows } from './event-rows.ts'
 import { percentile } from './load/percentile.ts'
 
 /**
- * `npm run bench -- audit`: pages of 50 out of a million events of one tenant, of 50,000 accounts and 10,000 clients;
- * and refreshes while events are sealed, beside refreshes while as many are written that are sealed already.
+ * `npm run bench -- audit`: pages of 50 from a million events of one tenant with 50,000 accounts and 10,000 clients;
+ * and refreshes while events are being sealed, compared with refreshes while the same number of already sealed events
+ * is written.
  */
 const repetitions = 100
 const tenant = 'default'
@@ -34,7 +35,7 @@ const searches: Record<string, () => EventFilter> = {
     accountId: `account-${any(accounts)}`,
     types: ['account.signed_in'],
   }),
-  'of a client and a type that it never has': () => ({
+  'of a client and a type it never has': () => ({
     clientId: `client-${any(clients / 2) * 2}`,
     types: ['account.locked'],
     since: ago(span),
@@ -48,7 +49,7 @@ async function search({ core }: TestServer, filter: () => EventFilter) {
     const wanted = filter()
     const began = performance.now()
     const page = await core.audit.listEvents(tenant, wanted, { limit: 50 })
-    // The second page begins somewhere in the middle.
+    // The second page starts at an arbitrary position.
     if (page.next) await core.audit.listEvents(tenant, wanted, { limit: 50, after: page.next })
     latencies.push((performance.now() - began) / (page.next ? 2 : 1))
     found += page.events.length
@@ -59,7 +60,7 @@ async function search({ core }: TestServer, filter: () => EventFilter) {
 const perBlock = 60
 const blocks = 6
 
-/** Refreshes in a second, while events are written, `sealed` already or not. */
+/** Refreshes per second while events are written. @param sealed whether those events are already sealed */
 async function refreshes(server: TestServer, tokens: string[], sealed: boolean): Promise<number> {
   let running = true
   const writer = (async () => {
@@ -108,7 +109,7 @@ async function compare(kind: StorageKind): Promise<void> {
     percentile(of, 0.5),
   )
   console.log(
-    `  refreshes: ${without?.toFixed(0)}/s beside 500 events/s that are sealed already, ${sealing?.toFixed(0)}/s while ` +
+    `  refreshes: ${without?.toFixed(0)}/s with 500 events/s written as sealed, ${sealing?.toFixed(0)}/s while ` +
       `they are sealed: ratio ${((sealing ?? 0) / (without ?? 1)).toFixed(2)}`,
   )
 

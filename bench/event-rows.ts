@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import type { TestServer } from '../test/support/boot.ts'
 
-/** Audit events of one tenant, of 50,000 accounts and 10,000 clients: how many there are to search in. */
+/** The number of audit events to search, of one tenant with 50,000 accounts and 10,000 clients. */
 export const rows = Number(process.env['BENCH_ROWS'] ?? 1_000_000)
 export const [accounts, clients] = [50_000, 10_000]
 export const perChunk = 5000
@@ -9,7 +9,7 @@ export const perChunk = 5000
 const types = `(array['account.signed_in', 'token.issued', 'account.signed_in', 'token.issued', 'family.replayed',
   'mail.sent', 'consent.given', 'session.signed_out', 'family.ended', 'account.sign_in_failed'])[1 + i % 10]`
 
-/** However long it takes. */
+/** Executes a statement without a timeout. */
 export function patiently(
   { core }: TestServer,
   sql: string,
@@ -21,7 +21,7 @@ export function patiently(
   })
 }
 
-/** Written as sealed already: what a list costs does not depend on what the seals are. */
+/** Writes them as already sealed, because the cost of a list does not depend on the values of the seals. */
 export async function fillEvents(server: TestServer, tenant: string): Promise<void> {
   const began = performance.now()
   for (let from = 1; from <= rows; from += perChunk) {

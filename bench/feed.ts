@@ -14,9 +14,9 @@ import { mochaGlobalSetup, mochaGlobalTeardown } from '../test/support/root-hook
 import { startTwoNodes } from '../test/support/two-nodes.ts'
 import { percentile } from './load/percentile.ts'
 
-/** Tokens that are revoked at one node, one after the other; the feed of the other is read meanwhile. */
+/** How many tokens are revoked at one node, one after another, while the feed is read at the other. */
 const rounds = 60
-/** Milliseconds between two polls, as an API would poll. */
+/** Milliseconds between two polls, typical for an API. */
 const pollEvery = 1000
 
 await mochaGlobalSetup()
@@ -28,7 +28,7 @@ try {
   const streamed: number[] = []
   const polled: number[] = []
   const stream = await openStream(serverAt(nodes.b.url), access)
-  await eventually('a first document', () => stream.events[0])
+  await eventually('the first document', () => stream.events[0])
 
   const awaited = new Map<string, { at: number; claims: ReturnType<typeof decodeJwt> }>()
   let isOver = false
@@ -59,22 +59,22 @@ try {
     await post(a, '/revoke', machine, { token })
     const at = performance.now()
     awaited.set(claims.jti as string, { at, claims })
-    const told = await eventually('the stream tells of it', () =>
+    const told = await eventually('the revocation in the stream', () =>
       stream.events
         .slice(seen)
         .find(({ data }) => denies(decodeJwt<RevocationClaims>(data).revoked, claims)),
     )
     streamed.push(Math.max(0, told.at - at))
-    // At another moment of the polls and of the throttle each time.
+    // Varies the phase relative to the polls and the throttle.
     await pause(137 + (i % 7) * 41)
   }
-  await eventually('the polls have them all', () => awaited.size === 0)
+  await eventually('all revocations in the polls', () => awaited.size === 0)
   isOver = true
   await polling
   stream.close()
 
   console.log(
-    `revoked at one node, known at another, ${rounds} times, after the answer to /revoke:`,
+    `from the response of /revoke at one node to the feed of the other, ${rounds} revocations:`,
   )
   for (const [name, figures] of Object.entries({ stream: streamed, poll: polled })) {
     const parts = [0.5, 0.99, 1].map((part) => `${percentile(figures, part).toFixed(0)} ms`)

@@ -3,12 +3,12 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { compiledModules } from '../test/support/node-process.ts'
 
-/** A program of the benchmark that is spoken to over a channel; it ends with it. */
+/** A program of the benchmark with a message channel; it ends when the channel is closed. */
 export interface Forked {
   pid: number
-  /** One message and its answer. @throws Error with what the program says */
+  /** Sends a message and waits for its response. @throws Error with the program's error message */
   ask<T>(message: object): Promise<T>
-  /** What it says next by itself. */
+  /** The next message that the program sends unasked. */
   said<T>(): Promise<T>
   stop(): Promise<void>
 }
@@ -27,7 +27,7 @@ export function startForked(program: URL, env: Record<string, string> = {}): For
     waiting = Promise.withResolvers<unknown>()
     return (await waiting.promise) as T
   }
-  /** One question after another: answers have no names. */
+  /** One request at a time, because responses have no ids. */
   let last: Promise<unknown> = Promise.resolve()
   return {
     pid: child.pid ?? 0,

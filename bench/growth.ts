@@ -17,10 +17,10 @@ import { startCounter } from './suite/round-trips.ts'
 import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
- * `npm run bench -- growth`: whether a request costs more when there are more clients, accounts, grants, families and
- * sessions: `--rows 10 --rows 10000 --rows 1000000` of each, in databases of their own; their servers take turns.
- * `--case <name>` measures some cases alone, and leaves out what is asked now and then; `--keep <folder>` fills once for
- * several runs, and `--blocks 0` does nothing else.
+ * `npm run bench -- growth`: whether a request costs more with more clients, accounts, grants, families and sessions:
+ * `--rows 10 --rows 10000 --rows 1000000` of each, in separate databases whose servers take turns. `--case <name>`
+ * measures only those cases, without the occasional requests; `--keep <folder>` keeps the filled cluster for later
+ * runs, and `--blocks 0` only fills it.
  */
 const { values } = parseArgs({
   args: process.argv.slice(3),
@@ -61,7 +61,7 @@ async function startAll(storages: ReadonlyMap<number, Storage>): Promise<Growing
   return servers
 }
 
-/** Round trips to Postgres and Redis of each case, on a server of its own, which has the address of the later one. */
+/** Round trips to Postgres and Redis of each case, on a separate server with the same address as the later one. */
 async function countAll(storage: Storage): Promise<Map<string, string>> {
   const found = new Map<string, string>()
   const counter = await startCounter(storage.env)
@@ -78,7 +78,7 @@ async function countAll(storage: Storage): Promise<Map<string, string>> {
 async function measureCases(servers: Growing[], trips: Map<string, string>[]): Promise<void> {
   console.log(
     `\ngrowth, ${kind}: CPU µs of the server, of Postgres and Redis, of Postgres alone, p50 in ms, round trips ` +
-      `(SQL + Redis); ${blocks} blocks of ${loop.milliseconds} ms, interleaved; medians`,
+      `(SQL + Redis); ${blocks} blocks of ${loop.milliseconds} ms, alternating; medians`,
   )
   for (const { row, task } of wanted) {
     const all: { contender: Contender; found: Block[] }[] = []
@@ -107,18 +107,18 @@ async function measureCases(servers: Growing[], trips: Map<string, string>[]): P
           `${median.postgres.toFixed(0).padStart(6)} ${median.p50.toFixed(1).padStart(7)} ` +
           `${(trips[i]?.get(row) ?? '').padStart(8)}   ${ratio.toFixed(2)} of the first`,
       )
-      if (faults.length > 0) console.log(`  WRONG ANSWERS: ${JSON.stringify(faults)}`)
+      if (faults.length > 0) console.log(`  WRONG RESPONSES: ${JSON.stringify(faults)}`)
     }
   }
 }
 
 async function measureRest(servers: Growing[]): Promise<void> {
-  console.log('\n  what is asked now and then, in ms')
+  console.log('\n  occasional requests, in ms')
   for (const server of servers) {
     const memory = megabytesOf(server)
     const found = [...(await measureOnce(server, server.storage.env))]
     const texts = found.map(([name, milliseconds]) => `${name} ${milliseconds.toFixed(1)}`)
-    console.log(`  ${server.name.padStart(8)} rows, ${memory} MB by now: ${texts.join(', ')}`)
+    console.log(`  ${server.name.padStart(8)} rows, ${memory} MB now: ${texts.join(', ')}`)
   }
 }
 

@@ -3,7 +3,10 @@ import { besideHerd } from './herd/beside-herd.ts'
 import { percentile } from './load/percentile.ts'
 import { furnishedStorage, startProduct } from './servers/product.ts'
 
-/** `npm run bench -- herd`: token requests while all verifiers of a large installation fetch the key set at once. */
+/**
+ * `npm run bench -- herd`: token requests while all verifiers of a large installation fetch the key set at the same
+ * time.
+ */
 const rounds = 7
 
 await mochaGlobalSetup()

@@ -6,9 +6,9 @@ import { startTwoNodes, type TwoNodes } from '../test/support/two-nodes.ts'
 import { argument } from './suite/usage.ts'
 
 /**
- * Keys rotate under load, as fast as jose's defaults let them: two nodes, twenty verifiers that pause for 30 s between
- * two fetches and keep what they have for ten minutes, every token verified by all of them as soon as it is there.
- * `npm run bench -- keys [minutes]`, 4 by default.
+ * `npm run bench -- keys [minutes]` (default 4): key rotation under load, as fast as jose's defaults allow: two nodes
+ * and twenty verifiers with a cooldown of 30 s and a cache of ten minutes; every verifier checks every token as soon as
+ * it is issued.
  */
 const minutes = argument('minutes', 4)
 const prepublish = 35
@@ -33,7 +33,7 @@ interface Figures {
   verifications: number
   failed: Map<string, number>
   underPublished: number
-  /** Milliseconds, from the last node to publish a key to the first token by it. */
+  /** Milliseconds between the last node publishing a key and the first token signed with it. */
   leads: Map<string, number>
   fetches: number
 }
@@ -53,7 +53,7 @@ async function furnish({ core }: TwoNodes): Promise<void> {
   })
 }
 
-/** When each node was first seen to publish a key; those of the start were there before anybody looked. */
+/** When each node was first seen to publish a key. `first` has the keys that were already published at the start. */
 function watchKeySets(nodes: TwoNodes, until: number) {
   const seen = new Map<string, Map<string, number>>()
   const first = new Set<string>()
@@ -123,7 +123,7 @@ async function run(nodes: TwoNodes): Promise<Figures & { kids: number }> {
     const { kid = '' } = decodeProtectedHeader(token)
     if (!watch.first.has(kid)) {
       const published = watch.seen.get(kid)
-      // From the earliest that it may have been signed to the latest that a node was seen to publish it.
+      // From the earliest time the token may have been signed to the latest time a node was seen to publish the key.
       const since = published?.size === 2 ? Math.max(...published.values()) : Infinity
       const lead = asked - since
       figures.leads.set(kid, Math.min(lead, figures.leads.get(kid) ?? Infinity))
@@ -153,7 +153,9 @@ try {
   )
   const { tokens, verifications, failed, underPublished, leads, fetches, kids } = await run(nodes)
   const shortest = Math.min(...leads.values()) / 1000
-  console.log(`  keys seen                        ${kids}, of which ${leads.size} came and signed`)
+  console.log(
+    `  keys seen                        ${kids}, of which ${leads.size} were new and signed tokens`,
+  )
   console.log(
     `  tokens                           ${tokens} (${(tokens / minutes / 60).toFixed(0)}/s)`,
   )
@@ -164,7 +166,7 @@ try {
   )
   for (const [why, count] of failed) console.log(`    ${count} ${why}`)
   console.log(`  signed by under-published keys   ${underPublished}`)
-  console.log(`  shortest time of publishing      ${shortest.toFixed(1)} s`)
+  console.log(`  shortest time published          ${shortest.toFixed(1)} s`)
 } finally {
   await nodes.stop()
   await mochaGlobalTeardown()

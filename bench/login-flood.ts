@@ -15,13 +15,13 @@ import { processorTime } from './processor.ts'
 import { argument } from './suite/usage.ts'
 
 /**
- * Whether refresh and the key set notice 300 bad logins a second from as many networks, and whether an honest person
- * gets in meanwhile: on a browser that is known, and on a new one that tries again when it is told to. `npm run bench
- * -- login-flood [per second]`.
+ * `npm run bench -- login-flood [per second]`: whether 300 failed sign-ins per second from as many networks affect
+ * refresh and the key set, and whether a legitimate user can sign in meanwhile, in a known browser and in a new one
+ * that retries when told to.
  */
 const rate = argument('per second', 300)
 const rounds = 3
-/** Seconds of each round, without and with the flood. */
+/** Seconds of each round; rounds without and with the flood alternate. */
 const length = 8
 const chains = 4
 const mostTries = 15
@@ -69,7 +69,7 @@ const tokens = await Promise.all(
   ),
 )
 
-/** Signs in as often as it takes; the milliseconds from the first try to the end. */
+/** Retries until the sign-in succeeds. @returns milliseconds from the first attempt; undefined if it gave up */
 async function signIn(agent: UserAgent, into: Figures): Promise<number | undefined> {
   return tryToSignIn(agent, into).catch((error: Error) => {
     if (error.name !== 'AbortError') throw error
@@ -98,7 +98,7 @@ async function tryToSignIn(agent: UserAgent, into: Figures): Promise<number | un
   return undefined
 }
 
-/** What has no answer in 15 s counts as long as that. */
+/** A request without a response within 15 s counts with that time. */
 async function timed(list: number[], work: () => Promise<unknown>): Promise<void> {
   const began = performance.now()
   await work().catch((error: Error) => {
@@ -178,7 +178,7 @@ const line = (name: string, list: number[]) =>
   `  ${name.padEnd(34)} p50 ${percentile(list, 0.5).toFixed(1).padStart(7)} ms   ` +
   `p99 ${percentile(list, 0.99).toFixed(1).padStart(7)} ms   of ${list.length}`
 console.log(
-  `\nlogin-flood: ${rate} bad logins a second from as many networks, ${rounds} rounds of ${length} s without and with it`,
+  `\nlogin-flood: ${rate} failed sign-ins per second from as many networks, ${rounds} rounds of ${length} s each, without and with it`,
 )
 for (const [name, of] of [
   ['without', quiet],

@@ -8,10 +8,13 @@ import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/su
 import { createUserAgent } from '../test/support/user-agent.ts'
 import { percentile } from './load/percentile.ts'
 
-/** Stories (sign-in, tokens, log-out) per block; the variants take turns, so that drift of the machine meets each. */
+/**
+ * Stories (sign-in, tokens, log-out) per block. The variants alternate, so that drift of the machine affects all of
+ * them.
+ */
 const perBlock = 10
 const blocks = 8
-/** Messages that wait for the client that hangs. */
+/** Messages queued for the client that hangs. */
 const waiting = 300
 
 interface Variant {
@@ -64,9 +67,9 @@ const figures = (latencies: number[]) =>
 
 await mochaGlobalSetup()
 const variants = [
-  await prepare('nobody to tell', false, false),
-  await prepare('a client that answers', true, false),
-  await prepare(`a client that hangs, ${waiting} messages waiting`, true, true),
+  await prepare('no client to notify', false, false),
+  await prepare('a client that responds', true, false),
+  await prepare(`a client that hangs, ${waiting} messages queued`, true, true),
 ]
 for (const variant of variants) await measure(variant)
 for (const variant of variants)

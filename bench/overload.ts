@@ -12,11 +12,11 @@ import { measureOverload, type Round } from './suite/overload.ts'
 import { namesIn, numberIn } from './suite/usage.ts'
 
 /**
- * `npm run bench -- overload [case …]`: what a server still does when it is asked for much more than it can. The peak and
- * the flood come in turns, `--rounds 5`; the flood is `--times 5` of the peak, `--seconds 4` long, by clients that wait
- * for `--patience 2` seconds. The load has a core for itself, at the peak, too; with `--together` all share all.
- * `--fresh`: each request on a connection of its own. `--workers 2`: as `WORKERS`. `--profile FOLDER`: a CPU profile of
- * our server.
+ * `npm run bench -- overload [case …]`: the goodput of a server that gets far more requests than it can answer. Peak
+ * and flood alternate (`--rounds 5`); the flood is `--times 5` the peak and lasts `--seconds 4`, from clients with a
+ * timeout of `--patience 2` seconds. The load generator has its own core, also at the peak; with `--together` all
+ * processes share all cores. `--fresh`: each request opens its own connection. `--workers 2`: sets `WORKERS`.
+ * `--profile FOLDER`: writes a CPU profile of our server.
  */
 const text = { type: 'string' } as const
 const flag = { type: 'boolean', default: false } as const
@@ -58,10 +58,11 @@ const storage = await furnish(empty, { WORKERS: values.workers })
 const server = await startProduct({ ...storage, env: { ...storage.env, ...profile } })
 
 const percent = (part: number) => `${(part * 100).toFixed(0)} %`
-const where = cores.load === '' ? 'on all cores together' : `on a core of its own (${cores.load})`
+const where =
+  cores.load === '' ? 'on the same cores as the server' : `on its own core (${cores.load})`
 console.log(
-  `\noverload: ${times} times the peak for ${seconds} s, ${rounds} rounds; clients wait for ${patience} s; the load ` +
-    `${where}, ${fresh ? 'each request on a new connection' : 'connections are kept'}, WORKERS=${values.workers}`,
+  `\noverload: ${times} times the peak for ${seconds} s, ${rounds} rounds; clients time out after ${patience} s; the load ` +
+    `${where}, ${fresh ? 'a new connection for each request' : 'kept connections'}, WORKERS=${values.workers}`,
 )
 for (const name of names) {
   const found = await measureOverload(load, server, name, {
@@ -81,11 +82,11 @@ for (const name of names) {
     `  ${name.padEnd(20)} peak ${whole(({ peak }) => peak)}/s   goodput ${whole(({ goodput }) => goodput)}/s, ` +
       `${percent(percentile(parts, 0.5))} of the peak (${percent(Math.min(...parts))} to ` +
       `${percent(Math.max(...parts))}; target ≥ 80 %)   p50 ${whole(({ p50 }) => p50)} ms   p99 ${whole(({ p99 }) => p99)} ms\n` +
-      `    the rest, in a round: of the flood ${counted(({ faults }) => faults)}, of the peak ` +
+      `    other responses per round: in the flood ${counted(({ faults }) => faults)}, at the peak ` +
       `${counted(({ faultsAtPeak }) => faultsAtPeak)}\n` +
-      `    in the second after ${whole(({ recovered }) => recovered)}/s ${counted(({ afterwards }) => afterwards)}\n` +
+      `    in the second afterwards: ${whole(({ recovered }) => recovered)}/s ${counted(({ afterwards }) => afterwards)}\n` +
       `    cores at the peak: ${cost('atPeak')}; in the flood: ${cost('inFlood')}\n` +
-      `    ${whole(({ connections }) => connections.opened)} connections at once, none left for ` +
+      `    ${whole(({ connections }) => connections.opened)} concurrent connections, none free for ` +
       `${whole(({ connections }) => connections.missed)} requests; sent ${middle(({ late }) => late.p50).toFixed(1)} ms late ` +
       `(p50), ${whole(({ late }) => late.p99)} ms (p99)`,
   )
@@ -93,7 +94,7 @@ for (const name of names) {
 await Promise.all([server.stop(), load.stop()])
 await mochaGlobalTeardown()
 
-/** Of each kind, to a tenth: what came in one round alone is no 0. */
+/** Means per kind, rounded to a tenth, so that a fault in a single round does not show as 0. */
 function mean(counts: Record<string, number>[]): Record<string, number> {
   const all: Record<string, number> = {}
   for (const each of counts) {

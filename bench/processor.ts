@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 
-/** None of a process that has ended meanwhile. */
+/** Empty if the process has ended. */
 function childrenOf(pid: number): number[] {
   try {
     return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
@@ -15,14 +15,14 @@ function childrenOf(pid: number): number[] {
   }
 }
 
-/** A process and all that it has started (proc(5): task/…/children). */
+/** A process and all its descendants (proc(5): task/…/children). */
 export function processTree(pid: number): number[] {
   return [pid, ...childrenOf(pid).flatMap((child) => processTree(child))]
 }
 
 /**
- * Seconds of processor time that a process has used, with its children that have ended, as connections of Postgres do
- * (proc(5): fields 14 to 17 of stat, in ticks of 10 ms).
+ * Seconds of processor time that a process has used, including its children that have ended, such as Postgres
+ * connections (proc(5): fields 14 to 17 of stat, in ticks of 10 ms).
  */
 export function processorTime(pid: number): number {
   const line = readFileSync(`/proc/${pid}/stat`, 'latin1')
@@ -30,7 +30,7 @@ export function processorTime(pid: number): number {
   return fields.slice(11, 15).reduce((sum, ticks) => sum + Number(ticks), 0) / 100
 }
 
-/** The same of a process and all that it has started; one that ends meanwhile is counted with whoever started it. */
+/** The same for a process and all its descendants; one that ends meanwhile is counted with its parent. */
 export function processorTimeOfTree(pid: number): number {
   return processTree(pid).reduce((sum, each) => {
     try {
@@ -42,6 +42,6 @@ export function processorTimeOfTree(pid: number): number {
   }, 0)
 }
 
-/** Between the look at the list of processes and that at one of them it has ended. */
+/** The process ended between listing it and reading its files. */
 const isGone = (error: unknown) =>
   ['ENOENT', 'ESRCH'].includes((error as NodeJS.ErrnoException).code ?? '')

@@ -5,7 +5,7 @@ import { refresh, tokensFor, tokensIn } from '../test/support/protocol.ts'
 import { mochaGlobalSetup, mochaGlobalTeardown, servicesFound } from '../test/support/root-hooks.ts'
 import { percentile } from './load/percentile.ts'
 
-/** Refreshes per measured block, blocks per variant; the variants take turns, so that drift of the machine meets both. */
+/** Refreshes per block, blocks per variant; the variants alternate, so that drift of the machine affects both. */
 const perBlock = 40
 const blocks = 6
 const workers = 4
@@ -50,7 +50,7 @@ interface Counted {
   query: (...given: unknown[]) => unknown
 }
 
-/** Statements that reach Postgres in one refresh, BEGIN and COMMIT included. */
+/** Statements sent to Postgres for one refresh, including BEGIN and COMMIT. */
 async function roundTrips({ server, tokens }: Variant): Promise<number> {
   const { master } = server.core.database.dataSource.driver as unknown as {
     master: Record<'_clients', Counted[]>
@@ -86,7 +86,7 @@ for (const kind of kinds) {
   for (let block = 0; block < blocks; block++)
     for (const variant of variants) await measure(variant)
   console.log(
-    `\nrefresh, ${kind}, ${workers} at once, ${blocks} blocks of ${perBlock}, interleaved`,
+    `\nrefresh, ${kind}, ${workers} at once, ${blocks} blocks of ${perBlock}, alternating`,
   )
   for (const variant of variants) {
     console.log(

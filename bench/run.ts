@@ -6,8 +6,8 @@ import { runSuite } from './suite/suite.ts'
 import { isUsageError, UsageError, usage } from './suite/usage.ts'
 
 /**
- * `npm run bench`: every case of the protocol; `npm run bench -- <case>`: one. `npm run bench -- <name>` runs what else
- * is in this folder. They print medians and ratios, and assert nothing.
+ * `npm run bench`: all protocol cases; `npm run bench -- <case>`: one of them; `npm run bench -- <name>`: another
+ * benchmark in this folder. Benchmarks print medians and ratios, and assert nothing.
  */
 const others = (await readdir(import.meta.dirname))
   .filter(
@@ -21,7 +21,7 @@ const [wanted = ''] = args
 
 async function measure(): Promise<void> {
   const options = optionsIn(args)
-  // Before anything is started: a target that does not answer is an error at once.
+  // Before anything is started, so that a target that does not respond fails at once.
   for (const target of options.targets) await openTarget(target, options.about)
   if (!options.alone) await mochaGlobalSetup()
   await runSuite(options, console.log)
@@ -38,6 +38,6 @@ try {
   }
 } catch (error) {
   if (!isUsageError(error)) throw error
-  console.error(`bench: ${error.message.replaceAll('\n', ' ')} (--help says more)`)
+  console.error(`bench: ${error.message.replaceAll('\n', ' ')} (see --help)`)
   process.exitCode = 2
 }

@@ -16,10 +16,10 @@ import { addressOf, exhaust, kinds, makeOwner, makePeople } from './sign-in-timi
 import { namesIn, numberIn, UsageError } from './suite/usage.ts'
 
 /**
- * Whether time tells what is behind an address, or behind a link: wrong sign-ins, forgotten passwords and whatever else
- * is asked by an address, each at every kind of account, interleaved. `npm run bench -- sign-in-timing [samples]`, 300 by
- * default; `--page sign-in` asks one page alone, `--kind disabled` compares this kind with a known account alone. Both
- * may come several times.
+ * `npm run bench -- sign-in-timing [samples]` (default 300): whether response times reveal what kind of account is
+ * behind an address or a link: failed sign-ins, forgotten passwords and the other forms that take an address, each for
+ * every kind of account, interleaved. `--page sign-in` measures only that page, `--kind disabled` compares only this
+ * kind with a known account. Both may be repeated.
  */
 const { values, positionals } = parseArgs({
   args: process.argv.slice(3),
@@ -30,7 +30,7 @@ const { values, positionals } = parseArgs({
   },
 })
 const samples = numberIn('samples', positionals[0] ?? '300', 1)
-/** Milliseconds in which what an answer left to do is done, so that it is not measured with the next one. */
+/** Milliseconds in which work after a response finishes, so that it does not affect the next measurement. */
 const settling = 15
 
 const [known, ...others] = kinds
@@ -38,14 +38,14 @@ const locked = ['locked', 'locked, unknown']
 const whose = ['known', 'unknown', 'disabled', 'deleted']
 const links = ['made up', 'replaced', 'used']
 
-/** What is compared on which page; the first of each with all others. */
+/** What is compared on which page; the first kind with each of the others. */
 const pages: Record<string, { what: string; of: readonly string[] }> = {
-  lock: { what: 'wrong sign-ins that begin a pause', of: ['known', 'unknown'] },
-  'sign-in': { what: 'wrong sign-ins', of: [known, ...others, ...locked] },
+  lock: { what: 'failed sign-ins that start a pause', of: ['known', 'unknown'] },
+  'sign-in': { what: 'failed sign-ins', of: [known, ...others, ...locked] },
   forgotten: { what: 'forgotten passwords', of: [...whose, 'unverified', 'without password'] },
-  'sign-up': { what: 'accounts wanted', of: whose },
-  email: { what: 'another address wanted', of: whose },
-  link: { what: 'void links', of: links },
+  'sign-up': { what: 'sign-ups', of: whose },
+  email: { what: 'changes of address', of: whose },
+  link: { what: 'invalid links', of: links },
 }
 const wanted = namesIn('a --page', values.page ?? Object.keys(pages), Object.keys(pages))
 const chosen = values.kind && namesIn('a --kind', values.kind, [...kinds, ...locked, ...links])
@@ -56,9 +56,7 @@ const chosenOf = ([first = '', ...rest]: readonly string[]) => [
 const comparedOn = (page: string) => chosenOf(pages[page]?.of ?? [])
 if (!wanted.some((page) => comparedOn(page).length > 1)) {
   const expected = wanted.map((page) => `${pages[page]?.of.slice(1).join(', ')} (${page})`)
-  throw new UsageError(
-    `expected a --kind to compare of ${expected.join('; ')}, got ${chosen?.join(', ')}`,
-  )
+  throw new UsageError(`expected a --kind among ${expected.join('; ')}, got ${chosen?.join(', ')}`)
 }
 
 await mochaGlobalSetup()
@@ -71,10 +69,10 @@ const core = await openNode(env)
 await core.firstStart()
 await furnish({ core })
 await core.tenants.declareSignUp(defaultTenant, { mode: 'open', domains: [] })
-/** Void links are those of known accounts. */
+/** Invalid links are those of known accounts. */
 const isAsked = (kind: string) =>
   wanted.some((page) => comparedOn(page).includes(kind) || (page === 'link' && kind === known))
-/** Of those behind the first so many, each has one guess left before its pause. */
+/** For `lock`, the second half have one attempt left before their pause. */
 const people = wanted.includes('lock') ? 2 * samples : samples
 await makePeople(core, Math.max(people, 2), kinds.filter(isAsked))
 if (wanted.includes('lock')) {
@@ -124,7 +122,7 @@ const enter = (username: string) =>
   timed(403, () => agent.submit(login, { fields: { username, password: 'a guess that is wrong' } }))
 const forgot = await agent.get(`${node.url}/password/forgot`)
 const signUp = await agent.get(`${node.url}/sign-up`)
-/** Asked for at its turn: who signed in longer than five minutes ago has to do so again. */
+/** Opened when its turn comes: a sign-in older than five minutes must be repeated. */
 const emailPage = async () => {
   const signIn = await browser.follow(await browser.get(`${node.url}/account/email`))
   return browser.follow(await browser.submit(signIn, { fields: owner }))
@@ -136,7 +134,7 @@ if (wanted.includes('sign-in')) {
   }
 }
 
-/** Asks a page for a kind, each time for another of it; milliseconds. */
+/** Submits a page for a kind, each time for a different account of it. @returns milliseconds */
 const asks: Record<string, (kind: string, i: number) => Promise<number>> = {
   lock: (kind, i) => enter(addressOf(kind, samples + i)),
   'sign-in': (kind, i) => enter(addressOf(kind, locked.includes(kind) ? 0 : i)),

@@ -13,19 +13,19 @@ import { argument } from './suite/usage.ts'
 import type { Answer, Order, Settings, Way } from './verifier/protocol.ts'
 
 /**
- * An API in a process of its own, with the verifier kit, that reads at one node what is revoked at another: how long
- * until a revoked token is refused, by poll and by stream, under load; what a verification costs beside introspection.
- * `npm run bench -- verifier [rounds]`, 5 by default.
+ * `npm run bench -- verifier [rounds]` (default 5): an API in its own process, with the verifier kit, that reads at one
+ * node what is revoked at another: the time until a revoked token is refused, by poll and by stream, under load; and
+ * the cost of a verification compared with introspection.
  */
 const rounds = argument('rounds', 5)
 const rate = 1000
-/** Introspection is a request each: what one busy core can do beside everything else. */
+/** Introspection takes one request each; its rate is what one busy core can do besides the rest. */
 const rates: Record<Way, number> = { offline: rate, poll: rate, stream: rate, introspect: 200 }
 const seconds = 4
 /** Milliseconds. */
 const targets = { poll: 2000, stream: 500 } as const
 
-/** CPU of a process so far, in microseconds; Linux counts in hundredths of a second. */
+/** Processor time of a process so far, in microseconds; Linux counts in hundredths of a second. */
 function cpuOf(pid: number): number {
   const [, fields = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
   const [user = 0, system = 0] = fields.split(' ').slice(11, 13).map(Number)
@@ -59,7 +59,7 @@ try {
   const token = good.tokens.access_token
   await tell({ do: 'prepare' })
 
-  console.log(`\nwhat a verification costs, ${seconds} s each`)
+  console.log(`\ncost of a verification, ${seconds} s each`)
   console.log(
     `${' '.repeat(12)}${['rate', 'p50', 'p99', 'CPU here', 'CPU there', 'requests/s'].map((each) => pad(each)).join('')}`,
   )
@@ -81,11 +81,11 @@ try {
       requests.toFixed(1),
     ]
     console.log(`${way.padEnd(12)}${figures.map((each) => pad(each)).join('')}`)
-    if (refused > 0) console.log(`  ${refused} were refused`)
+    if (refused > 0) console.log(`  ${refused} refused`)
   }
 
   console.log(
-    `\nfrom the answer to a revocation at node A to the refusal by an API that reads at node B, ${rate} verifications/s, ${rounds} each`,
+    `\nfrom the response to a revocation at node A to the refusal by an API that reads at node B, ${rate} verifications/s, ${rounds} each`,
   )
   const heads = ['poll p50', 'poll max', 'stream p50', 'stream max'].map((each) => pad(each))
   console.log(`${' '.repeat(20)}${heads.join('')}`)
@@ -100,7 +100,7 @@ try {
         good: token,
         rate,
       })
-      // Polls come each second: whatever the moment, in each round another one.
+      // Polls come every second; vary the phase in each round.
       await pause(Math.random() * 1000)
       await revoke(nodes.core, a, held)
       const answered = Date.now()

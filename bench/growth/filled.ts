@@ -7,14 +7,14 @@ import { services } from '../../test/support/root-hooks.ts'
 import { furnish, type Storage } from '../servers/product.ts'
 import { fill } from '../suite/fill.ts'
 
-// As it is from the start: how many devices somebody has is no matter of growth.
+// The default: the number of devices per user is not a matter of growth.
 const settings = { MAX_FAMILIES: '100' }
 
-/** A cluster of Postgres that an earlier run filled. @param keep its folder */
+/** The folder of a Postgres cluster that an earlier run filled, if it exists. @param keep its folder */
 export const keptCluster = (keep: string | undefined) =>
   keep !== undefined && existsSync(keep) ? keep : undefined
 
-/** Storage with so many rows of each; what the cluster has already is not filled again. */
+/** Storage with `count` rows of each kind; a database that already exists in the cluster is not filled again. */
 async function filledWith(kind: StorageKind, count: number): Promise<[Storage, boolean]> {
   const say = (what: string) => console.log(`  ${String(count).padStart(8)}: ${what}`)
   const running = services()
@@ -34,7 +34,7 @@ async function filledWith(kind: StorageKind, count: number): Promise<[Storage, b
 
 /**
  * Storage for each number of rows.
- * @param keep a folder where the filled cluster is kept for later runs, if any
+ * @param keep a folder that keeps the filled cluster for later runs, if any
  */
 export async function filledStorages(
   kind: StorageKind,

@@ -7,7 +7,7 @@ import { machine, resourceServers } from '../servers/scenario.ts'
 import { processorOf, type Server } from '../servers/server.ts'
 
 export interface Herd {
-  /** Milliseconds of token requests, without and with the herd. */
+  /** Milliseconds per token request, without and with the herd. */
   quiet: number[]
   crowded: number[]
   seconds: number[]
@@ -31,7 +31,7 @@ async function tokenRequest(url: string): Promise<number> {
   return performance.now() - before
 }
 
-/** Token requests for a second and a half, 100 a second, whether or not earlier ones have been answered. */
+/** Token requests for 1.5 s at 100 per second, sent whether or not earlier ones have been answered. */
 async function tokenRequests(url: string): Promise<number[]> {
   const asked: Promise<number>[] = []
   for (let i = 0; i < 150; i++) {
@@ -41,7 +41,7 @@ async function tokenRequests(url: string): Promise<number[]> {
   return Promise.all(asked)
 }
 
-/** Whether token requests notice that 5,000 verifiers fetch the key set within one second. */
+/** Whether token requests are slower while 5,000 verifiers fetch the key set within one second. */
 export async function besideHerd(server: Server, rounds: number): Promise<Herd> {
   const { token, jwks } = server.endpoints
   const processor = () => processorOf(server) ?? 0

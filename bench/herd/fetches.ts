@@ -3,8 +3,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { answerIn } from '../load/connection.ts'
 
 /**
- * A program: half a second after its start, so many verifiers that have nothing yet fetch an address within one
- * second, each on a connection of its own, whether or not others have been answered. Prints status → how many.
+ * A program: half a second after its start, simulates `count` verifiers with empty caches that fetch an address within
+ * one second, each on its own connection, whether or not others have been answered. Prints status → count.
  */
 const [address = '', count = ''] = process.argv.slice(2)
 const url = new URL(address)
@@ -26,7 +26,7 @@ function fetchOnce(): Promise<string> {
   return promise
 }
 
-// The start of a process must not count.
+// The start of the process must not count.
 await pause(500)
 const fetches: Promise<void>[] = []
 const started = performance.now()

@@ -2,28 +2,28 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 
-/** An answer, with its header as it came. */
+/** A response; `head` is its unparsed header. */
 export interface Answer {
   status: number
   head: string
   body: string
 }
 
-/** A connection that is kept, and carries one request at a time. */
+/** A persistent connection that carries one request at a time. */
 export interface Connection {
-  /** Sends a request and reads the whole answer; connects first where the other side has closed. */
+  /** Sends a request and reads the whole response; reconnects first if the other side has closed. */
   ask(request: string): Promise<Answer>
-  /** Connects, ahead of the first request. */
+  /** Connects before the first request. */
   open(): Promise<void>
   close(): void
 }
 
-/** Milliseconds. */
+/** Timeout of a response, in milliseconds. */
 const patience = 15_000
 
 /**
- * HTTP/1.1 on a socket of its own: every client that is more comfortable costs more than the servers that are measured.
- * Text is latin1, so that its length is that in bytes.
+ * HTTP/1.1 on a plain socket: HTTP client libraries cost more processor time than the servers under measurement. Text
+ * is latin1, so its length is the length in bytes.
  */
 export function openConnection(origin: URL): Connection {
   const secure = origin.protocol === 'https:'
@@ -59,8 +59,8 @@ export function openConnection(origin: URL): Connection {
         opened.destroy(error as Error)
       }
     })
-    opened.setTimeout(patience, () => opened.destroy(new Error(`no answer in ${patience} ms`)))
-    // What becomes of a socket after its last answer is not the next one's fate.
+    opened.setTimeout(patience, () => opened.destroy(new Error(`no response in ${patience} ms`)))
+    // Errors of a socket that has been replaced do not affect its successor.
     const over = (error: Error) => {
       if (socket !== opened) return
       socket = undefined
@@ -90,7 +90,7 @@ export function openConnection(origin: URL): Connection {
 
 const withoutBody = new Set([204, 304])
 
-/** The answer that a text begins with, once all of it is there. @throws Error when its length is not told */
+/** The response at the start of a text; undefined while incomplete. @throws Error if it has no length */
 export function answerIn(text: string): Answer | undefined {
   const end = text.indexOf('\r\n\r\n')
   if (end < 0) return undefined
@@ -103,12 +103,12 @@ export function answerIn(text: string): Answer | undefined {
     if (text.length - rest < Number(length)) return undefined
     return { status, head, body: text.slice(rest, rest + Number(length)) }
   }
-  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error('an answer without a length')
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) throw new Error('response without a length')
   const body = chunksIn(text, rest)
   return body === undefined ? undefined : { status, head, body }
 }
 
-/** The content of a chunked body (RFC 9112 §7.1); trailers are not expected. */
+/** The content of a chunked body (RFC 9112 §7.1); undefined while incomplete. Trailers are not supported. */
 function chunksIn(text: string, from: number): string | undefined {
   let body = ''
   for (let at = from; ; ) {
@@ -122,7 +122,7 @@ function chunksIn(text: string, from: number): string | undefined {
   }
 }
 
-/** The values of a header field, in the order in which they stand. */
+/** The values of a header field, in order. */
 export function fieldsOf({ head }: Answer, name: string): string[] {
   return [...head.matchAll(new RegExp(`\\r\\n${name}: *([^\\r]*)`, 'gi'))].map(
     ([, value]) => value ?? '',

@@ -1,7 +1,7 @@
 import { startForked } from '../forked.ts'
 import type { Outcome, Plan } from './plan.ts'
 
-/** What makes the load, in a process apart from all servers. */
+/** The load generator, in its own process. */
 export interface Load {
   pid: number
   run(plan: Plan): Promise<Outcome>

@@ -15,7 +15,7 @@ import type { Plan } from './plan.ts'
 const attribute = (tag: string, name: string) =>
   new RegExp(`\\b${name}="([^"]*)"`).exec(tag)?.[1]?.replaceAll('&amp;', '&')
 
-/** The first form of a page with a password field: where it goes and what it holds already. */
+/** The first form with a password field: its action and prefilled fields. */
 function loginForm({ status, body }: Answer): { action: string; fields: Record<string, string> } {
   const forms = [...body.matchAll(/<form\b([^>]*)>([\s\S]*?)<\/form>/g)]
   const [, tag, content] = forms.find(([all]) => /type="password"/.test(all)) ?? []
@@ -29,8 +29,8 @@ function loginForm({ status, body }: Answer): { action: string; fields: Record<s
 }
 
 /**
- * A person with a browser that has no cookie comes from a client, signs in with a password and goes back with a code.
- * @param person `{ "username", "password" }` as JSON; they have consented before
+ * A user in a browser without cookies comes from a client, signs in with a password and returns with a code.
+ * @param person `{ "username", "password" }` as JSON; they must have consented before
  */
 export async function logIn(ask: Ask, plan: Plan, person: string): Promise<Ending> {
   const { username, password } = JSON.parse(person) as Record<string, string>
@@ -41,7 +41,7 @@ export async function logIn(ask: Ask, plan: Plan, person: string): Promise<Endin
     cookie = withCookies(cookie, answer)
     return answer
   }
-  /** Redirects are followed until a page comes, or the client's address. */
+  /** Follows redirects to the first page, or to the client's redirect URI. */
   const settle = async (first: Answer) => {
     let answer = first
     for (let hops = 0; hops < 8; hops++) {

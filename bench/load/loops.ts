@@ -5,16 +5,16 @@ import { percentile } from './percentile.ts'
 import type { ClosedLoop, OpenLoop, Outcome, Plan, StoryName } from './plan.ts'
 import { stories } from './stories.ts'
 
-/** How long the last answers of an open loop may take, in milliseconds. */
+/** How long an open loop waits for the last responses, in milliseconds. */
 const lastAnswers = 3000
 
-/** Of these, what a story is about is used up by a right answer alone. */
+/** Stories whose item is used up by a correct response. */
 const usedUp: ReadonlySet<StoryName> = new Set(['refresh', 'code-exchange'])
 
-/** No answer, or none yet: what was presented may be presented again (503 and 429, or the connection is gone). */
+/** No definite response (503, 429 or a lost connection): the item may be used again. */
 const again = /^(503|429|connection closed|ECONN|read ECONN|connect )/
 
-/** A block of load. */
+/** Runs a block of load. */
 export async function runPlan(plan: Plan): Promise<Outcome> {
   const outcome: Outcome = {
     answered: 0,
@@ -42,7 +42,7 @@ interface Told {
   story: Story
 }
 
-/** One story from the stock, timed since it was due. */
+/** One story with an item from the stock; its latency counts from `due`. */
 async function tell(
   { name, story }: Told,
   connection: Connection,
@@ -87,10 +87,10 @@ async function closed(story: Told, origin: URL, loop: ClosedLoop, outcome: Outco
 }
 
 /**
- * A request is due at its time whatever became of those before it, on an idle connection or a new one, and its latency
- * counts from then. It waits only when the load may have no more connections, or has nothing in stock. Where patience is
- * limited, whoever has waited for so long closes the connection; any number ask with the same at a time, unless an answer
- * uses it up, and who has nothing to ask with does not come.
+ * A request is sent when it is due, whether or not earlier ones have been answered, on an idle or a new connection, and
+ * its latency counts from when it was due. It waits only if the connection limit is reached or the stock is empty. With
+ * `patience` a client closes its connection after that time without a response; concurrent requests may use the same
+ * item, unless a response uses it up, and with an empty stock the request is skipped.
  */
 async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome): Promise<void> {
   const { rate, milliseconds, lead = 0, patience = Number.POSITIVE_INFINITY } = loop
@@ -125,13 +125,13 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
   const into = () => (asked < counted ? uncounted : outcome)
   const pump = () => {
     while (asked < total && dueAt(asked) + patience < performance.now()) {
-      fault(into(), 'gave up before it was asked')
+      fault(into(), 'timed out before sending')
       asked++
     }
     while (asked < total && dueAt(asked) <= performance.now()) {
       if (outcome.stock.length === 0) {
         if (loop.patience === undefined) return
-        fault(into(), 'nothing to ask with')
+        fault(into(), 'nothing in stock')
         asked++
         continue
       }
@@ -166,7 +166,7 @@ async function open(story: Told, origin: URL, loop: OpenLoop, outcome: Outcome):
     pump()
     await pause(1)
   }
-  if (asked < total) fault(outcome, 'not asked in time', total - asked)
+  if (asked < total) fault(outcome, 'not sent in time', total - asked)
   if (busy > 0) fault(outcome, 'not answered in time', busy)
   for (const connection of all) connection.close()
   outcome.late = { p50: percentile(late, 0.5), p99: percentile(late, 0.99) }

@@ -4,19 +4,19 @@ import type { Endpoints, Plan } from './plan.ts'
 
 export type Ask = (request: string) => Promise<Answer>
 
-/** What is in the place of an item when its story is over. */
+/** What takes the place of an item when its story has ended. */
 export interface Ending {
   next?: string
   yielded?: string
 }
 
-/** One story with one item. @throws Fault when an answer is not the right one */
+/** One story with one item. @throws Fault if a response is wrong */
 export type Story = (ask: Ask, item: string) => Promise<Ending>
 
-/** An answer that counts as none. */
+/** A response that does not count. */
 export class Fault extends Error {}
 
-/** RFC 7636; one for all. */
+/** RFC 7636; the same for all requests. */
 export const verifier = 'the-verifier-of-all-requests-that-the-load-makes'
 
 export const form = (fields: Record<string, string>) => new URLSearchParams(fields).toString()
@@ -29,7 +29,7 @@ export function get(url: string, headers: Record<string, string> = {}): string {
   return `GET ${pathname}${search} HTTP/1.1\r\n${lines.join('')}\r\n`
 }
 
-/** Everything of a POST up to its length. */
+/** A POST request up to the value of its `Content-Length`. */
 export function postTo(url: string, headers: Record<string, string>): (body: string) => string {
   const { host, pathname, search } = new URL(url)
   const all = { Host: host, 'Content-Type': 'application/x-www-form-urlencoded', ...headers }
@@ -51,7 +51,7 @@ export function json(answer: Answer, status = 200): Record<string, unknown> {
   return JSON.parse(answer.body) as Record<string, unknown>
 }
 
-/** A token answer with all that it must have; a JWT that is one. */
+/** A token response with all required members. @throws Fault if one is missing or unexpected */
 export function tokens(answer: Answer, { expects, yields }: Plan): Record<string, string> {
   const body = json(answer) as Record<string, string>
   for (const name of ['access_token', ...(expects?.present ?? [])]) {
@@ -70,7 +70,7 @@ export const yieldOf = (
   return yielded === undefined ? {} : { yielded }
 }
 
-/** The address of an authorization request. */
+/** The URL of an authorization request. */
 export function authorizationUrl({
   endpoints,
   client,
@@ -90,7 +90,7 @@ export function authorizationUrl({
   return url.href
 }
 
-/** The code in the redirect to the client (RFC 6749 §4.1.2). */
+/** The code in the redirect to the client (RFC 6749 §4.1.2). @throws Fault if there is none */
 export function codeIn(answer: Answer): string {
   const [location = ''] = fieldsOf(answer, 'location')
   const code = /[?&]code=([^&]+)/.exec(location)?.[1]
@@ -102,7 +102,7 @@ export function codeIn(answer: Answer): string {
   return decodeURIComponent(code)
 }
 
-/** A cookie header after the answer set some. */
+/** The `Cookie` header after a response that may set cookies. */
 export function withCookies(cookie: string, answer: Answer): string {
   const jar = new Map<string, string>()
   for (const pair of cookie.split('; ').filter(Boolean)) jar.set(pair.split('=', 1)[0] ?? '', pair)

@@ -1,4 +1,4 @@
-/** Where a server answers what; absolute addresses. */
+/** Absolute URLs of a server's endpoints. */
 export interface Endpoints {
   issuer: string
   discovery: string
@@ -15,7 +15,7 @@ export interface LoadClient {
   redirect_uri?: string
 }
 
-/** What is done over and over; each is one story of one or more requests. */
+/** What the load repeats; a story is one or more requests. */
 export type StoryName =
   | 'client-credentials'
   | 'refresh'
@@ -27,33 +27,33 @@ export type StoryName =
   | 'sso-authorization'
   | 'password-login'
 
-/** A block of load, as the program that makes it is told. */
+/** A block of load, as sent to the load generator. */
 export interface Plan {
   story: StoryName
   endpoints: Endpoints
   client: LoadClient
-  /** Parameters of the request on top of those that the story needs: `scope`, `resource`. */
+  /** Request parameters besides those that the story requires: `scope`, `resource`. */
   fields: Record<string, string>
-  /** Members of a token answer: which must be there, and which must not. */
+  /** Members of a token response that must be present, and those that must be absent. */
   expects?: { present?: string[]; absent?: string[] }
-  /** The member of the answer that is handed back. */
+  /** The member of the response to return. */
   yields?: 'access_token' | 'refresh_token' | 'code'
   /**
-   * What the story is about, one each: a token, a code, a cookie, a person. One is with one request at a time; what the
-   * answer puts in its place is used next.
+   * The items that the stories use: tokens, codes, cookies or users. One request at a time uses an item; afterwards it
+   * is replaced by what the response yields.
    */
   stock: string[]
   loop: ClosedLoop | OpenLoop
 }
 
-/** A number of callers, each of which asks again as soon as it has its answer. */
+/** A number of callers, each of which sends the next request as soon as it has its response. */
 export interface ClosedLoop {
   kind: 'closed'
   connections: number
   milliseconds: number
-  /** Ends earlier after so many. */
+  /** Ends the loop after this number of stories. */
   most?: number
-  /** Whether each request comes on a connection of its own. */
+  /** Whether each request opens its own connection. */
   fresh?: boolean
 }
 
@@ -63,33 +63,36 @@ export interface OpenLoop {
   /** Per second. */
   rate: number
   milliseconds: number
-  /** The most that there may be; each is opened when a request is due and none is idle. */
+  /** The maximum number of connections; a new one is opened if a request is due and none is idle. */
   connections: number
-  /** How many of them are open before the first request is due. */
+  /** How many of them are opened before the first request is due. */
   ready?: number
-  /** Milliseconds of the same load before, of which nothing is counted. */
+  /** Milliseconds of the same load before the measurement, which do not count. */
   lead?: number
-  /** How long anybody waits for an answer, in milliseconds; as long as the loop lasts when absent. */
+  /** How long a client waits for a response, in milliseconds; without it as long as the loop lasts. */
   patience?: number
-  /** Whether each request comes on a connection of its own. */
+  /** Whether each request opens its own connection. */
   fresh?: boolean
 }
 
 export interface Outcome {
-  /** Right answers alone. */
+  /** Correct responses only. */
   answered: number
   seconds: number
-  /** Milliseconds of the right answers; in an open loop since the request was due. */
+  /** Milliseconds per correct response; in an open loop from when the request was due. */
   latencies: number[]
-  /** What was wrong → how often. */
+  /** What was wrong → count. */
   faults: Record<string, number>
-  /** What is left, to go on with. */
+  /** The remaining items, for the next block. */
   stock: string[]
   yielded: string[]
-  /** Microseconds of processor time that the load itself took. */
+  /** Microseconds of processor time that the load generator used. */
   processor: number
-  /** Of an open loop: connections that there were at once, and requests that were due and found no more of them. */
+  /** Of an open loop: the maximum number of concurrent connections, and requests that were due when none was free. */
   connections?: { opened: number; missed: number }
-  /** Of an open loop: milliseconds between a request being due and being sent, in which the load itself was late. */
+  /**
+   * Of an open loop: milliseconds from when a request was due until it was sent, the delay of the load generator
+   * itself.
+   */
   late?: { p50: number; p99: number }
 }

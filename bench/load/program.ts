@@ -1,7 +1,7 @@
 import { runPlan } from './loops.ts'
 import type { Plan } from './plan.ts'
 
-/** A program apart from all servers: makes the load that it is told to over its channel, and tells what came of it. */
+/** The load generator, in its own process: runs the plans that arrive over its channel and sends back the outcomes. */
 process.on('message', (plan: Plan) => {
   runPlan(plan).then(
     (outcome) => process.send?.({ outcome }),

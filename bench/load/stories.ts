@@ -16,7 +16,7 @@ import {
 } from './messages.ts'
 import type { Plan, StoryName } from './plan.ts'
 
-/** A document that must be there and is compared with the last one, which was read. */
+/** Fetches a document, and parses it only if it differs from the previous one. @param member that it must have */
 function document(url: string, member: string): Story {
   const request = get(url)
   let known = ''

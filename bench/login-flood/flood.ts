@@ -5,8 +5,8 @@ import { authorizeUrl } from '../../test/support/protocol.ts'
 import { createUserAgent } from '../../test/support/user-agent.ts'
 
 /**
- * Wrong sign-ins at a steady rate, whether or not earlier ones have been answered, each from a network of its own as a
- * trusted proxy would tell. `flood.ts <issuer> <per second> <seconds>` prints how often there was which status.
+ * Failed sign-ins at a steady rate, whether or not earlier ones have been answered, each from a different network
+ * according to a trusted proxy. `flood.ts <issuer> <per second> <seconds>` prints status → count.
  */
 const [issuer = '', rate = '300', seconds = '5'] = process.argv.slice(2)
 const people = 1000

@@ -19,10 +19,10 @@ const keys = [
 export const cookieKey = 'the key of the cookies of the bare engine'
 
 const unseen = () => {
-  throw new Error('a page was asked for')
+  throw new Error('unexpected request for a page')
 }
 
-/** What the engine keeps of our clients' metadata; it takes no scopes of resource servers. */
+/** Our clients' metadata as the engine accepts them: without `scope`, which names scopes of resource servers. */
 function metadataOf(client: object): ClientMetadata {
   return {
     redirect_uris: [],
@@ -32,7 +32,7 @@ function metadataOf(client: object): ClientMetadata {
   } as unknown as ClientMetadata
 }
 
-/** The engine with the settings that ours has, as far as a request meets them, and nothing of ours around it. */
+/** The engine with the same settings as our server, as far as they affect a request, and none of our code. */
 export const engineConfiguration: Configuration = {
   clients: [web, machine, introspector].map(metadataOf),
   jwks: { keys },
@@ -87,7 +87,7 @@ export const engineConfiguration: Configuration = {
     rpInitiatedLogout: { enabled: true, logoutSource: unseen, postLogoutSuccessSource: unseen },
     resourceIndicators: {
       enabled: true,
-      // Without a resource the token is good at userinfo alone, as the engine has it.
+      // Without `resource` the token is valid at the userinfo endpoint only, which is the engine's default.
       defaultResource: () => [],
       useGrantedResource: () => true,
       getResourceServerInfo(_ctx, identifier) {

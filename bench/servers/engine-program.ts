@@ -5,22 +5,22 @@ import { cookieKey, engineConfiguration } from './engine-configuration.ts'
 import { asked, people, resourceServers, web } from './scenario.ts'
 
 /**
- * A program: the engine alone on its in-memory adapter, on `PORT`. A message makes it forget everything, and signs
- * people in; the answer has their cookies. Its memory has room for a thousand records, and each more of a grant costs
- * it more, so that it is asked to before each block.
+ * A program: the engine alone with its in-memory adapter, on `PORT`. A message makes it discard all state and sign
+ * users in; the response has their cookies. Its adapter keeps a thousand records, and each additional record of a grant
+ * makes it slower, so it is reset before each block.
  */
-// It warns of its memory each time.
+// It warns about its in-memory adapter each time.
 console.warn = () => undefined
 const issuer = `http://localhost:${process.env['PORT']}`
 let handle: RequestListener
 
-/** As the library for cookies signs them (RFC 2104, SHA-1). */
+/** A signed cookie, in the format of the `cookies` library (RFC 2104, SHA-1). */
 function signed(name: string, value: string): string {
   const signature = createHmac('sha1', cookieKey).update(`${name}=${value}`).digest('base64url')
   return `${name}=${value}; ${name}.sig=${signature}`
 }
 
-/** @returns a cookie for each person */
+/** @returns the cookies of each user */
 async function startAnew(): Promise<string[]> {
   const provider = new Provider(issuer, engineConfiguration)
   handle = provider.callback()

@@ -3,7 +3,7 @@ import { startForked } from '../forked.ts'
 import { clients, parameters } from './scenario.ts'
 import { endpointsAt, type Server } from './server.ts'
 
-/** The engine alone: what ours is compared with. */
+/** The engine alone, the baseline of the comparison. */
 export async function startEngine(): Promise<Server> {
   const port = await freePort()
   const program = startForked(new URL('engine-program.ts', import.meta.url), { PORT: String(port) })

@@ -3,7 +3,7 @@ import { loadConfig } from '../../config/load.ts'
 import type { Outcome } from '../load/plan.ts'
 import { password } from './scenario.ts'
 
-/** A program: passwords compared with their hash and nothing else, with the parameters that the server has by default. */
+/** A program that only compares passwords with a hash, with the server's default parameters. */
 const { argon2MemoryKib, argon2Iterations, hashConcurrency } = loadConfig({})
 const known = await hash(password, {
   ...{ memoryCost: argon2MemoryKib, timeCost: argon2Iterations, parallelism: 1 },

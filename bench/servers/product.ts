@@ -22,17 +22,17 @@ import { endpointsAt, type Server } from './server.ts'
 
 const settings = {
   NODE_ENV: 'production',
-  // As in production; only that everybody has one address is not.
+  // As in production, except for the rate limits: all clients have the same address.
   LOG_LEVEL: 'info',
   RATE_LIMITS: 'off',
-  // Everybody signs in from many devices.
+  // Every user signs in from many devices.
   MAX_FAMILIES: '10000',
 }
 
-/** Storage with everything that the scenario has. */
+/** Storage with the clients, resource servers and users of the scenario. */
 export interface Storage {
   env: Record<string, string>
-  /** Cookies of those who have signed in, which every server on this storage knows. */
+  /** Cookies of users who have signed in; valid at every server on this storage. */
   cookies: string[]
 }
 
@@ -40,12 +40,12 @@ export async function furnishedStorage(kind: StorageKind): Promise<Storage> {
   return furnish(await freshStorage(kind))
 }
 
-/** The same on a storage that there is, with or without tables, or furnished already. @param env where it is */
+/** Furnishes existing storage, with or without tables; may be repeated. @param where its environment */
 export async function furnish(
   where: Record<string, string>,
   more: Record<string, string> = {},
 ): Promise<Storage> {
-  // The same for every server on it: what people have allowed names the issuer.
+  // The same for every server on this storage: consent depends on the issuer.
   const PORT = String(await freePort())
   const env = { ...where, ...settings, PORT, ...more }
   const core = await openNode(env)
@@ -62,7 +62,7 @@ async function declareAll(core: Core): Promise<void> {
   for (const client of [web, machine, introspector]) {
     await core.clients.declare(defaultTenant, client)
   }
-  // Hashed once for all.
+  // Hash the password once for all users.
   const [first, ...others] = people
   if (await core.accounts.byIdentifier(defaultTenant, first.email)) return
   const { account } = await core.accounts.create(defaultTenant, { ...first, password })
@@ -77,12 +77,12 @@ async function declareAll(core: Core): Promise<void> {
   }
 }
 
-/** Our server on such storage. */
+/** Our server on this storage. */
 export async function startProduct({ env, cookies }: Storage): Promise<Server> {
   const node = await startNode({ env })
   const endpoints = endpointsAt(node.url)
   const { orders, events } = resourceServers
-  // All that is ever asked of them, allowed at once.
+  // Everything that requests will ask for, so that one consent covers it.
   const scopes = new Set(asked.flatMap(({ scope }) => scope.split(' ')))
   const fields = { ...parameters.profile, scope: [...scopes].join(' ') }
   const everything = new URL(authorizationUrl({ endpoints, client: clients.web, fields }))
@@ -102,10 +102,10 @@ export async function startProduct({ env, cookies }: Storage): Promise<Server> {
     parameters: (set) => parameters[set],
     async given(supply) {
       if (supply !== 'cookies' && supply !== 'people') return undefined
-      // One after another: hashes of all at once would keep stores waiting on a small machine.
+      // One at a time: concurrent hashes would delay connections to the stores on a small machine.
       while (cookies.length < people.length) {
         const email = people[cookies.length]?.email ?? ''
-        // The first requests to cold stores may be refused (503).
+        // The first requests after a start may be refused (503).
         cookies.push(await eventually(`a sign-in of ${email}`, () => signIn(email)))
       }
       if (supply === 'cookies') return cookies

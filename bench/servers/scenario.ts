@@ -1,4 +1,4 @@
-/** The clients, resource servers and people that every measured server of ours has. */
+/** The clients, resource servers and users that every measured server of ours has. */
 
 const redirectUri = 'https://app.example.com/callback'
 
@@ -12,7 +12,7 @@ export const web = {
   token_endpoint_auth_method: 'client_secret_basic',
 }
 
-/** A machine. */
+/** A machine client. */
 export const machine = {
   client_id: 'machine',
   client_secret: 'the-secret-of-the-machine-000001',
@@ -20,7 +20,7 @@ export const machine = {
   scope: 'orders:read reports:read events:read',
 }
 
-/** A resource server that introspects. */
+/** A resource server that introspects tokens. */
 export const introspector = {
   client_id: 'orders-api',
   client_secret: 'the-secret-of-the-orders-api-001',
@@ -49,7 +49,7 @@ export const resourceServers = {
 
 export const password = 'the password of all who are here'
 
-/** So many people are signed in, each in a browser of their own. */
+/** Each of these users is signed in, in their own browser. */
 const personOf = (i: number) => ({ email: `person${i}@example.com`, name: `Person ${i}` })
 
 export const people = [
@@ -57,21 +57,21 @@ export const people = [
   ...Array.from({ length: 7 }, (_, i) => personOf(i + 1)),
 ] as const
 
-/** The clients as they speak for themselves. */
+/** The clients with the members that requests need. */
 export const clients = { web: { ...web, redirect_uri: redirectUri }, machine, introspector }
 
-/** Who speaks to a server. */
+/** The client that sends a request. */
 export type Role = keyof typeof clients
 
-/** The parameters of requests, by what they are for. */
+/** Request parameters by purpose. */
 export const parameters = {
-  /** Of machines: tokens for two APIs. */
+  /** For machine clients: tokens for two APIs. */
   orders: { scope: 'orders:read', resource: resourceServers.orders.identifier },
   reports: { scope: 'reports:read', resource: resourceServers.reports.identifier },
-  /** What a person is asked for: an API alone, so that there is no ID token. */
+  /** For users: an API only, so that there is no ID token. */
   api: { scope: 'orders:read', resource: resourceServers.orders.identifier },
   opaque: { scope: 'events:read', resource: resourceServers.events.identifier },
-  /** The usual sign-in, with an API. */
+  /** A typical sign-in, with an API. */
   signIn: {
     scope: 'openid profile email offline_access orders:read',
     resource: resourceServers.orders.identifier,
@@ -82,5 +82,5 @@ export const parameters = {
 
 export type ParameterSet = keyof typeof parameters
 
-/** What a person is asked for. */
+/** All parameter sets for users. */
 export const asked = (['api', 'opaque', 'signIn', 'profile'] as const).map((set) => parameters[set])

@@ -3,29 +3,29 @@ import type { Endpoints, LoadClient } from '../load/plan.ts'
 import { processorTimeOfTree } from '../processor.ts'
 import type { ParameterSet, Role } from './scenario.ts'
 
-/** What a story is about, one each (`Plan.stock`). */
+/** The kinds of items that stories use (`Plan.stock`). */
 export type Supply = 'cookies' | 'people' | 'codes' | 'refresh_token' | 'access_token'
 
-/** A server that is measured, in processes of its own. */
+/** A server under measurement, in its own processes. */
 export interface Server {
   name: string
   endpoints: Endpoints
-  /** Of its first process; absent where it runs elsewhere. */
+  /** Of its first process; absent if it runs on another machine. */
   pid?: number
-  /** Undefined where it has none, and the cases that need it are left out. */
+  /** Undefined if there is none; the cases that need it are skipped. */
   client(role: Role): LoadClient | undefined
   parameters(set: ParameterSet): Record<string, string> | undefined
   /**
-   * What is there without asking it as a client would: `cookies` of browsers that somebody is signed in with who has
-   * allowed the client everything, `people` as `{ "username", "password" }`.
+   * Items that do not require client requests: `cookies` of browsers in which a user is signed in and has consented to
+   * everything, and `people` as `{ "username", "password" }`.
    */
   given(supply: Supply): Promise<string[] | undefined>
-  /** What is left of it after a block. */
+  /** Stores what is left of the items after a block. */
   keep?(supply: Supply, stock: string[]): void
   stop(): Promise<void>
 }
 
-/** Of a server that has the addresses of ours. */
+/** Endpoints of a server with the same paths as ours. */
 export function endpointsAt(issuer: string): Endpoints {
   return {
     issuer,
@@ -38,7 +38,7 @@ export function endpointsAt(issuer: string): Endpoints {
   }
 }
 
-/** Seconds of processor time that all its processes have used; undefined where nobody can say. */
+/** Seconds of processor time that all its processes have used; undefined if unknown. */
 export function processorOf({ pid }: Server): number | undefined {
   return pid === undefined ? undefined : processorTimeOfTree(pid)
 }

@@ -11,24 +11,24 @@ const client = z.strictObject({
   redirect_uri: z.string().optional(),
 })
 const list = z.array(z.string()).min(1).optional()
-/** Milliseconds until discovery has answered. */
+/** Timeout of discovery, in milliseconds. */
 const patience = 10_000
 const sets = Object.keys(parameters) as [ParameterSet, ...ParameterSet[]]
 
-/** Any OpenID server, as a file describes it; what is left out leaves out the cases that need it. */
+/** The description of an OpenID server in a file. Cases that need a missing member are skipped. */
 const description = z.strictObject({
   name: z.string().optional(),
   issuer: z.url(),
-  /** Of its first process, when it runs on this machine: for processor time. */
+  /** Of its first process, if it runs on this machine: for processor time. */
   pid: z.int().optional(),
   clients: z.strictObject({
     web: client.optional(),
     machine: client.optional(),
     introspector: client.optional(),
   }),
-  /** What requests are for: `scope`, `resource` and the like, by the names of the scenario. */
+  /** Request parameters (`scope`, `resource` and the like), by their names in the scenario. */
   parameters: z.partialRecord(z.enum(sets), z.record(z.string(), z.string())),
-  /** Cookie headers of browsers that somebody is signed in with, who has allowed `web` everything. */
+  /** `Cookie` headers of browsers in which a user is signed in and has consented to everything for `web`. */
   cookies: list,
   refresh_tokens: list,
   access_tokens: list,
@@ -37,7 +37,7 @@ const description = z.strictObject({
 
 type Description = z.infer<typeof description>
 
-/** @throws UsageError that names the file and what is wrong in it */
+/** @throws UsageError with the file name and what is wrong in it */
 async function describedIn(file: string): Promise<Description> {
   const text = await readFile(file, 'utf8').catch((error: Error) => {
     throw new UsageError(`--target: expected an issuer (https://…) or a file, got ${error.message}`)
@@ -80,7 +80,7 @@ const member: Partial<Record<Supply, 'cookies' | 'refresh_tokens' | 'access_toke
   access_token: 'access_tokens',
 }
 
-/** @throws UsageError where it is not there, or no JSON */
+/** @throws UsageError if the document is missing or not JSON */
 async function discovered(url: string): Promise<Record<string, string | undefined>> {
   const refused = (came: string | number) =>
     new UsageError(`--target: expected the discovery document at ${url}, got ${came}`)
@@ -96,10 +96,10 @@ async function discovered(url: string): Promise<Record<string, string | undefine
 }
 
 /**
- * A server that somebody else runs.
+ * Any other OpenID server.
  * @param target its issuer, or a file that describes it
- * @param about of the issuer: members of a client, parameters of requests, tokens
- * @throws UsageError when the description is wrong, or discovery does not answer
+ * @param about for an issuer: client metadata, request parameters, tokens
+ * @throws UsageError if the description is wrong, or discovery does not respond
  */
 export async function openTarget(
   target: string,
@@ -131,7 +131,7 @@ export async function openTarget(
       const name = member[supply]
       return kept.get(supply) ?? (name && described[name])
     },
-    // A refresh token is good once, and a cookie may have changed.
+    // A refresh token can be used once, and a cookie may have changed.
     keep: (supply, stock) => void kept.set(supply, stock),
     stop: () => Promise.resolve(),
   }

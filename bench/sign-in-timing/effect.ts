@@ -1,24 +1,24 @@
 import { percentile } from '../load/percentile.ts'
 
-/** Beyond it two lists are told apart; 0.147 is where the literature ends "negligible". */
+/** Above this effect two lists count as distinguishable; in the literature "negligible" ends at 0.147. */
 const most = 0.15
 
-/** Cliff's delta of two lists: 0 when neither tends to be longer, 1 or -1 when one always is. */
+/** Cliff's delta of two lists: 0 if neither tends to be longer, 1 or -1 if one always is. */
 function delta(one: number[], other: number[]): number {
   let more = 0
   for (const a of one) for (const b of other) more += Math.sign(a - b)
   return more / (one.length * other.length)
 }
 
-/** What so many of each differ by from chance alone, in 19 cases of 20. */
+/** The effect that this number of samples shows by chance alone in 19 of 20 cases. */
 const byChance = (samples: number) => 1.96 * Math.sqrt((2 * samples + 1) / (3 * samples ** 2))
 
 function verdict(effect: number, samples: number): string {
   if (effect < most) return 'pass'
-  return effect < byChance(samples) ? 'maybe chance: ask for more samples' : 'FAIL'
+  return effect < byChance(samples) ? 'maybe chance: use more samples' : 'FAIL'
 }
 
-/** Prints what each took, in milliseconds, against the first. */
+/** Prints the latencies of each kind, in milliseconds, and its effect against the first kind. */
 export function printEffects(title: string, took: Map<string, number[]>): void {
   const [first] = took
   if (!first) return
@@ -37,7 +37,7 @@ export function printEffects(title: string, took: Map<string, number[]>): void {
   }
 }
 
-/** Asks for each kind in turn, each round in another order, so that what runs beside meets all alike. */
+/** Measures every kind once per round, in random order, so that other load affects all kinds equally. */
 export async function interleaved(
   kinds: readonly string[],
   samples: number,

@@ -7,7 +7,7 @@ import { codeOf } from '../../test/support/second-factor.ts'
 
 const password = 'the password of all of them'
 
-/** What may be behind an address; of each there are as many as there are samples, so that none is locked by being measured. */
+/** The kinds of accounts. There are as many accounts of each kind as samples, so that measuring locks none of them. */
 export const kinds = [
   'known',
   'unknown',
@@ -23,7 +23,7 @@ export const kinds = [
 export const addressOf = (kind: string, i: number) =>
   `${kind.replaceAll(/\W+/g, '-').padEnd(20, 'x')}${String(i).padStart(5, '0')}@example.com`
 
-/** Makes them; hashing once for all. */
+/** Creates the accounts; hashes the password once for all. */
 export async function makePeople(
   core: Core,
   samples: number,
@@ -59,7 +59,7 @@ export async function makePeople(
   }
 }
 
-/** Lets one more wrong guess at each of these begin a pause; without a hash. */
+/** Uses up all free attempts of these accounts but one, without hashing, so that the next wrong attempt starts a pause. */
 export async function exhaust(core: Core, addresses: string[]): Promise<void> {
   for (const address of addresses) {
     const account = await core.accounts.byIdentifier(tenant, address)
@@ -70,7 +70,7 @@ export async function exhaust(core: Core, addresses: string[]): Promise<void> {
   }
 }
 
-/** Somebody who can sign in. */
+/** Creates an account that can sign in. */
 export async function makeOwner({
   accounts,
 }: Core): Promise<{ username: string; password: string }> {

@@ -3,24 +3,24 @@ import type { Outcome } from '../load/plan.ts'
 
 /** A block of load on one server. */
 export interface Block {
-  /** Right answers per second. */
+  /** Correct responses per second. */
   rate: number
   /** Milliseconds. */
   p50: number
   p99: number
-  /** Microseconds of processor time of the server, of all its processes, for each answer. */
+  /** Microseconds of processor time per response, of all processes of the server. */
   processor?: number
-  /** The same of Postgres and Redis, and of Postgres alone. */
+  /** The same for Postgres and Redis together, and for Postgres alone. */
   stores: number
   postgres: number
-  /** The part of one core that the load itself took. */
+  /** Cores that the load generator used. */
   load: number
   faults: Record<string, number>
 }
 
 /**
  * @param spent seconds of processor time of the server
- * @param kept the same of its stores: of all, and of Postgres
+ * @param kept the same for its stores: all together, and Postgres
  */
 export function blockOf(
   outcome: Outcome,
@@ -40,7 +40,7 @@ export function blockOf(
   }
 }
 
-/** The medians of blocks; faults are added up. */
+/** The medians of blocks, with the sum of their faults. */
 export function medianOf(blocks: Block[]): Block {
   const of = (read: (block: Block) => number) => percentile(blocks.map(read), 0.5)
   const faults: Record<string, number> = {}

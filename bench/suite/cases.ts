@@ -2,14 +2,14 @@ import type { Plan, StoryName } from '../load/plan.ts'
 import type { ParameterSet, Role } from '../servers/scenario.ts'
 import type { Supply } from '../servers/server.ts'
 
-/** What one server is asked, over and over. */
+/** What a server is asked repeatedly. */
 export interface Task extends Pick<Plan, 'expects' | 'yields'> {
   story: StoryName
-  /** Who asks; nobody where anybody may. */
+  /** The client that sends the request; absent if none is needed. */
   client?: Role
   /** Parameters of the request itself. */
   with?: ParameterSet
-  /** What the story is about, where it is about something, and what that was asked for with. */
+  /** The kind of items that the story uses, if any, and the parameters with which they were requested. */
   supply?: Supply
   asked?: ParameterSet
 }
@@ -20,9 +20,12 @@ export interface Case {
   name: string
   row: string
   task: Task
-  /** What it is compared with: what the bare engine does for the same, or for something else; or hashing alone. */
+  /**
+   * What it is compared with: hashing alone, or another task of the bare engine; by default the same task of the
+   * engine.
+   */
   beside?: Task | 'hash'
-  /** The least that the ratio ought to be. */
+  /** The lowest acceptable ratio. */
   target?: number
 }
 

@@ -8,7 +8,7 @@ import { type Block, blockOf } from './block.ts'
 import type { Task } from './cases.ts'
 import { amountFor, type amounts, outlineOf, supplyFor } from './supply.ts'
 
-/** Seconds that Postgres and Redis have used; none where they are in the server's process. */
+/** Seconds that Postgres and Redis have used; 0 with embedded storage, which is in the server's process. */
 export function processorOfStores(): { stores: number; postgres: number } {
   const running = services()
   if (!running) return { stores: 0, postgres: 0 }
@@ -16,15 +16,15 @@ export function processorOfStores(): { stores: number; postgres: number } {
   return { stores: postgres + processorTimeOfTree(running.redis.pid), postgres }
 }
 
-/** What takes part in a case. */
+/** A participant of a case. */
 export interface Contender {
   name: string
   block(loop: ClosedLoop | OpenLoop): Promise<Block>
-  /** Whether it can be asked at a steady rate. */
+  /** Whether it supports an open loop. */
   isServer: boolean
 }
 
-/** A server with a task; undefined where it lacks what the task needs. */
+/** A server with a task; undefined if it lacks what the task needs. */
 export async function contend(
   load: Load,
   server: Server,
@@ -51,7 +51,7 @@ export async function contend(
   }
 }
 
-/** What is used up must last to the end of a steady block. */
+/** Shortens an open loop so that the codes last until its end. */
 function lasting(
   loop: ClosedLoop | OpenLoop,
   { supply }: Task,
@@ -62,7 +62,7 @@ function lasting(
   return { ...loop, milliseconds: Math.min(loop.milliseconds, lasts) }
 }
 
-/** Password hashes alone, as many at once as the server makes: what bounds every server that hashes so. */
+/** Password hashes alone, with the server's concurrency: the upper bound for every server with such hashes. */
 export function hashAlone(): Contender & { stop(): Promise<void> } {
   const program = startForked(new URL('../servers/hash-program.ts', import.meta.url))
   return {

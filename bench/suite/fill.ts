@@ -3,10 +3,10 @@ import { openNode } from '../../test/support/cores.ts'
 import { type Fill, filledTables, fillWithRows } from './rows.ts'
 
 /**
- * Fills a storage with so many of each as fast as it goes: rows that fit each other, so that nobody has to look whether
- * they do, without waiting for the disk, and with the indexes made afterwards. Then it is as one that has been in use for
- * a while.
- * @param say takes what is done, with seconds
+ * Fills storage with `count` rows of each kind as fast as possible: consistent rows, so that constraints need not be
+ * checked, without waiting for the disk, and with indexes created afterwards. The result resembles storage that has
+ * been in use for a while.
+ * @param say takes progress messages
  */
 export async function fill(
   env: Record<string, string>,
@@ -41,11 +41,11 @@ export async function fill(
   await client.end()
 }
 
-/** Of these tables, but for those of constraints. */
+/** All indexes of these tables except those of constraints. */
 const indexes = `select indexname as name, indexdef as definition from pg_indexes
   where schemaname = 'public' and tablename = any($1) and indexname not in (select conname from pg_constraint)`
 
-/** What autovacuum does within a minute: a small table has grown many times over by then. */
+/** What autovacuum does within a minute; by then a small table has grown many times over. */
 export async function analyze({ DATABASE_URL }: Record<string, string>): Promise<void> {
   if (DATABASE_URL === undefined) return
   const client = new pg.Client({ connectionString: DATABASE_URL })

@@ -7,19 +7,19 @@ import { cases } from './cases.ts'
 import { contend } from './contender.ts'
 import type { Options } from './options.ts'
 
-/** What a server takes that nobody asks anything. */
+/** Resources of a server that gets no requests. */
 export interface Idle {
   when: string
-  /** How long it was watched. */
+  /** Duration of the measurement. */
   seconds: number
   processes: number
-  /** Resident memory of the process that has most (proc(5): VmRSS). */
+  /** Resident memory of the largest process (proc(5): VmRSS). */
   megabytes: number
-  /** Of all its processes, as a part of one core. */
+  /** Processor time of all its processes per second: cores. */
   processor: number
 }
 
-/** Milliseconds until what was started late is over, and of what is measured, for each block that is wanted. */
+/** Milliseconds until late start-up work is over, and milliseconds measured per block. */
 const settling = 10_000
 const watched = 2000
 
@@ -43,7 +43,7 @@ async function watch(when: string, pid: number, milliseconds: number): Promise<I
   }
 }
 
-/** A server that has just been started, and the same after it has worked. */
+/** Measures a server that has just been started, and again after it has worked. */
 export async function measureIdle(
   load: Load,
   server: Server,

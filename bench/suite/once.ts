@@ -11,7 +11,7 @@ import type { Server } from '../servers/server.ts'
 const lists = ['accounts', 'clients', 'sessions', 'grants', 'families', 'audit', 'statistics']
 const times = 10
 
-/** What is asked now and then: milliseconds each, by name. Lists are asked ten times; the median. */
+/** Occasional requests: milliseconds each, by name. Lists are requested ten times, for the median. */
 export async function measureOnce(
   server: Server,
   env: Record<string, string>,
@@ -51,7 +51,7 @@ export async function measureOnce(
   }
   found.set('sweep', await time(() => sweepExpired(core)))
   await core.close()
-  // With embedded storage the server would execute it.
+  // With embedded storage the running server would execute the command.
   if (env['DATABASE_URL'] !== undefined) {
     found.set('accounts list', await time(() => runCommand(['accounts', 'list'], env)))
   }

@@ -4,35 +4,35 @@ import { parseArgs } from 'node:util'
 import { cases } from './cases.ts'
 import { namesIn, numberIn, UsageError } from './usage.ts'
 
-/** What the command line says. */
+/** The parsed command line. */
 export interface Options {
-  /** The cases that are wanted; all when empty. */
+  /** The requested cases; all if empty. */
   names: string[]
   blocks: number
-  /** Milliseconds of one block. */
+  /** Milliseconds per block. */
   length: number
   connections: number
-  /** Answers before anything counts, so that what is compiled while it runs is. */
+  /** Responses before the measurement starts, so that hot code is compiled. */
   warmUp: number
   /** Files to write. */
   json: string | undefined
   plot: string | undefined
-  /** A folder for a CPU profile of our server, which makes it a little slower. */
+  /** A folder for a CPU profile of our server, which slows it slightly. */
   profile: string | undefined
-  /** Whether to print what is said to the stores. */
+  /** Whether to print the statements sent to the stores. */
   statements: boolean
   /** Other servers: an issuer, or a file that describes one. */
   targets: string[]
-  /** Whether those alone are measured. */
+  /** Whether to measure only the targets. */
   alone: boolean
-  /** What is known of a target that is given by its issuer. */
+  /** Properties of targets that are given by their issuer. */
   about: Record<string, string | string[] | undefined>
 }
 
 const text = { type: 'string' } as const
 const texts = { type: 'string', multiple: true } as const
 
-/** What there is to measure. */
+/** The names of all measurements. */
 export const caseNames = [...new Set(cases.map(({ name }) => name)), 'idle']
 
 function fileIn(name: string, file: string | undefined): string | undefined {
@@ -41,7 +41,7 @@ function fileIn(name: string, file: string | undefined): string | undefined {
   throw new UsageError(`--${name}: expected a file in a folder that exists, got ${file}`)
 }
 
-/** @throws UsageError, or what `parseArgs` throws: what was expected and what came */
+/** @throws UsageError, or what `parseArgs` throws, with what was expected and what was given */
 export function optionsIn(args: string[]): Options {
   const { values, positionals } = parseArgs({
     args,

@@ -2,8 +2,8 @@ import type { Server, Supply } from '../servers/server.ts'
 import type { Case, Task } from './cases.ts'
 
 /**
- * The cases as other servers alone are asked them. A row says what is asked, as nobody knows what they answer with; one
- * that asks all of them the same as an earlier one is left out. What ours ought to do is no measure of them.
+ * The cases when only other servers are measured. Rows are named after the request, because the form of those servers'
+ * responses is unknown; cases with equal requests at all of them are measured once. Our targets do not apply.
  */
 export function casesOfOthers(cases: Case[], servers: Server[]): Case[] {
   const asked = new Map<string, Case>()
@@ -22,14 +22,14 @@ export function casesOfOthers(cases: Case[], servers: Server[]): Case[] {
 }
 
 const needed: Record<Supply, string> = {
-  cookies: 'cookies of somebody who is signed in',
-  people: 'people with their passwords',
-  codes: 'cookies of somebody who is signed in',
-  refresh_token: 'refresh tokens, or cookies of somebody who is signed in',
-  access_token: 'access tokens, or cookies of somebody who is signed in',
+  cookies: 'cookies of a signed-in user',
+  people: 'users with passwords',
+  codes: 'cookies of a signed-in user',
+  refresh_token: 'refresh tokens, or cookies of a signed-in user',
+  access_token: 'access tokens, or cookies of a signed-in user',
 }
 
-/** What a server lacks for a task, in words. */
+/** A sentence with what a server lacks for a task. */
 export async function lackOf(server: Server, { client, supply, ...task }: Task): Promise<string> {
   const lacks: string[] = []
   const sets = [task.with, task.asked].filter((set) => set !== undefined)

@@ -6,29 +6,29 @@ import { cases } from './cases.ts'
 import { processorOfStores } from './contender.ts'
 import { outlineOf, supplyFor } from './supply.ts'
 
-/** The peak and the flood right after it. */
+/** A peak and the flood after it. */
 export interface Round {
-  /** Right answers per second, in a closed loop that keeps the server busy. */
+  /** Correct responses per second in a closed loop that keeps the server busy. */
   peak: number
-  /** Requests per second that came, whatever became of them. */
+  /** Requests per second that were due. */
   offered: number
-  /** Right answers per second among them, within the clients' patience. */
+  /** Correct responses per second among them that arrive before the clients time out. */
   goodput: number
-  /** The goodput as a part of the peak. */
+  /** Goodput ÷ peak. */
   part: number
-  /** Milliseconds of the right answers, since they were due. */
+  /** Milliseconds per correct response, from when the request was due. */
   p50: number
   p99: number
-  /** What else came in the flood, and at the peak. */
+  /** Other responses, in the flood and at the peak. */
   faults: Record<string, number>
   faultsAtPeak: Record<string, number>
-  /** Right answers per second of a closed loop in the second that follows, and what else came then. */
+  /** Correct responses per second of a closed loop in the second after the flood, and other responses in it. */
   recovered: number
   afterwards: Record<string, number>
-  /** Cores that each took, at the peak and in the flood. */
+  /** Cores used, at the peak and in the flood. */
   atPeak: Account
   inFlood: Account
-  /** What the load had of connections at once, requests that found no more of them, and how late it was itself. */
+  /** Concurrent connections of the load, requests without a free one, and the delay of the load generator itself. */
   connections: NonNullable<Outcome['connections']>
   late: NonNullable<Outcome['late']>
 }
@@ -42,27 +42,27 @@ export interface Account {
 }
 
 export interface OverloadOptions {
-  /** How many times the peak and the flood are measured, in turns: the machine is not the same all the time. */
+  /** How often peak and flood are measured, alternating because the speed of the machine varies. */
   rounds: number
-  /** How many times the peak. */
+  /** The rate of the flood, as a multiple of the peak. */
   times: number
   seconds: number
-  /** How long a client waits, in seconds. */
+  /** Timeout of a client, in seconds. */
   patience: number
-  /** Whether each request comes on a connection of its own. */
+  /** Whether each request opens its own connection. */
   fresh: boolean
-  /** Has Postgres look at what is there by now. */
+  /** Runs ANALYZE. */
   settle(): Promise<void>
 }
 
-/** Families, each used by one request at a time: more than a server takes at once (`MAX_REQUESTS`). */
+/** Families, each used by one request at a time: more than a server accepts concurrently (`MAX_REQUESTS`). */
 const families = 2000
-/** Kept ones are those of proxies, all open before it begins. */
+/** Kept connections are those of proxies, all open before the measurement starts. */
 const connections = { kept: 1000, fresh: 10_000 }
 
 /**
- * Requests that arrive at several times the rate that a server can do, on as many connections as it takes: nobody waits
- * for anybody else's answer. Whoever has no answer in time has gone, and an answer that comes later is for nobody.
+ * Sends requests at several times the rate that a server can answer, each when it is due, whether or not earlier ones
+ * have been answered. A client closes its connection on timeout; later responses do not count.
  */
 export async function measureOverload(
   load: Load,

@@ -1,11 +1,11 @@
 import type { Row, Side } from './row.ts'
 import type { Report } from './suite.ts'
 
-/** Throughput against latency, one panel for each case: an SVG without a library. */
+/** Throughput against latency as an SVG, one panel per case. */
 
 const panel = { width: 380, height: 236, left: 60, bottom: 56, top: 34, right: 16 }
 const colours = ['#0b63ce', '#c2410c', '#15803d', '#7e22ce', '#475569']
-/** Milliseconds of the logarithmic axis. */
+/** The range of the logarithmic axis, in milliseconds. */
 const [fastest, slowest] = [0.1, 10_000]
 
 const escape = (text: string) =>
@@ -14,7 +14,7 @@ const escape = (text: string) =>
 const text = (x: number, y: number, content: string, more = '') =>
   `<text x="${x.toFixed(1)}" y="${y.toFixed(1)}" ${more}>${escape(content)}</text>`
 
-/** Round numbers from 0 to what is over the most, four or five of them. */
+/** Four or five round numbers from 0 to at least `most`. */
 function ticksTo(most: number): number[] {
   const rough = most / 4
   const power = 10 ** Math.floor(Math.log10(rough))
@@ -64,7 +64,7 @@ function panelOf({ row, sides }: Row): string {
     for (const part of ['p50', 'p99'] as const) {
       const points = curve
         .filter(({ block }) => block.rate > 0)
-        // Beyond its peak a server may answer less: by what it did, no line runs backwards.
+        // Above its peak a server may answer less; sorted by achieved rate, no line runs backwards.
         .toSorted((one, other) => one.block.rate - other.block.rate)
         .map(({ block }) => `${x(block.rate).toFixed(1)},${y(block[part]).toFixed(1)}`)
       const dashes = part === 'p50' ? '' : ' stroke-dasharray="4 3"'
@@ -75,7 +75,7 @@ function panelOf({ row, sides }: Row): string {
   return parts.join('\n')
 }
 
-/** Right answers per second, and the p50 (solid) and p99 (dashed) of requests that came at a steady rate. */
+/** Correct responses per second, and p50 (solid) and p99 (dashed) of requests at a steady rate. */
 export function plotOf({ rows, date, machine }: Report): string {
   const drawn = rows.filter(({ sides }) => sides.some(({ curve }) => curve))
   const across = Math.min(3, Math.max(1, drawn.length))

@@ -2,23 +2,23 @@ import { postgresConversation } from '../../test/support/postgres-wire.ts'
 import { redisConversation } from '../../test/support/redis-wire.ts'
 import { type Relay, startTcpProxy, type TcpProxy } from '../../test/support/tcp-proxy.ts'
 
-/** What has been said to a store. */
+/** Traffic to a store. */
 interface Said {
-  /** How often somebody spoke after the store had, on one of its connections: what was waited for. */
+  /** How often a request was sent after a response, on one connection: the number of waits. */
   trips: number
   statements: string[]
 }
 
-/** Stands between a server and its stores, and counts. */
+/** Proxies between a server and its stores that count round trips. */
 export interface Counter {
-  /** The environment of a server whose stores are reached through it. */
+  /** The environment of a server that reaches its stores through the proxies. */
   env: Record<string, string>
-  /** What was said since the last call. */
+  /** Traffic since the last call. */
   take(): { sql: Said; redis: Said }
   stop(): Promise<void>
 }
 
-/** Commands and queries that are sent in one go, or before the answer to the first, are one round trip. */
+/** Requests sent together, or before the response to the first, count as one round trip. */
 async function count(
   url: URL,
   conversation: typeof postgresConversation,

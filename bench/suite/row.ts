@@ -11,22 +11,22 @@ export interface Point {
   block: Block
 }
 
-/** What one contender did. */
+/** The results of one contender. */
 export interface Side {
   name: string
   closed: Block
-  /** At 60 % of what it did in the closed loop. */
+  /** At 60 % of the rate of the closed loop. */
   steady?: Point
-  /** The same at other rates, from little to more than it can do. */
+  /** The same at other rates, from low to above capacity. */
   curve?: Point[]
   trips?: RoundTrips
-  /** How much cheaper it is than the last contender: processor time, or for hashing how many a second. */
+  /** Compared with the last contender: its processor time ÷ that of this one, or for hashing the ratio of the rates. */
   ratio?: number
-  /** Beside hashing: the part that the hash has in the processor time of one answer. */
+  /** Compared with hashing: the share of the hash in the processor time of one response. */
   hashing?: { ofServer: number; ofAll: number }
 }
 
-/** One case, measured. */
+/** The results of one case. */
 export interface Row {
   name: string
   row: string
@@ -36,7 +36,7 @@ export interface Row {
 
 const steadyPart = 0.6
 const curveParts = [0.1, 0.25, 0.4, 0.6, 0.75, 0.9, 1, 1.1, 1.25]
-/** Milliseconds that a warm-up may take however slow a contender is. */
+/** Maximum duration of a warm-up, in milliseconds. */
 const longestWarmUp = 6000
 
 async function warmUp(contender: Contender, loop: ClosedLoop, wanted: number): Promise<void> {
@@ -49,10 +49,10 @@ async function warmUp(contender: Contender, loop: ClosedLoop, wanted: number): P
 }
 
 /**
- * Contenders take turns, each time in the other order.
- * @param contenders the one to compare with is the last
- * @param settle has Postgres look at what the warm-up left, as it does by itself every minute: plans made for empty tables
- *   are dear, and last until then
+ * Contenders take turns, in reversed order each time.
+ * @param contenders the last one is the reference
+ * @param settle runs ANALYZE after the warm-up, which Postgres does by itself every minute; until then it uses
+ *   expensive plans made for empty tables
  */
 export async function measureRow(
   { name, row, target, beside }: Case,
@@ -108,7 +108,9 @@ function compared(one: Block, other: Block, byRate: boolean): number | undefined
   return one.processor && other.processor ? other.processor / one.processor : undefined
 }
 
-/** In the processor time of the server, and of all that had to share the cores: its stores and the load, too. */
+/**
+ * The share of the hash in the processor time of the server, and of everything on the same cores: also stores and load.
+ */
 function hashingIn({ processor = 0, stores, load, rate }: Block, hash: Block) {
   const { processor: alone = 0 } = hash
   return {

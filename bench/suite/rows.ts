@@ -1,4 +1,4 @@
-/** Each fills a part of a table with rows `$1` to `$2`, as they look in use, in the order of its primary key. */
+/** Statements that insert rows `$1` to `$2` as they look in use, in the order of the primary key. */
 const statements: Record<string, string> = {
   clients: `insert into clients (tenant_id, client_id, metadata, created_at, updated_at)
     select 'default', 'filler-' || md5(i::text), jsonb_build_object('client_id', 'filler-' || md5(i::text),
@@ -36,12 +36,12 @@ const statements: Record<string, string> = {
 
 export const filledTables = Object.keys(statements)
 
-/** What a database is spoken to by: at once and patiently, or through a server's storage, which waits for no statement. */
+/** Executes statements: directly and without a timeout, or through a server's storage. */
 export type Fill = (statement: string, parameters?: number[]) => Promise<unknown>
 
 /**
- * Fills a database with so many clients, accounts, grants, families and sessions; each has one of each.
- * @param perStatement rows of one statement
+ * Fills a database with `count` clients, accounts, grants, families and sessions; each has one of each.
+ * @param perStatement rows per statement
  */
 export async function fillWithRows(run: Fill, count: number, perStatement: number): Promise<void> {
   for (const [table, statement] of Object.entries(statements)) {

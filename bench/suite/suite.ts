@@ -19,12 +19,12 @@ import { startCounter } from './round-trips.ts'
 import { measureRow, type Row } from './row.ts'
 import { type Print, printIdle, printRow, printStatements } from './table.ts'
 
-/** What a run found, as `--json` writes it. */
+/** The results of a run, as `--json` writes them. */
 export interface Report {
   date: string
   machine: string
   node: string
-  /** What ours is on, where it takes part. */
+  /** The storage of our server, if it takes part. */
   storage?: string
   rows: Row[]
   idle?: Idle[]
@@ -32,10 +32,10 @@ export interface Report {
 
 const storages = {
   services: 'Postgres and Redis',
-  embedded: 'embedded storage, as there is no Postgres or Redis',
+  embedded: 'embedded storage (no Postgres or Redis found)',
 }
 
-/** Round trips of each case, on a server of their own, as counting costs. */
+/** Round trips of each case, on a separate server, because counting has a cost. */
 async function countAll(load: Load, storage: Storage, wanted: Case[], requests: number) {
   const counter = await startCounter(storage.env)
   const found = new Map<Case, RoundTrips>()
@@ -54,7 +54,7 @@ async function countAll(load: Load, storage: Storage, wanted: Case[], requests: 
   return found
 }
 
-/** The same storage for a server that says where its processor time goes. */
+/** The same storage, with an environment in which the server writes a CPU profile. */
 function profiled(storage: Storage, { profile }: Options): Storage {
   if (profile === undefined) return storage
   const options = `--cpu-prof --cpu-prof-interval=400 --cpu-prof-dir=${resolve(profile)}`
@@ -63,7 +63,7 @@ function profiled(storage: Storage, { profile }: Options): Storage {
 
 type Taking = Contender & { stop?(): Promise<void> }
 
-/** Who takes part in a case; ours first, what it is compared with last. */
+/** The participants of a case: ours first, the reference last. */
 async function contendersOf(
   load: Load,
   { task, beside }: Case,
@@ -79,9 +79,9 @@ async function contendersOf(
 }
 
 /**
- * Cases that are measured on a fresh server of ours and on the bare engine, in blocks that take turns.
- * @param print takes lines of the table as they come
- * @param furnished where ours keeps everything, if there is such a storage
+ * Measures cases on a fresh server of ours and on the bare engine, in alternating blocks.
+ * @param print takes the lines of the table
+ * @param furnished existing storage for our server, if any
  */
 export async function runSuite(
   options: Options,
@@ -104,7 +104,7 @@ export async function runSuite(
   const on = report.storage === undefined ? '' : `, on ${report.storage}`
   print(
     `\n${report.date}, ${report.machine}, Node ${report.node}${on};\n` +
-      `${connections} connections, ${blocks} blocks of ${length} ms each, interleaved; medians`,
+      `${connections} connections, ${blocks} blocks of ${length} ms each, alternating; medians`,
   )
   const started: { stop(): Promise<unknown> }[] = []
   const stopLater = <T extends { stop(): Promise<unknown> }>(one: T): T => {
@@ -131,7 +131,7 @@ export async function runSuite(
       const contenders = await contendersOf(load, each, servers)
       if (!contenders.some(({ isServer }) => isServer)) {
         const lacks = await Promise.all(targets.map((server) => lackOf(server, each.task)))
-        print(`  ${each.row}: left out, as ${lacks.join(', and ')}`)
+        print(`  ${each.row}: skipped, because ${lacks.join(', and ')}`)
       } else {
         const row = await measureRow(each, contenders, options, () => analyze(storage?.env ?? {}))
         const counted = trips.get(each)

@@ -3,20 +3,20 @@ import type { Outcome, Plan } from '../load/plan.ts'
 import type { Server } from '../servers/server.ts'
 import type { Task } from './cases.ts'
 
-/** How much of each there is for one block: families that rotate, codes, of which the bare engine keeps no more. */
+/** Items per block: families that rotate, and codes, of which the bare engine does not keep more. */
 export const amounts = { refresh_token: 64, access_token: 32, codes: 400 }
 
-/** Shorter blocks need less of it. @param milliseconds of a block */
+/** Shorter blocks need fewer items. @param milliseconds of a block */
 export function amountFor(supply: keyof typeof amounts, milliseconds: number): number {
   return Math.max(16, Math.round(amounts[supply] * Math.min(1, milliseconds / 500)))
 }
 
-/** A plan but for its stock and its loop. */
+/** A plan without its stock and loop. */
 export type Outline = Omit<Plan, 'stock' | 'loop'>
 
 const nobody = { client_id: '', client_secret: '' }
 
-/** What a server is to be asked; undefined where it has not what the task needs. */
+/** The requests for a task; undefined if the server lacks what the task needs. */
 export function outlineOf(server: Server, task: Task): Outline | undefined {
   const client = task.client === undefined ? nobody : server.client(task.client)
   const fields = task.with === undefined ? {} : server.parameters(task.with)
@@ -35,9 +35,9 @@ function right(what: string, { faults, yielded }: Outcome): string[] {
 }
 
 /**
- * What a task needs for one block: what the server gives, or what clients get from it the usual way. Undefined where it
- * cannot be had.
- * @param enough how many of each
+ * The items of a task for one block: those that the server provides, or those that clients get from it the usual way.
+ * Undefined if neither is possible.
+ * @param enough the number of items of each kind
  */
 export async function supplyFor(
   load: Load,

@@ -2,10 +2,10 @@ import type { Block } from './block.ts'
 import type { Idle } from './idle.ts'
 import type { Row, Side } from './row.ts'
 
-/** Where a line goes. */
+/** Takes an output line. */
 export type Print = (line: string) => void
 
-/** Titles and widths; the first two stand left. */
+/** Titles and widths; the first two columns are left-aligned. */
 const columns: [string, number][] = [
   ['case', 30],
   ['', 14],
@@ -45,30 +45,28 @@ function cellsOf({ name, closed, steady, trips, ratio }: Side): string[] {
   ]
 }
 
-/** Beyond this part of a core the load may be what limits. */
+/** Above this share of a core the load generator may be the limit. */
 const busy = 0.9
 
-/** What takes away from the figures. */
+/** Restrictions on how to read the figures. */
 function remarksOn({ name, closed, steady, hashing }: Side): string[] {
   const remarks: string[] = []
   if (hashing) {
     const [ofServer, ofAll] = [hashing.ofServer, hashing.ofAll].map((part) => part.toFixed(2))
     remarks.push(
-      `by processor time the hash alone is ${ofServer} of what ${name} spends, and ${ofAll} with its stores and the load`,
+      `by processor time, the hash alone is ${ofServer} of ${name}, and ${ofAll} of ${name} with its stores and the load`,
     )
   }
   if (closed.load > busy) {
     const part = (closed.load * 100).toFixed(0)
-    remarks.push(`the load took ${part} % of a core: ${name} may do more`)
+    remarks.push(`the load took ${part} % of a core: ${name} may be faster`)
   }
   for (const [where, faults] of [
     ['', closed.faults],
     [' at the steady rate', steady?.block.faults ?? {}],
   ] as const) {
     if (Object.keys(faults).length > 0) {
-      remarks.push(
-        `WRONG ANSWERS of ${name}${where}, which do not count: ${JSON.stringify(faults)}`,
-      )
+      remarks.push(`WRONG RESPONSES of ${name}${where}, not counted: ${JSON.stringify(faults)}`)
     }
   }
   return remarks
@@ -83,7 +81,7 @@ export function printRow(print: Print, { row, sides, target }: Row, withTitles: 
   for (const remark of sides.flatMap(remarksOn)) print(`    ${remark}`)
 }
 
-/** What was said to the stores in one request of each case. */
+/** The statements sent to the stores in one request of each case. */
 export function printStatements(print: Print, rows: Row[]): void {
   for (const { row, sides } of rows) {
     const statements = sides[0]?.trips?.statements
@@ -94,12 +92,12 @@ export function printStatements(print: Print, rows: Row[]): void {
   }
 }
 
-/** Seconds: in less, what happens now and then may not have happened. */
+/** Seconds; a shorter measurement may miss periodic work. */
 const longEnough = 5
 
 export function printIdle(print: Print, all: Idle[]): void {
   for (const { when, seconds, processes, megabytes, processor } of all) {
-    const verdict = seconds < longEnough ? 'too short to say whether' : 'target'
+    const verdict = seconds < longEnough ? 'too short to judge, target' : 'target'
     print(
       `  idle, ${when}: ${megabytes.toFixed(0)} MB in the largest of ${processes} (target < 220), ` +
         `${(processor * 100).toFixed(2)} % of a core in ${seconds.toFixed(1)} s (${verdict} < 1)`,

@@ -3,7 +3,7 @@ import { createVerifier, type Policy, type Verifier } from '@keyturn/verifier'
 import { percentile } from '../load/percentile.ts'
 import type { Answer, Order, Settings, Way } from './protocol.ts'
 
-/** The API of the benchmark, in a process of its own: verifies at a rate, and says how long that took. */
+/** The API of the benchmark, in its own process: verifies tokens at a rate and reports latencies and processor time. */
 const { issuer, node, audience, clientId, clientSecret } = JSON.parse(
   process.argv[2] ?? '',
 ) as Settings
@@ -72,7 +72,9 @@ async function verifyAt(way: Way, token: string, rate: number, seconds: number):
   }
 }
 
-/** Verifies good tokens at a rate, and one that is about to be revoked in each burst. */
+/**
+ * Verifies valid tokens at a rate, and in each burst one that is about to be revoked. @returns when each way refused it
+ */
 async function watch(token: string, good: string, rate: number): Promise<Record<string, number>> {
   const refusedAt: Record<string, number> = {}
   while (!('poll' in refusedAt && 'stream' in refusedAt)) {

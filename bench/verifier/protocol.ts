@@ -1,7 +1,7 @@
-/** What the benchmark and its API say to each other. */
+/** The messages between the benchmark and its API. */
 export interface Settings {
   issuer: string
-  /** The node that the API asks. */
+  /** The node that the API sends its requests to. */
   node: string
   audience: string
   clientId: string
@@ -20,9 +20,9 @@ export interface Answer {
   /** Milliseconds. */
   p50: number
   p99: number
-  /** Microseconds for each verification, of all that the process did. */
+  /** Microseconds per verification, of the whole process. */
   cpu: number
-  /** To the issuer, each second. */
+  /** Requests to the issuer per second. */
   requests: number
   refused: number
 }

@@ -5,7 +5,7 @@ import { booted } from '../support/boot.ts'
 import { post } from '../support/protocol.ts'
 import { remember } from '../support/witness.ts'
 
-describe('clients through the admin API', () => {
+describe('clients in the admin API', () => {
   const server = booted(anyStorage)
   let token: string
   const clients = '/tenants/default/clients'
@@ -51,7 +51,7 @@ describe('clients through the admin API', () => {
     expect((await ask(server, 'GET', path, { token })).status).to.equal(404)
   })
 
-  it('have no text that Postgres cannot keep: half a character is the caller’s fault', async () => {
+  it('are refused with unpaired surrogates, which Postgres cannot store', async () => {
     for (const client_name of ['half \ud83d', 'none \u0000']) {
       const page = await ask(server, 'POST', clients, { token, body: { ...wanted, client_name } })
       expect(page.json()).to.include({ status: 400, code: 'request_invalid' })
@@ -61,7 +61,7 @@ describe('clients through the admin API', () => {
     expect(page.body).to.contain('half a surrogate pair')
   })
 
-  it('get another secret while the old one works on (R-18)', async () => {
+  it('get a second secret while the old one remains valid (R-18)', async () => {
     const { client_id, client_secret } = (
       await ask(server, 'POST', clients, { token, body: wanted })
     ).json() as { client_id: string; client_secret: string }
@@ -83,7 +83,7 @@ describe('clients through the admin API', () => {
     }
   })
 
-  it('are changed by one of many who read the same version (C26)', async () => {
+  it('are changed by only one of many requests with the same version (C26)', async () => {
     const body = { client_id: 'contested', grant_types: ['client_credentials'] }
     const created = await ask(server, 'POST', clients, { token, body })
     remember((created.json() as { client_secret: string }).client_secret)
@@ -107,7 +107,7 @@ describe('clients through the admin API', () => {
     expect(now.json()).to.deep.equal(won?.json())
   })
 
-  it('may bring a secret of another system, and are judged by the rules of apply', async () => {
+  it('may be created with the secret of another system, and are validated by the rules of apply', async () => {
     const secret = 'imported-from-another-system'
     remember(secret)
     const imported = { ...wanted, client_id: 'imported', client_secret: secret }
@@ -127,7 +127,7 @@ describe('clients through the admin API', () => {
     expect(refused.json(), refused.body).to.include({ status: 400, code: 'client_invalid' })
   })
 
-  it('name scopes and resource servers that there are, or that they named before', async () => {
+  it('may name only scopes and resource servers that exist or that they named before', async () => {
     const issuer = server.issuer
     const api = { identifier: 'https://news.example.com', scopes: ['news:read'] }
     const refused = async (names: object) => {

@@ -16,7 +16,7 @@ interface Denial {
   client_id?: string
 }
 
-describe('denials, over the admin API', () => {
+describe('denials in the admin API', () => {
   const server = booted(anyStorage, {}, furnish)
   let owner: string
   const other = 'acme'
@@ -32,7 +32,7 @@ describe('denials, over the admin API', () => {
   const idOf = (page: Page) => page.headers.get('request-id') as string
   const itemsOf = (page: Page) => (page.json() as { items: Denial[] }).items
 
-  /** A token request that is refused in a tenant, for its secret. */
+  /** A token request in a tenant that is refused for its secret. @returns its id */
   async function refusedIn(tenant: string, clientId = machine.client_id): Promise<string> {
     const issuer = tenant === 'default' ? server.issuer : `${server.issuer}/t/${tenant}`
     const client = { client_id: clientId, client_secret: 'not-the-secret-of-anybody' }
@@ -43,7 +43,7 @@ describe('denials, over the admin API', () => {
     return idOf(page)
   }
 
-  it('says which check failed, what it expected and what came, and how to mend it; no secret', async () => {
+  it('show the failed check, the expected and actual values and how to fix it, without secrets', async () => {
     const address = 'http://localhost:9/other?token=very-secret-indeed'
     const page = await createUserAgent().get(authorizeUrl(server, web, { redirect_uri: address }))
     const shown = await get(`/${idOf(page).toUpperCase()}`)
@@ -62,7 +62,7 @@ describe('denials, over the admin API', () => {
     expect(wrong.body).not.to.include('not-the-secret-of-anybody')
   })
 
-  it('explains what the admin API refuses itself', async () => {
+  it('include requests that the admin API itself refuses', async () => {
     const refused = await get('?limit=0')
     expect(refused.status).to.equal(400)
     const { request_id: id } = refused.json() as { request_id: string }
@@ -75,10 +75,10 @@ describe('denials, over the admin API', () => {
     const foreign = await ask(server, 'GET', '/tenants/default/clients', { token })
     const { request_id: kept } = foreign.json() as { request_id: string }
     const told = (await get(`/${kept}`)).json() as { reason: string }
-    expect(told.reason, 'and not which roles the caller has').to.equal('tenant: default')
+    expect(told.reason, 'without the roles of the caller').to.equal('tenant: default')
   })
 
-  it('are of the tenants that a role reaches, for who may read them there (C21, C22, ASVS 8.2.2)', async () => {
+  it('are visible only for tenants that a role reaches, and only with permission there (C21, C22, ASVS 8.2.2)', async () => {
     const [here, there] = [await refusedIn('default'), await refusedIn(other)]
     const desk = await tokenOf(server, await machineWith(server, 'help_desk', other))
     expect((await get(`/${there}`, desk)).json()).to.include({ id: there, tenant: other })
@@ -86,7 +86,7 @@ describe('denials, over the admin API', () => {
     const seen = new Set(itemsOf(await get('', desk)).map(({ tenant }) => tenant))
     expect([...seen]).to.deep.equal([other])
     expect(itemsOf(await get(`?tenant=${other}`, desk)).map(({ id }) => id)).to.include(there)
-    // No difference between a tenant of others and none.
+    // A tenant out of reach looks like one that does not exist.
     for (const tenant of ['default', 'nobody']) {
       const page = await get(`?tenant=${tenant}`, desk)
       expect([page.status, (page.json() as { code: string }).code]).to.deep.equal([
@@ -102,7 +102,7 @@ describe('denials, over the admin API', () => {
     expect((await get(`/${there}`, nobody)).status).to.equal(403)
   })
 
-  it('are listed by client, check, error and time, page by page, the newest first (C28)', async () => {
+  it('are listed by client, check, error and time, page by page, newest first (C28)', async () => {
     await server.core.clients.declare('default', { ...machine, client_id: 'batch' })
     const ids: string[] = []
     for (let i = 0; i < 5; i++) ids.unshift(await refusedIn('default', 'batch'))

@@ -11,14 +11,14 @@ import { eventually } from '../support/eventually.ts'
 import type { Page } from '../support/http-exchange.ts'
 import type { StoryClient } from '../support/protocol.ts'
 
-/** Nobody becomes more than they are through the admin API (security class C21). */
+/** No caller of the admin API can gain permissions that they do not have (security class C21). */
 describe('a role in the admin API', () => {
   const server = booted(anyStorage)
   let first: StoryClient
   let owner: string
   let operator: string
   let helpDesk: string
-  /** Of the default tenant; the account and the client are owners. */
+  /** Objects of the default tenant; the account and the client are owners. */
   let protectedOnes: AdminObjects
 
   before(async () => {
@@ -41,7 +41,7 @@ describe('a role in the admin API', () => {
   const send = (token: string, method: string, path: string, asking: Asking = {}) =>
     ask(server, method, path, { token, headers: { 'if-match': '*' }, ...asking })
 
-  it('changes nothing of who has more: no secret, no password, no factor, no address', async () => {
+  it('cannot change the secret, password, factors or address of a subject with more permissions', async () => {
     const account = '/tenants/{tenant}/accounts/{account_id}'
     const client = '/tenants/{tenant}/clients/{client_id}'
     const attempts: Array<[token: string, method: string, path: string]> = [
@@ -77,7 +77,7 @@ describe('a role in the admin API', () => {
     expect(session?.uid).to.equal(protectedOnes['session_id'])
   })
 
-  it('does not turn a client into one that acts for owners, nor leads its codes elsewhere', async () => {
+  it('cannot give a client access to the admin API, nor change the redirect URI of one that has it', async () => {
     const { identifier } = adminResource(server.core.config.issuer)
     const deputy = {
       client_id: 'console',
@@ -100,7 +100,7 @@ describe('a role in the admin API', () => {
     expectCode(page, 409, 'built_in')
   })
 
-  it('is given and taken by who has it, as far as they have it', async () => {
+  it('can be granted and revoked only by its holders, within their reach', async () => {
     const acme = await machineWith(server, 'owner', 'acme')
     const token = await tokenOf(server, acme)
     const { client_id } = await machineWith(server)
@@ -121,7 +121,7 @@ describe('a role in the admin API', () => {
     expect(new Set(listed.items.map(({ reach }) => reach))).to.deep.equal(new Set(['acme']))
   })
 
-  it('is given to nobody who is deleted, nor in that moment', async () => {
+  it('cannot be granted to a deleted account, not even during the deletion', async () => {
     const { core } = server
     const { account } = await core.accounts.create(defaultTenant, { email: 'leaver@example.com' })
     const body = { account_id: account.id, role: 'auditor', reach: everywhere }
@@ -138,7 +138,7 @@ describe('a role in the admin API', () => {
       isOver = true
     })
     await eventually('given or waiting', async () => {
-      // One connection is the embedded storage's all.
+      // Embedded storage has only one connection.
       if (isOver || anyStorage === 'embedded') return true
       const waiting = await core.database.query(
         `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
@@ -152,7 +152,7 @@ describe('a role in the admin API', () => {
     expect(await core.roles.of({ accountId: account.id })).to.deep.equal([])
   })
 
-  it('is given, taken and seen where that is permitted, and not where another role reaches', async () => {
+  it('can be granted, revoked and listed only within the reach of a role that permits it', async () => {
     const mixed = await machineWith(server, 'owner', 'acme')
     const { roles } = server.core
     await roles.grant({ clientId: mixed.client_id }, 'help_desk', 'other')
@@ -177,7 +177,7 @@ describe('a role in the admin API', () => {
     }
   })
 
-  it('is worth what the scopes of its token are: none of them opens the rest', async () => {
+  it('gives only the permissions that the scopes of the token include', async () => {
     const machine = await machineWith(server, 'owner')
     const few = (['clients:write', 'accounts:write', 'roles:write'] as const).map(scopeOf)
     const token = await tokenOf(server, machine, few.join(' '))
@@ -201,10 +201,10 @@ describe('a role in the admin API', () => {
     expect((await send(token, 'PATCH', account, { body: { name: 'Boss' } })).status).to.equal(200)
     const roles = await server.core.roles.of({ clientId: machine.client_id })
     const page = await send(token, 'DELETE', `/roles/${roles[0]?.id}`)
-    expect(page.status, 'what it has is taken away with a token for little').to.equal(204)
+    expect(page.status, 'revoking its own role needs no further scopes').to.equal(204)
   })
 
-  it('gives nobody an address that another account has, in whatever spelling', async () => {
+  it('cannot set an address that another account has, in any spelling', async () => {
     const { core } = server
     const [email, next] = [`${randomUUID()}@example.com`, `${randomUUID()}@example.com`]
     const { account: theirs } = await core.accounts.create(defaultTenant, { email })
@@ -226,7 +226,7 @@ describe('a role in the admin API', () => {
     ])
   })
 
-  it('does not get tokens for more by changing its own client', async () => {
+  it('cannot get tokens with more permissions by changing its own client', async () => {
     const machine = await machineWith(server, 'operator')
     const token = await tokenOf(server, machine)
     const itself = `/tenants/default/clients/${machine.client_id}`
@@ -242,7 +242,7 @@ describe('a role in the admin API', () => {
     expect((await send(owner, 'POST', path, { body })).status).to.equal(201)
   })
 
-  it('of one tenant neither weakens how all operators sign in, nor ends what was done to the tenant', async () => {
+  it('in one tenant neither weakens sign-in of all operators, nor enables a disabled tenant', async () => {
     const tokenIn = async (reach: string) =>
       tokenOf(server, await machineWith(server, 'owner', reach))
     const [ofDefault, ofAcme] = [await tokenIn(defaultTenant), await tokenIn('acme')]
@@ -257,7 +257,7 @@ describe('a role in the admin API', () => {
     expect((await send(owner, 'POST', enable)).status).to.equal(200)
   })
 
-  it('cannot be the last owner’s and go', async () => {
+  it('of the last owner cannot be removed', async () => {
     const { core } = server
     const { client_id: clientId = '', account_id: accountId = '' } = protectedOnes
     const page = (await send(owner, 'GET', '/roles?limit=200')).json() as {
@@ -277,7 +277,7 @@ describe('a role in the admin API', () => {
     const person = await core.accounts.find(defaultTenant, accountId)
     if (!person) throw new Error('no account')
 
-    // Somebody who may not act is no owner that is left; one who may is.
+    // A disabled subject does not count as a remaining owner; an enabled one does.
     await core.roles.grant({ accountId }, 'owner', everywhere)
     await core.roles.grant({ clientId }, 'owner', everywhere)
     await core.clients.setDisabled(defaultTenant, clientId, true)
@@ -287,14 +287,14 @@ describe('a role in the admin API', () => {
     expect((await send(owner, 'POST', `${account}/enable`)).status).to.equal(200)
     expect((await send(owner, 'DELETE', client)).status).to.equal(204)
 
-    // Now the person is the last: the pages of the account do not delete it either.
+    // The account is now the last owner, so its own pages cannot delete it either.
     expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(false)
     await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
     for (const isNews of [true, false])
       expect(await core.revocations.deleteAccount(person, { by: 'owner' })).to.equal(isNews)
     expect(await core.roles.of({ accountId })).to.deep.equal([])
 
-    // Of all of them at once one stays, as of all operators.
+    // When all owners are removed at once, one remains; the same holds for operators.
     await core.roles.grant({ clientId: (await machineWith(server)).client_id }, 'owner', everywhere)
     const left = await core.roles.page(undefined, { reaches: [everywhere], limit: 100 })
     const clientIds = left.flatMap(({ role, subject }) =>

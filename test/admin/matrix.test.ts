@@ -15,7 +15,7 @@ const nameOf = ({ method, path }: Route) => `${method} ${path}`
 const own = 'acme'
 const foreign = 'other'
 
-/** What the documentation says: permission → roles. */
+/** As documented: permission → roles. */
 const documented = new Map(
   [
     ...readFileSync(new URL('../../docs/admin-api.md', import.meta.url), 'utf8').matchAll(
@@ -27,7 +27,7 @@ const documented = new Map(
   ]),
 )
 
-/** Somebody who calls. `role` and `reach` are absent for whoever has none. */
+/** A caller; `role` and `reach` are absent without a role. */
 interface Caller {
   name: string
   token: string | undefined
@@ -36,7 +36,7 @@ interface Caller {
   reach?: string
 }
 
-/** What docs/admin-api.md says that a caller gets at a route; `in` for who may. */
+/** The response that docs/admin-api.md documents for a caller and a route; `in` if permitted. */
 function outcomeOf({ refused, role, reach }: Caller, route: Route, tenant: string): string {
   if (route.permission === 'public') return 'in'
   if (refused) return refused
@@ -64,7 +64,7 @@ describe('the admin API, by caller, route and object', () => {
     owner = await tokenOf(server, await machineWith(server, 'owner'))
   })
 
-  /** The end of a request that changes nothing: who is let in is told that there is no such parameter. */
+  /** Calls a route with an unknown parameter, so that a permitted request fails validation and changes nothing. */
   async function knock(route: Route, token: string | undefined, tenant: string): Promise<string> {
     const address = addressOf(route.path, objects[tenant] ?? {})
     const page = await ask(server, route.method, `${address}?knock=1`, { token })
@@ -134,7 +134,7 @@ describe('the admin API, by caller, route and object', () => {
     expect(cells).to.be.above(1000)
   })
 
-  it('needs the scope of each route, whatever the role', async () => {
+  it('requires the scope of each route, whatever the role', async () => {
     const client = await machineWith(server, 'owner')
     for (const route of routes.filter(({ permission }) => permission !== 'public')) {
       const others = permissions.filter((each) => each !== route.permission).map(scopeOf)
@@ -143,7 +143,7 @@ describe('the admin API, by caller, route and object', () => {
     }
   })
 
-  it('finds nothing of another tenant, and changes nothing there (C21, C22, ASVS 8.2.2)', async () => {
+  it('neither finds nor changes anything in another tenant (C21, C22, ASVS 8.2.2)', async () => {
     const { database } = server.core
     const count = async () => (await database.query('select 1 from audit_events')).length
     for (const route of routes) {
@@ -161,7 +161,7 @@ describe('the admin API, by caller, route and object', () => {
     }
   })
 
-  /** Who reads leaves none; who writes at least one, all by them, and no second for the same. */
+  /** A read leaves no event; a write leaves at least one, all by the caller, and only one for each change. */
   async function expectEvents(route: Route, requestId: string): Promise<void> {
     const events = await server.core.database.query<{ type: string; actor: string | null }>(
       `select type, actor_kind || ' ' || actor_role as actor from audit_events where request_id = $1`,
@@ -176,7 +176,7 @@ describe('the admin API, by caller, route and object', () => {
     if (types.length > 1) expect(types, nameOf(route)).not.to.include('admin.changed')
   }
 
-  it('does what each route says, and answers as its schema says', async () => {
+  it('behaves as each route describes, with responses that match its schema', async () => {
     for (const route of routes.filter(({ permission }) => permission !== 'public')) {
       const mine = route.method === 'GET' ? objects[own] : await objectsIn(server.core, own)
       const page = await ask(server, route.method, addressOf(route.path, mine ?? {}), {
@@ -201,7 +201,7 @@ describe('the admin API, by caller, route and object', () => {
     }
   })
 
-  it('refuses a token that has expired, and a role that was taken away at once (ASVS 8.3.2)', async () => {
+  it('refuses an expired token, and a revoked role immediately (ASVS 8.3.2)', async () => {
     const client = await machineWith(server, 'owner')
     const token = await tokenOf(server, client)
     expect((await ask(server, 'GET', '/tenants', { token })).status).to.equal(200)

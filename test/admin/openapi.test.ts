@@ -23,13 +23,13 @@ describe('the OpenAPI document of the admin API', () => {
     })),
   )
 
-  it('has every route, and no other', () => {
+  it('contains every route and no others', () => {
     expect(operations.map(({ name }) => name)).to.have.members(
       routes.map(({ method, path }) => `${method} ${path}`),
     )
   })
 
-  it('says what each one needs: scope, path, query, preconditions', () => {
+  it('describes the requirements of each route: scope, path, query, preconditions', () => {
     for (const { method, path, permission, query, current } of routes) {
       const operation = document.paths[path]?.[method.toLowerCase()] as Operation
       const name = `${method} ${path}`
@@ -48,7 +48,7 @@ describe('the OpenAPI document of the admin API', () => {
     }
   })
 
-  it('refers only to schemas that it has', () => {
+  it('refers only to schemas that it contains', () => {
     const references = [...JSON.stringify(document).matchAll(/"\$ref":"([^"]+)"/g)]
     expect(references).not.to.deep.equal([])
     for (const [, reference = ''] of references) {
@@ -61,17 +61,17 @@ describe('the OpenAPI document of the admin API', () => {
 describe('the routes of the admin API', () => {
   const spec = { method: 'GET', path: '/things', summary: 'x', handle: async () => ({}) } as const
 
-  it('each declare a permission, or nothing starts (ASVS 8.1.1, C21)', () => {
+  it('fail at startup without a permission (ASVS 8.1.1, C21)', () => {
     expect(() => route({ ...spec } as never)).to.throw('declares no permission')
     expect(() => route({ ...spec, permission: 'things:read' } as never)).to.throw('no permission')
   })
 
-  it('say what If-Match is about where they change something', () => {
+  it('must declare the object of If-Match if they change something', () => {
     const change = { ...spec, method: 'PUT', permission: 'clients:write' } as const
     expect(() => route(change)).to.throw('If-Match')
   })
 
-  it('are each there once', () => {
+  it('must be unique', () => {
     const one = route({ ...spec, path: '/things/{id}', permission: 'clients:read' })
     const other = route({ ...spec, path: '/things/{name}', permission: 'clients:read' })
     expect(() => createMatching([one, other])).to.throw('twice')

@@ -10,8 +10,8 @@ import { startNode } from '../support/node-process.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
 
-describe('README.md, the admin API', () => {
-  it('lets a newcomer register a client with curl, in under three minutes', async () => {
+describe('the admin API section of README.md', () => {
+  it('lets a newcomer register a client with curl in under three minutes', async () => {
     const [, section = ''] =
       /^## The admin API\n(.+?)^## /ms.exec(readFileSync(`${root}README.md`, 'utf8')) ?? []
     const commands = [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => block)
@@ -19,7 +19,7 @@ describe('README.md, the admin API', () => {
     const env = await freshStorage('embedded')
     const node = await startNode({ env })
     try {
-      // As somebody types it, but for the address and the folder, where npm would not find the project.
+      // As a user types it, except for the address and the folder, in which npm would not find the project.
       const script = commands
         .join('\n')
         .replaceAll('http://localhost:3000', node.url)

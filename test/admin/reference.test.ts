@@ -11,7 +11,7 @@ import { inChromium } from '../support/browser.ts'
 describe('the reference of the admin API', () => {
   const server = booted(anyStorage)
 
-  it('is a page with every route, schema and error of the document, and links that lead somewhere', async () => {
+  it('is a page with every route, schema and error of the document, and without broken links', async () => {
     const page = await ask(server, 'GET', '/')
     expect(page.status).to.equal(200)
     expect(page.headers.get('content-type')).to.match(/^text\/html/)
@@ -29,7 +29,7 @@ describe('the reference of the admin API', () => {
     expect(page.body).not.to.match(/<script|style=|https?:\/\/(?!localhost)/)
   })
 
-  it('is found without the slash, as the resource of a token is called', async () => {
+  it('is also served without the trailing slash, at the resource identifier of tokens', async () => {
     const page = await ask(server, 'GET', '')
     expect([page.status, page.headers.get('location')]).to.deep.equal([308, '/admin/v1/'])
     expect((await ask(server, 'POST', '')).status).to.equal(404)
@@ -38,7 +38,7 @@ describe('the reference of the admin API', () => {
   describe('in Chromium', () => {
     const open = inChromium()
 
-    it('has no fault that axe finds, folded or not; the keyboard gets everywhere, 320 pixels are enough (WCAG 2.2 AA)', async () => {
+    it('has no axe violations, expanded or not, is usable by keyboard, and fits into 320 pixels (WCAG 2.2 AA)', async () => {
       const tab = await open()
       await tab.goto(`${server.issuer}/admin/v1/`)
       expect(await faultsOf(tab)).to.deep.equal([])
@@ -54,7 +54,7 @@ describe('the reference of the admin API', () => {
       expect(await narrowFaults(tab)).to.deep.equal([])
     })
 
-    it('opens in a browser without complaints, and unfolds without scripts', async () => {
+    it('opens without errors in the console, and expands without scripts', async () => {
       const tab = await open({ javaScriptEnabled: false })
       const complaints = complaintsOf(tab)
       await tab.goto(`${server.issuer}/admin/v1/#clients`)

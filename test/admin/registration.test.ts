@@ -9,7 +9,7 @@ import { remember } from '../support/witness.ts'
 
 type Json = Record<string, unknown>
 
-describe('registration and invitations, over the admin API', () => {
+describe('registration and invitations in the admin API', () => {
   const server = booted('embedded')
   let token: string
   const base = '/tenants/default'
@@ -32,7 +32,7 @@ describe('registration and invitations, over the admin API', () => {
       body: JSON.stringify(selfDeclared),
     })
 
-  it('a policy is replaced by who has read it, and a token registers what it allows (RFC 7591 §3)', async () => {
+  it('replace a policy only with its current version, and create tokens that register clients (RFC 7591 §3)', async () => {
     const before = await send('GET', '/registration-policy')
     expect(json(before)).to.include({ mode: 'off', unused_days: 30 })
     const body = { ...json(before), mode: 'token', unused_days: 7 }
@@ -67,7 +67,7 @@ describe('registration and invitations, over the admin API', () => {
     expect((await send('GET', `/initial-access-tokens/${id}`)).status).to.equal(404)
   })
 
-  it('somebody is invited by mail, and taken back; who was invited again stays (C8)', async () => {
+  it('send an invitation by mail and revoke it, but not a newer one (C8)', async () => {
     const email = 'invited@example.com'
     const invite = () => send('POST', '/invitations', { body: { email, name: 'Ines' } })
     expect(codeOf(await invite())).to.equal('409 sign_up_closed')
@@ -87,7 +87,7 @@ describe('registration and invitations, over the admin API', () => {
       () => true,
     )
     expect(await status(link)).to.equal(200)
-    expect(first.body, 'the link is in the mail alone').not.to.include(new URL(link ?? '').search)
+    expect(first.body, 'the link is only in the mail').not.to.include(new URL(link ?? '').search)
 
     const second = json(await invite())
     const stale = await send('DELETE', `/invitations/${String(json(first)['id'])}`, {
@@ -106,7 +106,7 @@ describe('registration and invitations, over the admin API', () => {
     expect(json(await send('GET', '/invitations'))['items']).to.deep.equal([])
   })
 
-  it('leave events that say who did it, and pages that go on (C28)', async () => {
+  it('leave events with the actor, in lists with pages (C28)', async () => {
     const operator = await machineWith(server, 'operator')
     const theirs = { token: await tokenOf(server, operator) }
     const ids: string[] = []

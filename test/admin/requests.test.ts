@@ -6,7 +6,7 @@ import type { Page } from '../support/http-exchange.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { remember } from '../support/witness.ts'
 
-/** What every request to the admin API is held to, whichever route it is for. */
+/** Rules for every request to the admin API, whatever its route. */
 describe('a request to the admin API', () => {
   const server = booted(anyStorage)
   let token: string
@@ -40,7 +40,7 @@ describe('a request to the admin API', () => {
     errors.forEach((pattern, i) => expect(said[i]).to.match(pattern))
   }
 
-  it('whose search took too long is answered with what was found, and where to go on from', async () => {
+  it('whose search times out is answered with the results so far and a cursor to continue', async () => {
     const { views } = server.core.accounts
     const { page } = views
     const after: unknown[] = []
@@ -60,7 +60,7 @@ describe('a request to the admin API', () => {
     expect(after).to.deep.equal([undefined, 'so-far'])
   })
 
-  it('is refused with the members that are wrong, each with what came (C21, ASVS 15.3.3)', async () => {
+  it('is refused with the invalid members and their values (C21, ASVS 15.3.3)', async () => {
     const body = { ...machine('x'), roles: ['owner'], disabled: true, redirect_uris: 'none' }
     expectProblem(
       await send('POST', clients, { body }),
@@ -82,7 +82,7 @@ describe('a request to the admin API', () => {
     expectProblem(await send('POST', clients, { body: nul }), 400, 'request_invalid', /U\+0000/)
   })
 
-  it('is refused without a word of the secrets in it: in the answer, the log and what is kept (C19)', async () => {
+  it('is refused without revealing its secrets in the response, the log or the denial (C19)', async () => {
     const secret = 'of-a-key-that-should-be-at-home'
     remember(secret)
     const key = { kty: 'EC', d: secret, crv: 'P-256', x: 'x', y: 'y' }
@@ -104,7 +104,7 @@ describe('a request to the admin API', () => {
     }
   })
 
-  it('has a body of JSON, of limited size, or none (C23, ASVS 4.1.1)', async () => {
+  it('has a JSON body of limited size, or none (C23, ASVS 4.1.1)', async () => {
     const form = { 'content-type': 'application/x-www-form-urlencoded' }
     const page = await send('POST', clients, { body: {}, headers: form })
     expectProblem(page, 415, 'media_type_unsupported')
@@ -114,7 +114,7 @@ describe('a request to the admin API', () => {
     expectProblem(stray, 400, 'request_invalid', /^body: expected no body/)
   })
 
-  it('is for an address and a method that there are (C29)', async () => {
+  it('must use an existing path and method (C29)', async () => {
     for (const path of ['/', '/nothing', `${clients}/a/b/c`, `${clients}/%00`, `${clients}/%zz`]) {
       if (path !== '/') expectProblem(await send('GET', path), 404, 'not_found')
     }
@@ -128,7 +128,7 @@ describe('a request to the admin API', () => {
     expect(other.status).to.equal(404)
   })
 
-  it('walks a list page by page; a cursor is ours and holds for its list alone (C28)', async () => {
+  it('walks a list page by page; a cursor is valid only for the list it was issued for (C28)', async () => {
     for (const id of ['list-a', 'list-b', 'list-c']) {
       await server.core.clients.declare('default', { ...machine(id), client_name: 'LISTED' })
     }
@@ -156,7 +156,7 @@ describe('a request to the admin API', () => {
     expectProblem(elsewhere, 400, 'request_invalid', /^cursor/)
   })
 
-  it('with an Idempotency-Key is executed once, and gets its answer again, sealed (C26)', async () => {
+  it('with an Idempotency-Key is executed once, and a repeat gets the same response, stored encrypted (C26)', async () => {
     const headers = { 'idempotency-key': 'key-1' }
     const asking = { body: machine('once'), headers }
     const answers = await Promise.all(
@@ -165,7 +165,7 @@ describe('a request to the admin API', () => {
     expect(answers.map(({ status }) => status)).to.deep.equal([201, 201, 201, 201, 201])
     expect(new Set(answers.map(({ body }) => body))).to.have.property('size', 1)
     const { client_secret } = JSON.parse(answers[0]?.body ?? '') as { client_secret: string }
-    // The server looks for it in its stores when it stops.
+    // The server searches its stores for this secret when it stops.
     remember(client_secret)
     const other = { body: machine('twice'), headers }
     expectProblem(await send('POST', clients, other), 422, 'idempotency_key_reused')
@@ -174,18 +174,18 @@ describe('a request to the admin API', () => {
 
     const somebody = await tokenOf(server, await machineWith(server, 'operator'))
     const theirs = await send('POST', clients, { ...other, token: somebody })
-    expect(theirs.status, 'a key is its caller’s').to.equal(201)
+    expect(theirs.status, 'keys of different callers do not collide').to.equal(201)
     remember((theirs.json() as { client_secret: string }).client_secret)
 
     const failing = { body: machine('once'), headers: { 'idempotency-key': 'key-2' } }
     expectProblem(await send('POST', clients, failing), 409, 'already_exists')
     const fine = { body: machine('thrice'), headers: { 'idempotency-key': 'key-2' } }
     const page = await send('POST', clients, fine)
-    expect(page.status, 'what failed was not kept').to.equal(201)
+    expect(page.status, 'a failed response is not stored').to.equal(201)
     remember((page.json() as { client_secret: string }).client_secret)
   })
 
-  it('with an Idempotency-Key is executed once, whatever it takes: several transactions, or an If-Match (C26)', async () => {
+  it('with an Idempotency-Key is executed once, even with several transactions or an If-Match (C26)', async () => {
     const key = (name: string, more = {}) => ({ headers: { 'idempotency-key': name, ...more } })
     const off = () => send('POST', `${clients}/once/disable`, key('off'))
     const first = await off()
@@ -197,7 +197,7 @@ describe('a request to the admin API', () => {
       first.body,
       first.headers.get('etag'),
     ])
-    expect(await server.core.clients.isDisabled('default', 'once'), 'not disabled anew').to.equal(
+    expect(await server.core.clients.isDisabled('default', 'once'), 'not disabled again').to.equal(
       false,
     )
     const other = send('POST', `${clients}/twice/disable`, key('off'))
@@ -208,7 +208,7 @@ describe('a request to the admin API', () => {
       'client_not_found',
     )
     const spare = await send('POST', `${clients}/once/enable`, key('failing'))
-    expect(spare.status, 'what failed was not kept').to.equal(200)
+    expect(spare.status, 'a failed response is not stored').to.equal(200)
 
     const read = await send('GET', `${clients}/once`)
     const etag = read.headers.get('etag') as string
@@ -217,12 +217,12 @@ describe('a request to the admin API', () => {
       send('PUT', `${clients}/once`, { body, ...key('put', { 'if-match': ifMatch }) })
     const written = await put(etag)
     expect(written.status, written.body).to.equal(200)
-    // Without the key, or with another If-Match, it would be told that it has changed since.
+    // Without the key, or with another If-Match, the response would be 412.
     expect((await put(etag)).body).to.equal(written.body)
     expectProblem(await put('"other"'), 422, 'idempotency_key_reused')
   })
 
-  it('that is executed at this moment is not executed beside it, and again when it was cut off (C26)', async () => {
+  it('in progress is not executed concurrently, and may be repeated after it was cut off (C26)', async () => {
     const { idempotency } = server.core
     const named = { tenant: 'default', caller: 'somebody', key: 'apart', request: 'POST' }
     const answer = (body: string) => ({ status: 200, headers: {}, body })
@@ -263,7 +263,7 @@ describe('a request to the admin API', () => {
       expect(await refusalOf(otherwise)).to.equal('idempotency_key_reused')
       expect(await retry()).to.deep.equal(answer('again'))
 
-      // A day later the key is free: an answer of then is none to what is asked now.
+      // A day later the key is free, and the stored response no longer applies.
       travel(24 * 3600 + 61)
       const anew = { ...named, request: 'another' }
       const failed = idempotency.onceApart(anew, () => Promise.reject(new Error('no')))
@@ -275,7 +275,7 @@ describe('a request to the admin API', () => {
     }
   })
 
-  it('that changes something leaves its event, with who did it by which role, in the same transaction (ASVS 16.3.3)', async () => {
+  it('that changes something records an event with the actor and role, in the same transaction (ASVS 16.3.3)', async () => {
     interface Row {
       type: string
       actor_kind: string
@@ -295,7 +295,7 @@ describe('a request to the admin API', () => {
       { type: 'client.secret_rotated', ...actor, detail: { overlap: 0 } },
     ])
 
-    // What is no event of its own is told by the route.
+    // Changes without their own event type are recorded by the route.
     const renamed = await send('PATCH', accounts + (await someAccount()), {
       body: { name: 'Somebody Else' },
       headers: { 'if-match': '*' },
@@ -310,7 +310,7 @@ describe('a request to the admin API', () => {
       request_id: renamed.headers.get('request-id'),
     })
 
-    // A consequence is of whoever caused it, too; the audit shows it as it is stored.
+    // Consequences are attributed to the same actor; the audit list shows them as stored.
     const operator = await machineWith(server, 'operator')
     const theirs = { token: await tokenOf(server, operator), headers: { 'if-match': '*' } }
     const off = await send('POST', `${clients}/once/disable`, { ...theirs })

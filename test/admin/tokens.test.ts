@@ -15,7 +15,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 
 const path = '/tenants/default/clients'
 
-/** How an access token is shown to the admin API, and whose roles it counts for. */
+/** How the admin API accepts access tokens, and whose roles apply. */
 describe('an access token for the admin API', () => {
   let server: MutualServer
   let resource: string
@@ -39,7 +39,7 @@ describe('an access token for the admin API', () => {
   })
   after(() => server?.stop())
 
-  it('of a person counts for the roles of the person, not of the client (confused deputy)', async () => {
+  it('of a user has the roles of the user, not of the client (confused deputy)', async () => {
     const code = await codeFor(server, deputy, { scope, resource })
     const { access_token: token, id_token: idToken } = tokensIn(
       await redeem(server, deputy, code, { resource }),
@@ -47,7 +47,7 @@ describe('an access token for the admin API', () => {
     expect((await ask(server, 'GET', '/tenants/default/accounts', { token })).status).to.equal(200)
     const refused = await ask(server, 'GET', path, { token })
     expect(refused.json()).to.include({ code: 'permission_denied' })
-    // ASVS 9.2.2: one kind of token for another.
+    // ASVS 9.2.2: an ID token instead of an access token.
     const other = await ask(server, 'GET', '/tenants/default/accounts', { token: idToken })
     expect(other.json()).to.include({ status: 401, code: 'token_invalid' })
 
@@ -57,12 +57,12 @@ describe('an access token for the admin API', () => {
     expect(late.json()).to.include({ status: 401, code: 'token_invalid' })
   })
 
-  it('is not given to a client that does not name it, whatever an owner allows', async () => {
+  it('is not issued to a client that does not list the resource, even if an owner consents', async () => {
     const answer = await signIn(server, web, { scope, resource })
     expect(answer.searchParams.get('error')).to.equal('invalid_target')
   })
 
-  it('is read from the header alone: not from a cookie, the query or a form (C23)', async () => {
+  it('is accepted only in the header: not in a cookie, the query or a form (C23)', async () => {
     const agent = createUserAgent()
     await signIn(server, deputy, { scope, resource }, agent)
     const cookies = await agent.cookies(`${server.issuer}/`)
@@ -87,7 +87,7 @@ describe('an access token for the admin API', () => {
     expect(preflight.headers.get('access-control-allow-origin')).to.equal(null)
   })
 
-  it('that is bound to a key counts with a fresh proof of it alone (RFC 9449 §7, P-054)', async () => {
+  it('that is bound to a key requires a fresh proof of that key (RFC 9449 §7, P-054)', async () => {
     const keys = await generateKeyPair('ES256', { extractable: true })
     const others = await generateKeyPair('ES256', { extractable: true })
     const client = await machineWith(server, 'owner')
@@ -152,7 +152,7 @@ describe('an access token for the admin API', () => {
     expect(page.json()).to.include({ status: 401 })
   })
 
-  it('that is bound to a certificate counts where that is shown (RFC 8705 §3, P-055)', async () => {
+  it('that is bound to a certificate requires that certificate (RFC 8705 §3, P-055)', async () => {
     const own = await selfSigned('console')
     const other = await selfSigned('somebody')
     const bound = await machineWith(server, 'owner')

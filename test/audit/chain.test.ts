@@ -34,7 +34,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     return row as { id: string; seal: string }
   }
 
-  /** What somebody does who may do everything in the database, and what is found; then it is as it was. */
+  /** Executes statements with full database permissions, verifies the chain, and rolls back. */
   async function tampered(...statements: string[]): Promise<AuditVerification> {
     let found: AuditVerification | undefined
     await core.database.unit(async (unit) => {
@@ -47,7 +47,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     return found as AuditVerification
   }
 
-  it('fits as it is', async () => {
+  it('verifies', async () => {
     const found = await verify()
     expect(found.fault).to.equal(undefined)
     expect(found.verified).to.equal(found.head.position)
@@ -55,7 +55,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     expect(found.unsealed).to.equal(0)
   })
 
-  it('is over every column but its own two and the tenant, which the key is of', async () => {
+  it('covers every column except its own two and the tenant, which determines the key', async () => {
     const columns = await core.database.query<{ name: string }>(
       `select column_name as name from information_schema.columns where table_name = 'audit_events'`,
     )
@@ -63,7 +63,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     expect(columns.map(({ name }) => name)).to.have.members([...sealedMembers, ...own])
   })
 
-  it('shows a change of any column', async () => {
+  it('reveals a change of any column', async () => {
     const changes: Record<string, string> = {
       id: `'other'`,
       at: `at + interval '1 microsecond'`,
@@ -80,14 +80,14 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
       )
       expect(fault?.position, column).to.equal(3)
       if (column !== 'position') expect(fault?.what, column).to.equal('event_altered')
-      // Absent is not the same as empty.
+      // Null differs from an empty value.
       if (['id', 'at', 'type', 'position', 'seal', 'open_until'].includes(column)) continue
       const gone = await tampered(`update audit_events set ${column} = null where position = 3`)
       if (column !== 'request_id') expect(gone.fault?.position, column).to.equal(3)
     }
   })
 
-  it('shows an event that is missing, one too many, and two that changed places', async () => {
+  it('reveals a missing event, an additional one, and two that were swapped', async () => {
     const removed = await tampered('delete from audit_events where position = 3')
     expect(removed.fault).to.include({ what: 'event_missing', position: 3 })
     expect(removed.fault).to.include({ expected: 'position 3', found: 'position 4' })
@@ -110,7 +110,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     expect(swapped.fault).to.include({ what: 'event_altered', position: 3 })
   })
 
-  it('shows that its end was cut off, and that its head was changed with it', async () => {
+  it('reveals a truncated end, even if the head was changed accordingly', async () => {
     const { head } = await verify()
     const last = head.position
     const cut = await tampered(`delete from audit_events where position = ${last}`)
@@ -131,7 +131,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     expect(beyond.fault).to.include({ what: 'event_strange', id: 'forged' })
   })
 
-  it('is not continued when its head was changed or is gone', async () => {
+  it('is not continued if its head was changed or is missing', async () => {
     await core.audit.record(tenant, { type: 'account.data_downloaded', accountId: 'a' })
     for (const change of [
       'delete from audit_heads',
@@ -152,7 +152,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     await core.audit.sealEvents()
   })
 
-  it('shows an older copy to whoever kept a later head, and to a process that saw it', async () => {
+  it('reveals an older copy to a caller that kept a later head, and to a process that saw it', async () => {
     const [old] = await core.database.query<{ position: string; seal: string; mac: string }>(
       'select position::text as position, seal, mac from audit_heads',
     )
@@ -168,7 +168,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     await core.database.unit(async (unit) => {
       await unit.open()
       for (const statement of restore) await core.database.execute(statement)
-      expect((await verify()).fault, 'it is a whole chain').to.equal(undefined)
+      expect((await verify()).fault, 'the copy itself is consistent').to.equal(undefined)
       const { fault } = await verify(head)
       expect(fault).to.include({
         what: 'head_unknown',
@@ -185,7 +185,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     })
   })
 
-  it('is looked at from a head on, which must be one of its own', async () => {
+  it('can be verified from an earlier head, which must be part of it', async () => {
     const [second, head] = [await at(2), (await verify()).head]
     const since = await verify({ position: 2, seal: second.seal })
     expect(since.fault).to.equal(undefined)
@@ -198,7 +198,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
     })
   })
 
-  it('takes no change, no removal and no truncation of events', async () => {
+  it('allows no update, deletion or truncation of events', async () => {
     for (const statement of [
       `update audit_events set ip = 'x' where position = 3`,
       'update audit_events set position = null, seal = null where position = 3',

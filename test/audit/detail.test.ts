@@ -12,7 +12,7 @@ const written = (statements: string[]) =>
   statements.filter((sql) => sql.includes('insert into audit_events'))
 
 describe('the detail of an audit event', () => {
-  it('has no member that its type has not, and the event is written all the same', async () => {
+  it('omits members that its type does not have, and the event is still written', async () => {
     const core = await openNode(await freshStorage(anyStorage))
     const detail = { by: 'owner', password: 'x' }
     await core.audit.record('default', { type: 'account.deleted', accountId: 'a', detail })
@@ -23,7 +23,7 @@ describe('the detail of an audit event', () => {
 })
 
 describe('an audit event that is counted', () => {
-  it('costs a flood two statements, however many come at once, and counts all', async () => {
+  it('needs only two statements for many concurrent events, and counts all of them', async () => {
     const core = await openNode(await freshStorage(anyStorage))
     const come = (clientId: string, times: number) =>
       Array.from({ length: times }, (_, i) => {
@@ -48,7 +48,7 @@ describe('an audit event that is counted', () => {
 })
 
 describe('an audit event that is counted in a transaction', () => {
-  it('is undone with it, and those that come beside it are not', async () => {
+  it('is rolled back with it; concurrent ones outside are not', async () => {
     const core = await openNode(await freshStorage(anyStorage))
     const detail = { endpoint: '/token' }
     const event = { type: 'client.authentication_failed', clientId: 'a', detail } as const
@@ -71,8 +71,8 @@ describe('an audit event that is counted in a transaction', () => {
   })
 })
 
-describe('what is added together', () => {
-  it('is written once with what came last, and after a failure of what came before', async () => {
+describe('calls that are combined', () => {
+  it('are written once with the latest row, even after an earlier write has failed', async () => {
     const writes: [id: string, row: string, times: number][] = []
     let end = Promise.withResolvers<void>()
     const add = addedTogether<string>((id, row, times) => {
@@ -104,16 +104,18 @@ describe('what is added together', () => {
     await Promise.all([over, later])
     expect(writes.splice(0)).to.deep.equal([['a', 'later', 1]])
     const again = add('a', 'again')
-    expect(writes, 'at once, as nothing is under way').to.deep.equal([['a', 'again', 1]])
+    expect(writes, 'immediately, because no write is in progress').to.deep.equal([
+      ['a', 'again', 1],
+    ])
     await again
   })
 })
 
-describe('an audit event that is noticed again and again', () => {
+describe('an audit event that is recorded repeatedly', () => {
   afterEach(backToPresent)
   const refused = { mechanism: 'dpop', key: 'missing' } as const
 
-  it('is written once a day, which a process remembers unless it was undone', async () => {
+  it('is written once a day, which a process remembers unless the transaction was rolled back', async () => {
     const core = await openNode(await freshStorage(anyStorage))
     travel(0)
     const notice = (clientId: string) =>
@@ -139,9 +141,9 @@ describe('an audit event that is noticed again and again', () => {
     await core.close()
   })
 
-  it('costs a flood two statements when it is a token without its key, and counts all', async () => {
+  it('needs only two statements for many tokens without their key, and counts all of them', async () => {
     const core = await openNode(await freshStorage(anyStorage))
-    // Of midnight there are an hour and a day.
+    // One minute after midnight, so that neither the hour nor the day changes during the test.
     travel(86_460 - ((Date.now() / 1000) % 86_400))
     const before = core.counters.read().dpop_key_missing ?? 0
     const note = (clientId: string, endpoint = 'userinfo', of: object = {}, how: object = {}) =>

@@ -20,7 +20,7 @@ onAnyStorage('retention of audit events', (kind) => {
   })
   after(() => core?.close())
 
-  /** Writes events that are so old, in days, and seals them in this order. */
+  /** Writes events of these ages, in days, and seals them in this order. */
   async function written(...events: Array<[type: string, days: number]>): Promise<number[]> {
     const first = (await core.audit.verify(tenant)).head.position + 1
     for (const [i, [type, days]] of events.entries()) {
@@ -44,7 +44,7 @@ onAnyStorage('retention of audit events', (kind) => {
       'select first::text as first, last::text as last from audit_gaps order by first',
     )
 
-  it('is by type, and leaves a chain that fits across what is gone', async () => {
+  it('depends on the type, and leaves a chain that verifies across the gaps', async () => {
     const [a, b, c, d, e, f] = (await written(
       ['mail.sent', 11],
       ['mail.sent', 9],
@@ -64,7 +64,7 @@ onAnyStorage('retention of audit events', (kind) => {
     expect(await gaps()).to.deep.equal([ends(a, a), ends(c, d), ends(f, f)])
     expect(await core.audit.sweep()).to.equal(0)
 
-    // Gaps that meet become one: what is between them is old enough when another day has come.
+    // Adjacent gaps are merged, once the events between them are old enough too.
     travel(2 * 24 * 3600)
     try {
       expect(await core.audit.sweep()).to.equal(2)
@@ -75,7 +75,7 @@ onAnyStorage('retention of audit events', (kind) => {
     }
   })
 
-  it('never removes what is not sealed', async () => {
+  it('never removes unsealed events', async () => {
     await core.database.execute(
       `insert into audit_events (tenant_id, id, at, type) values ($1, 'waits', $2, 'mail.sent')`,
       [tenant, new Date(core.clock.now() - 400 * day)],
@@ -86,7 +86,7 @@ onAnyStorage('retention of audit events', (kind) => {
     expect((await core.audit.verify(tenant)).fault).to.equal(undefined)
   })
 
-  it('keeps an event that was made older than it is, and says so', async () => {
+  it('keeps an event whose time was set back, and verification reports it', async () => {
     const [position = 0] = await written(['mail.sent', 1])
     await core.database.execute('alter table audit_events disable trigger user')
     await core.database.execute(
@@ -106,7 +106,7 @@ onAnyStorage('retention of audit events', (kind) => {
     expect((await core.audit.verify(tenant)).fault).to.equal(undefined)
   })
 
-  it('shows a gap that nobody left, that was widened, and that was removed', async () => {
+  it('reveals a gap that was forged, widened or removed', async () => {
     const { head } = await core.audit.verify(tenant)
     const changes = {
       'update audit_gaps set last = last + 1 where first = (select max(first) from audit_gaps)':
@@ -122,7 +122,7 @@ onAnyStorage('retention of audit events', (kind) => {
         await core.database.execute('alter table audit_events disable trigger user')
         for (const statement of change.split(';')) await core.database.execute(statement)
         expect((await core.audit.verify(tenant)).fault?.what, change).to.equal(what)
-        // Nor is it made good by what is removed beside it.
+        // Nor does a sweep next to it repair it.
         await core.audit.sweep()
         expect((await core.audit.verify(tenant)).fault?.what, change).to.equal(what)
         return false

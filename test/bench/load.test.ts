@@ -12,7 +12,7 @@ const tokens = JSON.stringify({ access_token: 'a', refresh_token: 'b', token_typ
 describe('The load of the benchmark', () => {
   let server: Server | undefined
 
-  /** What came of a plan against a server that answers so. */
+  /** Runs a plan against a server with this request listener. */
   async function load(answer: RequestListener, plan: Partial<Plan>): Promise<Outcome> {
     server = createServer(answer).listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -31,7 +31,7 @@ describe('The load of the benchmark', () => {
   afterEach(() => server?.closeAllConnections())
   afterEach(() => server?.close())
 
-  it('counts the wait of requests that were due while the server stood still', async () => {
+  it('counts waiting time of requests that were due while the server was blocked', async () => {
     let standsStill = true
     const answer: RequestListener = (_, response) => {
       const wait = standsStill ? 400 : 0
@@ -43,12 +43,12 @@ describe('The load of the benchmark', () => {
     const { latencies, answered, faults } = await load(answer, { loop })
 
     expect({ answered, faults }).to.deep.equal({ answered: 60, faults: {} })
-    // Forty were due in those 400 ms, one every ten of them; a loop that waits for answers would have seen one.
+    // Forty requests were due in those 400 ms, one every 10 ms; a closed loop would have sent one.
     expect(latencies.filter((took) => took > 100).length).to.be.within(25, 60)
     expect(percentile(latencies, 0.5)).to.be.greaterThan(20)
   })
 
-  it('takes no wrong answer for an answer, and presents again what was refused for want of room', async () => {
+  it('does not count wrong responses, and reuses an item that was refused with 503', async () => {
     let asked = 0
     const answers: [number, string][] = [
       [503, '{"error":"temporarily_unavailable"}'],
@@ -75,7 +75,7 @@ describe('The load of the benchmark', () => {
     expect(stock).to.deep.equal(['b'])
   })
 
-  it('ends what nobody waits for any more', async () => {
+  it('closes connections whose requests time out', async () => {
     const loop = {
       kind: 'open',
       rate: 50,
@@ -88,15 +88,15 @@ describe('The load of the benchmark', () => {
     expect(Object.values(faults).reduce((sum, times) => sum + times, 0)).to.equal(10)
   })
 
-  it('calls an answer whose end nobody can tell a wrong one', async () => {
+  it('counts a response without a recognisable end as a fault', async () => {
     const { answered, faults } = await load((_, response) => {
       response.writeHead(200, { 'transfer-encoding': 'gzip, chunked' }).end(tokens)
     }, {})
     expect(answered).to.equal(0)
-    expect(faults).to.deep.equal({ 'an answer without a length': 6 })
+    expect(faults).to.deep.equal({ 'response without a length': 6 })
   })
 
-  it('reads answers with a length, in chunks, and without a body', () => {
+  it('reads responses with a length, in chunks, and without a body', () => {
     const head = 'HTTP/1.1 200 OK\r\nServer: x'
     expect(answerIn(`${head}\r\nContent-Length: 4\r\n\r\nbod`)).to.equal(undefined)
     expect(answerIn(`${head}\r\nContent-Length: 4\r\n\r\nbody`)?.body).to.equal('body')

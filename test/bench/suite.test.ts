@@ -19,7 +19,7 @@ import { startChild, temporaryFolder } from '../support/child.ts'
 import { errorOf } from '../support/cores.ts'
 import { compiledModules } from '../support/node-process.ts'
 
-/** Blocks as long as many ticks of the processor time (10 ms), also where the processes get a part of a core. */
+/** Blocks of several ticks of processor time (10 ms), even if the processes get only a part of a core. */
 const tiny = ['--blocks', '1', '--length', '120', '--warm-up', '1', '--connections', '4']
 
 const spoken = ({ client_id, client_secret }: LoadClient) => ({ client_id, client_secret })
@@ -35,7 +35,9 @@ function expectRight({ row, sides }: Row): void {
   }
 }
 
-/** On a busy machine a server may come by less than a tick of processor time in so short a block: not in all of them. */
+/**
+ * On a busy machine a server may use less than a tick of processor time in so short a block, but not in most of them.
+ */
 function expectRatios(rows: Row[]): void {
   const found = rows.filter(({ sides }) => (sides[0]?.ratio ?? 0) > 0)
   expect(found.length).to.be.greaterThan(rows.length / 2)
@@ -50,7 +52,7 @@ describe('The benchmark', () => {
   })
   after(() => engine?.stop())
 
-  it('measures every case beside the bare engine, and prints a row of each', async () => {
+  it('measures every case beside the bare engine, and prints a row for each', async () => {
     const folder = await temporaryFolder('bench')
     const json = join(folder, 'report.json')
     const lines: string[] = []
@@ -75,7 +77,8 @@ describe('The benchmark', () => {
     const trips = (name: string) => report.rows.find((row) => row.name === name)?.sides[0]?.trips
     expect(trips('refresh')?.statements.sql.join()).to.include('insert into refresh_tokens')
     expect(trips('refresh')?.sql).to.be.greaterThan(0)
-    // Somebody's first sign-in here is noted with a letter, and its place; two statements look for what is new of a tenant.
+    // The first sign-in in a browser also queues a mail and records the place; two statements look for changes of a
+    // tenant.
     const most = { 'sso-authorization': [4, 1], 'password-login': [15, 6] }
     for (const [name, [sql = 0, redis = 0]] of Object.entries(most)) {
       expect(trips(name)?.sql, name).to.be.within(1, sql)
@@ -84,7 +87,7 @@ describe('The benchmark', () => {
     expect(trips('jwks')).to.deep.include({ sql: 0, redis: 0 })
   })
 
-  it('asks any other OpenID server that a file describes the same', async () => {
+  it('measures any other OpenID server that a file describes', async () => {
     const product = await startProduct(storage)
     const servers = [product, engine]
     const folder = await temporaryFolder('bench')
@@ -123,11 +126,11 @@ describe('The benchmark', () => {
     expect(heading).to.not.contain('Postgres')
     expect(lines.join('\n')).to.contain('client-credentials, reports')
     expect(lines.join('\n')).to.match(
-      /password-login: left out, as target 0 lacks people with their passwords, and target 1/,
+      /password-login: skipped, because target 0 lacks users with passwords, and target 1/,
     )
   })
 
-  it('names what is asked of others, once, and what is missing', async () => {
+  it('names rows of other servers after the request, without duplicates, and says what skipped cases lack', async () => {
     const { issuer } = engine.endpoints
     const { client_id, client_secret } = clients.machine
     const { scope, resource } = parameters.orders
@@ -148,12 +151,14 @@ describe('The benchmark', () => {
     for (const row of report.rows) expectRight(row)
     expect(rows.map(({ row }) => row)).to.deep.equal(['jwks'])
     const said = lines.join('\n')
-    expect(said).to.match(/introspection: left out, as \S+ lacks access tokens, or cookies/)
-    expect(said).to.match(/client-credentials: left out, as \S+ lacks the client machine\n/)
-    expect(said).to.match(/sso-authorization: left out, as \S+ lacks the client web and cookies/)
+    expect(said).to.match(/introspection: skipped, because \S+ lacks access tokens, or cookies/)
+    expect(said).to.match(/client-credentials: skipped, because \S+ lacks the client machine\n/)
+    expect(said).to.match(
+      /sso-authorization: skipped, because \S+ lacks the client web and cookies/,
+    )
   })
 
-  it('counts no wrong answer', async () => {
+  it('does not count wrong responses', async () => {
     const { issuer } = engine.endpoints
     const who = ['--client', 'machine', '--secret', 'not-the-secret-of-the-machine']
     const report = await runSuite(
@@ -166,7 +171,7 @@ describe('The benchmark', () => {
     expect(Object.keys(closed?.faults ?? {})).to.deep.equal(['401 invalid_client'])
   })
 
-  it('draws what was answered from left to right, between round numbers', () => {
+  it('plots points from left to right, with round numbers on the axis', () => {
     const block = (rate: number) => ({
       ...{ rate, p50: 1, p99: 2, stores: 0, postgres: 0, load: 0, faults: {} },
     })
@@ -184,7 +189,7 @@ describe('The benchmark', () => {
     for (const tick of [0, 25, 50, 75, 100]) expect(drawn).to.contain(`>${tick}</text>`)
   })
 
-  it('judges no server by a moment of idling', () => {
+  it('does not judge an idle server by too short a measurement', () => {
     const lines: string[] = []
     const found = { when: 'now', processes: 1, megabytes: 100, processor: 0 }
     const print = (line: string) => lines.push(line)
@@ -192,22 +197,22 @@ describe('The benchmark', () => {
       { ...found, seconds: 3 },
       { ...found, seconds: 10 },
     ])
-    expect(lines[0]).to.contain('0.00 % of a core in 3.0 s (too short to say whether < 1)')
+    expect(lines[0]).to.contain('0.00 % of a core in 3.0 s (too short to judge, target < 1)')
     expect(lines[1]).to.contain('0.00 % of a core in 10.0 s (target < 1)')
   })
 
-  it('says what it expected of an option', () => {
+  it('names the expected value of an option', () => {
     expect(() => optionsIn(['--blocks', 'many'])).to.throw(
       '--blocks: expected a number above 0, got "many"',
     )
     expect(() => optionsIn(['--blokcs', '3'])).to.throw('--blokcs')
   })
 
-  it('says so in one line and before anything is started, and how it is used', async () => {
+  it('reports usage errors in one line before anything is started, and prints the usage', async () => {
     const gone = join(await temporaryFolder('bench'), 'gone')
     const wrong: [string[], string][] = [
       [['--target'], "'--target <value>' argument missing"],
-      [['refresh', 'nonsense'], 'expected cases of client-credentials, '],
+      [['refresh', 'nonsense'], 'expected cases among client-credentials, '],
       [['--alone'], '--alone: expected a --target, got none'],
       [['--json', join(gone, 'a.json')], '--json: expected a file in a folder that exists'],
       [['--plot', join(gone, 'a.svg')], '--plot: expected a file in a folder that exists'],
@@ -232,10 +237,10 @@ describe('The benchmark', () => {
       return { code, stdout: child.stdout(), stderr: child.stderr() }
     }
     const runs: [string[], RegExp][] = [
-      [['overload', 'nonsense'], /expected cases of client-credentials, .*got "nonsense"/],
+      [['overload', 'nonsense'], /expected cases among client-credentials, .*got "nonsense"/],
       [
         ['sign-in-timing', '--page', 'link', '--kind', 'known'],
-        /expected a --kind to compare of replaced, used \(link\), got known/,
+        /expected a --kind among replaced, used \(link\), got known/,
       ],
     ]
     for (const [args, line] of runs) {

@@ -6,7 +6,7 @@ import { parseYaml } from '../../src/cli/document.ts'
 import { describeFailure } from '../../src/cli/failure.ts'
 import { temporaryFolder } from '../support/child.ts'
 
-/** Reads a document as `apply` does. */
+/** Parses a document like `apply`. */
 function read(
   yaml: string,
   { env = {}, folder = '.', tenant = 'default' } = {},
@@ -15,7 +15,7 @@ function read(
   return checkApplyFile({ name: 'keyturn.yaml', folder, content }, tenant, env)
 }
 
-/** The lines that an operator sees of what is wrong. */
+/** The lines about faults that an operator sees. */
 async function faultsIn(yaml: string, options?: Parameters<typeof read>[1]): Promise<string[]> {
   try {
     await read(yaml, options)
@@ -28,7 +28,7 @@ async function faultsIn(yaml: string, options?: Parameters<typeof read>[1]): Pro
 }
 
 describe('The apply file', () => {
-  it('takes YAML and JSON alike and fills in what the sections leave out', async () => {
+  it('may be YAML or JSON, and omitted members get defaults', async () => {
     const yaml = await read(
       'clients:\n  - client_id: web\n    redirect_uris: [https://a.example/cb]\n',
     )
@@ -47,7 +47,7 @@ describe('The apply file', () => {
     )
   })
 
-  it('lists every fault at once, with its place, what was expected and what came', async () => {
+  it('is refused with all faults at once, each with its place and the expected and actual value', async () => {
     const faults = await faultsIn(`
 resource_servers:
   - identifier: not a uri
@@ -87,7 +87,7 @@ registration: { mode: public }
     }
   })
 
-  it('says who may come to have an account, by domains as they are compared', async () => {
+  it('declares who may sign up, with normalised domains', async () => {
     const read1 = await read('sign_up: { mode: open, domains: [EXAMPLE.com, bücher.example] }')
     expect(read1.sign_up?.domains).to.deep.equal(['example.com', 'xn--bcher-kva.example'])
     expect((await read('sign_up: { mode: invitation }')).sign_up?.domains).to.deep.equal([])
@@ -113,7 +113,7 @@ tenants:
     }
   })
 
-  it('does not let an unknown member hide the other faults of its object', async () => {
+  it('reports an unknown member together with the other faults of its object', async () => {
     const faults = await faultsIn(`
 clients:
   - client_id: web
@@ -125,13 +125,13 @@ clients:
       .and.include('clients[0].redirect_uris[0]: must be https unless its host is loopback')
   })
 
-  it('says of a document that is no object what it is', async () => {
+  it('is refused with the actual type if it is not an object', async () => {
     expect(await faultsIn('')).to.have.lengthOf(1)
     expect((await faultsIn('[]'))[0]).to.include('expected an object, got []')
     expect((await faultsIn('clients:'))[0]).to.include('clients: expected a list, got null')
   })
 
-  it('refuses broken YAML with the line, repeated members and unknown tags', async () => {
+  it('is refused with the line for broken YAML, repeated members and unknown tags', async () => {
     expect((await faultsIn('clients: [')).join()).to.match(/line 1/)
     expect((await faultsIn('clients: []\nclients: []')).join()).to.match(/unique.*line/i)
     expect((await faultsIn('clients: [{client_id: a, client_secret: !env X}]')).join()).to.match(
@@ -161,7 +161,7 @@ tenants:
     expect(document.tenants[0]?.accounts[0]?.password).to.equal('correct horse battery')
   })
 
-  it('names every secret that cannot be found, and shows none', async () => {
+  it('is refused with the name of every missing secret, and without any secret', async () => {
     const faults = await faultsIn(
       `
 clients:
@@ -186,7 +186,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     expect(text).not.to.include('hunter2')
   })
 
-  it('shows no secret that is in what is wrong, at whatever depth and in whatever form', async () => {
+  it('is refused without revealing secrets in invalid values, at any depth and in any form', async () => {
     const key = '{"kty":"EC","d":"hunter2","crv":"P-256","x":"x","y":"y"}'
     const [begin, end] = ['BEGIN', 'END'].map((word) => `-----${word} EC PRIVATE KEY-----`)
     const pem = `${begin}hunter2${end}`
@@ -224,7 +224,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     }
   })
 
-  it('refuses text that Postgres cannot store, and says where it is (ASVS 2.2.1)', async () => {
+  it('is refused if Postgres cannot store a text, with its place (ASVS 2.2.1)', async () => {
     const rule = 'must not contain U+0000, half a surrogate pair or more than 100 levels of nesting'
     for (const [yaml, place] of [
       ['clients: [{ client_id: web, resources: ["a\\0"] }]', 'clients[0].resources[0]'],
@@ -237,7 +237,7 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     }
   })
 
-  it('refuses what is declared twice, also across tenants’ sections of one tenant', async () => {
+  it('is refused if anything is declared twice, also in several sections of one tenant', async () => {
     const faults = await faultsIn(`
 resource_servers:
   - { identifier: 'https://a.example', default: true }
@@ -255,7 +255,7 @@ tenants:
     expect(text).to.include('tenants[2].accounts[0]: ALICE@example.com is declared twice')
   })
 
-  it('lets tenants declare what the others have, too', async () => {
+  it('may declare the same account in several tenants', async () => {
     const faults = await faultsIn(`
 accounts: [{ email: alice@example.com }]
 tenants: [{ id: acme, name: Acme, accounts: [{ email: alice@example.com }] }]

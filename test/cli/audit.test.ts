@@ -29,7 +29,7 @@ describe('audit list, export and verify', () => {
   const run = (...args: string[]) => runHere(['audit', ...args], env)
   const runAlone = (...args: string[]) => runCommand(['audit', ...args], env)
 
-  it('list: by account, client, type, request and time, page by page', async () => {
+  it('list: events by account, client, type, request and time, page by page', async () => {
     const core = await openNode(env)
     try {
       const list = (wanted: object) => auditList.execute(core, { tenant, limit: 1000, ...wanted })
@@ -69,7 +69,7 @@ describe('audit list, export and verify', () => {
     }
   })
 
-  it('export: every event once, as NDJSON, from the running server and without one', async () => {
+  it('export: every event once, as NDJSON, with and without a running server', async () => {
     const node = await startNode({ env })
     const asked = await runAlone('export', '--since', '2000-01-01').finally(() => node.stop())
     expect(asked.stderr).to.equal('')
@@ -90,7 +90,7 @@ describe('audit list, export and verify', () => {
     expect((await run('list', '--type', 'account.flew')).stderr).to.include('got account.flew')
   })
 
-  it('verify: what fits and what does not, as the exit code', async () => {
+  it('verify: exits with a code that shows whether the chain is valid', async () => {
     const fine = await run('verify')
     expect(fine.stderr).to.equal('')
     expect(fine.code).to.equal(0)

@@ -4,8 +4,8 @@ import { banner, operatorBox } from '../../src/cli/banner.ts'
 
 const operator = { email: 'admin@localhost', oneTimePassword: 'aaaaa-bbbbb-ccccc-ddddd' }
 
-describe('What serve prints at the start', () => {
-  it('says where it is, where the data lives, how to stop it and what to do next', () => {
+describe('the banner of serve', () => {
+  it('shows the address, the data folder, how to stop the server and what to do next', () => {
     const config = loadConfig({ PORT: '4000' })
     const text = banner({ version: '1.2.3', config, workers: 1, storage: '/srv/data/postgres' })
     expect(text)
@@ -19,7 +19,7 @@ describe('What serve prints at the start', () => {
       .and.not.include('One-time')
   })
 
-  it('shows the one-time password in a box of even lines', () => {
+  it('shows the one-time password in a box with lines of equal length', () => {
     const lines = operatorBox(operator, 86_400).split('\n')
     expect(new Set(lines.map((line) => line.length))).to.have.property('size', 1)
     expect(lines.join('\n'))

@@ -16,7 +16,7 @@ import { freshStorage } from '../support/boot.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { openNode } from '../support/cores.ts'
 
-// What is asked here ends before a capability would be needed.
+// The requests of these tests end before they need a capability.
 const core = { log: createLog({ level: 'silent' }) } as Capabilities
 
 async function failureOf(work: Promise<unknown>): Promise<Error> {
@@ -39,7 +39,7 @@ describe('The control socket', () => {
     folder = await temporaryFolder('control')
   })
 
-  it('is for the user of the server alone (0600) and gone when the server stops', async () => {
+  it('is accessible only to the user of the server (0600) and removed when the server stops', async () => {
     const path = join(folder, 'control.sock')
     const server = await serveControl(core, path)
     expect(((await stat(path)).mode & 0o777).toString(8)).to.equal('600')
@@ -48,7 +48,7 @@ describe('The control socket', () => {
     expect(await askServer(path, { command: 'keys list', input: {} })).to.equal(undefined)
   })
 
-  it('works in a folder whose name is longer than the address of a socket', async () => {
+  it('works in a folder whose path is longer than a socket address may be', async () => {
     const long = join(folder, 'd'.repeat(150))
     await mkdir(long)
     const path = join(long, 'control.sock')
@@ -63,7 +63,7 @@ describe('The control socket', () => {
     expect(await stat(path).catch(() => undefined)).to.equal(undefined)
   })
 
-  it('replaces the socket of a dead server and nothing else', async () => {
+  it('replaces the socket of a server that has died, and nothing else', async () => {
     const path = join(folder, 'control.sock')
     const first = await serveControl(core, path)
     const second = await serveControl(core, path)
@@ -76,7 +76,7 @@ describe('The control socket', () => {
     expect(isDomainError(failure, 'config_invalid')).to.equal(true)
   })
 
-  it('answers what it does not understand, and goes on', async () => {
+  it('answers malformed requests with an error, and continues', async () => {
     const path = join(folder, 'control.sock')
     const server = await serveControl(core, path)
     try {
@@ -90,7 +90,7 @@ describe('The control socket', () => {
     }
   })
 
-  it('takes 32 MiB at once, and says what to do with more; an answer may have more', async () => {
+  it('accepts requests of up to 32 MiB, refuses larger ones with advice, and does not limit responses', async () => {
     const path = join(folder, 'control.sock')
     const server = await serveControl(core, path)
     const long = 'x'.repeat(33 * 1024 * 1024)
@@ -112,7 +112,7 @@ describe('The control socket', () => {
     }
   })
 
-  it('does not wait at the stop for a caller that says nothing', async () => {
+  it('closes idle connections when the server stops', async () => {
     const path = join(folder, 'control.sock')
     const server = await serveControl(core, path)
     const caller = createConnection(path)
@@ -122,7 +122,7 @@ describe('The control socket', () => {
     await closed
   })
 
-  it('hands a result over part by part, and ends the work of a caller that takes no more', async () => {
+  it('streams a result part by part, and stops the work when the caller stops reading', async () => {
     const env = await freshStorage('embedded')
     const storage = await openNode(env)
     await storage.database.execute(
@@ -144,7 +144,7 @@ describe('The control socket', () => {
 
       const full = new Error('there is no room')
       expect(await failureOf(ask(() => Promise.reject(full)))).to.equal(full)
-      // It has the only connection until it ends.
+      // The only connection is free again.
       expect(await storage.database.query('select 1')).to.have.length(1)
 
       const { lists } = storage.accounts
@@ -168,14 +168,14 @@ describe('The control socket', () => {
           },
         },
       )
-      expect(asked, 'none is asked for before the one before is taken').to.deep.equal([1, 2])
+      expect(asked, 'a page is fetched only after the previous one was taken').to.deep.equal([1, 2])
     } finally {
       await server.close()
       await storage.close()
     }
   })
 
-  it('says why Postgres could not do it, as a command does that asks it itself (53100: its disk is full)', async () => {
+  it('reports why Postgres failed in the same way as a command without a server (53100: disk full)', async () => {
     const storage = await openNode(await freshStorage('embedded'))
     const full = 'could not extend file "base/5/16465": No space left on device'
     await storage.database.execute(
@@ -211,7 +211,7 @@ describe('The control socket', () => {
     }
   })
 
-  it('says that a command is being worked on, however long it takes', async () => {
+  it('reports that a command is in progress, however long it takes', async () => {
     const path = join(folder, 'control.sock')
     const slow = Promise.withResolvers<unknown[]>()
     const tenants = { list: () => slow.promise }
@@ -239,7 +239,7 @@ describe('The control socket', () => {
     }
   })
 
-  it('says that the outcome is unknown when the server ends before it answers', async () => {
+  it('reports an unknown outcome if the server ends before it responds', async () => {
     const path = join(folder, 'control.sock')
     const callers: Socket[] = []
     const server = createServer((socket) => {

@@ -1,11 +1,11 @@
 import { expect } from 'chai'
 import { runCli } from '../../src/cli/program.ts'
 
-describe('cli: ids that begin with a dash', () => {
+describe('command-line ids that begin with a dash', () => {
   const run = async (...argv: string[]) => {
     const said: string[] = []
     const io = {
-      // A command that is understood gets as far as the settings.
+      // A command that was parsed gets as far as loading the settings.
       env: { PORT: 'none' },
       out: (text: string) => void said.push(text),
       err: (text: string) => void said.push(text),
@@ -15,7 +15,7 @@ describe('cli: ids that begin with a dash', () => {
   }
   const id = '-bcdefghijklmnopqrst_v'
 
-  it('are operands, wherever they stand', async () => {
+  it('are operands in any position', async () => {
     for (const argv of [[id], [id, '--json'], ['--tenant', 'default', id], ['--', id]]) {
       const { code, said } = await run('families', 'show', ...argv)
       expect(said, argv.join(' ')).to.include('PORT')
@@ -23,7 +23,7 @@ describe('cli: ids that begin with a dash', () => {
     }
   })
 
-  it('other words with a dash are options still', async () => {
+  it('are distinguished from options', async () => {
     const { code, said } = await run('families', 'show', '--no-such-option')
     expect(said).to.include('unknown option')
     expect(code).to.equal(2)

@@ -19,7 +19,7 @@ interface Result {
 
 const hash = '$2b$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy'
 
-/** Something of everything that can be declared. */
+/** A document with every kind of declaration. */
 const everything = {
   resource_servers: [
     {
@@ -125,7 +125,7 @@ describe('Configuration as code', () => {
     }
   }
 
-  /** Every row of every table. */
+  /** All rows of all tables. */
   const rows = () =>
     connected(async (client) => {
       const tables = await client.query<{ name: string }>(
@@ -150,7 +150,7 @@ describe('Configuration as code', () => {
     for (const name of names) await services()?.dropDatabase(name)
   })
 
-  it('a plan, and a check, change no row of any table and show no secret', async () => {
+  it('apply --plan and --check change no row of any table and show no secret', async () => {
     const file = await fileOf('everything.json', everything)
     const before = await rows()
     const text = await done(['apply', file, '--plan'])
@@ -163,7 +163,7 @@ describe('Configuration as code', () => {
     expect(await rows()).to.deep.equal(before)
   })
 
-  it('export | apply --plan is empty, and an empty installation becomes equal', async () => {
+  it('export | apply --plan is empty, and apply makes an empty installation equal', async () => {
     const file = await fileOf('everything.json', everything)
     await done(['apply', file])
     expect(await check(file)).to.include({ code: 0, drift: false })
@@ -183,7 +183,7 @@ describe('Configuration as code', () => {
     expect(await done(['export'], names[1])).to.equal(exported)
   })
 
-  it('apply --prune deletes what is not declared; a process exports the same', async () => {
+  it('apply --prune deletes undeclared objects; a command without a server exports the same', async () => {
     const env = envOf(names[1])
     const file = await fileOf('export.yaml', await done(['export'], names[1]))
     await done(
@@ -199,7 +199,7 @@ describe('Configuration as code', () => {
       .and.not.include('left-over')
   })
 
-  it('a hash of another system is imported', async () => {
+  it('apply imports password hashes of another system', async () => {
     const found = await connected((client) =>
       client.query(`select p.hash from passwords p join accounts a on a.id = p.account_id
         where a.email = 'bob@example.com'`),
@@ -207,7 +207,7 @@ describe('Configuration as code', () => {
     expect(found.rows).to.deep.equal([{ hash }])
   })
 
-  it('drift made by hand is found: what was changed, and what is not declared', async () => {
+  it('apply --check finds drift: changed and undeclared objects', async () => {
     const file = await fileOf('export.yaml', await done(['export']))
     await connected((client) =>
       client.query(`
@@ -233,7 +233,7 @@ describe('Configuration as code', () => {
     expect(complete.undeclared).to.deep.equal([{ tenant: 'extra', kind: 'tenant', id: 'extra' }])
   })
 
-  it('says which resource server loses the default to another', async () => {
+  it('apply reports which resource server loses the default to another', async () => {
     const file = await fileOf('default.json', {
       resource_servers: [{ identifier: 'urn:new', default: true }],
     })
@@ -245,7 +245,7 @@ describe('Configuration as code', () => {
     })
   })
 
-  /** Tenants bring signing keys, and the last item is refused by the database. */
+  /** A document that adds signing keys with a tenant, and whose last item the database refuses. */
   const manyAnd = (accounts: object[]) => ({
     resource_servers: [{ identifier: 'urn:eddsa', access_token_signing_alg: 'EdDSA' }],
     clients: [
@@ -258,7 +258,7 @@ describe('Configuration as code', () => {
     tenants: [{ id: 'fresh', name: 'Fresh', accounts }],
   })
 
-  it('a file whose last item fails changes no row: no client, no key of a new tenant', async () => {
+  it('apply changes no row if the last item fails: no client, no key of a new tenant', async () => {
     const file = await fileOf(
       'failing.json',
       manyAnd([
@@ -277,7 +277,7 @@ describe('Configuration as code', () => {
     expect(await rows()).to.deep.equal(before)
   })
 
-  it('a file cannot leave nobody who operates; it can hand that on', async () => {
+  it('apply cannot remove the last operator, but can replace it', async () => {
     const apply = async (name: string, accounts: object[]) =>
       run(['apply', await fileOf(name, { accounts })])
     const before = await rows()
@@ -292,7 +292,7 @@ describe('Configuration as code', () => {
     expect(code).to.equal(0)
   })
 
-  it('an apply that is killed before its last item changes no row; an export meanwhile waits for nobody and sees none of it', async () => {
+  it('apply changes no row if it is killed before its last item; a concurrent export neither waits nor sees any of it', async () => {
     const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
     const before = await rows()
     const exported = await done(['export'])
@@ -317,7 +317,7 @@ describe('Configuration as code', () => {
     })
   })
 
-  it('two files at once end as one of them declares, entirely', async () => {
+  it('two concurrent apply runs end with the complete content of one of the files', async () => {
     const clients = Array.from({ length: 40 }, (_, i) => i)
     const variant = (name: string, ids: number[]) => ({
       clients: ids.map((i) => ({
@@ -331,7 +331,7 @@ describe('Configuration as code', () => {
       await fileOf('red.json', variant('red', clients)),
       await fileOf('blue.json', variant('blue', clients.toReversed())),
     ]
-    // Both wait until both are there.
+    // Start when both are waiting.
     const both = await connected(async (client) => {
       await client.query('begin')
       await client.query('lock table clients in share row exclusive mode')
@@ -339,7 +339,7 @@ describe('Configuration as code', () => {
       await eventually(
         'one waits for its row, and one for the other, in no statement that would be ended',
         async () => {
-          // Of one transaction all looks are the first.
+          // Within a transaction, statistics stay those of the first query.
           await client.query('select pg_stat_clear_snapshot()')
           const { rows: at } = await client.query<{ doing: string }>(
             `select case when wait_event_type = 'Lock' then 'in a statement' else state end as doing

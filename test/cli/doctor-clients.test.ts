@@ -3,7 +3,7 @@ import { doctorStorage } from '../../src/cli/doctor-storage.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { openedCore } from '../support/cores.ts'
 
-describe('doctor, of stored clients', () => {
+describe('doctor on stored clients', () => {
   const core = openedCore(anyStorage)
 
   const found = async () =>
@@ -17,7 +17,7 @@ describe('doctor, of stored clients', () => {
       [redirectUri, from, to],
     )
 
-  it('names those that are not valid, page by page', async () => {
+  it('names invalid clients, page by page', async () => {
     await insert('https://app.example.com/', 1000, 1998)
     expect(await found()).to.include({ status: 'ok' })
     await insert('http://app.example.com/', 1999, 1999)

@@ -4,7 +4,7 @@ import { describeFailure } from '../../src/cli/failure.ts'
 
 const contentOf = (text: string) => parseYaml(text, 'all', 'apply_invalid')
 
-/** What an operator sees of what is wrong. */
+/** The faults that an operator sees. */
 function faultIn(text: string): string {
   try {
     contentOf(text)
@@ -14,11 +14,11 @@ function faultIn(text: string): string {
   return ''
 }
 
-/** Makes a document one that is not read as YAML, at its end. */
+/** Trailing spaces that make a document too large for the YAML parser. */
 const large = ' '.repeat(8 * 1024 * 1024 + 1)
 
-describe('A document of an operator', () => {
-  it('may begin with a byte order mark, and be JSON of more than 8 MiB', () => {
+describe('a document of an operator', () => {
+  it('may begin with a byte order mark, and may be JSON of more than 8 MiB', () => {
     const mark = '\uFEFF'
     expect(contentOf(`${mark}a: 1`)).to.deep.equal({ a: 1 })
     const json = '{"a": [{"b": 1}, {"b": "\\"b\\": {\\\\"}], "b": {}}'
@@ -27,7 +27,7 @@ describe('A document of an operator', () => {
     }
   })
 
-  it('is JSON from 8 MiB on, or refused with what to do', () => {
+  it('must be JSON above 8 MiB, and the refusal gives advice', () => {
     for (const text of ['a: 1', '', '# a', '"a"']) {
       expect(faultIn(text + large)).to.equal(
         'The apply file is not valid (file: all): more than 8 MiB: expected JSON (export --json writes it), or several files, each taken without --prune',
@@ -35,7 +35,7 @@ describe('A document of an operator', () => {
     }
   })
 
-  it('has no member twice in one object, at whatever depth and however it is written', () => {
+  it('may not repeat a member of an object, at any depth or in any spelling', () => {
     for (const [text, place] of [
       ['{"a": [],\n "a": []}', '"a" at line 2, column 2'],
       ['[{"b": {"c": [{"a": 1, "d": {"a": 2},\n\n"a": 3}]}}]', '"a" at line 3, column 1'],
@@ -46,7 +46,7 @@ describe('A document of an operator', () => {
     }
   })
 
-  it('that is no valid JSON is not quoted', () => {
+  it('is not quoted if it is invalid JSON', () => {
     for (const [text, said] of [
       ['{"password": hunter2}', 'expected valid JSON'],
       ['{"password": "hunter2",}', 'expected valid JSON at line 1, column 24'],

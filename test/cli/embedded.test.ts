@@ -62,7 +62,7 @@ describe('The command line on embedded storage', () => {
     return JSON.parse(await done(...args, '--json')) as T
   }
 
-  /** Of a command that fails, with one line on standard error. */
+  /** The error of a command that fails with one line on standard error. */
   function refusalIn({ code, stdout, stderr }: Outcome): string {
     expect(code).to.equal(1)
     expect(stdout).to.equal('')
@@ -87,14 +87,14 @@ describe('The command line on embedded storage', () => {
   })
 
   describe('without a server', () => {
-    it('doctor says what is missing and creates nothing', async () => {
+    it('doctor reports what is missing and creates nothing', async () => {
       const { code, stdout } = await run('doctor')
       expect(code).to.equal(0)
       expect(stdout).to.match(/^warn {2}storage .*npm start/m)
       expect(await readdir(folder)).to.not.include('data')
     })
 
-    it('creates an account, whose one-time password is shown once', async () => {
+    it('creates an account and shows its one-time password once', async () => {
       const created = await json('accounts', 'create', '--email', 'alice@example.com')
       const key = await stat(join(env['KEYS_DIR'] ?? '', 'key-encryption-key'))
       expect(key.mode & 0o777, 'the key-encryption key').to.equal(0o600)
@@ -102,7 +102,7 @@ describe('The command line on embedded storage', () => {
       expect(created['one_time_password_expires_in']).to.equal(86_400)
     })
 
-    it('two commands at once wait for each other', async () => {
+    it('runs two concurrent commands one after the other', async () => {
       const create = (email: string) => ['accounts', 'create', '--email', email]
       const other = await startCommand(create('b1@example.com'), env)
       const claim = `lock-${other.pid}-`
@@ -114,7 +114,7 @@ describe('The command line on embedded storage', () => {
       expect(other.stdout()).to.include('b1@example.com')
     })
 
-    it('doctor fails while there are no signing keys', async () => {
+    it('doctor fails without signing keys', async () => {
       const { code, stdout } = await run('doctor')
       expect(code).to.equal(1)
       expect(stdout).to.match(/^fail {2}signing keys .*npm start/m)
@@ -129,7 +129,7 @@ describe('The command line on embedded storage', () => {
     })
     after(() => node.stop())
 
-    it('serve says where it is; nothing but itself uses the data folder', async () => {
+    it('serve prints its address and locks the data folder', async () => {
       await eventually('the banner', async () =>
         node.stdout().includes(`${node.url}/.well-known/openid-configuration`),
       )
@@ -138,7 +138,7 @@ describe('The command line on embedded storage', () => {
       expect(refusalIn(await runCommand(['serve'], env))).to.include(`process ${node.pid}`)
     })
 
-    it('has the account that was made without it, and no second one of its address', async () => {
+    it('has the account that was created without it, and refuses a second one with the same address', async () => {
       const listed = await done('accounts', 'list', '--json')
       expect(listed).to.include('alice@example.com').and.not.include('password')
       expect(await refused('accounts', 'create', '--email', 'ALICE@example.com')).to.include(
@@ -146,7 +146,7 @@ describe('The command line on embedded storage', () => {
       )
     })
 
-    it('--plan changes nothing and says what apply then does', async () => {
+    it('--plan changes nothing and shows what apply then does', async () => {
       const before = await done('export')
       const plan = await json<{ changes: unknown[] }>('apply', '--plan', file)
       expect(plan).to.include({ plan: true, created: 7 })
@@ -158,7 +158,7 @@ describe('The command line on embedded storage', () => {
         .that.matches(/^[\w-]{43}$/)
     })
 
-    it('apply changes nothing the second time, nor does an export that is applied', async () => {
+    it('apply changes nothing when repeated, nor with its own export', async () => {
       expect(await json('apply', file)).to.include({ created: 0, updated: 0, unchanged: 7 })
       const exported = await done('export')
       expect(exported).to.not.match(/^[^#]*secret:|password|\$argon2/m)
@@ -174,7 +174,7 @@ describe('The command line on embedded storage', () => {
         .and.not.include('client_id: web')
     })
 
-    it('a broken client leaves nothing half-written, and all faults are named', async () => {
+    it('apply changes nothing if a client is invalid, and names all faults', async () => {
       const before = await done('export')
       const broken = join(folder, 'broken.yaml')
       await writeFile(
@@ -200,7 +200,7 @@ accounts:
       expect(await done('export')).to.equal(before)
     })
 
-    it('a file that is not valid is refused before anything is asked', async () => {
+    it('refuses an invalid file before it sends a request', async () => {
       const unknown = join(folder, 'unknown.yaml')
       await writeFile(unknown, 'clients: [{ client_id: a, redirect_uri: x }]\n')
       const { code, stderr } = await run('apply', unknown)
@@ -208,7 +208,7 @@ accounts:
       expect(stderr).to.include('clients[0].redirect_uri: unknown member')
     })
 
-    it('creates a client from options, whose secret is shown once, and rotates it', async () => {
+    it('creates a client from options, shows its secret once, and rotates it', async () => {
       const created = await json<Record<string, string>>(
         ...['clients', 'create', '--id', 'cli', '--redirect-uri', 'https://cli.example.com/cb'],
       )
@@ -235,7 +235,7 @@ accounts:
       expect(await refused(...machine, 'orders:none')).to.include('known scopes: openid, profile')
     })
 
-    it('creates a client from a file and a public one without a secret', async () => {
+    it('creates a client from a file, and a public one without a secret', async () => {
       const client = join(folder, 'client.json')
       await writeFile(
         client,
@@ -258,7 +258,7 @@ accounts:
       expect(await refused('accounts', 'list', '--tenant', 'nowhere')).to.include('acme, default')
     })
 
-    it('lists the signing keys, of other tenants too', async () => {
+    it('lists the signing keys, also of other tenants', async () => {
       const { keys } = await json<{ keys: { alg: string; state: string }[] }>('keys', 'list')
       expect(keys.map(({ alg, state }) => `${alg} ${state}`).toSorted()).to.deep.equal([
         'ES256 active',
@@ -267,11 +267,11 @@ accounts:
       const text = await done('keys', 'list', '--tenant', 'acme')
       expect(text).to.match(/^ES256 {2}active {2}successor due 2\d{3}-/)
       expect(text, 'declared together with the tenant').to.match(/^PS256 {2}active /m)
-      expect(text, 'a bar of the time in which it signs').to.match(/^ES256 .*█████/m)
+      expect(text, 'a bar for the time in which it signs').to.match(/^ES256 .*█████/m)
       expect(text).to.match(/\^ now$/m)
     })
 
-    it('rotates signing keys: a successor is published, and a second one refused (R-09)', async () => {
+    it('rotates signing keys: publishes a successor, and refuses a second one (R-09)', async () => {
       interface Rotated {
         rotations: { outcome: string; next: { kid: string; alg: string; state: string } }[]
       }
@@ -294,7 +294,7 @@ accounts:
       expect((await run('keys', 'rotate', '--alg', 'HS256')).code).to.equal(2)
     })
 
-    it('revokes a signing key, and says what verifiers will see (R-10)', async () => {
+    it('revokes a signing key, and shows what verifiers will see (R-10)', async () => {
       interface Listed {
         keys: { kid: string; alg: string; state: string }[]
       }
@@ -318,29 +318,29 @@ accounts:
       expect(await json('migrate')).to.deep.equal({ applied: [], pending: [], check: false })
     })
 
-    it('doctor finds everything in order', async () => {
+    it('doctor finds no problems', async () => {
       const { ok, checks } = await json<{ ok: boolean; checks: { status: string }[] }>('doctor')
       expect(ok).to.equal(true)
       expect(checks.filter(({ status }) => status !== 'ok')).to.deep.equal([])
       expect(checks).to.have.length.greaterThan(10)
     })
 
-    it('a stop in order leaves neither socket nor lock', async () => {
+    it('a clean stop leaves neither socket nor lock', async () => {
       expect(await node.stop('SIGINT')).to.deep.equal({ code: 0, signal: null })
-      // The mail that accounts got when they were made is data, too.
+      // Mail to the created accounts is data, too.
       expect(await readdir(env['DATA_DIR'] ?? '')).to.have.members(['mail', 'postgres'])
     })
   })
 
   describe('afterwards', () => {
-    it('a second signal ends a server that waits for a request, and the next command works on its own', async () => {
+    it('a second signal ends a server with an open request, and the next command works without it', async () => {
       const node = await startNode({ env })
       const caller = createConnection(Number(env['PORT']), '127.0.0.1')
       caller.on('error', () => undefined)
       caller.write(
         'POST /token HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\nExpect: 100-continue\r\n\r\n',
       )
-      // It is there, and waits for the body.
+      // The request has arrived, and the server waits for its body.
       expect(String((await once(caller, 'data'))[0])).to.match(/^HTTP\/1.1 100 /)
       let exit: Exit | undefined
       void node.exit.then((outcome) => (exit = outcome))
@@ -355,7 +355,7 @@ accounts:
       expect(await done('accounts', 'list')).to.include('alice@example.com')
     })
 
-    it('a port that is taken is one line', async () => {
+    it('a port in use is reported in one line', async () => {
       const taken = createServer().listen(0, '127.0.0.1')
       await new Promise((resolve) => taken.once('listening', resolve))
       const { port } = taken.address() as AddressInfo
@@ -366,7 +366,7 @@ accounts:
       )
     })
 
-    it('usage is 2, failure 1, with one line each and no stack', async () => {
+    it('usage errors exit with 2, failures with 1, each with one line and no stack', async () => {
       for (const args of [
         ['nonsense'],
         ['accounts', 'create'],

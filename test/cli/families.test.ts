@@ -13,7 +13,7 @@ import { createUserAgent } from '../support/user-agent.ts'
 onAnyStorage('families list, show, revoke', (kind) => {
   const server = booted(kind, {}, furnish)
 
-  it('show the time line of a device and end it', async () => {
+  it('show the timeline of a device and end it', async () => {
     const first = await tokensFor(server, web, { scope: 'openid offline_access' })
     const second = tokensIn(await refresh(server, web, first))
     tokensIn(await refresh(server, web, first))
@@ -47,7 +47,7 @@ onAnyStorage('families list, show, revoke', (kind) => {
     expect((await familiesList.execute(core, { ...now, all: true })).families).to.have.length(1)
   })
 
-  it('name the browser that allowed a device, not the server of its client (C19)', async () => {
+  it('name the browser that authorized a device, not the server of its client (C19)', async () => {
     const firefox = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
     const called = `${firefox} ${'x'.repeat(1000)}`
     const { core } = server
@@ -67,7 +67,7 @@ onAnyStorage('families list, show, revoke', (kind) => {
     expect(shown.steps.map(({ user_agent }) => user_agent)).to.deep.equal([undefined, undefined])
   })
 
-  it('tell a family that nobody used in time from one that lives', async () => {
+  it('distinguish a family that was not used in time from an active one', async () => {
     const { core } = server
     const { family } = await someFamily(core)
     const list = async (all: boolean) => {
@@ -88,7 +88,7 @@ onAnyStorage('families list, show, revoke', (kind) => {
     }
   })
 
-  it('say so when there is no such family', async () => {
+  it('report an unknown family', async () => {
     const asked = familiesShow.execute(server.core, { tenant: 'default', id: 'none' })
     const error = await asked.then(
       () => undefined,

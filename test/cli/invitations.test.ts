@@ -14,7 +14,7 @@ import { remember } from '../support/witness.ts'
 
 const password = 'a raven and a writing desk 7'
 
-describe('invitations: operators ask people to make an account (C8)', () => {
+describe('invitations on the command line (C8)', () => {
   after(backToPresent)
   const server = booted('embedded', {}, furnish)
   before(async () => {
@@ -51,7 +51,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     return [error.code, error.message]
   }
 
-  it('mails a link, in a language, that makes an account with that address and the name', async () => {
+  it('mail a link, in a language, that creates an account with that address and name', async () => {
     const created = await invite({ name: 'Dinah', language: 'de' })
     expect(created.invitation).to.include({ email, name: 'Dinah', expired: false })
     expect(invitationsCreate.render(created)).to.include(`Invited ${email}`)
@@ -81,7 +81,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     ])
   })
 
-  it('voids the earlier link by inviting again, every link by revoking, and what is too old', async () => {
+  it('invalidate earlier links when repeated, all links when revoked, and expire', async () => {
     await invite()
     const first = await linkBeside()
     await invite({}, email.toUpperCase().replace('EXAMPLE.COM', 'example.com'))
@@ -107,7 +107,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     backToPresent()
   })
 
-  it('is refused with what to do: closed, an account, no such tenant, no address', async () => {
+  it('are refused with advice: sign-up closed, existing account, unknown tenant, invalid address', async () => {
     expect(await faultOf(invite({}, alice.email.toUpperCase()))).to.deep.equal([
       'account_exists',
       `${alice.email.toUpperCase()} already has an account in tenant default.`,
@@ -123,7 +123,7 @@ describe('invitations: operators ask people to make an account (C8)', () => {
     expect(message).to.include('apply a file with "sign_up: { mode: invitation }"')
     expect(await status(url), 'while the tenant is closed').to.equal(400)
     await server.core.tenants.declareSignUp(tenant, { mode: 'open', domains: ['other.example'] })
-    expect(await status(url), 'domains do not bind who is invited').to.equal(200)
+    expect(await status(url), 'domains do not restrict invitations').to.equal(200)
     await server.core.tenants.declareSignUp(tenant, { mode: 'invitation', domains: [] })
     expect((await accept(url)).status).to.equal(303)
   })

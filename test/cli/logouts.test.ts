@@ -27,13 +27,13 @@ onAnyStorage('logouts list', (kind) => {
 
   const list = (wanted = {}) => logoutsList.execute(server.core, { tenant: 'default', ...wanted })
 
-  it('says that nobody was told yet', async () => {
+  it('reports that there are no notifications yet', async () => {
     const found = await list()
     expect(found).to.deep.equal({ logouts: [] })
     expect(logoutsList.render(found)).to.equal('There are no log-out notifications.')
   })
 
-  it('shows who was told, and who could not be and why', async () => {
+  it('shows which clients were notified, and which could not be and why', async () => {
     const signInAndOut = async () => {
       const agent = createUserAgent()
       await tokensFor(server, web, {}, agent)
@@ -64,7 +64,7 @@ onAnyStorage('logouts list', (kind) => {
     expect((await list({ client: 'other' })).logouts).to.deep.equal([])
   })
 
-  it('takes a client with the address of its log-out from the command line', async () => {
+  it('accepts a client with a log-out URI on the command line', async () => {
     const options = { redirectUri: ['https://a.example/'], backchannelLogoutUri: party.uri }
     const args = { operands: [], options: { ...options, tenant: 'default' } }
     const io = { env: {}, stdin: async () => '', out: () => undefined, err: () => undefined }
@@ -72,7 +72,7 @@ onAnyStorage('logouts list', (kind) => {
     expect(client).to.include({ backchannel_logout_uri: party.uri })
   })
 
-  it('refuses a state that there is not', async () => {
+  it('refuses an unknown state', async () => {
     const outcome = await runHere(['logouts', 'list', '--state', 'lost'], {})
     expect(outcome.code).to.equal(2)
     expect(outcome.stderr).to.include('waiting, delivered, failed')

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { expect } from 'chai'
 
-/** Keeps so many objects, of which it replaces one after the other, as caches and sessions do. */
+/** Keeps many objects and replaces them one after another, as caches and sessions do. */
 const program = `
   import { boundGrowth } from './src/cli/memory.ts'
   if (process.argv[1] === 'bounded') boundGrowth()
@@ -14,7 +14,7 @@ const program = `
   console.log(Math.round(most / 2 ** 20))
 `
 
-/** Megabytes of its heap at most. */
+/** The maximum heap size, in MB. */
 function heapOf(how: 'as it is' | 'bounded'): number {
   const args = [
     '--max-semi-space-size=8',
@@ -28,7 +28,7 @@ function heapOf(how: 'as it is' | 'bounded'): number {
 }
 
 describe('memory of a server', () => {
-  it('grows by half until it is collected, and not fourfold', () => {
+  it('grows by half instead of fourfold before it is collected', () => {
     const [free, bounded] = [heapOf('as it is'), heapOf('bounded')]
     expect(bounded, `of ${free} MB`).to.be.lessThan(free * 0.7)
   })

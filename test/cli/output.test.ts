@@ -9,8 +9,8 @@ import { describeFailure } from '../../src/cli/failure.ts'
 import { DomainError } from '../../src/errors.ts'
 import { startChild } from '../support/child.ts'
 
-describe('What commands print', () => {
-  it('aligns columns and lets no control character through', () => {
+describe('output of commands', () => {
+  it('aligns columns and replaces control characters', () => {
     expect(
       columns([
         ['a', 'long cell', ''],
@@ -19,7 +19,7 @@ describe('What commands print', () => {
     ).to.equal('a    long cell\nbcd  x?[31m     end')
   })
 
-  it('tells an outcome from a plan', () => {
+  it('distinguishes an outcome from a plan', () => {
     const result = {
       plan: false,
       created: 1,
@@ -51,7 +51,7 @@ describe('What commands print', () => {
     ])
   })
 
-  it('shows member by member what a plan changes: elements of lists, texts before and after, no secret', () => {
+  it('shows a plan member by member: list elements, texts before and after, no secrets', () => {
     const before = { name: 'a', redirect_uris: ['https://a', 'https://b'], scope: 'r w', old: 1 }
     const after = { name: 'b\u001b[2J', redirect_uris: ['https://b', 'https://c'], scope: 'r' }
     const members = memberChanges(before, after, 'client_secret')
@@ -80,7 +80,7 @@ describe('What commands print', () => {
     expect(done).to.match(/^updated {2}client {2}web \(tenant acme\)\n {4}~ client_secret: /)
   })
 
-  it('shows another order of a list, members of objects, and what is not declared', () => {
+  it('shows a changed order of a list, members of objects, and undeclared objects', () => {
     const change = (before: object, after: object) =>
       memberChanges(before, after).flatMap(differenceLines)
     expect(change({ a: ['x', 'y'] }, { a: ['y', 'x'] })).to.deep.equal([
@@ -98,7 +98,7 @@ describe('What commands print', () => {
     )
   })
 
-  it('prints one line per check, with what to do about it', () => {
+  it('has one line per check, with advice', () => {
     const diagnosis = diagnosisOf([
       { name: 'clock', status: 'ok', message: 'Fine.' },
       { name: 'storage', status: 'fail', message: 'It is\n  away.', fix: 'start it.' },
@@ -109,7 +109,7 @@ describe('What commands print', () => {
     )
   })
 
-  it('says what to do about a file that is too long', () => {
+  it('gives advice on a file that is too long', () => {
     let said = ''
     try {
       parseYaml(' '.repeat(256 * 1024 * 1024 + 1), 'all.yaml', 'apply_invalid')
@@ -119,7 +119,7 @@ describe('What commands print', () => {
     expect(said).to.include('all.yaml').and.include('256 MiB: split it into several files')
   })
 
-  it('describes failures in one line, or in one line per fault', () => {
+  it('has one line for a failure, or one line per fault', () => {
     const domain = (detail: string | Record<string, unknown>) =>
       describeFailure(new DomainError('client_invalid', { detail }))
     expect(domain('It is so.')).to.equal('It is so.')
@@ -144,7 +144,7 @@ describe('What commands print', () => {
     )
   })
 
-  it('fails with a line about it where its result finds no space, and quietly ends where nobody reads on', async () => {
+  it('is reported as failed if it cannot be written, but not if the reader has closed the pipe', async () => {
     const into = (end: string) =>
       startChild('/bin/sh', ['-c', `"$0" src/main.ts --help ${end}`, process.execPath], {
         cwd: fileURLToPath(new URL('../..', import.meta.url)),

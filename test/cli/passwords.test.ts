@@ -13,7 +13,7 @@ describe('passwords compile', () => {
   })
   after(() => rm(folder, { recursive: true, force: true }))
 
-  it('makes a list that the server asks beside its own', async () => {
+  it('creates a list that the server uses in addition to its own', async () => {
     await writeFile(at('leaked.txt'), 'only listed by us 1\r\nonly listed by us 2\nshort\n')
     const args = ['passwords', 'compile', '--json', at('leaked.txt'), at('leaked.bin')]
     const { code, stdout } = await runHere(args, {})
@@ -25,7 +25,7 @@ describe('passwords compile', () => {
     expect(listed('only listed by us 3')).to.deep.equal([false, false])
   })
 
-  it('says what is wrong with a file, and leaves no half of one', async () => {
+  it('reports what is wrong with a file, and leaves no partial output', async () => {
     await writeFile(at('nothing.txt'), 'short\n')
     for (const [source, expected] of [
       ['nothing.txt', 'expected a password or its SHA-1 in each line'],

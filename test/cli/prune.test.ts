@@ -14,7 +14,7 @@ import { introspect, post, tokensIn } from '../support/protocol.ts'
 import { countingTrips } from '../support/trips.ts'
 import { dump, remember } from '../support/witness.ts'
 
-/** The command as it is called, but in this process. */
+/** The command as on the command line, but in this process. */
 async function run(
   { core }: TestServer,
   content: object,
@@ -99,14 +99,14 @@ describe('apply --prune', () => {
     changes
       .filter(({ outcome }) => outcome === 'deleted')
       .map(({ tenant, kind, id }) => [tenant, kind, id])
-  /** Everything that is kept but what is on its way: all events have their places by then, as the background gives them. */
+  /** The content of the database without the outbox; seals all events first, as the background job does. */
   async function rows(): Promise<string> {
     const { audit, database } = server.core
     while ((await audit.sealEvents()) > 0);
     return dump(database, undefined, ['outbox', 'served_periods'])
   }
 
-  it('deletes nothing unless it is told so twice, and shows what it would', async () => {
+  it('deletes nothing without --yes, and shows what it would delete', async () => {
     expect(await faultOf(run(server, kept, 'prune'))).to.match(/add --yes/)
     expect(await faultOf(run(server, kept, 'yes'))).to.match(/belongs to --prune/)
     const before = await rows()
@@ -122,17 +122,17 @@ describe('apply --prune', () => {
     expect((await run(server, kept, 'check', 'prune')).drift).to.equal(true)
   })
 
-  it('spares sections that the file does not have, and tenants', async () => {
+  it('spares tenants, and sections that the file does not have', async () => {
     const plan = await run(server, { clients: kept.clients }, 'plan', 'prune')
     expect(deletedIn(plan)).to.deep.equal([['default', 'client', 'goes']])
     const undeclared = plan.undeclared?.map(({ kind, id }) => `${kind} ${id}`)
     expect(undeclared).to.include.members(['account stays@example.com', 'tenant acme'])
   })
 
-  it('changes nothing when one of it is protected: the last owner, the last operator', async () => {
+  it('changes nothing if one of the objects is protected: the last owner, the last operator', async () => {
     const { client_secret } = await adminBootstrap.execute(server.core, {})
     remember(client_secret)
-    // The operator became an owner, too; the machine goes, since there is another.
+    // The operator has become an owner, too; the machine client goes, since there is another owner.
     const before = await rows()
     const nobody = { ...kept, accounts: [{ email: 'stays@example.com' }] }
     const fault = await faultOf(run(server, nobody, 'prune', 'yes'))
@@ -156,7 +156,7 @@ describe('apply --prune', () => {
     if (own) await roles.grant(own.subject, own.role, own.reach)
   })
 
-  it('finds no fault with what somebody else deleted meanwhile', async () => {
+  it('ignores objects that were deleted concurrently', async () => {
     const { core } = server
     const progress = { begin: () => undefined, progress: async () => undefined }
     const work = { ...progress, core, faults: [] as string[] } as unknown as Work
@@ -168,7 +168,7 @@ describe('apply --prune', () => {
     expect(work.faults).to.deep.equal([])
   })
 
-  it('deletes in the transaction of everything else, with what hangs from it, and an event (R-03)', async () => {
+  it('deletes in the same transaction as all other changes, with dependent objects, and records events (R-03)', async () => {
     const grant = { grant_type: 'client_credentials' }
     const client = machine('goes')
     const { access_token: token } = tokensIn(await post(server, '/token', client, grant))
@@ -202,7 +202,7 @@ describe('apply --prune', () => {
     expect(acme, 'its file has no accounts').to.deep.equal(['a@example.com'])
   })
 
-  it('takes as many statements for twenty as for one, and ends what each of them had', async () => {
+  it('needs as many statements for twenty objects as for one, and ends everything that each of them had', async () => {
     const { core } = server
     const told = {
       client_id: 'told',
@@ -233,7 +233,7 @@ describe('apply --prune', () => {
         expect(await run(server, staying, 'prune', 'yes')).to.include({ deleted: 2 * many })
       })
       trips.push(all)
-      // Also what has no family: of each client there are tokens that it got as itself.
+      // Denials also cover clients without families, which may have tokens of their own.
       for (const [kind, subjects] of [
         ['client', names],
         ['account', people.map(({ id }) => id)],
@@ -261,7 +261,7 @@ describe('apply --prune', () => {
     expect(trips[1]).to.be.at.most(trips[0] ?? 0)
   })
 
-  it('and later, leave a client the names that are stored of it, which nobody else may take', async () => {
+  it('leaves a client its stored names after deletion of a resource server, which no other client may add', async () => {
     await server.core.resources.delete('default', orders.identifier)
     const [stays] = kept.clients
     const renamed = { ...stays, client_name: 'Renamed' }

@@ -33,7 +33,7 @@ onAnyStorage('commands that revoke', (kind) => {
     return server?.stop()
   })
 
-  /** What was recorded of what somebody revoked, without what ended by the way. */
+  /** The recorded actions, without events of their consequences. */
   async function recorded() {
     const { database } = server.core
     const rows = await database.query(
@@ -49,7 +49,7 @@ onAnyStorage('commands that revoke', (kind) => {
     (await server.core.accounts.byIdentifier(tenant, alice.email))?.id as string
   const operator = { by: 'operator' }
 
-  it('grants list and revoke: what was allowed, and its end (ASVS 7.4.2, 16.3)', async () => {
+  it('grants list and revoke: show a consent and end it (ASVS 7.4.2, 16.3)', async () => {
     const { core } = server
     const wanted = { scope: 'openid offline_access orders:read', resource: api }
     const tokens = await tokensFor(server, web, wanted)
@@ -80,7 +80,7 @@ onAnyStorage('commands that revoke', (kind) => {
     ])
   })
 
-  it('accounts sign-out-all: nothing that is out there is good any more, and only who had something is named (R-17)', async () => {
+  it('accounts sign-out-all: invalidates all tokens, and names only accounts that were signed in (R-17)', async () => {
     const { core } = server
     const wanted = { scope: 'openid offline_access orders:read', resource: api }
     const [agent, tokens] = [createUserAgent(), await tokensFor(server, web, wanted)]
@@ -95,11 +95,11 @@ onAnyStorage('commands that revoke', (kind) => {
     }
     expect((await agent.get(`${server.issuer}/account`)).status).to.equal(303)
     const denied = core.denials.anyDenies(tenant, [{ kind: 'tenant', subject: tenant }], issuedAt)
-    expect(denied, 'tokens of machines').to.equal(true)
+    expect(denied, 'tokens of machine clients').to.equal(true)
     expect((await accountsSignOutAll.execute(core, { tenant })).accounts).to.deep.equal([])
   })
 
-  it('sessions list and end: one browser is signed out, another stays', async () => {
+  it('sessions list and end: signs out one browser and leaves another', async () => {
     const { core } = server
     const [agent, other] = [createUserAgent(), createUserAgent()]
     await tokensFor(server, web, {}, agent)
@@ -127,7 +127,7 @@ onAnyStorage('commands that revoke', (kind) => {
     ])
   })
 
-  it('tenants list, disable and enable: an issuer goes and comes back', async () => {
+  it('tenants list, disable and enable: an issuer is withdrawn and restored', async () => {
     const { core } = server
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     const jwks = `${server.issuer}/t/acme/jwks`
@@ -160,7 +160,7 @@ onAnyStorage('commands that revoke', (kind) => {
     await refusalOf(tenantsDisable.execute(core, { tenant: 'none' }), 'not_found')
   })
 
-  it('hash the new password of an account ahead of the transaction that makes it valid', async () => {
+  it('hash a new password before the transaction that stores it', async () => {
     const { core } = server
     const inTransaction: Array<boolean | undefined> = []
     const accounts = {
@@ -174,7 +174,7 @@ onAnyStorage('commands that revoke', (kind) => {
     expect(inTransaction).to.deep.equal([undefined])
   })
 
-  it('record who did what, once for each that changed something (ASVS 16.3)', async () => {
+  it('record the actor, once for each action that changed something (ASVS 16.3)', async () => {
     const { core } = server
     const id = await accountId()
     const ofWeb = { tenant, client_id: web.client_id }
@@ -199,7 +199,7 @@ onAnyStorage('commands that revoke', (kind) => {
     ])
   })
 
-  it('record a family that goes with its client, which has no row any more', async () => {
+  it('record a family that ended with its client, although its row is gone', async () => {
     await tokensFor(server, web, { scope: 'openid offline_access' })
     const { core } = server
     await clientsDelete.execute(core, { tenant, client_id: web.client_id })
@@ -209,7 +209,7 @@ onAnyStorage('commands that revoke', (kind) => {
     expect(events).to.deep.equal([{ type: 'family.ended', detail: { reason: 'client_deleted' } }])
   })
 
-  it('record the owner with address and program, when it was the owner', async () => {
+  it('record address and user agent if the owner of the account acted', async () => {
     const agent = createUserAgent({ called: 'Netscape' })
     await tokensFor(server, web, {}, agent)
     const page = await agent.get(`${server.issuer}/account`)

@@ -17,7 +17,7 @@ describe('roles on the command line', () => {
     await core.accounts.create('default', { email: 'carol@example.com' })
   })
 
-  it('begin with a bootstrap that works once, and says what works then (C30)', async () => {
+  it('start with a bootstrap that works once, and then names the alternative (C30)', async () => {
     const made = await adminBootstrap.execute(core, {})
     expect(made).to.deep.include({
       client_id: 'keyturn-admin',
@@ -31,7 +31,7 @@ describe('roles on the command line', () => {
     expect(refusal.message).to.include('roles grant owner')
   })
 
-  it('are granted, listed and revoked, and audited', async () => {
+  it('are granted, listed, revoked and audited', async () => {
     const args = (options: Record<string, unknown>) => ({ operands: ['help_desk'], options })
     const input = await rolesGrant.prepare(args({ account: 'carol@example.com', in: 'acme' }), io)
     expect(await rolesGrant.execute(core, input)).to.deep.equal({ granted: true })
@@ -60,12 +60,12 @@ describe('roles on the command line', () => {
     ])
   })
 
-  it('the last owner stays, whichever command comes, but for --force (C21)', async () => {
+  it('keep the last owner with every command, except with --force (C21)', async () => {
     const tenant = 'default'
     const force = true
     const client = { tenant, client_id: 'keyturn-admin' }
     const account = { tenant, identifier: 'operator@example.com' }
-    // Of two owners that go at the same moment one stays.
+    // If two owners are removed concurrently, one remains.
     const both = await Promise.allSettled([
       accountsDisable.execute(core, { ...account, force }),
       clientsDisable.execute(core, { ...client }),
@@ -80,7 +80,7 @@ describe('roles on the command line', () => {
     await refusalOf(rolesRevoke.execute(core, { id }), 'last_owner')
     expect(await core.clients.isDisabled(tenant, client.client_id)).to.equal(false)
 
-    // An account that is the last owner but no operator is protected alike.
+    // An account that is the last owner but not an operator is protected, too.
     const carol = { tenant, identifier: 'carol@example.com' }
     const made = { account: carol.identifier, role: 'owner' as const, reach: '*' }
     await rolesGrant.execute(core, made)
@@ -88,7 +88,7 @@ describe('roles on the command line', () => {
     await refusalOf(accountsDisable.execute(core, { ...carol }), 'last_owner')
     const { changed } = await accountsDisable.execute(core, { ...carol, force })
     expect(changed).to.equal(true)
-    // Whoever is on this machine begins again.
+    // A user of this machine can bootstrap again.
     expect(await adminBootstrap.execute(core, {})).to.include({ client_id: client.client_id })
   })
 })

@@ -11,7 +11,7 @@ describe('The command line on servers', () => {
   const database = 'cli'
   const key = randomBytes(32).toString('base64')
 
-  it('serve says in one line that Postgres cannot be reached, and fails', async () => {
+  it('serve reports an unreachable Postgres in one line, and fails', async () => {
     const port = await freePort()
     const { code, stderr } = await runCommand(['serve'], {
       DATABASE_URL: `postgres://me:hunter2@127.0.0.1:${port}/none`,
@@ -24,7 +24,7 @@ describe('The command line on servers', () => {
     expect(stderr).to.not.include('hunter2')
   })
 
-  it('doctor reports a Postgres that cannot be reached and checks the rest', async () => {
+  it('doctor reports an unreachable Postgres and checks the rest', async () => {
     const { code, stdout } = await runHere(['doctor', '--json'], {
       DATABASE_URL: `postgres://127.0.0.1:${await freePort()}/none`,
       KEY_ENCRYPTION_KEY: key,
@@ -46,7 +46,7 @@ describe('The command line on servers', () => {
     })
   })
 
-  it('doctor says what PgBouncer lacks that refuses how connections are begun', async () => {
+  it('doctor names the setting for a PgBouncer that refuses startup parameters', async () => {
     const said = 'SFATAL\0C08P01\0Munsupported startup parameter: statement_timeout\0\0'
     const head = Buffer.from('E\0\0\0\0')
     head.writeInt32BE(4 + said.length, 1)
@@ -87,7 +87,7 @@ describe('The command line on servers', () => {
     })
     after(() => services()?.dropDatabase(database))
 
-    it('everything but migrate asks for the migrations first', async () => {
+    it('all commands except migrate require the migrations', async () => {
       const check = await runHere(['migrate', '--check'], env)
       expect(check.code).to.equal(1)
       expect(check.stdout).to.match(/^Pending: \d+ migrations, from Initial\d+ to \w+\./)
@@ -99,7 +99,7 @@ describe('The command line on servers', () => {
       expect(diagnosis.stdout).to.match(/^fail {2}migrations .*migrate/m)
     })
 
-    it('migrate says what it applied, once', async () => {
+    it('migrate lists what it applied, once', async () => {
       const first = await runCommand(['migrate', '--json'], env)
       expect(JSON.parse(first.stdout)).to.have.property('applied').with.lengthOf.at.least(1)
       const second = await runHere(['migrate'], env)
@@ -114,7 +114,7 @@ describe('The command line on servers', () => {
       expect(JSON.parse(stdout)).to.have.nested.property('accounts[0].email', 'alice@example.com')
     })
 
-    it('doctor says that Postgres takes no writes, or where Redis is away, and what to do', async () => {
+    it('doctor reports that Postgres is read-only or Redis is unreachable, with advice', async () => {
       const readOnly = `${env['DATABASE_URL']}?options=-c%20default_transaction_read_only%3Don`
       const REDIS_URL = `redis://127.0.0.1:${await freePort()}`
       const { stdout } = await runHere(['doctor'], { ...env, DATABASE_URL: readOnly, REDIS_URL })
@@ -132,7 +132,7 @@ describe('The command line on servers', () => {
       )
     })
 
-    it('doctor notices PgBouncer in transaction mode, and what it takes', async function () {
+    it('doctor recognises PgBouncer in transaction mode, and names the required settings', async function () {
       if (!pgbouncerFound()) return this.skip()
       const { url, child } = await startPgbouncer(env['DATABASE_URL'] as string)
       const storage = async (change: object = {}) => {
@@ -162,7 +162,7 @@ describe('The command line on servers', () => {
       expect(direct).to.match(/^ok +storage +PostgreSQL \S+ answers\.$/)
     })
 
-    it('a wrong key-encryption key is told by name', async () => {
+    it('a wrong key-encryption key is reported by name', async () => {
       const wrong = { ...env, KEY_ENCRYPTION_KEY: randomBytes(32).toString('base64') }
       const list = await runHere(['accounts', 'list'], wrong)
       expect(list.code).to.equal(1)

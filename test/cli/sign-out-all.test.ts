@@ -32,7 +32,7 @@ onServices('accounts sign-out-all (R-17)', () => {
   })
   after(() => core?.close())
 
-  /** One in two of them allows something: more than a page has. */
+  /** Adds a grant to every second account: more than a page. @returns their ids */
   async function allow(): Promise<string[]> {
     const rows = await core.database.query<{ id: string }>(
       `insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
@@ -43,7 +43,7 @@ onServices('accounts sign-out-all (R-17)', () => {
     return rows.map(({ id }) => id)
   }
 
-  it('reaches everybody, in one document however many pages there are; who has nothing is told once', async () => {
+  it('signs out all accounts, in one document for all pages, and lists none when repeated', async () => {
     const holders = await allow()
     expect(holders).to.have.length.above(21)
     const { code, stdout } = await runHere([...all, '--json'], env)
@@ -55,7 +55,7 @@ onServices('accounts sign-out-all (R-17)', () => {
     expect((await runHere(all, env)).stdout).to.equal('Nobody is signed in.\n')
   })
 
-  it('goes on behind one that cannot be signed out, names it, and fails', async () => {
+  it('continues after an account that cannot be signed out, names it, and fails', async () => {
     const holders = await allow()
     const [, stuck = ''] = holders
     await core.database.query(
@@ -76,7 +76,7 @@ onServices('accounts sign-out-all (R-17)', () => {
     expect(again.code).to.equal(1)
   })
 
-  it('is of a disabled tenant, too, and is written down with what it makes void (ASVS 16.3)', async () => {
+  it('works for a disabled tenant, and records the event and the denial (ASVS 16.3)', async () => {
     await core.tenants.declare({ id: 'acme', name: 'Acme' })
     await core.revocations.setTenantDisabled('acme', true)
     await core.database.query(`delete from denials where tenant_id = 'acme'`)

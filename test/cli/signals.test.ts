@@ -5,11 +5,11 @@ import { expect } from 'chai'
 import { type Child, startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 
-/** Milliseconds: a second signal after so long is none that came twice. */
+/** Milliseconds after which a second signal is not a duplicate of the first. */
 const later = 400
 
 describe('signals to stop (R-15)', () => {
-  /** A process that never stops by itself, and says what it hears. */
+  /** A process that never stops by itself, and prints the signals that it receives. */
   async function start(call: string): Promise<Child> {
     const module = new URL('../../src/cli/signals.ts', import.meta.url).href
     const path = join(await temporaryFolder('signals'), 'program.ts')
@@ -27,7 +27,7 @@ describe('signals to stop (R-15)', () => {
   }
   const heard = (child: Child) => child.stdout().split('heard').length - 1
 
-  it('end a process at once that is told a second time', async () => {
+  it('end a process at once when repeated', async () => {
     const child = await start('stopSignal()')
     child.signal('SIGINT')
     await eventually('it stops', () => child.stdout().includes('stopping SIGINT'))
@@ -36,7 +36,7 @@ describe('signals to stop (R-15)', () => {
     expect(await child.exit).to.deep.equal({ code: 1, signal: null })
   })
 
-  it('end a process that listens for nothing but them, until it does (pid 1 of a container)', async () => {
+  it('end a process without other handlers until it installs one (pid 1 of a container)', async () => {
     const child = await start('endBySignals()')
     child.signal('SIGINT')
     expect(await child.exit).to.deep.equal({ code: 130, signal: null })
@@ -48,7 +48,7 @@ describe('signals to stop (R-15)', () => {
     await server.stop('SIGKILL')
   })
 
-  it('do not end a worker that hears of them from its supervisor again, when its whole group was told', async () => {
+  it('do not end a worker that gets them both from its process group and from its supervisor', async () => {
     const child = await start('stopSignal({ secondEnds: false })')
     try {
       child.signal('SIGTERM')

@@ -15,14 +15,14 @@ import { runCommand, startCommand, startNode } from '../support/node-process.ts'
 import { figure, scrape } from '../support/prometheus.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
-/** Whether a signal waits for a process, which the system may have stopped at the moment. */
+/** Whether a process, which the system may have suspended, has a pending signal. */
 function hasPending(pid: number): boolean {
   return !/^ShdPnd:\s+0+$/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'))
 }
 
-/** The packages that a process ran modules of. @param folder which `NODE_V8_COVERAGE` named to it */
+/** The packages whose modules a process ran. @param folder its `NODE_V8_COVERAGE` */
 function packagesIn(folder: string): Set<string | undefined> {
-  // Node writes down every module that it has run.
+  // Node records every module that it has run.
   const loaded = readdirSync(folder)
     .map((name) => readFileSync(join(folder, name), 'utf8'))
     .join('\n')
@@ -31,7 +31,7 @@ function packagesIn(folder: string): Set<string | undefined> {
 }
 
 describe('a start', () => {
-  it('does not even load what nobody has asked for yet', async () => {
+  it('does not load what is not needed yet', async () => {
     const folder = await temporaryFolder('coverage')
     const storage = await freshStorage('embedded')
     const node = await startNode({ env: { ...storage, NODE_V8_COVERAGE: folder } })
@@ -50,9 +50,9 @@ describe('a start', () => {
     expect(packagesIn(another), 'engine').not.to.have.any.keys('koa', 'oidc-provider')
   })
 
-  it('finds its modules compiled by the one before, beside the packages alone', async () => {
+  it('uses the modules compiled by an earlier start, stored beside the packages', async () => {
     const root = fileURLToPath(new URL('../..', import.meta.url))
-    // What Node tells of its cache: an entry that was written, and one that was taken.
+    // Node logs which cache entries it writes and accepts.
     const env = { NODE_DEBUG_NATIVE: 'COMPILE_CACHE' }
     async function start(): Promise<string> {
       const child = await startChild(process.execPath, ['src/main.ts', '--version'], {
@@ -71,7 +71,7 @@ describe('a start', () => {
       expect(folder).to.include(join(root, 'node_modules/.cache/keyturn/'))
     }
   })
-  /** The server, whose output goes to a file. */
+  /** A server whose output goes to a file. */
   async function startInto(path: string, env: Record<string, string>) {
     const port = String(await freePort())
     const { PATH = '', HOME = '' } = process.env
@@ -92,12 +92,12 @@ describe('a start', () => {
     return { child, answers }
   }
 
-  it('is none of the log: without space for a line the server serves, counts what is lost, and stops when told to, whatever is still waited for', async () => {
+  it('does not depend on the log: if it cannot be written, the server serves, counts lost lines, and stops despite open handles', async () => {
     const metricsPort = String(await freePort())
     const storage = await freshStorage('embedded')
     const { child, answers } = await startInto('/dev/full', {
       ...storage,
-      // As a library that waits for something for ever.
+      // Simulates a library with an open handle.
       NODE_OPTIONS: '--import=data:text/javascript,setInterval(()=>{},60000)',
       METRICS_PORT: metricsPort,
     })
@@ -107,7 +107,7 @@ describe('a start', () => {
     expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
   })
 
-  it('is given up when it is told to stop, whatever it waits for', async function () {
+  it('is aborted by a stop signal while it waits for a store', async function () {
     if (!servicesFound()) this.skip()
     const mute = createServer((socket) => void socket.on('error', () => undefined))
     await new Promise<void>((done) => void mute.listen(0, '127.0.0.1', done))
@@ -125,13 +125,13 @@ describe('a start', () => {
       expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
       const log = child.stdout()
       expect(log).to.include('before it has started').and.not.include('is ready')
-      expect(log, 'what it waited for').not.to.include('started without Redis')
+      expect(log, 'it was still waiting').not.to.include('started without Redis')
     } finally {
       mute.close()
     }
   })
 
-  it('is given up when it is told to stop before it listens', async function () {
+  it('is aborted by a stop signal before the server listens', async function () {
     if (!servicesFound()) this.skip()
     const storage = await freshStorage('services')
     const { database, close } = await openNode(storage)
@@ -162,7 +162,7 @@ describe('a start', () => {
     }
   })
 
-  it('with workers is none of a log that nobody reads: they serve, and all of them stop (R-15)', async function () {
+  it('with workers does not depend on a log that nobody reads: they serve, and all of them stop (R-15)', async function () {
     if (!servicesFound()) this.skip()
     const pipe = join(await temporaryFolder('log'), 'pipe')
     execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', pipe])
@@ -170,7 +170,7 @@ describe('a start', () => {
     try {
       const storage = await freshStorage('services')
       const { child, answers } = await startInto(pipe, { ...storage, WORKERS: '2' })
-      // More than a pipe holds.
+      // More than the buffer of a pipe.
       for (let i = 0; i < 500; i++) expect(await answers(`/${'x-'.repeat(100)}`)).to.equal(404)
       expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
     } finally {

@@ -10,10 +10,10 @@ import { exportedFrom } from '../support/exported.ts'
 
 const tenant = 'default'
 
-describe('command line: what holds for everybody in a tenant', () => {
+describe('the policy of a tenant on the command line', () => {
   let core: Core
   before(async () => {
-    // One hash at a time, and nobody waits for one.
+    // One hash at a time, and no queue.
     const queue = { HASH_CONCURRENCY: '1', HASH_QUEUE: '0' }
     core = await openNode({ ...(await freshStorage(anyStorage)), ...queue })
     await core.firstStart()
@@ -30,7 +30,7 @@ describe('command line: what holds for everybody in a tenant', () => {
     return tenants.filter(({ require_mfa }) => require_mfa).map(({ id }) => id)
   }
 
-  it('is applied, listed, exported and written down; what is absent stays', async () => {
+  it('is applied, listed, exported and audited; absent members stay unchanged', async () => {
     const acme = { id: 'acme', name: 'Acme' }
     const all = { require_mfa: true, tenants: [{ ...acme, require_mfa: true }] }
     expect(await applied(all, true)).to.deep.equal(['acme created', 'default updated'])
@@ -64,7 +64,7 @@ describe('command line: what holds for everybody in a tenant', () => {
     ])
   })
 
-  it('has passwords hashed before its transaction, and rules for them by what it declares itself', async () => {
+  it('has passwords hashed before its transaction, with the policy of the same file', async () => {
     const seen: Array<[inTransaction: boolean, ahead: boolean]> = []
     const inTransaction = () => core.database.current()?.isOpen() === true
     const accounts: typeof core.accounts = {
@@ -95,7 +95,7 @@ describe('command line: what holds for everybody in a tenant', () => {
     expect(await core.accounts.byIdentifier(tenant, other.email)).to.equal(undefined)
   })
 
-  it('waits for a place where others have their passwords hashed', async () => {
+  it('waits while the hash queue is full', async () => {
     const refused = () => core.counters.read().hash_shed ?? 0
     const before = refused()
     const accounts = Array.from({ length: 20 }, (_, i) => ({

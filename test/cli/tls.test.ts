@@ -26,13 +26,13 @@ describe('TLS on the command line', () => {
   })
 
   for (const [what, host, expiresIn, status] of [
-    ['fits', 'localhost', 60 * 24 * 3600, 'ok'],
-    ['names an address', '127.0.0.1', 60 * 24 * 3600, 'ok'],
-    ['ends soon', 'localhost', 3 * 24 * 3600, 'warn'],
-    ['is over', 'localhost', -60, 'fail'],
+    ['is valid', 'localhost', 60 * 24 * 3600, 'ok'],
+    ['names an IP address', '127.0.0.1', 60 * 24 * 3600, 'ok'],
+    ['expires soon', 'localhost', 3 * 24 * 3600, 'warn'],
+    ['has expired', 'localhost', -60, 'fail'],
     ['is for another host', 'id.example.com', 60 * 24 * 3600, 'fail'],
   ] as const) {
-    it(`doctor looks at a certificate that ${what}: ${status}`, async () => {
+    it(`doctor reports ${status} for a certificate that ${what}`, async () => {
       const names = [
         { type: 'dns' as const, value: 'localhost' },
         { type: 'ip' as const, value: '127.0.0.1' },

@@ -5,11 +5,11 @@ import { watchOver } from '../../src/cli/watchdog.ts'
 import { createLog } from '../../src/log.ts'
 import { eventually } from '../support/eventually.ts'
 
-/** The end of a worker that who watches over it sees. */
+/** A worker as its watchdog sees it. */
 class Watched extends EventEmitter {
   readonly id = 7
   asked = 0
-  /** Questions that it leaves without an answer. */
+  /** How many pings it leaves unanswered. */
   silent = 0
   readonly killed: string[] = []
   readonly process = { pid: 4711, kill: (signal: string) => void this.killed.push(signal) }
@@ -19,7 +19,7 @@ class Watched extends EventEmitter {
   }
 }
 
-describe('a worker that is watched over (R-15)', () => {
+describe('the watchdog of a worker (R-15)', () => {
   let lines: string[]
   let worker: Watched
   const pace = 5
@@ -36,7 +36,7 @@ describe('a worker that is watched over (R-15)', () => {
   })
   afterEach(() => worker.emit('disconnect'))
 
-  it('is killed when it does not answer half a dozen questions, and told of', async () => {
+  it('kills it after six unanswered pings, and logs that', async () => {
     worker.emit('listening')
     worker.silent = Infinity
     await eventually('it is killed', () => worker.killed.length > 0)
@@ -51,7 +51,7 @@ describe('a worker that is watched over (R-15)', () => {
     })
   })
 
-  it('is killed when it does not begin to listen, and told of', async () => {
+  it('kills it if it does not start to listen, and logs that', async () => {
     await eventually('it is killed', () => worker.killed.length > 0)
     expect([worker.asked, worker.killed]).to.deep.equal([0, ['SIGKILL']])
     expect(JSON.parse(lines[0] ?? '')).to.include({
@@ -61,7 +61,7 @@ describe('a worker that is watched over (R-15)', () => {
     })
   })
 
-  it('is not while it answers, or was silent for a few questions', async () => {
+  it('leaves it alone while it answers, or misses a few pings', async () => {
     worker.emit('listening')
     for (const silent of [1, 5, 3, 5]) {
       worker.silent = silent
@@ -71,7 +71,7 @@ describe('a worker that is watched over (R-15)', () => {
     expect(lines).to.deep.equal([])
   })
 
-  it('is not asked before it listens, nor when it takes leave', async () => {
+  it('does not ping it before it listens, nor after it disconnects', async () => {
     const other = new Watched()
     watchOver(other as unknown as Worker, createLog({ level: 'silent' }), pace)
     other.emit('listening')

@@ -9,7 +9,7 @@ import { figure, scrape } from '../support/prometheus.ts'
 
 const name = 'keyturn_http_requests_total'
 
-/** The end of a worker that the supervisor sees: it has counted ten requests. */
+/** A worker as the supervisor sees it, with ten counted requests. */
 class Counted extends EventEmitter {
   readonly id: number
   readonly #asked: () => void
@@ -18,7 +18,7 @@ class Counted extends EventEmitter {
     this.id = id
     this.#asked = asked
   }
-  /** What it was asked: whether for what describes the installation, too. */
+  /** The requests it got; whether each included the metrics of the installation. */
   readonly shared: boolean[] = []
   answers = true
   isConnected = () => true
@@ -35,7 +35,7 @@ class Counted extends EventEmitter {
 }
 
 describe('the metrics of workers', () => {
-  it('count one once that ends between its answer and that of another', async () => {
+  it('count a worker once that ends between its response and that of another', async () => {
     const port = await freePort()
     const config = loadConfig({ METRICS_PORT: String(port) })
     const metrics = await createWorkerMetrics(config, silentLog)
@@ -51,7 +51,7 @@ describe('the metrics of workers', () => {
     }
   })
 
-  it('have what describes the installation from one that answers, while the first one hangs', async () => {
+  it('take those of the installation from a worker that responds while the first one hangs', async () => {
     const port = await freePort()
     const config = loadConfig({ METRICS_PORT: String(port) })
     const metrics = await createWorkerMetrics(config, silentLog, 50)

@@ -4,7 +4,7 @@ import { type SubjectMember, subjectMatches } from '../../src/clients/certificat
 import { clientMetadata } from '../../src/clients/client.ts'
 import { selfSigned } from '../support/certificates.ts'
 
-describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
+describe('the subject of a client certificate (RFC 8705 §2.1.2)', () => {
   let certificate: X509Certificate
   let wildcard: X509Certificate
   before(async () => {
@@ -32,7 +32,7 @@ describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
     ['san_ip', '2001:db8:0:0::1'],
     ['san_email', 'web@example.com'],
   ]) {
-    it(`is ${member} ${expected}`, () => {
+    it(`matches ${member} ${expected}`, () => {
       expect(fits(member as string, expected as string)).to.equal(true)
     })
   }
@@ -50,12 +50,12 @@ describe('the name in a client certificate (RFC 8705 §2.1.2)', () => {
     ['san_ip', '2001:db8::2'],
     ['san_email', 'Web@example.com'],
   ]) {
-    it(`is not ${member} ${expected}`, () => {
+    it(`does not match ${member} ${expected}`, () => {
       expect(fits(member as string, expected as string)).to.equal(false)
     })
   }
 
-  it('is not what a wildcard or the common name could stand for', () => {
+  it('does not match by wildcard or common name', () => {
     expect(fits('san_dns', 'web.example.com', wildcard)).to.equal(false)
     expect(fits('san_dns', 'example.com', wildcard)).to.equal(false)
   })
@@ -85,12 +85,12 @@ describe('registration of clients with certificates', () => {
       `token_endpoint_auth_method: tls_client_auth requires exactly one of ${subjects}`,
     ],
     [
-      'a name that nothing looks at',
+      'a name for another method',
       { tls_client_auth_san_dns: 'a.example' },
       'tls_client_auth_san_dns: is allowed only with token_endpoint_auth_method tls_client_auth',
     ],
     [
-      'names that are none',
+      'an invalid name',
       { ...tls, tls_client_auth_subject_dn: 'web' },
       'tls_client_auth_subject_dn: must be a distinguished name (RFC 4514) such as CN=web,O=Example',
     ],
@@ -105,7 +105,7 @@ describe('registration of clients with certificates', () => {
       'tls_client_auth_san_dns: must be a DNS name without wildcards',
     ],
     [
-      'an address that is none',
+      'an invalid address',
       { ...tls, tls_client_auth_san_ip: '1.2.3' },
       'tls_client_auth_san_ip: must be an IP address',
     ],
@@ -119,14 +119,14 @@ describe('registration of clients with certificates', () => {
       { ...bound, dpop_bound_access_tokens: true },
       'tls_client_certificate_bound_access_tokens: must not be combined with dpop_bound_access_tokens: a token is bound to one key',
     ],
-    ['tokens that stay, bound', { ...bound, refresh_token_rotation: 'never' }],
+    ['bound tokens without rotation', { ...bound, refresh_token_rotation: 'never' }],
     [
-      'tokens that stay, not bound',
+      'unbound tokens without rotation',
       { refresh_token_rotation: 'never' },
       'refresh_token_rotation: never requires dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens: a bearer token must rotate (RFC 9700 §4.14)',
     ],
   ] as Array<[string, object, ...string[]]>) {
-    it(`${faults.length > 0 ? 'refuses' : 'takes'} ${what}`, () => {
+    it(`${faults.length > 0 ? 'refuses' : 'accepts'} ${what}`, () => {
       expect(faultsOf(members)).to.deep.equal(faults)
     })
   }

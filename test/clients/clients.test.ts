@@ -27,11 +27,11 @@ onAnyStorage('clients', (kind) => {
   const fits = async (clientId: string, secret: string) =>
     nodes.a.clients.secretFits(await find(clientId), secret)
   const given = 'a secret from outside'
-  /** As it is stored, and who locked it last (`xmax`). */
+  /** The stored row, and the transaction that locked it last (`xmax`). */
   const rowOf = (clientId: string) =>
     nodes.a.database.query('select *, xmax::text from clients where client_id = $1', [clientId])
 
-  it('change nothing when declared twice', async () => {
+  it('stay unchanged when declared twice', async () => {
     const declaration = confidential({ client_secret: given, client_name: 'App' })
     const { client_id: clientId } = declaration
     expect(await declare(declaration)).to.deep.equal({
@@ -48,7 +48,7 @@ onAnyStorage('clients', (kind) => {
     expect((await find(clientId)).metadata).to.include({ client_name: 'Other' })
   })
 
-  it('declared several at once become what each is declared as, and none is locked that is so', async () => {
+  it('are created or updated when several are declared at once, without a lock on unchanged ones', async () => {
     const put = async (declarations: object[], only?: 'new') => {
       const { checked } = nodes.a.clients
       const all = await Promise.all(declarations.map((each) => checked(defaultTenant, each)))
@@ -71,7 +71,7 @@ onAnyStorage('clients', (kind) => {
     expect(detail).to.deep.equal({ client_id: clientId })
   })
 
-  it('get an id and a secret when none is given, shown once', async () => {
+  it('get a generated id and secret if none is given, and the secret is shown once', async () => {
     const { clientId, clientSecret, outcome } = await declare({
       redirect_uris: ['https://app.example.com/callback'],
     })
@@ -85,7 +85,7 @@ onAnyStorage('clients', (kind) => {
     expect(await fits(clientId, clientSecret as string)).to.equal(true)
   })
 
-  it('cannot be called what every object has a member of, and are not found under it (C16)', async () => {
+  it('cannot have the name of a member of every object as id, nor be found by it (C16)', async () => {
     for (const id of Object.getOwnPropertyNames(Object.prototype)) {
       const refusal = await refusalOf(declare(confidential({ client_id: id })))
       expect(refusal.code, id).to.equal('client_invalid')
@@ -111,7 +111,7 @@ onAnyStorage('clients', (kind) => {
     expect((await declare(confidential({ client_id: 'constructors' }))).outcome).to.equal('created')
   })
 
-  it('fit with their secret alone, whichever form it is stored in', async () => {
+  it('authenticate only with their own secret, in either stored form', async () => {
     const own = await declare(confidential())
     const outside = await declare(confidential({ client_secret: given }))
     const secret = own.clientSecret as string
@@ -121,14 +121,14 @@ onAnyStorage('clients', (kind) => {
     }
     expect(await fits(own.clientId, given)).to.equal(false)
     const [stored] = (await find(own.clientId)).secrets
-    expect(await fits(own.clientId, stored?.hash as string), 'the hash is no secret').to.equal(
+    expect(await fits(own.clientId, stored?.hash as string), 'the hash is not accepted').to.equal(
       false,
     )
     const dump = JSON.stringify(await nodes.a.database.query('select * from client_secrets'))
     expect(dump).to.not.contain(secret).and.not.contain(given)
   })
 
-  it('fit with every secret of theirs until it expires', async () => {
+  it('authenticate with each of their secrets until it expires', async () => {
     const soon = Date.now() + 60_000
     const base = await find((await declare(confidential({ client_secret: given }))).clientId)
     const other = await find(
@@ -145,7 +145,7 @@ onAnyStorage('clients', (kind) => {
     expect(set([], given)).to.equal(false)
   })
 
-  it('rotate their secret with an overlap, after which the old one is void', async () => {
+  it('rotate their secret with an overlap, after which the old one is invalid', async () => {
     const { clientId, clientSecret: old } = await declare(confidential())
     const fresh = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 3600)
     expect(fresh)
@@ -162,7 +162,7 @@ onAnyStorage('clients', (kind) => {
     }
   })
 
-  it('rotate again without giving the oldest secret more time', async () => {
+  it('rotate again without a longer lifetime for the oldest secret', async () => {
     const { clientId, clientSecret: oldest } = await declare(confidential())
     const middle = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 60)
     const newest = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 3600)
@@ -175,11 +175,11 @@ onAnyStorage('clients', (kind) => {
       clock.uninstall()
     }
     const last = await nodes.a.clients.rotateSecret(defaultTenant, clientId, 0)
-    expect(await fits(clientId, newest), 'no overlap, void at once').to.equal(false)
+    expect(await fits(clientId, newest), 'without overlap, invalid at once').to.equal(false)
     expect(await fits(clientId, last)).to.equal(true)
   })
 
-  it('have exactly the secret that is declared anew', async () => {
+  it('have exactly the secret of the latest declaration', async () => {
     const declaration = confidential({ client_secret: given })
     const { clientId } = await declare(declaration)
     const next = { ...declaration, client_secret: 'the next one from outside' }
@@ -191,7 +191,7 @@ onAnyStorage('clients', (kind) => {
     expect(await fits(clientId, next.client_secret)).to.equal(false)
   })
 
-  it('that are public have no secret, and lose the one they had', async () => {
+  it('have no secret if they are public, and lose an earlier one', async () => {
     const members = confidential()
     const { clientId } = await declare({ ...members, client_secret: given })
     const open = { ...members, token_endpoint_auth_method: 'none' }
@@ -208,14 +208,14 @@ onAnyStorage('clients', (kind) => {
     await refusalOf(nodes.a.clients.rotateSecret(defaultTenant, 'unknown', 0), 'client_not_found')
   })
 
-  it('that are devices need no redirect URI, and may refresh (RFC 8628)', async () => {
+  it('for devices need no redirect URI, and may use refresh tokens (RFC 8628)', async () => {
     const device = { grant_types: [deviceCodeGrant, 'refresh_token'] }
     const { clientId } = await declare({ ...device, token_endpoint_auth_method: 'none' })
     expect((await find(clientId)).metadata).to.deep.include({ ...device, redirect_uris: [] })
     await refusalOf(declare({ grant_types: [deviceCodeGrant, 'password'] }), 'client_invalid')
   })
 
-  it('that ask people behind their back say how they hear of it, and authenticate (CIBA §4)', async () => {
+  it('for CIBA must name a delivery mode, and must authenticate (CIBA §4)', async () => {
     const poll = { grant_types: [cibaGrant], backchannel_token_delivery_mode: 'poll' }
     const ping = { ...poll, backchannel_token_delivery_mode: 'ping' }
     const backchannel_client_notification_endpoint = 'https://app.example.com/ciba'
@@ -240,7 +240,7 @@ onAnyStorage('clients', (kind) => {
     }
   })
 
-  it('are refused with all of their faults at once, and nothing is stored', async () => {
+  it('are refused with all faults at once, and nothing is stored', async () => {
     const refusal = await refusalOf(
       declare({
         client_id: 'faulty',
@@ -284,13 +284,13 @@ onAnyStorage('clients', (kind) => {
     ])
   })
 
-  it('are refused whatever else they may be', async () => {
+  it('are refused if the declaration is not an object with members', async () => {
     for (const declaration of [null, undefined, 'text', 42, [], {}]) {
       await refusalOf(nodes.a.clients.declare(defaultTenant, declaration), 'client_invalid')
     }
   })
 
-  it('that are broken in storage or disabled harm only themselves', async () => {
+  it('that are invalid in storage or disabled do not affect others', async () => {
     const broken = await declare(confidential())
     const sound = await declare(confidential())
     const update = (set: string, clientId: string) =>
@@ -302,7 +302,7 @@ onAnyStorage('clients', (kind) => {
     expect(await nodes.b.clients.find(defaultTenant, sound.clientId)).to.equal(undefined)
   })
 
-  it('of one tenant are unknown to another', async () => {
+  it('of one tenant are unknown in another', async () => {
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
     const { clientId } = await declare(confidential())
     expect(await nodes.a.clients.find('other', clientId)).to.equal(undefined)
@@ -311,7 +311,7 @@ onAnyStorage('clients', (kind) => {
     expect(await fits(clientId, same.clientSecret as string)).to.equal(false)
   })
 
-  it('show a change made here at once, and one made elsewhere within a second', async () => {
+  it('show changes of this node at once, and of other nodes within a second', async () => {
     const { clientId } = await declare(confidential({ client_name: 'Before' }))
     const nameOn = async (node: Nodes['a']) =>
       (await node.clients.find(defaultTenant, clientId))?.metadata as { client_name: string }
@@ -326,7 +326,7 @@ onAnyStorage('clients', (kind) => {
     }
   })
 
-  it('declared by 10 at once end as one, with one secret', async () => {
+  it('declared 10 times concurrently are one client with one secret', async () => {
     const declaration = confidential({ client_id: 'raced' })
     const outcomes = await Promise.all(
       Array.from({ length: 10 }, (_, i) =>
@@ -339,7 +339,7 @@ onAnyStorage('clients', (kind) => {
     expect(await fits('raced', secrets[0] as string)).to.equal(true)
   })
 
-  it('that an operator disabled stay so when they are declared again', async () => {
+  it('that an operator disabled stay disabled when they are declared again', async () => {
     const declaration = confidential({ client_id: 'suspended' })
     await nodes.a.clients.declare(defaultTenant, declaration)
     await nodes.a.clients.setDisabled(defaultTenant, 'suspended', true)
@@ -350,7 +350,7 @@ onAnyStorage('clients', (kind) => {
     expect(await nodes.a.clients.find(defaultTenant, 'suspended')).to.not.equal(undefined)
   })
 
-  it('of one transaction are judged by one engine, with keys for each algorithm that they name', async () => {
+  it('in one transaction are validated with one engine, and with keys for each algorithm that they name', async () => {
     const { a: core } = nodes
     let opened = 0
     const open = core.signing.open
@@ -381,7 +381,7 @@ onAnyStorage('clients', (kind) => {
     }
   })
 
-  it('cannot take the name of the server’s own pages', async () => {
+  it('cannot have the id of the server’s own pages', async () => {
     const declared = nodes.a.clients.declare(
       defaultTenant,
       confidential({ client_id: 'keyturn-account' }),

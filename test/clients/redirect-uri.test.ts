@@ -15,7 +15,7 @@ describe('redirect URI at registration (C1)', () => {
     ['https://app.example.com/callback', 'native'],
   ]
   for (const [uri, type] of sound) {
-    it(`takes ${uri} for a ${type} client`, () => {
+    it(`accepts ${uri} for a ${type} client`, () => {
       expect(redirectUriFault(uri, type)).to.equal(undefined)
     })
   }
@@ -48,7 +48,7 @@ describe('redirect URI at registration (C1)', () => {
     })
   }
 
-  it('has a stored client go on without the user information that its addresses may have had', () => {
+  it('drops user information from other stored URLs of a client, so that it stays usable', () => {
     const metadata = {
       client_id: 'web',
       redirect_uris: ['https://a.example/callback'],
@@ -64,7 +64,7 @@ describe('redirect URI at registration (C1)', () => {
     })
   })
 
-  it('says who gets an answer: of a private-use scheme whoever opens it, whatever host stands there (RFC 8252 §7.1)', () => {
+  it('of a private-use scheme is described by the scheme, whatever its host (RFC 8252 §7.1)', () => {
     for (const [uri, receiver] of [
       ['https://app.example.com:8443/callback', 'app.example.com:8443'],
       ['http://127.0.0.1:9/callback', '127.0.0.1:9'],
@@ -76,7 +76,7 @@ describe('redirect URI at registration (C1)', () => {
     }
   })
 
-  it('goes for links that people see, too: https or loopback', () => {
+  it('has the same rules as links on pages: https or loopback', () => {
     for (const uri of ['https://example.com/terms', 'http://localhost:3000/logo.svg']) {
       expect(webUriFault(uri), uri).to.equal(undefined)
     }

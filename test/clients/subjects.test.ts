@@ -23,12 +23,12 @@ describe('subjects', () => {
   })
   const id = randomUUID()
 
-  it('are the account for a public client', async () => {
+  it('of public subject type are the account id', async () => {
     expect(await subjects.of('t', client('a.example', 'public'), id)).to.equal(id)
     expect(await subjects.accountBehind('t', client('a.example', 'public'), id)).to.equal(id)
   })
 
-  it('differ by sector and by tenant, stay the same, and lead back (P-057)', async () => {
+  it('differ by sector and by tenant, are stable, and lead back to the account (P-057)', async () => {
     const [a, b] = [client('a.example'), client('b.example')]
     const sub = await subjects.of('t', a, id)
     expect(sub).to.match(/^[\w-]{22}$/)
@@ -42,7 +42,7 @@ describe('subjects', () => {
     expect(await subjects.accountBehind('t', a, sub)).to.equal(id)
   })
 
-  it('of a private-use scheme are of that, whatever host stands behind it (OpenID Connect Core §8.1)', async () => {
+  it('of a private-use scheme depend on the scheme, whatever its host (OpenID Connect Core §8.1)', async () => {
     const native = (uri: string) => ({ ...client(''), redirect_uris: [uri] })
     const subs = [
       client('a.example'),
@@ -55,7 +55,7 @@ describe('subjects', () => {
     expect(await subjects.of('t', sibling, id)).to.equal(await subs[1])
   })
 
-  it('are those of the keys where no answer goes to a redirect URI', async () => {
+  it('depend on the host of the keys if no response goes to a redirect URI', async () => {
     const device: SubjectMembers = {
       ...client('a.example'),
       jwks_uri: 'https://b.example/keys',
@@ -66,10 +66,10 @@ describe('subjects', () => {
     expect(sub).not.to.equal(await subjects.of('t', client('a.example'), id))
   })
 
-  it('that are none of ours lead nowhere', async () => {
+  it('that are unknown lead to no account', async () => {
     const pairwise = await subjects.of('t', client('a.example'), id)
     const known = client('a.example', 'public')
-    expect(await subjects.accountBehind('t', known, pairwise), 'it was pairwise').to.equal(
+    expect(await subjects.accountBehind('t', known, pairwise), 'a pairwise subject').to.equal(
       undefined,
     )
     for (const sub of [id, '', 'x', 'A'.repeat(21), 'A'.repeat(23)]) {

@@ -35,7 +35,7 @@ describe('loadConfig, TLS', () => {
   }
   const pair = { TLS_CERT_FILE: '/own.crt', TLS_KEY_FILE: '/own.key' }
 
-  it('makes the default issuer https, and the port for certificates part of its own origin', () => {
+  it('defaults to an https issuer, and to an mTLS origin with MTLS_PORT', () => {
     const config = loadConfig({ ...pair, MTLS_PORT: '8443', MTLS_CA_FILE: '/own.crt' }, readFile)
     expect(config).to.include({
       issuer: 'https://localhost:3000',
@@ -45,7 +45,7 @@ describe('loadConfig, TLS', () => {
     expect(loadConfig({}, readFile)).to.include({ mtlsOrigin: undefined, mtlsPort: undefined })
   })
 
-  it('accepts a header from a trusted proxy without TLS of its own', () => {
+  it('accepts a certificate header from a trusted proxy without TLS of its own', () => {
     const env = {
       ISSUER: 'https://id.example.com',
       TRUST_PROXY: '10.0.0.1',
@@ -70,18 +70,18 @@ describe('loadConfig, TLS', () => {
       'TLS_KEY_FILE: expected TLS_CERT_FILE beside it, got none',
     ],
     [
-      'the key of another',
+      'the key of another certificate',
       { ...pair, TLS_KEY_FILE: '/other.key' },
       'TLS_KEY_FILE: expected the key of the first certificate in TLS_CERT_FILE, got another',
     ],
     [
-      'files that cannot be read, both of them',
+      'two unreadable files',
       { TLS_CERT_FILE: '/absent.crt', TLS_KEY_FILE: '/empty' },
       'TLS_CERT_FILE: expected a readable file, got "/absent.crt" (EACCES)',
       'TLS_KEY_FILE: expected a file with a value, got "/empty", which is empty',
     ],
     [
-      'files with something else, beside other faults',
+      'files with other content, together with other faults',
       { TLS_CERT_FILE: '/text', TLS_KEY_FILE: '/text', LOG_LEVEL: 'loud' },
       'LOG_LEVEL: expected one of fatal, error, warn, info, debug, trace, silent, got "loud"',
       'TLS_CERT_FILE: expected certificates in PEM, got something else',
@@ -108,17 +108,17 @@ describe('loadConfig, TLS', () => {
       'MTLS_PORT: expected another port than PORT, got 3000',
     ],
     [
-      'a header from nobody',
+      'a header without trusted proxies',
       { MTLS_CERTIFICATE_HEADER: 'Client-Cert' },
       'MTLS_CERTIFICATE_HEADER: expected TRUST_PROXY beside it, got none',
     ],
     [
-      'a header that is none',
+      'an invalid header name',
       { TRUST_PROXY: '::1', MTLS_CERTIFICATE_HEADER: 'a b' },
       'MTLS_CERTIFICATE_HEADER: expected the name of a header, got "a b"',
     ],
     [
-      'an origin that nobody listens at',
+      'an origin without a port or a header',
       { MTLS_ORIGIN: 'https://m.example.com' },
       'MTLS_ORIGIN: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER beside it, got none',
     ],
@@ -128,7 +128,7 @@ describe('loadConfig, TLS', () => {
       'MTLS_ORIGIN: expected an https URL of a host, and a port if need be, and nothing after them, got "https://m.example.com/x" (it says more)',
     ],
     [
-      'authorities for nobody',
+      'certificate authorities without a port or a header',
       { MTLS_CA_FILE: '/own.crt' },
       'MTLS_CA_FILE: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER beside it, got none',
     ],

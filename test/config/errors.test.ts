@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { DomainError, type DomainErrorCode, domainErrors, isDomainError } from '../../src/errors.ts'
 
 describe('DomainError', () => {
-  it('takes status, OAuth error and public sentence from the table', () => {
+  it('takes the status, OAuth error and public message from the table', () => {
     const error = new DomainError('hash_queue_full')
     expect(error).to.be.instanceOf(Error)
     expect(error).to.include({
@@ -15,7 +15,7 @@ describe('DomainError', () => {
     expect(error).not.to.have.property('cause')
   })
 
-  it('keeps the detail out of the public sentence', () => {
+  it('keeps the detail out of the public message', () => {
     const cause = new Error('ECONNREFUSED')
     const error = new DomainError('storage_unavailable', { detail: 'Redis at 10.0.0.7', cause })
     expect(error.message).to.equal('Redis at 10.0.0.7')
@@ -23,14 +23,14 @@ describe('DomainError', () => {
     expect(error.cause).to.equal(cause)
   })
 
-  it('may say something more exact in public', () => {
+  it('may have a more specific public message', () => {
     const publicMessage = 'The password needs 15 characters.'
     const error = new DomainError('password_policy', { publicMessage, detail: { length: 3 } })
     expect(error).to.include({ publicMessage, message: publicMessage })
     expect(error.detail).to.deep.equal({ length: 3 })
   })
 
-  it('is recognised, by code if one is named', () => {
+  it('is recognised by type, and by code if one is given', () => {
     const error = new DomainError('not_found')
     expect(isDomainError(error)).to.equal(true)
     expect(isDomainError(error, 'not_found')).to.equal(true)
@@ -40,7 +40,7 @@ describe('DomainError', () => {
   })
 
   for (const code of Object.keys(domainErrors) as DomainErrorCode[]) {
-    it(`${code} has an error status and a sentence that OAuth may carry (RFC 6749 §5.2)`, () => {
+    it(`${code} has an error status, and a message with characters that OAuth permits (RFC 6749 §5.2)`, () => {
       const [status, , sentence] = domainErrors[code]
       expect(status).to.be.within(400, 599)
       expect(sentence).to.match(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+\.$/)

@@ -9,7 +9,7 @@ function noFile(): never {
   throw Object.assign(new Error('no such file'), { code: 'ENOENT' })
 }
 
-/** The faults of an environment; none when it is accepted. */
+/** The faults of an environment; empty if it is accepted. */
 function faultsOf(env: NodeJS.ProcessEnv, readFile: (path: string) => string = noFile) {
   try {
     loadConfig(env, readFile)
@@ -21,7 +21,7 @@ function faultsOf(env: NodeJS.ProcessEnv, readFile: (path: string) => string = n
 }
 
 describe('loadConfig', () => {
-  it('needs nothing: every default is valid', () => {
+  it('needs no settings: every default is valid', () => {
     const config = loadConfig({})
     expect(config).to.include({
       port: 3000,
@@ -38,7 +38,7 @@ describe('loadConfig', () => {
     expect(config.trustProxy).to.deep.equal([])
   })
 
-  it('lets a PKCS#11 library see of this environment what is usual and what is named', () => {
+  it('shows a PKCS#11 library only common variables and those that are named', () => {
     const env = {
       PATH: '/a',
       HOME: '/b',
@@ -51,7 +51,7 @@ describe('loadConfig', () => {
     expect(loadConfig({}).pkcs11Variables).to.deep.equal({})
   })
 
-  it('reads values, drops white space around them and takes an empty variable for absent', () => {
+  it('reads values, trims them, and treats empty variables as absent', () => {
     const config = loadConfig({ PORT: ' 8080 ', LOG_LEVEL: '', CLOCK_OFFSET_SECONDS: '-30' })
     expect(config).to.include({
       port: 8080,
@@ -69,7 +69,7 @@ describe('loadConfig', () => {
     expect(config.redis).to.have.property('nodes').that.is.frozen
   })
 
-  it('reports all faults at once, one per line: name, what was expected, what came', () => {
+  it('reports all faults at once, one per line: name, expected and actual value', () => {
     const env = {
       PORT: '70000',
       ISSUER: 'ftp://x',
@@ -93,8 +93,8 @@ describe('loadConfig', () => {
     expect(() => loadConfig(env)).to.throw(faults.join('\n'))
   })
 
-  it('says so of each setting in words of its own, and not in those of a library', () => {
-    // What no setting takes, and what some of them find wrong at a second look.
+  it('reports faults of each setting in its own words instead of those of a library', () => {
+    // Values that no setting accepts, and values that only some settings refuse after parsing.
     for (const value of ['\u0001', 'http://[', 'postgres://[', '5']) {
       for (const { env: name, schema } of Object.values(settings)) {
         if (schema.safeParse(value).success) continue
@@ -106,7 +106,7 @@ describe('loadConfig', () => {
     }
   })
 
-  it('refuses an address with a name or a password that whoever connects cannot decode', () => {
+  it('refuses a URL with a user name or password that cannot be decoded', () => {
     for (const [name, scheme] of [
       ['DATABASE_URL', 'postgres'],
       ['REDIS_URL', 'redis'],
@@ -119,17 +119,17 @@ describe('loadConfig', () => {
     }
   })
 
-  it('does not blame a default for the fault of the setting it comes from', () => {
+  it('does not report a default as a fault if it derives from an invalid setting', () => {
     expect(faultsOf({ PORT: 'abc' })).to.have.length(1)
     expect(faultsOf({ ISSUER: 'abc' })).to.have.length(1)
   })
 
-  it('keeps a fault on its line, whatever the value holds', () => {
+  it('keeps a fault on one line, whatever the value', () => {
     const [fault] = faultsOf({ LOG_LEVEL: 'in\nfo\u001b[31m' })
     expect(fault).to.include('"in\\nfo\\u001b[31m"')
   })
 
-  it('is a DomainError whose public sentence says nothing of the values', () => {
+  it('throws a DomainError whose public message contains no values', () => {
     try {
       loadConfig({ PORT: 'abc' })
       expect.fail('accepted')
@@ -161,7 +161,7 @@ describe('loadConfig', () => {
     })
   }
 
-  it('bounds what the security of tokens and passwords rests on', () => {
+  it('limits settings that the security of tokens and passwords depends on', () => {
     const env = {
       ACCESS_TOKEN_TTL: '901',
       AUTHORIZATION_CODE_TTL: '601',
@@ -176,7 +176,7 @@ describe('loadConfig', () => {
 describe('secrets in the configuration', () => {
   const key = randomBytes(32)
 
-  it('come from the environment or from a file, whose trailing newline is dropped', () => {
+  it('are read from the environment or from a file, without its trailing newline', () => {
     const direct = loadConfig({ KEY_ENCRYPTION_KEY: key.toString('base64') })
     expect(direct.keyEncryptionKey?.equals(key)).to.equal(true)
 
@@ -198,13 +198,13 @@ describe('secrets in the configuration', () => {
     expect(config.redis).to.deep.equal({ kind: 'single', url: 'redis://:p@cache' })
   })
 
-  it('given twice are a fault', () => {
+  it('are refused if both are given', () => {
     expect(
       faultsOf({ DATABASE_URL: 'postgres://a', DATABASE_URL_FILE: '/b' }, () => 'postgres://b'),
     ).to.deep.equal(['DATABASE_URL: expected one of DATABASE_URL and DATABASE_URL_FILE, got both'])
   })
 
-  it('in a missing or empty file are a fault that names the file', () => {
+  it('in a missing or empty file are reported with the file name', () => {
     expect(faultsOf({ KEY_ENCRYPTION_KEY_FILE: '/none' })).to.deep.equal([
       'KEY_ENCRYPTION_KEY_FILE: expected a readable file, got "/none" (ENOENT)',
     ])
@@ -213,11 +213,11 @@ describe('secrets in the configuration', () => {
     ])
   })
 
-  it('only: other settings know no file', () => {
+  it('are the only settings that can be read from a file', () => {
     expect(loadConfig({ PORT_FILE: '/none' }, noFile).port).to.equal(3000)
   })
 
-  it('never stand in a fault (ASVS 16.2.5)', () => {
+  it('never appear in a fault (ASVS 16.2.5)', () => {
     const env = {
       KEY_ENCRYPTION_KEY: 'c2VjcmV0LXZhbHVl',
       DATABASE_URL: 'mysql://user:secret-value@db',
@@ -245,7 +245,7 @@ describe('secrets in the configuration', () => {
 })
 
 describe('maskUrl', () => {
-  it('shows where, not with which credentials', () => {
+  it('shows the host without credentials', () => {
     expect(maskUrl('postgres://u:p@db:5432/x?password=y')).to.equal('postgres://***@db:5432/x?***')
     expect(maskUrl('redis+sentinel://:p@a:1,b:2/main')).to.equal(
       'redis+sentinel://***@a:1,b:2/main',

@@ -11,7 +11,7 @@ import { eventually } from '../support/eventually.ts'
 
 const { O_RDWR, O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
 
-describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
+describe('the log destination (ASVS 16.2, 16.5.4)', () => {
   const losses = { lost: 0 }
   const told: unknown[] = []
   let opened: number[]
@@ -34,7 +34,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', path])
     return path
   }
-  /** All that is there now. */
+  /** Reads everything that is available. */
   function drained(fd: number): string {
     const bytes = Buffer.alloc(1 << 20)
     let text = ''
@@ -48,7 +48,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     return text
   }
 
-  it('loses what there is no space for, and counts it; nobody waits, not at a fatal error either', () => {
+  it('drops and counts lines that cannot be written, without blocking, even at a fatal error', () => {
     const destination = destinationAt(open('/dev/full', O_WRONLY))
     for (let i = 0; i < 3; i++) destination.write('a line\n')
     destination.flushSync()
@@ -56,7 +56,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(told).to.deep.equal([])
   })
 
-  it('writes again when a reader is there again, and tells how many were lost', async () => {
+  it('resumes when a reader returns, and reports how many lines were dropped', async () => {
     const path = await pipe()
     const first = openSync(path, O_RDONLY | O_NONBLOCK)
     const destination = destinationAt(open(path, O_WRONLY | O_NONBLOCK))
@@ -70,16 +70,16 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(told).to.deep.equal([{ lost: 2, reason: 'EPIPE' }])
   })
 
-  it('keeps a mebibyte for a reader that stalls, in order and whole, and loses what is more', async () => {
+  it('buffers one MiB for a stalled reader, complete and in order, and drops the rest', async () => {
     const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
     const destination = destinationAt(fd)
     const line = `${'x'.repeat(999)}\n`
     for (let i = 0; i < 2000; i++) destination.write(line)
     destination.flushSync()
-    // As much as a pipe holds here: nothing else is written before the next turn.
+    // The content of the pipe; nothing else is written before the next turn of the event loop.
     let text = drained(fd)
     const held = text.length / line.length + Math.floor(2 ** 20 / line.length)
-    expect(losses.lost, 'a mebibyte and the pipe hold the others').to.equal(2000 - held)
+    expect(losses.lost, 'the others are in the buffer and the pipe').to.equal(2000 - held)
     await eventually('it is written', async () => {
       text += drained(fd)
       return told.length > 0
@@ -90,7 +90,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(drained(fd)).to.equal('next\n')
   })
 
-  it('loses nothing for a reader that was behind and is quick again', async () => {
+  it('drops nothing for a reader that was slow and has caught up', async () => {
     const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
     const destination = destinationAt(fd)
     const line = `${'x'.repeat(999)}\n`
@@ -99,7 +99,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     for (let round = 0; round < 150; round++) {
       read += drained(fd).length
       for (let i = 0; i < 16; i++) destination.write(line)
-      // As fast as lines come: 16 MB in a second.
+      // 16 MB per second, as fast as lines are written.
       await pause(1)
     }
     await eventually('the rest is written', async () => {
@@ -109,7 +109,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(losses.lost).to.equal(0)
   })
 
-  it('begins anew after a line of which there was no place for the rest', async () => {
+  it('starts a new line after one that was cut off', async () => {
     const fd = open(await pipe(), O_RDWR | O_NONBLOCK)
     const destination = destinationAt(fd)
     destination.write(`${'x'.repeat(2 << 20)}\n`)
@@ -121,7 +121,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(drained(fd)).to.equal('and the next\n')
   })
 
-  it('begins anew after a line whose rest waited, and was lost then', async () => {
+  it('starts a new line after one whose buffered rest was dropped', async () => {
     const path = await pipe()
     const first = openSync(path, O_RDONLY | O_NONBLOCK)
     const destination = destinationAt(open(path, O_WRONLY | O_NONBLOCK))
@@ -136,7 +136,7 @@ describe('where the log goes (ASVS 16.2, 16.5.4)', () => {
     expect(drained(second)).to.equal('\nnext\nand the next\n')
   })
 
-  it('does not wait for a terminal that shows nothing more (Ctrl-S, a screen that is away)', async () => {
+  it('does not wait for a stopped terminal (Ctrl-S, a disconnected screen)', async () => {
     const folder = await temporaryFolder('terminal')
     const [began, over] = [join(folder, 'began'), join(folder, 'over')]
     const module = new URL('../../src/log-destination.ts', import.meta.url).href

@@ -8,7 +8,7 @@ interface Line {
   err: { [member: string]: unknown; causes: Record<string, unknown>[] }
 }
 
-/** A log and the lines it wrote. */
+/** A log and the lines that it wrote. */
 function capture(level: 'trace' | 'warn' | 'silent' = 'trace') {
   const lines: string[] = []
   const log = createLog({ level, destination: { write: (line: string) => lines.push(line) } })
@@ -35,7 +35,7 @@ describe('the log', () => {
     expect(line).not.to.have.any.keys('pid', 'hostname')
   })
 
-  it('leaves out what is below its level', () => {
+  it('omits lines below its level', () => {
     const { log, lines } = capture('warn')
     log.info('quiet')
     log.error('loud')
@@ -45,7 +45,7 @@ describe('the log', () => {
     expect(none).to.deep.equal([])
   })
 
-  it('stays one line whatever the values hold (ASVS 16.4.1)', () => {
+  it('keeps each entry on one line, whatever the values (ASVS 16.4.1)', () => {
     const { log, lines } = capture()
     const name = 'eve\r\n{"level":"info","msg":"forged"}\u001b[2J\u2028'
     log.child({ agent: name }).info({ [name]: name, err: new Error(name) }, name)
@@ -54,13 +54,13 @@ describe('the log', () => {
     expect(JSON.parse(lines[0] ?? '')).to.include({ msg: name, agent: name })
   })
 
-  it('listens for the end of the process once, however many logs there are', () => {
+  it('installs one exit listener, however many logs exist', () => {
     const before = process.listenerCount('exit')
     for (let i = 0; i < 3; i++) createLog({ level: 'silent' })
     expect(process.listenerCount('exit')).to.equal(before)
   })
 
-  it('survives cycles', () => {
+  it('handles cyclic values', () => {
     const cycle: Record<string, unknown> = { name: 'a' }
     cycle['self'] = cycle
     expect(lineOf((log) => log.info({ cycle }))).to.have.nested.property('cycle.name', 'a')
@@ -108,7 +108,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
       `got "${pemLine('BEGIN EC')}\ncanary\n${pemLine('END EC')}", no`,
       'got "[redacted]", no',
     ],
-    ['a private key that was cut', `got ${pemLine('BEGIN')}\ncan`, 'got [redacted]'],
+    ['a truncated private key', `got ${pemLine('BEGIN')}\ncan`, 'got [redacted]'],
     ['credentials of a URL', 'at postgres://u:canary@db/x', 'at postgres://[redacted]@db/x'],
   ] as const) {
     it(`hides ${what} in any text`, () => {
@@ -120,7 +120,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     })
   }
 
-  it('leaves harmless text alone', () => {
+  it('leaves harmless text unchanged', () => {
     for (const text of [
       '127.0.0.1',
       'id.example.com',
@@ -132,7 +132,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     }
   })
 
-  it('looks no less closely at a line that has nothing to hide at first sight', () => {
+  it('finds the same in a line with and without a member that must be hidden', () => {
     const pieces = [
       'code',
       '"',
@@ -164,7 +164,7 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     )
   })
 
-  it('takes time linear in the length of a hostile value', () => {
+  it('takes linear time for a hostile value', () => {
     for (const unit of ['eyJ', 'eyJ.', '?', '?a', '//', '//a', 'code=', 'Basic ', '"code":']) {
       const text = unit.repeat(60_000)
       const began = process.cpuUsage()
@@ -188,7 +188,7 @@ describe('errors in the log', () => {
     expect(JSON.stringify(err)).not.to.include('canary')
   })
 
-  it('show no stack of what is expected to happen, and happens to every request then (503)', () => {
+  it('omit the stack of expected errors that affect every request (503)', () => {
     const cause = Object.assign(new Error('refused'), { code: 'ECONNREFUSED' })
     const error = new DomainError('storage_unavailable', { detail: 'Postgres is away', cause })
     const { err } = lineOf((log) => log.error({ err: error }, 'failed'))
@@ -200,7 +200,7 @@ describe('errors in the log', () => {
     expect(err.causes[0]).to.include({ message: 'refused', code: 'ECONNREFUSED', stack: null })
   })
 
-  it('leave out details that quote rows of the database', () => {
+  it('omit details that quote database rows', () => {
     const error = Object.assign(new Error('duplicate key'), { code: '23505', detail: 'canary' })
     const { err } = lineOf((log) => log.error(error))
     expect(err).to.include({ code: '23505' }).and.not.have.property('detail')
@@ -213,19 +213,19 @@ describe('errors in the log', () => {
     expect(err.causes.map((cause) => cause['message'])).to.deep.equal(['7', '6', '5', '4', '3'])
   })
 
-  it('end a chain that runs in a circle', () => {
+  it('end a circular chain of causes', () => {
     const error = new Error('round')
     error.cause = error
     expect(lineOf((log) => log.error(error)).err.causes).to.have.length(5)
   })
 
-  it('show the first of several', () => {
+  it('show the first of several errors', () => {
     const error = new AggregateError([new Error('v6 refused'), new Error('v4 refused')])
     const { err } = lineOf((log) => log.error(error))
     expect(err.causes.map((cause) => cause['message'])).to.deep.equal(['v6 refused'])
   })
 
-  it('may be anything that was thrown', () => {
+  it('may be any thrown value', () => {
     const { err } = lineOf((log) => log.error({ err: 'text' }))
     expect(err).to.deep.equal({ type: 'string', message: 'text' })
   })

@@ -5,7 +5,7 @@ describe('a variable that is nearly a setting', () => {
   const namesIn = (...names: string[]) =>
     loadConfig(Object.fromEntries(names.map((name) => [name, 'x']))).misspelt
 
-  it('is told of with what was meant: a typo would be as if nothing had been said', () => {
+  it('is reported with the setting that was probably meant', () => {
     expect(
       namesIn('ACCESS_TOKEN_TLL', 'REDIS_URI', 'SMTP_UR', 'KEY_ENCRYPTION_KEY_FIL'),
     ).to.deep.equal([
@@ -16,7 +16,7 @@ describe('a variable that is nearly a setting', () => {
     ])
   })
 
-  it('is meant for somebody else where the setting is set, or the name is short', () => {
+  it('is ignored if that setting is set, or if the name is short', () => {
     const both = { SESSION_IDLE_TTL: '1h', SESSION_IDLE_TTLS: 'x', DATABASE_URI: '' }
     expect(loadConfig({ ...both, SESSION_IDLE_TTL: '3600' }).misspelt).to.deep.equal([])
     const others = 'PATH HOME HOSTNAME LOGNAME MAIL USER PORTS HOSTS PWD OLDPWD SHELL TZ LANG TERM'

@@ -19,7 +19,7 @@ function faultsOf(env: Record<string, string>): readonly string[] {
 }
 
 describe('contrast', () => {
-  it('is that of WCAG 2.2', () => {
+  it('follows WCAG 2.2', () => {
     expect(contrast('#000000', '#ffffff')).to.equal(21)
     expect(contrast('#ffffff', '#000000')).to.equal(21)
     expect(contrast('#777777', '#ffffff')).to.be.closeTo(4.48, 0.005)
@@ -28,7 +28,7 @@ describe('contrast', () => {
 })
 
 describe('THEME_ACCENT', () => {
-  it('is refused when it cannot be read on the pages, with the reason', () => {
+  it('is refused with the reason if its contrast on the pages is too low', () => {
     expect(faultsOf({ THEME_ACCENT: '#ffcc00', THEME_ACCENT_DARK: '#003366' })).to.deep.equal([
       'THEME_ACCENT: expected a colour as #rrggbb whose contrast with the ground of the light pages is 4.5:1 or more (WCAG 2.2), got "#ffcc00" (its contrast is 1.38:1; take a darker one)',
       'THEME_ACCENT_DARK: expected a colour as #rrggbb whose contrast with the ground of the dark pages is 4.5:1 or more (WCAG 2.2), got "#003366" (its contrast is 1.25:1; take a lighter one)',
@@ -38,7 +38,7 @@ describe('THEME_ACCENT', () => {
     }
   })
 
-  it('gives buttons, links and what stands on them colours that can be read, whichever it is', () => {
+  it('gives buttons, links and text on them sufficient contrast, whatever the colour', () => {
     for (const given of ['#0f5d58', '#6B21A8', '#000000', '#b91c1c', '#1d4ed8']) {
       const config = loadConfig({ ...key, THEME_ACCENT: given })
       const { assets, theme } = createTheme(config, '/t/acme')
@@ -57,13 +57,13 @@ describe('THEME_ACCENT', () => {
     expect(lightened('#ffffff')).to.equal('#ffffff')
   })
 
-  it('of the dark pages alone leaves the light ones as they are', () => {
+  it('for dark pages only leaves light ones unchanged', () => {
     const config = loadConfig({ ...key, THEME_ACCENT_DARK: '#f9a8d4' })
     const css = createTheme(config, '').assets.get('theme.css')?.body.toString()
     expect(css).to.match(/^@media \(prefers-color-scheme: dark\)/)
   })
 
-  it('is not there, and no sheet either, when nothing is set', () => {
+  it('needs no stylesheet if nothing is set', () => {
     const { theme, assets } = createTheme(loadConfig(key), '')
     expect(theme).to.deep.equal({ name: 'Keyturn' })
     expect(assets.size).to.equal(0)
@@ -85,7 +85,7 @@ describe('THEME_LOGO_FILE', () => {
     )
   }
 
-  it('has the type that its bytes have, whatever its name', async () => {
+  it('has the type of its content, whatever its name', async () => {
     const png = Buffer.from('89504e470d0a1a0a0000', 'hex')
     expect(await typeOf(png)).to.equal('image/png')
     expect(await typeOf(Buffer.from('ffd8ffe000104a46', 'hex'))).to.equal('image/jpeg')
@@ -96,7 +96,7 @@ describe('THEME_LOGO_FILE', () => {
     )
   })
 
-  it('is refused when it is none, too large or not there', async () => {
+  it('is refused if it is not an image, too large or missing', async () => {
     const expected = 'expected a file of at most 262144 bytes that is SVG, PNG, JPEG, GIF or WebP'
     for (const [content, reason] of [
       ['<html><svg></svg></html>', 'it is none of these'],

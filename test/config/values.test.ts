@@ -11,7 +11,7 @@ describe('ISSUER', () => {
     ['http://127.8.9.1:80/', 'http://127.8.9.1'],
     ['http://[::1]:3000', 'http://[::1]:3000'],
   ] as const) {
-    it(`takes ${given} as ${normalised}`, () => {
+    it(`accepts ${given} as ${normalised}`, () => {
       expect(issuer.parse(given)).to.equal(normalised)
     })
   }
@@ -41,7 +41,7 @@ describe('ISSUER', () => {
     })
   }
 
-  it('says which rule was broken', () => {
+  it('reports which rule was broken', () => {
     expect(issuer.safeParse('http://id.example.com').error?.issues[0]?.message).to.equal(
       'it is not https and its host is not loopback',
     )
@@ -49,7 +49,7 @@ describe('ISSUER', () => {
 })
 
 describe('isLoopbackHost', () => {
-  it('knows names and addresses that are this machine', () => {
+  it('recognises names and addresses of this machine', () => {
     for (const host of ['localhost', 'a.b.localhost', '127.0.0.1', '127.255.0.9', '[::1]']) {
       expect(isLoopbackHost(host), host).to.equal(true)
     }
@@ -60,7 +60,7 @@ describe('isLoopbackHost', () => {
 })
 
 describe('TRUST_PROXY', () => {
-  it('takes networks and addresses of both families', () => {
+  it('accepts networks and addresses of both families', () => {
     expect(networks.parse('10.0.0.0/8, 192.0.2.7,fd00::/8 2001:db8::1,')).to.deep.equal([
       '10.0.0.0/8',
       '192.0.2.7/32',
@@ -84,13 +84,13 @@ describe('TRUST_PROXY', () => {
 })
 
 describe('DATABASE_URL', () => {
-  it('takes both schemes', () => {
+  it('accepts both schemes', () => {
     for (const url of ['postgres://u:p@db:5432/x', 'postgresql://db/x?sslmode=verify-full']) {
       expect(postgresUrl.parse(url)).to.equal(url)
     }
   })
 
-  it('verifies with every sslmode that the driver verifies with, without a warning of it at each start', () => {
+  it('verifies certificates with every sslmode for which the driver does, without its warning at each start', () => {
     for (const mode of ['prefer', 'require', 'verify-ca']) {
       expect(postgresUrl.parse(`postgres://db/x?a=b&sslmode=${mode}&sslrootcert=/c`)).to.equal(
         'postgres://db/x?a=b&sslmode=verify-full&sslrootcert=/c',
@@ -104,7 +104,7 @@ describe('DATABASE_URL', () => {
     }
   })
 
-  it('refuses others', () => {
+  it('refuses other values', () => {
     for (const url of [
       'mysql://db',
       'postgres:db',
@@ -119,13 +119,13 @@ describe('DATABASE_URL', () => {
 })
 
 describe('REDIS_URL', () => {
-  it('is one server', () => {
+  it('can be a single server', () => {
     for (const url of ['redis://cache:6379/2', 'rediss://u:p@cache']) {
       expect(redisUrl.parse(url)).to.deep.equal({ kind: 'single', url })
     }
   })
 
-  it('is a master that Sentinels know', () => {
+  it('can be a master behind Sentinels', () => {
     expect(redisUrl.parse('redis+sentinel://:p%40ss@s1:26380,s2,[::1]:9/main/3')).to.deep.equal({
       kind: 'sentinel',
       nodes: [
@@ -140,7 +140,7 @@ describe('REDIS_URL', () => {
     expect(redisUrl.parse('redis+sentinel://s1/main')).to.include({ master: 'main', db: 0 })
   })
 
-  it('is some nodes of a Cluster', () => {
+  it('can be nodes of a Cluster', () => {
     expect(redisUrl.parse('redis+cluster://user:100%@c1,c2:7001')).to.deep.equal({
       kind: 'cluster',
       nodes: [

@@ -26,7 +26,7 @@ type Env = Record<string, string>
 const createWebApp = (env: Env) => webApp(webAppSettings(env))
 const createBrowserApp = (env: Env) => browserApp(browserAppSettings(env))
 
-describe('examples: API and machine, and the demo as a program', () => {
+describe('examples: API, machine client, and the demo as a program', () => {
   let demo: Demo
   let ports: Record<string, string>
   let folder: string
@@ -57,7 +57,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     return { status: response.status, challenge: response.headers.get('www-authenticate') }
   }
 
-  it('the API says why it refuses (RFC 6750)', async () => {
+  it('the API explains its refusals (RFC 6750)', async () => {
     const { config, key } = await machine()
     const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
     const claims = { scope: 'orders:read', client_id: 'web-app', sub: 'alice', jti: 'x' }
@@ -91,7 +91,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     expect((await ask('/report', `Bearer ${token}`)).status, 'verified offline').to.equal(200)
   })
 
-  it('the web app asks again when the answer to a refresh is lost, and what it revokes is refused', async () => {
+  it('the web app retries a refresh whose response was lost, and a token that it revokes is refused', async () => {
     const client = createWebClient(webAppSettings(await demo.envOf('web-app')))
     const { url, signIn } = await client.begin()
     const person = { username: 'alice@example.com', password: 'correct horse battery staple' }
@@ -106,7 +106,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     const second = await client.refresh(first.refresh_token ?? '').finally(() => {
       globalThis.fetch = fetched
     })
-    expect(lost, 'requests').to.equal(2)
+    expect(lost, 'number of requests').to.equal(2)
     expect(second.refresh_token).to.be.a('string').and.not.equal(first.refresh_token)
 
     const bearer = `Bearer ${second.access_token}`
@@ -114,14 +114,14 @@ describe('examples: API and machine, and the demo as a program', () => {
     expect((await refund()).status, 'no such order').to.equal(404)
     expect((await ask('/orders', `Bearer ${second.id_token}`)).status, 'an ID token').to.equal(401)
     await client.revoke(second.refresh_token ?? '')
-    // By the issuer, or by the feed, whichever the API hears first.
+    // By introspection or by the feed, whichever is first.
     expect((await refund()).challenge).to.match(/error="invalid_token".*(not active|revoked)/)
     await eventually('the API was told', async () => (await ask('/orders', bearer)).status === 401)
     const over = await client.refresh(second.refresh_token ?? '').catch(isOver)
     expect(over).to.equal(true)
   })
 
-  it('the API lets pages of the one allowed origin call, and no cookie', async () => {
+  it('the API allows the one configured origin by CORS, without cookies', async () => {
     const preflight = (origin: string) =>
       fetch(`${demo.api}/orders`, {
         method: 'OPTIONS',
@@ -134,11 +134,11 @@ describe('examples: API and machine, and the demo as a program', () => {
     expect(foreign.get('access-control-allow-origin')).to.equal(null)
   })
 
-  it('the API answers 503 when it cannot know, and goes on when it can', async () => {
+  it('the API answers 503 while it cannot verify tokens, and recovers', async () => {
     const { config } = await machine()
     const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
     let away = true
-    // Where the issuer is to be found, for a while nobody answers.
+    // For a while nothing listens at the address of the issuer.
     const app = createApp({
       port: 0,
       issuer: demo.issuer,
@@ -169,7 +169,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     }
   })
 
-  it('the apps keep their cookies to https and to their host where they are on https', async () => {
+  it('the apps restrict their cookies to https and to their host if they use https', async () => {
     for (const [name, create, path] of [
       ['web-app', createWebApp, '/sign-in'],
       ['browser-app', createBrowserApp, '/bff/sign-in'],
@@ -193,7 +193,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     }
   })
 
-  it('the machine runs by itself, with the environment that the demo wrote', async () => {
+  it('the machine client runs on its own, with the environment that the demo wrote', async () => {
     const file = join(folder, 'machine.env')
     const child = await runExample([`--env-file=${file}`, 'examples/machine/main.ts'])
     expect(await child.exit).to.include({ code: 0 })
@@ -202,7 +202,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     )
   })
 
-  it('says which setting moves a port that is taken', async () => {
+  it('names the setting that changes a port in use', async () => {
     const free = await freePorts()
     const taken = { ...free, WEB_APP_PORT: ports['WEB_APP_PORT'] ?? '' }
     const child = await launchDemo(await temporaryFolder('demo'), taken)
@@ -214,27 +214,27 @@ describe('examples: API and machine, and the demo as a program', () => {
     expect(wrong.stderr()).to.include('API_PORT: expected a port from 1 to 65535, got "many"')
   })
 
-  it('says what Keyturn said when it cannot start', async () => {
-    // Another demo has this folder.
+  it('shows the error of Keyturn if it cannot start', async () => {
+    // Another demo uses this folder.
     const child = await launchDemo(folder, await freePorts())
     expect(await child.exit).to.include({ code: 1 })
     expect(child.stderr()).to.match(/demo: Keyturn did not start\. It said:\nkeyturn: /)
-    expect((await demo.envOf('web-app'))['PORT'], 'left alone').to.equal(ports['WEB_APP_PORT'])
+    expect((await demo.envOf('web-app'))['PORT'], 'unchanged').to.equal(ports['WEB_APP_PORT'])
   })
 
-  it('stops everything on Ctrl-C, and starts again with all that it had', async () => {
-    // As a terminal does it: every process of the group is told.
+  it('stops everything on Ctrl-C, and starts again with the same data', async () => {
+    // A terminal sends the signal to every process of the group.
     process.kill(-demo.child.pid, 'SIGINT')
     expect(await demo.child.exit).to.include({ code: 0 })
     expect(demo.child.stdout()).to.match(/6 created, 0 updated, 0 unchanged.*Stopped\.\n$/s)
     for (const port of Object.values(ports)) expect(await answers(port)).to.equal(false)
-    // Keyturn had the time to put everything away: it was told once.
+    // Keyturn has shut down cleanly, because it got the signal only once.
     expect((await readdir(folder)).filter((name) => name.startsWith('lock-'))).to.deep.equal([])
     demo = await startDemo(folder, ports, ['--without', 'api'])
     expect(demo.child.stdout()).to.include('0 created, 0 updated, 6 unchanged')
   })
 
-  it('leaves a part to the person who works on it', async () => {
+  it('leaves out a part that a developer runs separately', async () => {
     expect(await answers(ports['API_PORT'])).to.equal(false)
     const [, command = ''] = /--watch (--env-file.*)$/m.exec(demo.child.stdout()) ?? []
     const api = await runExample(command.split(' '))
@@ -249,7 +249,7 @@ describe('examples: API and machine, and the demo as a program', () => {
     expect(wrong.stderr()).to.include('--without: expected api, web-app, browser-app, got all')
   })
 
-  it('stops everything when a part ends by itself', async () => {
+  it('stops everything if a part exits', async () => {
     const { pid } = demo.child
     const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
     const app = await find(children.trim().split(' '), 'examples/web-app/main.ts')

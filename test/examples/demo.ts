@@ -23,7 +23,7 @@ export interface Demo {
   envOf(name: string): Promise<Record<string, string>>
 }
 
-/** Runs an example by itself, as a developer does. */
+/** Runs one example on its own, as a developer does. */
 export function runExample(args: string[]): Promise<Child> {
   return startChild(node, args, {
     cwd: root,
@@ -31,7 +31,7 @@ export function runExample(args: string[]): Promise<Child> {
   })
 }
 
-/** Free ports as the settings of the demo. */
+/** Free ports, as environment variables of the demo. */
 export async function freePorts(): Promise<Record<string, string>> {
   const names = ['KEYTURN_PORT', 'WEB_APP_PORT', 'BROWSER_APP_PORT', 'API_PORT']
   const ports = new Set<number>()
@@ -77,7 +77,7 @@ export async function startDemo(
   }
 }
 
-/** Whether anybody listens there. */
+/** Whether a server listens on the port. */
 export function answers(port: string | undefined): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(Number(port), '127.0.0.1')

@@ -14,12 +14,12 @@ describe('examples: the demo', () => {
 
   before(async () => {
     ports = await freePorts()
-    // Its first start on an empty folder is a story of demo.test.ts.
+    // Its first start on an empty folder is covered by demo.test.ts.
     const { DATA_DIR: folder = '' } = await storageWithKeyFile('embedded')
     demo = await startDemo(folder, ports)
   })
   after(async () => {
-    // Nothing is left behind, even then.
+    // Leaves no process behind, even if stopping fails.
     await demo?.child.stop('SIGKILL')
     await eventually('all programs are gone', async () => {
       const left = await Promise.all(Object.values(ports).map(answers))
@@ -27,7 +27,7 @@ describe('examples: the demo', () => {
     })
   })
 
-  /** Presses the app's button, and does at Keyturn whatever it asks for. */
+  /** Presses the sign-in button of the app, and completes the pages of Keyturn. */
   async function signIn(tab: Tab, app: string): Promise<void> {
     await tab.goto(app)
     await tab.click('#sign-in')
@@ -49,7 +49,7 @@ describe('examples: the demo', () => {
   describe('the server-rendered app', () => {
     const open = inChromium()
 
-    /** What the page tells last, after a press of a button. */
+    /** The latest message of the page after a button was pressed. */
     async function press(tab: Tab, button: string): Promise<string> {
       await Promise.all([tab.waitForNavigation(), tab.click(`#${button}`)])
       return (await tab.textContent('#last')) ?? ''
@@ -57,7 +57,7 @@ describe('examples: the demo', () => {
     const claim = (tab: Tab, name: string) =>
       tab.textContent(`#access-token .claims > div:has(dt:text-is("${name}")) > dd`)
 
-    it('signs in, calls, refreshes, and signs out at both', async () => {
+    it('signs in, calls the API, refreshes, and signs out there and at Keyturn', async () => {
       const tab = await open()
       await signIn(tab, demo.webApp)
       expect(await press(tab, 'place')).to.match(/Place: 201.*A box of tea/s)
@@ -70,7 +70,7 @@ describe('examples: the demo', () => {
       expect(await claim(tab, 'jti')).to.not.equal(jti)
       expect(await claim(tab, 'fid')).to.equal(fid)
       expect(await tab.textContent('#access-token .expiry')).to.match(/Expires in (9|10) min/)
-      expect(await tab.evaluate('document.cookie'), 'no script reads the cookie').to.equal('')
+      expect(await tab.evaluate('document.cookie'), 'scripts cannot read the cookie').to.equal('')
 
       await tab.click('#sign-out')
       await tab.waitForURL((url) => url.origin === demo.issuer)
@@ -80,7 +80,7 @@ describe('examples: the demo', () => {
       await tab.waitForSelector('#username')
     })
 
-    it('ends its session when what it holds was revoked', async () => {
+    it('ends its session when its tokens were revoked', async () => {
       const tab = await open()
       await signIn(tab, demo.webApp)
       await press(tab, 'place')
@@ -94,7 +94,7 @@ describe('examples: the demo', () => {
   describe('the browser app', () => {
     const open = inChromium()
 
-    it('keeps the refresh token from scripts, and the access token in memory alone', async () => {
+    it('keeps the refresh token from scripts, and the access token only in memory', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)
       const [cookie, ...others] = (await tab.context().cookies(demo.browserApp)).filter(
@@ -102,7 +102,7 @@ describe('examples: the demo', () => {
       )
       expect(others).to.deep.equal([])
       expect(cookie).to.include({ httpOnly: true, sameSite: 'Strict' })
-      // Sealed: neither the shape of a signed token nor a refresh token, but a JWE.
+      // Encrypted: a JWE instead of a signed token or a refresh token.
       expect(cookie?.value).to.match(/^[\w-]+\.\.[\w-]+\.[\w-]+\.[\w-]+$/)
       const seen = await tab.evaluate(
         '[document.cookie, localStorage.length, sessionStorage.length, indexedDB.databases().then((all) => all.length)]',
@@ -110,7 +110,7 @@ describe('examples: the demo', () => {
       expect(seen).to.deep.include.members(['', 0])
     })
 
-    it('recovers after a reload, refreshes and calls', async () => {
+    it('recovers after a reload, refreshes and calls the API', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)
       await event(tab, 'Got a token for this page')
@@ -126,7 +126,7 @@ describe('examples: the demo', () => {
       expect(await tab.textContent('#expiry')).to.match(/Expires in (9|10) min/)
     })
 
-    it('signs nobody out when two tabs refresh at once, with and without taking turns', async () => {
+    it('keeps both tabs signed in when they refresh concurrently, with and without Web Locks', async () => {
       const one = await open()
       await signIn(one, demo.browserApp)
       const other = await one.context().newPage()
@@ -135,7 +135,7 @@ describe('examples: the demo', () => {
       for (let round = 0; round < 3; round++) {
         await Promise.all([one, other].map((tab) => tab.click('#refresh')))
       }
-      // As a page without Web Locks would do it: the same refresh token from both, at the same time.
+      // Without Web Locks: concurrent requests with the same refresh token.
       const rude =
         "fetch('/bff/token',{method:'POST',headers:{'X-Token-Handler':'1'}}).then((r)=>r.status)"
       const statuses = await Promise.all([one, other, one, other].map((tab) => tab.evaluate(rude)))
@@ -146,7 +146,7 @@ describe('examples: the demo', () => {
       }
     })
 
-    it('gives the same again to a page whose answer was lost', async () => {
+    it('repeats a response that was lost', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)
       const cookies = await tab.context().cookies(demo.browserApp)
@@ -158,7 +158,7 @@ describe('examples: the demo', () => {
         })
         return (await answer.json()) as Record<string, unknown>
       }
-      // The first answer and its cookie never arrive.
+      // The first response and its cookie never arrive.
       const [lost, again] = [await ask(), await ask()]
       expect(again).to.deep.include({
         access_token: lost['access_token'],
@@ -168,7 +168,7 @@ describe('examples: the demo', () => {
       await tab.waitForSelector('#person:visible')
     })
 
-    it('says so when its token handler is away', async () => {
+    it('shows an error when its token handler is unreachable', async () => {
       const tab = await open()
       await tab.route('**/bff/token', (route) => route.abort())
       await tab.goto(demo.browserApp)
@@ -176,7 +176,7 @@ describe('examples: the demo', () => {
       expect(await tab.textContent('#notice')).to.include('Reload the page to try again')
     })
 
-    it('sees the API refuse a revoked token at once where it matters', async () => {
+    it('shows that the API refuses a revoked token at once where it matters', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)
       await tab.click('#place')
@@ -210,21 +210,21 @@ describe('examples: the demo', () => {
   describe('both apps', () => {
     const open = inChromium()
 
-    it('sign out everywhere: the web app is told, the browser app gets no token', async () => {
+    it('sign out everywhere: the web app is notified, the browser app gets no token', async () => {
       const web = await open()
       await signIn(web, demo.webApp)
       const [page, account] = [await web.context().newPage(), await web.context().newPage()]
       await signIn(page, demo.browserApp)
       await account.goto(`${demo.issuer}/account`)
       await account.click('#sign-out-everywhere')
-      // Nobody touches the tab of the web app.
+      // The tab of the web app updates without interaction.
       await web.waitForSelector('#notice')
       expect(await web.textContent('#notice')).to.include('ended where you signed in')
       await page.click('#refresh')
       await page.waitForSelector('#notice:visible')
     })
 
-    it('are used by keyboard alone', async () => {
+    it('can be used with the keyboard alone', async () => {
       const tab = await open()
       await signIn(tab, demo.browserApp)
       await event(tab, 'Got a token for this page')
@@ -250,7 +250,7 @@ describe('examples: the demo', () => {
   describe('against other sites', () => {
     const headers = { 'X-Token-Handler': '1' }
 
-    it('gives tokens to nobody but the own page of the browser app', async () => {
+    it('gives tokens only to the page of the browser app', async () => {
       const ask = (more: Record<string, string>) =>
         fetch(`${demo.browserApp}/bff/token`, { method: 'POST', headers: more })
       expect((await ask({})).status).to.equal(403)
@@ -259,7 +259,7 @@ describe('examples: the demo', () => {
       expect((await ask({ ...headers, Origin: demo.browserApp })).status).to.equal(401)
     })
 
-    it('takes forms and answers only from where they belong', async () => {
+    it('accepts forms and authorization responses only from their own origin', async () => {
       const post = (path: string, more: Record<string, string>) =>
         fetch(`${demo.webApp}${path}`, { method: 'POST', headers: more, redirect: 'manual' })
       expect((await post('/sign-out', {})).status).to.equal(403)
@@ -271,7 +271,7 @@ describe('examples: the demo', () => {
       expect(planted.headers.get('location')).to.equal('/?refused')
     })
 
-    it('believes no logout token but a right one', async () => {
+    it('refuses invalid logout tokens', async () => {
       for (const token of ['', 'x.y.z', await forged()]) {
         const answer = await fetch(`${demo.webApp}/backchannel-logout`, {
           method: 'POST',
@@ -282,7 +282,7 @@ describe('examples: the demo', () => {
     })
   })
 
-  /** Right in everything but the key. */
+  /** A logout token that is valid except for its key. */
   async function forged(): Promise<string> {
     const { privateKey } = await generateKeyPair('RS256')
     const events = { 'http://schemas.openid.net/event/backchannel-logout': {} }

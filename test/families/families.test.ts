@@ -19,7 +19,7 @@ onAnyStorage('refresh-token families', (kind) => {
       `select token_hash from refresh_tokens where family_id = $1 and consumed_at is null`,
       [family],
     )
-  /** Whether a token of a minute ago is void. */
+  /** Whether a token issued a minute ago is denied. */
   const isDenied = async (family: string) => {
     await nodes.b.denials.start()
     return nodes.b.denials.anyDenies(
@@ -39,14 +39,14 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await nodes.a.families.find('other', token)).to.equal(undefined)
   })
 
-  it('start once: the id follows from the code (RFC 6749 §4.1.2)', async () => {
+  it('start once per code, from which the id is derived (RFC 6749 §4.1.2)', async () => {
     expect(familyStartedBy('a')).to.equal(familyStartedBy('a')).and.not.equal(familyStartedBy('b'))
     const { family } = await someFamily(nodes.a)
     const error = await errorOf(nodes.b.families.start(family, tokenOf(newHandle())))
     expect(isUniqueViolation(error, 'pk_families')).to.equal(true)
   })
 
-  it('rotate: the parent is consumed and known, its successor lives', async () => {
+  it('rotate: the parent is consumed but remains known, its successor is active', async () => {
     const { family, token } = await someFamily(nodes.a)
     const successor = newHandle()
     expect(await rotate(token, successor)).to.equal(true)
@@ -64,7 +64,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await liveTokens(family.id)).to.have.length(1)
   })
 
-  it('rotate once for 20 at once over two nodes: one live token', async () => {
+  it('rotate once for 20 concurrent requests at two nodes: one active token', async () => {
     const { family, token } = await someFamily(nodes.a)
     const tally = await raceOver(nodes, 20, ({ families }) =>
       families.rotate(defaultTenant, token, tokenOf(newHandle()), undefined),
@@ -90,7 +90,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await liveTokens(family.id)).to.have.length(1)
   })
 
-  it('hold at most one live token, whatever is written', async () => {
+  it('have at most one active token, whatever is written', async () => {
     const { family } = await someFamily(nodes.a)
     const error = await errorOf(
       nodes.a.database.execute(
@@ -102,7 +102,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(isUniqueViolation(error, 'uq_refresh_tokens_live')).to.equal(true)
   })
 
-  it('keep parent and successor together: both or neither', async () => {
+  it('store parent and successor atomically', async () => {
     const { family, token } = await someFamily(nodes.a)
     const other = await someFamily(nodes.a)
     const error = await errorOf(rotate(token, other.token))
@@ -111,7 +111,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await liveTokens(family.id)).to.have.length(1)
   })
 
-  it('that ended cannot be found, rotated or ended for another reason', async () => {
+  it('that ended cannot be found, rotated or ended again', async () => {
     const { family, token } = await someFamily(nodes.a)
     const { families, database } = nodes.a
     await families.end(defaultTenant, family.id, 'reuse')
@@ -124,7 +124,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(rows).to.deep.equal([{ ended_reason: 'reuse' }])
   })
 
-  it('deny their access tokens when they end, also where no refresh token was', async () => {
+  it('deny their access tokens when they end, even without a refresh token', async () => {
     const { family } = await someFamily(nodes.a)
     expect(await isDenied(family.id)).to.equal(false)
     await nodes.a.families.end(defaultTenant, family.id, 'revoked')
@@ -133,7 +133,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await isDenied('never started')).to.equal(true)
   })
 
-  it('end wins over a rotation that waits for the lock', async () => {
+  it('end even if a rotation waits for the lock', async () => {
     const { family, token } = await someFamily(nodes.a)
     const waiting = Promise.withResolvers<void>()
     let rotation: Promise<unknown> | undefined
@@ -161,7 +161,7 @@ onAnyStorage('refresh-token families', (kind) => {
     }
   })
 
-  it('end with their session only when they came without offline_access', async () => {
+  it('end with their session only without offline_access', async () => {
     const sessionUid = newHandle()
     const bound = await someFamily(nodes.a, { sessionUid, endsWithSession: true })
     const offline = await someFamily(nodes.a, { sessionUid, endsWithSession: false })
@@ -173,7 +173,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(await find(elsewhere.token)).to.not.equal(undefined)
   })
 
-  it('of one client end alone when it was signed out of the session', async () => {
+  it('of one client end alone when only that client is signed out of the session', async () => {
     const sessionUid = newHandle()
     const one = await someFamily(nodes.a, { sessionUid, endsWithSession: true })
     const two = await someFamily(nodes.a, { sessionUid, endsWithSession: true })

@@ -7,10 +7,10 @@ import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
 import { someFamily } from '../support/people.ts'
 
-/** Seconds, in milliseconds. */
+/** Seconds → milliseconds. */
 const s = (seconds: number) => seconds * 1000
 
-describe('the time in which somebody could be answered (ADR 0008)', () => {
+describe('served time, in which clients could get responses (ADR 0008)', () => {
   const now = s(1000)
   const back = (span: number, ...periods: [since: number, until: number][]) =>
     timeBack(
@@ -23,33 +23,33 @@ describe('the time in which somebody could be answered (ADR 0008)', () => {
       ),
     )(s(span)) / 1000
 
-  it('is that of the clock where nobody was away, or nothing is known', () => {
+  it('equals clock time without outages, and without records', () => {
     expect(back(30)).to.equal(970)
     expect(back(30, [0, 1000])).to.equal(970)
-    expect(back(30, [995, 1000]), 'before the first period').to.equal(970)
+    expect(back(30, [995, 1000]), 'before the first record').to.equal(970)
     expect(back(30, [900, 984], [985, 1000]), 'a start takes a moment').to.equal(970)
   })
 
-  it('leaves out each outage', () => {
+  it('excludes each outage', () => {
     expect(back(30, [900, 980], [990, 1000])).to.equal(960)
     expect(back(30, [0, 40], [200, 210], [600, 610], [995, 1000])).to.equal(35)
     expect(back(5, [0, 40], [995, 1000])).to.equal(995)
-    expect(back(30, [0, 980]), 'that goes on').to.equal(950)
+    expect(back(30, [0, 980]), 'an ongoing outage').to.equal(950)
   })
 
-  it('goes on while any process is there', () => {
+  it('continues while any process is up', () => {
     expect(back(30, [0, 970], [960, 985], [984, 1000])).to.equal(970)
     expect(back(30, [0, 1000], [400, 410], [900, 901])).to.equal(970)
-    expect(back(100, [0, 950], [970, 975], [972, 1000]), 'and no longer').to.equal(880)
+    expect(back(100, [0, 950], [970, 975], [972, 1000]), 'until the last one is down').to.equal(880)
   })
 })
 
-onAnyStorage('the time in which somebody could be answered, as processes note it', (kind) => {
+onAnyStorage('served time, as recorded by processes', (kind) => {
   let core: Core
-  /** Milliseconds that the machine of `core` was suspended. */
+  /** Milliseconds for which the machine of `core` was suspended. */
   let suspended = 0
   const start = Date.now()
-  /** Of the machine, in milliseconds. */
+  /** The clocks of the machine, in milliseconds. */
   let time: { wall: number; monotonic: number }
   before(async () => {
     const clock = createClock({
@@ -77,7 +77,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
   }
   type Process = ReturnType<typeof process>
 
-  /** Seconds that 30 seconds of it reach back. */
+  /** How far back 30 seconds of served time reach, in seconds. */
   const back = async (one: Process) => (time.wall - (await one.look()).back(s(30))) / 1000
   const at = (seconds: number) => start + s(seconds)
   const countPeriods = async () =>
@@ -91,7 +91,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     )
   }
 
-  it('goes on from note to note, and leaves out what nobody noted', async () => {
+  it('continues from record to record, and excludes gaps between them', async () => {
     const one = process()
     await one.note()
     pass(4)
@@ -100,37 +100,37 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     expect(await back(one)).to.equal(30)
     expect((await one.look()).waitingSince).to.equal(undefined)
     pass(20)
-    expect(await back(process()), 'one that has just started').to.equal(50)
+    expect(await back(process()), 'a process that has just started').to.equal(50)
     await one.note()
     expect(await countPeriods()).to.equal(2)
     expect(await back(one)).to.equal(50)
   })
 
-  it('is none of which a refresh tells that it was answered in the midst of it', async () => {
+  it('includes a gap in which a refresh was answered', async () => {
     await process().note()
     pass(100)
     await refreshAt(80)
     expect(await back(process())).to.equal(30)
   })
 
-  it('begins and ends with a refresh near its ends', async () => {
+  it('extends to refreshes near both ends of a gap', async () => {
     await process().note()
     pass(100)
     expect(await back(process())).to.equal(130)
     await refreshAt(3)
-    expect(await back(process()), 'which was behind the last note').to.equal(127)
+    expect(await back(process()), 'a refresh after the last record').to.equal(127)
     await refreshAt(98)
-    expect(await back(process()), 'which was before the first note').to.equal(125)
+    expect(await back(process()), 'a refresh before the next record').to.equal(125)
   })
 
-  it('is not that of a process that is too busy to note it', async () => {
+  it('includes the time of a process that was too busy to record it', async () => {
     await process().note()
     pass(8)
     for (let second = 0; second < 8; second++) await refreshAt(second + 0.5)
     expect(await back(process())).to.equal(30)
   })
 
-  it('comes to a process that stood still as it looks, also while its notes fail', async () => {
+  it('starts when a stalled process resumes, even if recording fails', async () => {
     const one = process()
     await one.note()
     pass(60)
@@ -139,7 +139,9 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     pass(4)
     expect((await one.look()).waitingSince).to.equal(at(0))
     pass(4)
-    expect((await one.look()).waitingSince, 'what was late by then is').to.equal(at(60))
+    expect((await one.look()).waitingSince, 'including requests that were late by then').to.equal(
+      at(60),
+    )
     await one.note()
     pass(4)
     await one.note()
@@ -148,7 +150,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     expect((await one.look()).waitingSince).to.equal(undefined)
   })
 
-  it('is not that in which the machine was suspended, and with it the clock that never jumps', async () => {
+  it('excludes the time in which the machine and its monotonic clock were suspended', async () => {
     const one = process()
     await one.note()
     pass(2)
@@ -163,7 +165,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     expect(await countPeriods()).to.equal(2)
   })
 
-  it('is forgotten after a day', async () => {
+  it('is deleted after a day', async () => {
     const one = process()
     await one.note()
     pass(24 * 3600 - 1)
@@ -172,7 +174,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     expect(await one.sweep()).to.equal(1)
   })
 
-  it('gives a token no longer life that a process without notes has answered (R-07)', async () => {
+  it('does not extend the replay of a token that was used while no process recorded (R-07)', async () => {
     const now = core.clock.now()
     await core.database.execute(
       `insert into served_periods (id, since, until) values ('before', $1, $1)`,
@@ -190,7 +192,7 @@ onAnyStorage('the time in which somebody could be answered, as processes note it
     expect(await used(119), 'just before the outage').to.equal(true)
   })
 
-  it('is not known to a machine that was suspended, until its clock is compared', async () => {
+  it('is unknown on a machine that was suspended, until its clock has been compared', async () => {
     const consumed = { at: core.clock.now() - s(1), by: {}, answer: 'sealed' }
     suspended = s(100)
     await refusalOf(core.families.mayReplay(consumed, 30), 'deny_list_stale')

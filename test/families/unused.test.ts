@@ -8,7 +8,7 @@ import { someFamily, tokenOf } from '../support/people.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { countingTrips } from '../support/trips.ts'
 
-onAnyStorage('families that nobody used in time', (kind) => {
+onAnyStorage('families that were not used in time', (kind) => {
   const nodes = openedNodes(kind, { MAX_FAMILIES: '2' })
   afterEach(backToPresent)
 
@@ -24,7 +24,7 @@ onAnyStorage('families that nobody used in time', (kind) => {
     return family
   }
 
-  /** Waits until so many have come. Embedded storage has one connection, where nobody waits for another. */
+  /** Waits for all parties. Embedded storage has one connection, so transactions cannot wait for each other. */
   function barrierOf(parties: number): () => Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     let left = parties
@@ -47,17 +47,17 @@ onAnyStorage('families that nobody used in time', (kind) => {
     expect(await lives(fourth)).to.equal(true)
     for (const unused of [second, third]) {
       const [view] = await nodes.a.families.list(defaultTenant, { id: unused.id })
-      expect(view?.endedAt, 'nobody had to end it').to.equal(undefined)
+      expect(view?.endedAt, 'it did not have to be ended').to.equal(undefined)
     }
     expect(await lives(fifth)).to.equal(true)
   })
 
-  it('hold up who starts one more for three round trips, and are denied and told of', async () => {
+  it('end with three further round trips of the request that starts another one, with a denial and an event', async () => {
     const { database, denials, audit } = nodes.a
     const { family: first } = await someFamily(nodes.a)
     await another(first)
     const { all } = await countingTrips(database, () => another(first))
-    expect(all, 'what starts it, and three').to.equal(4)
+    expect(all, 'one to start it, and three').to.equal(4)
     expect(await lives(first)).to.equal(false)
     const issuedAt = Date.now() / 1000 - 1
     const subject = { kind: 'family' as const, subject: first.id }
@@ -68,7 +68,7 @@ onAnyStorage('families that nobody used in time', (kind) => {
     ])
   })
 
-  it('end a thousand at a time where there are more, and the rest with the next start', async () => {
+  it('end a thousand at a time, and the rest with the next start', async () => {
     const { database } = nodes.a
     const { family } = await someFamily(nodes.a)
     await database.execute(
@@ -90,7 +90,7 @@ onAnyStorage('families that nobody used in time', (kind) => {
     expect(await living()).to.equal(2)
   })
 
-  it('make room also where several start at the same moment on two nodes', async () => {
+  it('end even if several families start concurrently at two nodes', async () => {
     const { family } = await someFamily(nodes.a)
     travel(1)
     const both = [nodes.a, nodes.b]
@@ -109,7 +109,7 @@ onAnyStorage('families that nobody used in time', (kind) => {
     expect(await lives(family), 'the oldest one ends').to.equal(false)
   })
 
-  it('are removed like those that ended, long before their absolute lifetime is over (C25)', async () => {
+  it('are deleted like those that ended, long before their absolute lifetime (C25)', async () => {
     const { family } = await someFamily(nodes.a)
     const unused = await another(family)
     travel(600 + 29 * 24 * 3600)

@@ -3,7 +3,7 @@ import { type Issued, unusualIn } from '../../src/families/unusual.ts'
 
 const minute = 60_000
 
-/** A time line: a step for each `minutes@address`; the first one begins the family. */
+/** A timeline with a step for each `minutes@address`; the first one starts the family. */
 const line = (...steps: string[]): Issued[] =>
   steps.map((step, index) => {
     const [at = '', ip] = step.split('@')
@@ -22,7 +22,7 @@ const [a, a2, b, c, v6, w6] = [
 const every = (seconds: number, times: number) =>
   line(...Array.from({ length: times }, (_, i) => `${(i * seconds) / 60}@${a}`))
 
-describe('families: what is unusual among refreshes', () => {
+describe('families: unusual refreshes', () => {
   const judge = (recent: Issued[], { known = [] as string[], since = -1, isPublic = true } = {}) =>
     unusualIn({ known, recent, isPublic }, since).map(({ type }) => type.replace('family.', ''))
 
@@ -30,46 +30,51 @@ describe('families: what is unusual among refreshes', () => {
     ['the 11th within a minute', every(6, 12), ['refreshed_rapidly']],
     ['11 in more than a minute', every(6.1, 12), []],
     ['10 within a minute, and the first of the family', every(1, 11), []],
-    ['what was looked at before', every(6, 12), [], { since: 66_000 }],
+    ['refreshes that were checked before', every(6, 12), [], { since: 66_000 }],
     ['all in one network', line(`0@${a}`, `20@${a2}`), []],
     ['another network', line(`0@${a}`, `20@${b}`), ['network_changed']],
-    ['another network, of a server', line(`0@${a}`, `20@${b}`), [], { isPublic: false }],
-    ['one that was known before', line(`20@${b}`), [], { known: [a, b] }],
-    ['one that was not', line(`20@${c}`), ['network_changed'], { known: [a, b] }],
-    ['the first of all', line(`20@${c}`), []],
-    ['an address that is not known', line(`0@${a}`, '20', `40@${a}`), []],
     [
-      'to and fro within 10 minutes',
+      'another network, for a confidential client',
+      line(`0@${a}`, `20@${b}`),
+      [],
+      { isPublic: false },
+    ],
+    ['a known network', line(`20@${b}`), [], { known: [a, b] }],
+    ['an unknown network', line(`20@${c}`), ['network_changed'], { known: [a, b] }],
+    ['the very first refresh', line(`20@${c}`), []],
+    ['an unknown address', line(`0@${a}`, '20', `40@${a}`), []],
+    [
+      'two networks alternating within 10 minutes',
       line(`0@${a}`, `4@${b}`, `9@${a2}`),
       ['network_changed', 'networks_alternated'],
     ],
-    ['back after more', line(`0@${a}`, `4@${b}`, `11@${a}`), ['network_changed']],
+    ['back after more than 10 minutes', line(`0@${a}`, `4@${b}`, `11@${a}`), ['network_changed']],
     [
-      'to and fro, both known',
+      'two known networks alternating',
       line(`0@${a}`, `4@${b}`, `9@${a}`),
       ['networks_alternated'],
       { known: [a, b] },
     ],
     [
-      'to and fro between three',
+      'three networks alternating',
       line(`0@${a}`, `1@${b}`, `2@${c}`, `3@${a}`),
       [],
       { known: [a, b, c] },
     ],
     [
-      'IPv4 and IPv6 in turn',
+      'IPv4 and IPv6 alternating',
       line(`0@${a}`, `1@${v6}`, `2@${a}`, `3@${v6}`),
       [],
       { known: [a, v6] },
     ],
     [
-      'two networks of IPv6 in turn',
+      'two IPv6 networks alternating',
       line(`0@${v6}`, `1@${a}`, `2@${w6}`, `3@${v6}`),
       ['networks_alternated'],
       { known: [a, v6, w6] },
     ],
     [
-      'to and fro that was looked at before',
+      'two networks alternating, checked before',
       line(`0@${a}`, `1@${b}`, `2@${a}`),
       [],
       { known: [a, b], since: 2 * minute },
@@ -80,7 +85,7 @@ describe('families: what is unusual among refreshes', () => {
     })
   }
 
-  it('says from where to where, and whose request it was', () => {
+  it('are reported with both networks, and with whose request it was', () => {
     const recent = line(`20@${c}`).map((step) => ({ ...step, userAgent: 'curl/8' }))
     const [found] = unusualIn({ known: [a, b], recent, isPublic: true }, 0)
     expect(found).to.deep.equal({

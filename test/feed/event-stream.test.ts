@@ -14,8 +14,8 @@ import { eventually } from '../support/eventually.ts'
 import { api, furnish, ordersApi } from '../support/fixtures.ts'
 import { feedToken, openStream } from '../support/revocations.ts'
 
-describe('places for streams', () => {
-  it('are given back by a reader that left before its stream began', async () => {
+describe('slots for streams', () => {
+  it('are released by a reader that left before its stream began', async () => {
     const places = createOpenStreams(1)
     const calls: string[] = []
     const begun = Promise.withResolvers<EventStream>()
@@ -51,7 +51,7 @@ describe('places for streams', () => {
   describe('of one client at one node', () => {
     const server = booted(anyStorage, {}, furnish)
 
-    it('are a hundred: the next is told to come again, until one left', async () => {
+    it('are limited to a hundred: the next request gets 429 until one is released', async () => {
       const token = await feedToken(server, ordersApi)
       const open = () => openStream(server, token, { audience: api })
       const streams = await Promise.all(Array.from({ length: 100 }, open))

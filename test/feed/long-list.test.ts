@@ -34,13 +34,13 @@ suite('a revocation feed of a hundred thousand entries', () => {
   })
   after(() => core?.close())
 
-  /** As a node answers that has just heard of all there is: so long a list may have kept it from that. */
+  /** The document of a node that is up to date: handling so long a list may have delayed its polls. */
   async function documentSince(cursor?: string) {
     await core.changes.start()
     return core.revocationFeed.document(defaultTenant, server, cursor)
   }
 
-  it('is bounded in size, and made once for all who ask', async function () {
+  it('is bounded in size, and computed once for concurrent requests', async function () {
     const started = performance.now()
     const [one, ...others] = await Promise.all(
       Array.from({ length: 50 }, () => core.revocationFeed.document(defaultTenant, server)),
@@ -55,7 +55,7 @@ suite('a revocation feed of a hundred thousand entries', () => {
     if (this.test) this.test.title += `: ${bytes} bytes, ${small} with gzip, ${took} ms`
   })
 
-  it('costs who has a cursor what is new alone', async () => {
+  it('is sent as a short update to a caller with a cursor', async () => {
     const { cursor } = await documentSince()
     await core.denials.add(defaultTenant, [{ kind: 'jti', subject: 'new' }])
     const delta = await documentSince(cursor)
@@ -65,7 +65,7 @@ suite('a revocation feed of a hundred thousand entries', () => {
     expect(delta.jws.length).to.be.below(1000)
   })
 
-  it('looks back behind a cursor: what was written before it may be committed after it', async () => {
+  it('includes entries that were written before a cursor but committed after it', async () => {
     const { cursor } = await documentSince()
     await core.database.execute(
       `insert into denials (tenant_id, kind, subject, not_before, created_at, expires_at)

@@ -25,7 +25,7 @@ import { expectRefusal, post, refresh, tokensFor, tokensIn } from '../support/pr
 
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
-/** What the names of series add to the name of a metric. */
+/** The name of a metric without the suffixes of its series. */
 const base = (name: string) =>
   catalogue[name as MetricName] ? name : name.replace(/_(bucket|sum|count)$/, '')
 
@@ -40,7 +40,7 @@ describe('/metrics', () => {
   })
   after(() => server?.stop())
 
-  /** By how much a figure grows while something happens. */
+  /** By how much a value grows during some work. */
   async function growth(
     name: string,
     labels: Record<string, string>,
@@ -51,7 +51,7 @@ describe('/metrics', () => {
     return figure(await now(), name, labels) - from
   }
 
-  it('is on a port of its own alone, and nothing else is there', async () => {
+  it('is served only on its own port, which serves nothing else', async () => {
     expect((await fetch(`${server.issuer}/metrics`)).status).to.equal(404)
     const own = `http://127.0.0.1:${port}`
     expect((await fetch(`${own}/`)).status).to.equal(404)
@@ -61,7 +61,7 @@ describe('/metrics', () => {
     expect(answer.headers.get('content-type')).to.match(/^text\/plain; version=0\.0\.4/)
   })
 
-  it('says what is wrong with its port or its address, by the setting', async () => {
+  it('reports an invalid port or address with the name of the setting', async () => {
     const fault = async (host: string) => {
       const place = { port: Number(port), host, log: createLog({ level: 'silent' }) }
       return (await errorOf(serveMetrics(place, async () => ''))).message
@@ -74,7 +74,7 @@ describe('/metrics', () => {
     )
   })
 
-  it('is read by others at once although somebody takes all its connections, again and again, and says nothing on them', async () => {
+  it('stays available while a client repeatedly occupies all connections without sending requests', async () => {
     const sockets = new Set<Socket>()
     let closed = 0
     let isOver = false
@@ -107,7 +107,7 @@ describe('/metrics', () => {
     }
   })
 
-  it('answers all that was asked on a connection, also when others want its place after the first answer', async () => {
+  it('answers all requests of a connection, even if others need its place after the first response', async () => {
     const free = await freePort()
     const release = Promise.withResolvers<string>()
     let asked = 0
@@ -137,7 +137,7 @@ describe('/metrics', () => {
     }
   })
 
-  it('is off when METRICS_PORT is unset; loopback and a port of its own otherwise', () => {
+  it('is off without METRICS_PORT; otherwise on loopback and a separate port', () => {
     expect(loadConfig({}).metricsPort).to.equal(undefined)
     expect(loadConfig({ METRICS_PORT: '9000' }).metricsHost).to.equal('127.0.0.1')
     expect(() => loadConfig({ PORT: '3000', METRICS_PORT: '3000' })).to.throw(
@@ -145,7 +145,7 @@ describe('/metrics', () => {
     )
   })
 
-  it('has at 0 what the alerts divide by or look for the increase of, and what the dashboard draws', async () => {
+  it('starts at 0 for series that alerts and the dashboard use', async () => {
     const found = samplesOf(await now())
     const discovery = await fetch(`${server.issuer}/.well-known/openid-configuration`)
     const { grant_types_supported } = (await discovery.json()) as {
@@ -170,7 +170,7 @@ describe('/metrics', () => {
     }
   })
 
-  it('counts tokens by grant type, refreshes by verdict, refusals by check and code', async () => {
+  it('counts tokens by grant type, refreshes by verdict, and refusals by check and code', async () => {
     let first = {} as Awaited<ReturnType<typeof tokensFor>>
     const issued = (type: string, work: () => Promise<unknown>) =>
       growth('keyturn_tokens_issued_total', { grant_type: type }, work)
@@ -215,7 +215,7 @@ describe('/metrics', () => {
     expect(machines).to.equal(1)
   })
 
-  it('counts a request by the template of its address, and times it', async () => {
+  it('counts and times requests by the template of their path', async () => {
     const labels = { method: 'GET', route: '/interaction/:uid', status: '400' }
     const unknown = `${server.issuer}/interaction/a-made-up-interaction`
     expect(
@@ -230,7 +230,7 @@ describe('/metrics', () => {
     expect(text).not.to.include('a-made-up-interaction')
   })
 
-  it('says the same of storage, keys and queues as they are', async () => {
+  it('shows the current state of storage, keys and queues', async () => {
     const text = await now()
     expect(figure(text, 'keyturn_db_pool_limit')).to.equal(server.kind === 'services' ? 10 : 1)
     expect(figure(text, 'keyturn_db_pool_connections')).to.be.above(0)
@@ -245,7 +245,7 @@ describe('/metrics', () => {
     if (server.kind === 'services') expect(figure(text, 'keyturn_redis_up')).to.equal(1)
   })
 
-  it('has no more series after 500 made-up paths, tenants, clients, methods and grants', async () => {
+  it('has no additional series after 500 made-up paths, tenants, clients, methods and grants', async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 16 })
     const { hostname, port: to } = new URL(server.issuer)
     const ask = (path: string, method = 'GET', headers = {}) =>
@@ -270,14 +270,14 @@ describe('/metrics', () => {
       Promise.all(
         Array.from({ length: count }, (_, i) => kinds[(from + i) % kinds.length]?.(from + i)),
       )
-    // Each kind once: its own series are there after that.
+    // All kinds once, so that their series exist.
     await round(0, 40)
     const before = samplesOf(await now())
     const keyOf = ({ name, labels }: Sample) => JSON.stringify([name, labels])
     await round(1000, 500)
     const after = samplesOf(await now())
     agent.destroy()
-    // Background work, garbage collection and the runtime's own connections go on beside it.
+    // Background work, garbage collection and the runtime's connections continue meanwhile.
     const own = (text: string) => !/^\["(keyturn_round|nodejs_(gc|active))/.test(text)
     const had = new Set(before.map(keyOf))
     const more = after.map(keyOf).filter((key) => own(key) && !had.has(key))
@@ -289,7 +289,7 @@ describe('/metrics', () => {
     expect(made).to.deep.equal([])
   })
 
-  it('is what docs/metrics.md says, metric by metric', async () => {
+  it('agrees with docs/metrics.md, metric by metric', async () => {
     const rows = [
       ...read('docs/metrics.md').matchAll(/^\| `(\w+)` \| (\w+) \| (.*?) \| (.*) \|$/gm),
     ]
@@ -311,13 +311,13 @@ describe('/metrics', () => {
     }
   })
 
-  it('has every metric, label and value that the dashboard and the alerts name', async () => {
+  it('has every metric, label and value that the dashboard and the alerts use', async () => {
     for (const path of ['/healthz', '/readyz']) await (await fetch(server.issuer + path)).text()
     await post(server, '/token', machine, { grant_type: 'client_credentials' })
     const text = await now()
     const live = new Set([...text.matchAll(/^# TYPE (\w+) /gm)].map(([, name]) => name))
     const samples = samplesOf(text)
-    // When one was done last is said after the first time; that there is one, at once.
+    // The time of the last round has a series only after the first round; the count has one from the start.
     const rounds = samples.flatMap(({ labels }) => labels['round'] ?? [])
     const rules = parse(read('deploy/prometheus/alerts.yaml')) as {
       groups: { rules: { alert: string; expr: string }[] }[]
@@ -334,7 +334,7 @@ describe('/metrics', () => {
     expect(expressions.length).to.be.above(40)
     for (const [where, expr = ''] of expressions) {
       const names = expr.match(/\b(keyturn|nodejs|process)_\w+/g) ?? []
-      // `up` is Prometheus' own.
+      // `up` is a metric of Prometheus itself.
       if (!/\bup\b/.test(expr)) expect(names, `${where}: ${expr}`).not.to.deep.equal([])
       for (const name of names) {
         expect(live.has(name) || live.has(base(name)), `${where}: ${name}`).to.equal(true)
@@ -357,7 +357,7 @@ describe('/metrics', () => {
     }
   })
 
-  it('is sound to promtool, and so are the alerts', async function () {
+  it('passes promtool, and so do the alerts', async function () {
     if (!promtoolFound()) this.skip()
     expect(promtool(['check', 'metrics'], await now())).to.equal('')
     const path = new URL('../../deploy/prometheus/alerts.yaml', import.meta.url).pathname

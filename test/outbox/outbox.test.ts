@@ -49,7 +49,7 @@ onAnyStorage('the outbox', (kind) => {
       'test',
       Array.from({ length: count }, (_, n) => ({ destination, payload: { n } })),
     )
-  /** A message that is added now has arrived, and so has whatever was due before. */
+  /** Adds a message and waits until it has arrived, and with it all messages that were due before. */
   async function marker() {
     const [before, kept] = [settled.length, answer]
     answer = (message) =>
@@ -61,21 +61,21 @@ onAnyStorage('the outbox', (kind) => {
     return arrived.filter(({ message }) => message.destination !== 'marker.example')
   }
   const list = () => nodes.b.outbox.list(defaultTenant, 'test', {})
-  /** It is told inside of the transaction, which others see the end of a moment later. */
+  /** `settled` is set inside the transaction, whose commit other connections see a moment later. */
   const delivered = (count: number) =>
     eventually('written down', async () => {
       const messages = await list()
       return messages.filter(({ state }) => state === 'delivered').length === count && messages
     })
 
-  it('delivers what was committed, soon, and tells so in one transaction', async () => {
+  it('delivers committed messages promptly, and records the outcome in one transaction', async () => {
     await add(3)
     await eventually('delivered', () => settled.length === 3)
     expect(arrived.map(({ message }) => message.payload['n'])).to.have.members([0, 1, 2])
     for (const { attempts } of await delivered(3)) expect(attempts).to.equal(1)
   })
 
-  it('knows nothing of what was rolled back', async () => {
+  it('does not deliver messages that were rolled back', async () => {
     const work = nodes.a.database.transaction(async () => {
       await add(1)
       throw new Error('changed my mind')
@@ -85,7 +85,7 @@ onAnyStorage('the outbox', (kind) => {
     expect(await marker()).to.deep.equal([])
   })
 
-  it('opens no transaction while a receiver is talked to', async () => {
+  it('holds no transaction open during a request to a receiver', async () => {
     let busy: Array<{ state: string }> = []
     answer = async () => {
       expect(nodes.a.database.current()).to.equal(undefined)
@@ -94,14 +94,14 @@ onAnyStorage('the outbox', (kind) => {
       )
       return 'delivered'
     }
-    // Added inside of a transaction, whose context deliveries must not inherit.
+    // Added in a transaction, whose context deliveries must not inherit.
     await nodes.a.database.transaction(() => add(1))
     await eventually('delivered', () => settled.length === 1)
     expect(busy).to.deep.equal([])
     await delivered(1)
   })
 
-  it('has at most four under way at one destination, and goes on with others (R-21)', async () => {
+  it('delivers at most four messages at a time to one destination, and continues with others (R-21)', async () => {
     const held = Promise.withResolvers<Attempt>()
     answer = ({ destination }) =>
       destination === 'slow.example' ? held.promise : Promise.resolve('delivered')
@@ -110,13 +110,13 @@ onAnyStorage('the outbox', (kind) => {
     await add(20, 'quick.example')
     await eventually('the quick one has all', () => settled.length === 20)
     const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
-    // Two nodes that take at the same moment cannot see each other's first four.
+    // Two nodes that claim messages at the same moment cannot see each other's first four.
     expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
     held.resolve('delivered')
     await eventually('all arrived', () => settled.length === 70)
   })
 
-  it('is not held up by many destinations that do not answer (R-21)', async () => {
+  it('is not delayed by many destinations that do not respond (R-21)', async () => {
     const refuse = Promise.withResolvers<Attempt>()
     refuse.promise.catch(() => undefined)
     answer = ({ destination }) =>
@@ -128,7 +128,7 @@ onAnyStorage('the outbox', (kind) => {
     await eventually('the one that is up has it', () => settled.length === 1)
   })
 
-  it('has room for one kind, whatever receivers of another do with theirs', async () => {
+  it('keeps capacity for each kind of message, whatever the receivers of another kind do', async () => {
     const held = Promise.withResolvers<Attempt>()
     answer = ({ destination }) =>
       destination === 'quick.example' ? Promise.resolve('delivered') : held.promise
@@ -141,17 +141,17 @@ onAnyStorage('the outbox', (kind) => {
     await told.finally(() => held.resolve('delivered'))
   })
 
-  it('gives the message of a node that died to another when its lease is over', async () => {
+  it('hands the message of a dead node to another when its lease expires', async () => {
     const never = Promise.withResolvers<Attempt>()
     answer = () => never.promise
     await add(1)
     await eventually('taken', () => arrived.length === 1)
-    expect(await marker(), 'leased').to.have.length(1)
+    expect(await marker(), 'still leased').to.have.length(1)
     answer = async () => 'delivered'
     travel(16)
     await eventually('taken again', () => settled.length === 1)
     expect(arrived.at(-1)?.message.id).to.equal(arrived[0]?.message.id)
-    // The first node was not dead after all: it changes nothing any more.
+    // The first node was not dead after all; its outcome no longer counts.
     never.resolve({ final: true, reason: 'late' })
     expect(await marker()).to.have.length(2)
     const first = (await list()).find(({ id }) => id === arrived[0]?.message.id)
@@ -159,7 +159,7 @@ onAnyStorage('the outbox', (kind) => {
     expect(settled).to.have.length(1)
   })
 
-  it('gives up once what is refused for good, whatever characters the reason has (R-21)', async () => {
+  it('gives up at once after a final refusal, whatever characters its reason contains (R-21)', async () => {
     for (const said of ['half \ud800', 'nothing \0', `${'x'.repeat(499)}😀`]) {
       settled.length = 0
       answer = async () => ({ final: true, reason: said })
@@ -174,9 +174,9 @@ onAnyStorage('the outbox', (kind) => {
     }
   })
 
-  it('pauses longer and longer, and gives up, also where the outcome cannot be written down (R-21)', async () => {
+  it('retries with increasing delays and gives up, even if the outcome cannot be stored (R-21)', async () => {
     settle = () => nodes.a.database.query(`select '"\\u0000"'::jsonb`)
-    // It stands still: the second attempt is not due before somebody has looked at the first.
+    // The clock is stopped, so that the second attempt is not due before the first has been checked.
     travel(0)
     await add(1)
     const message = async () => {
@@ -196,7 +196,7 @@ onAnyStorage('the outbox', (kind) => {
     expect(arrived).to.have.length(last.attempts)
   })
 
-  it('leaves alone what it cannot deliver: another version wrote it', async () => {
+  it('leaves messages of unknown kinds, which another version wrote', async () => {
     await nodes.a.outbox.add(defaultTenant, 'unknown', [{ destination: 'x', payload: {} }])
     await add(1)
     await eventually('the known one', () => settled.length === 1)
@@ -204,7 +204,7 @@ onAnyStorage('the outbox', (kind) => {
     expect(other).to.include({ state: 'waiting', attempts: 0 })
   })
 
-  it('stops when what is under way is done', async () => {
+  it('stops after the current deliveries', async () => {
     const held = Promise.withResolvers<Attempt>()
     answer = () => held.promise
     await add(1)
@@ -220,7 +220,7 @@ onAnyStorage('the outbox', (kind) => {
     expect((await list())[0]).to.include({ state: 'delivered' })
   })
 
-  it('has resets come first from a network that has not asked in this tenant for ten minutes', async () => {
+  it('puts a password reset first if its network has not requested any in this tenant for ten minutes', async () => {
     const { database, outbox, passwordReset, tenants } = nodes.a
     await Promise.all([outbox.stop(), nodes.b.outbox.stop()])
     await tenants.declare({ id: 'acme', name: 'Acme' })

@@ -36,12 +36,12 @@ const closed = [
 ]
 
 describe('addresses of outgoing requests (C11)', () => {
-  it('are public ones alone', () => {
+  it('must be public', () => {
     for (const address of open) expect(isPublic(address), address).to.equal(true)
     for (const address of closed) expect(isPublic(address), address).to.equal(false)
   })
 
-  it('are this machine in both families, and in no disguise', () => {
+  it('count as loopback in both families, but not if mapped or unspecified', () => {
     for (const address of ['127.0.0.1', '127.9.9.9', '::1', '0:0:0:0:0:0:0:1']) {
       expect(isLoopback(address), address).to.equal(true)
     }

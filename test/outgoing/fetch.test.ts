@@ -18,7 +18,7 @@ import { temporaryFolder } from '../support/child.ts'
 import { errorOf, silentLog } from '../support/cores.ts'
 import { watchHoldUps } from '../support/hold-ups.ts'
 
-/** A name server that gives one answer after the other, the last one for good. */
+/** A resolver with these answers in order; the last one is repeated. */
 function names(...answers: string[][]) {
   const asked: string[] = []
   const resolve = async (hostname: string) => {
@@ -127,7 +127,7 @@ describe('outgoing requests (C11)', () => {
         const { asked, resolve } = names(['127.0.0.1'])
         const fetch = createFetch(strict, silentLog, resolve)
         expect(await codeOf(fetch(url.replace('PORT', String(port))))).to.equal(code)
-        expect(asked, 'asked DNS').to.deep.equal([])
+        expect(asked, 'DNS queries').to.deep.equal([])
         expect(connections).to.equal(0)
       })
     }
@@ -141,14 +141,14 @@ describe('outgoing requests (C11)', () => {
       ['2606:4700::1111', 'fe80::1'],
       ['93.184.216.34', '2002:7f00:1::'],
     ]) {
-      it(`a name that is at ${addresses.join(' and ')}`, async () => {
+      it(`a name that resolves to ${addresses.join(' and ')}`, async () => {
         const fetch = createFetch(strict, silentLog, names(addresses).resolve)
         expect(await codeOf(fetch(`https://rp.example:${port}/`))).to.equal('address_refused')
         expect(connections).to.equal(0)
       })
     }
 
-    it('a name that nobody knows, also at the real name server', async () => {
+    it('an unknown name, also with the real resolver', async () => {
       const fetch = createFetch(strict, silentLog, names([]).resolve)
       expect(await codeOf(fetch('https://rp.example/'))).to.equal('name_not_found')
       expect(await codeOf(createFetch(strict, silentLog)('https://rp.invalid/'))).to.equal(
@@ -156,7 +156,7 @@ describe('outgoing requests (C11)', () => {
       )
     })
 
-    it('this machine over https, with a word on how to allow it', async () => {
+    it('this machine over https, with the setting that allows it', async () => {
       const error = await errorOf(createFetch(strict, silentLog)('https://localhost/'))
       expect(error.message).to.equal(
         'expected a public one: localhost is at 127.0.0.1; for development ALLOW_LOOPBACK_FETCH=on allows this machine',
@@ -166,25 +166,25 @@ describe('outgoing requests (C11)', () => {
       expect(other.message).to.equal('expected a public one: rp.example is at 10.0.0.1')
     })
 
-    it('this machine without https, at a public address in tests (K-60)', async () => {
+    it('a public address without https, even in tests (K-60)', async () => {
       const fetch = createFetch(local, silentLog, names(['93.184.216.34']).resolve)
       expect(await codeOf(fetch('http://rp.example/'))).to.equal('address_refused')
       const toPrivate = createFetch(local, silentLog, names(['10.0.0.1']).resolve)
       expect(await codeOf(toPrivate('https://rp.example/'))).to.equal('address_refused')
     })
 
-    it('a network that was allowed, but not over https', async () => {
+    it('an allowed network without https', async () => {
       const rules = { ...strict, allowFetchTo: ['127.0.0.0/8'] }
       const fetch = createFetch(rules, silentLog)
       expect(await codeOf(fetch(`http://127.0.0.1:${port}/`))).to.equal('url_refused')
       expect(connections).to.equal(0)
-      // Allowed, and so connected to: the canary speaks no TLS.
+      // Allowed, so the server connects; the canary speaks no TLS.
       expect(await codeOf(fetch(`https://127.0.0.1:${port}/`))).to.equal('connection_failed')
       expect(connections).to.equal(1)
     })
   })
 
-  it('connect to the address that was checked, whatever the name says next', async () => {
+  it('connect to the address that was checked, whatever the name resolves to next', async () => {
     const url = await serve((_request, response) => response.end('here'))
     const { asked, resolve } = names(['127.0.0.1'], ['127.0.0.99'])
     const fetch = createFetch(local, silentLog, resolve)
@@ -193,7 +193,7 @@ describe('outgoing requests (C11)', () => {
     expect(asked).to.deep.equal(['rp.example'])
   })
 
-  it('send what they are told, to the host of the URL', async () => {
+  it('send the given method, headers and body to the host of the URL', async () => {
     const url = await serve((request, response) => {
       const parts: Buffer[] = []
       request.on('data', (part: Buffer) => parts.push(part))
@@ -222,7 +222,7 @@ describe('outgoing requests (C11)', () => {
     expect(headers).not.to.have.property('transfer-encoding')
   })
 
-  it('take a redirect for an answer', async () => {
+  it('do not follow redirects', async () => {
     const canary = await serve((_request, response) => response.end('canary'))
     const url = await serve((_request, response) =>
       response.writeHead(307, { location: canary }).end(),
@@ -232,7 +232,7 @@ describe('outgoing requests (C11)', () => {
     expect(connections).to.equal(1)
   })
 
-  it('read no more than is enough', async () => {
+  it('limit the size of the response', async () => {
     const url = await serve((_request, response) => {
       const more = () => {
         while (!response.destroyed && response.write(Buffer.alloc(65_536)));
@@ -243,14 +243,14 @@ describe('outgoing requests (C11)', () => {
     expect(await codeOf(createFetch(local, silentLog)(url))).to.equal('answer_too_large')
   })
 
-  it('unpack nothing', async () => {
+  it('do not decompress the response', async () => {
     const url = await serve((_request, response) =>
       response.writeHead(200, { 'content-encoding': 'gzip' }).end('no gzip'),
     )
     expect(await (await createFetch(local, silentLog)(url)).text()).to.equal('no gzip')
   })
 
-  it('end in time whatever is slow: name, handshake, headers, body', async () => {
+  it('time out whatever is slow: resolver, handshake, headers, body', async () => {
     const mute = await listen(createTcpServer(() => undefined))
     const drip = await serve((_request, response) => {
       const timer = setInterval(() => response.write('.'), 100)
@@ -279,7 +279,7 @@ describe('outgoing requests (C11)', () => {
     expect(await codeOf(hurried)).to.equal('timed_out')
   })
 
-  it('say what went wrong', async () => {
+  it('fail with a code for the reason', async () => {
     const fetch = createFetch(local, silentLog)
     const closed = createTcpServer()
     const port = await listen(closed)
@@ -298,7 +298,7 @@ describe('outgoing requests (C11)', () => {
     expect(await codeOf(fetch(`http://127.0.0.1:${switching}/`))).to.equal('answer_malformed')
   })
 
-  it('trust no certificate that nobody vouches for, whatever the environment says, nor one for another name', async () => {
+  it('accept only trusted certificates for the right name, whatever the environment', async () => {
     const folder = await temporaryFolder('certificate')
     const [keyFile, certFile] = [join(folder, 'key.pem'), join(folder, 'cert.pem')]
     const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost']
@@ -323,7 +323,7 @@ describe('outgoing requests (C11)', () => {
 
       setDefaultCACertificates([...trusted, cert.toString()])
       expect((await createFetch(local, silentLog)(url)).status).to.equal(200)
-      // The pinned address is not what a certificate is for: the name is.
+      // The certificate is checked against the name, not the pinned address.
       const other = createFetch(local, silentLog, names(['127.0.0.1']).resolve)
       expect(await codeOf(other(`https://rp.example:${port}/`))).to.equal('certificate_refused')
       expect(await codeOf(other(`https://127.0.0.1:${port}/`))).to.equal('certificate_refused')
@@ -335,7 +335,7 @@ describe('outgoing requests (C11)', () => {
     }
   })
 
-  it('use no proxy of the environment', async () => {
+  it('ignore proxies of the environment', async () => {
     const url = await serve((_request, response) => response.end('direct'))
     const proxy = await serve((_request, response) => response.end('proxy'))
     const proxied = { HTTP_PROXY: proxy, http_proxy: proxy, NODE_USE_ENV_PROXY: '1' }
@@ -344,7 +344,7 @@ describe('outgoing requests (C11)', () => {
     try {
       expect(await (await createFetch(local, silentLog)(url)).text()).to.equal('direct')
     } finally {
-      // Another object in its place would be no environment: what is set there reaches no library.
+      // Replacing `process.env` itself would not affect libraries.
       for (const name of Object.keys(proxied)) {
         if (kept[name] === undefined) delete process.env[name]
         else process.env[name] = kept[name]

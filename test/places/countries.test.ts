@@ -9,7 +9,7 @@ import { openCountries } from '../../src/places/countries.ts'
 import { temporaryFolder } from '../support/child.ts'
 import { mmdb } from '../support/mmdb.ts'
 
-describe('countries by address', () => {
+describe('countries of addresses', () => {
   let path: string
   let lines: string[]
   const log = createLog({
@@ -38,7 +38,7 @@ describe('countries by address', () => {
       (error: unknown) => (isDomainError(error, 'config_invalid') ? error.detail : error),
     )
 
-  it('are found for IPv4 and IPv6; what the file does not say is not known', async () => {
+  it('are found for IPv4 and IPv6, and are undefined if the file has none', async () => {
     const countries = await openCountries(path, log)
     for (const [ip, country] of [
       ['198.51.100.7', 'DE'],
@@ -56,7 +56,7 @@ describe('countries by address', () => {
     expect((await openCountries(undefined, log)).of('198.51.100.7')).to.equal(undefined)
   })
 
-  it('need a file that is there, whole, and about countries: else there is no start', async () => {
+  it('require a complete country database at startup', async () => {
     await writeFile(path, file.subarray(0, 400))
     expect(await faultOf()).to.match(/^GEOIP_DATABASE .*test\.mmdb: expected a MaxMind DB file/)
     await writeFile(path, file.subarray(700))
@@ -67,7 +67,7 @@ describe('countries by address', () => {
     expect(await faultOf()).to.match(/missing: ENOENT/)
   })
 
-  it('are those of a file that replaced it; a broken one is said once, and the old goes on', async () => {
+  it('are reloaded from a new file; an invalid one is logged once and the old one stays in use', async () => {
     const countries = await openCountries(path, log)
     await countries.check()
     await replace(Buffer.from('not a database'))
@@ -80,7 +80,7 @@ describe('countries by address', () => {
     expect(countries.of('198.51.100.7')).to.equal('AT')
   })
 
-  it('are looked over by doctor: how old the file is, and whether it can be used', async () => {
+  it('are checked by doctor: age and validity of the file', async () => {
     const checked = (env: Record<string, string>) => checkCountries(loadConfig(env), log)
     expect(await checked({})).to.deep.equal([])
     const [old] = await checked({ GEOIP_DATABASE: path })
@@ -91,7 +91,7 @@ describe('countries by address', () => {
     expect(broken?.message).to.include(path).and.include('expected a MaxMind DB file')
   })
 
-  it('with a fault within keep nobody out, and it is said once', async () => {
+  it('are undefined for an invalid record, which is logged once', async () => {
     const broken = Buffer.from(file)
     const record = broken.indexOf('country')
     broken.fill(0xff, record, record + 8)

@@ -10,12 +10,12 @@ describe('docs/audit.md', () => {
   const membersIn = (text: string) =>
     [...text.matchAll(/^\| `([\w.]+)` \| (.{8,}\.) \|$/gm)].map(([, member = '']) => member)
 
-  it('has every type of event once, and no other', () => {
+  it('has every event type once, and no others', () => {
     const written = sections.map((section) => /^`(\S+)`\n/.exec(section)?.[1])
     expect(written).to.have.members([...auditTypes])
   })
 
-  it('has the outcome, the actor and the days of each type, in order', () => {
+  it('has the outcome, actor and retention of each type, in order', () => {
     const rows = [...page.matchAll(/^\| \[`([\w.]+)`\]\(#\w+\) \| (\w+) \| (\w+) \| (\d+) \|$/gm)]
     expect(rows.map((row) => row.slice(1))).to.deep.equal(
       Object.entries(auditKinds).map(([type, { outcome, actor, keep }]) => [
@@ -27,7 +27,7 @@ describe('docs/audit.md', () => {
     )
   })
 
-  it('says when each one is written, and its members', () => {
+  it('describes when each event is recorded, and its members', () => {
     const columns = membersIn(common)
     expect(columns).to.include.members(['at', 'type', 'detail'])
     for (const section of sections) {
@@ -41,7 +41,7 @@ describe('docs/audit.md', () => {
     }
   })
 
-  it('has every member that a detail may have, and no other', () => {
+  it('has every member of each detail, and no others', () => {
     for (const section of sections) {
       const type = /^`(\S+)`\n/.exec(section)?.[1] as AuditType
       const named = [...section.matchAll(/`detail\.(\w+)`/g)].map(([, member]) => member)
@@ -50,7 +50,7 @@ describe('docs/audit.md', () => {
     }
   })
 
-  it('has no type with a place for a secret', () => {
+  it('has no type with a member for a secret', () => {
     const secret =
       /secret|token|password|passphrase|cookie|handle|verifier|nonce|private|(^|_)(code|otp|pin)$/
     for (const type of auditTypes) {

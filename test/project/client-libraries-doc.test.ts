@@ -7,7 +7,7 @@ const conformance = read('docs/conformance.md')
 const { devDependencies } = JSON.parse(read('package.json')) as {
   devDependencies: Record<string, string>
 }
-/** Name and version → files, in the table of libraries. */
+/** Name and version → files, from the table of libraries. */
 const table = [
   ...(conformance.split('\n## Client libraries\n')[1]?.split('\n## ')[0] ?? '').matchAll(
     /^\| (\S+) ([\d.]+) \| .+ \| (.+) \|$/gm,
@@ -18,15 +18,15 @@ const table = [
   files: [...shown.matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(([, file = '']) => file),
 }))
 
-/** Lines without the space around them, so that a block may stand at any depth. */
+/** Trimmed lines, so that a block may be indented. */
 const lines = (text: string) =>
   text
     .split('\n')
     .map((line) => line.trim())
     .join('\n')
 
-describe('what the documents say of client libraries', () => {
-  it('names the versions that the tests use, and tests that use them', () => {
+describe('documentation of client libraries', () => {
+  it('names the versions that the tests use, and the tests that use them', () => {
     expect(table.length).to.be.above(5)
     for (const { name, version, files } of table) {
       expect(devDependencies, name).to.include({ [name]: version })
@@ -36,7 +36,7 @@ describe('what the documents say of client libraries', () => {
   })
 
   for (const [library, section] of guide) {
-    it(`has settings of ${library} that its test uses`, () => {
+    it(`has the settings of ${library} that its test uses`, () => {
       const [, file = ''] = /\]\(\.\.\/(test\/libraries\/[^)]+)\)/.exec(section) ?? []
       expect(file, 'a link to the test').not.to.equal('')
       const test = lines(read(file))

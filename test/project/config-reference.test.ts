@@ -6,11 +6,11 @@ import { configReference, withSettingsTable } from '../../config/reference.ts'
 const read = (path: string) => readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8')
 
 describe('config/reference.md', () => {
-  it('is what config/write-reference.ts writes', () => {
+  it('equals the output of config/write-reference.ts', () => {
     expect(read('config/reference.md')).to.equal(configReference())
   })
 
-  it('tells every setting once, what it accepts and what it means', () => {
+  it('has every setting once, with its values and meaning', () => {
     const names = Object.values(settings).map(({ env }) => env)
     expect(new Set(names)).to.have.property('size', names.length)
     for (const { env, schema, description } of Object.values(settings)) {
@@ -22,17 +22,17 @@ describe('config/reference.md', () => {
 })
 
 describe('the settings in README.md', () => {
-  it('are what config/write-reference.ts writes', () => {
+  it('equal the output of config/write-reference.ts', () => {
     expect(read('README.md')).to.equal(withSettingsTable(read('README.md')))
   })
 
-  it('are all there', () => {
+  it('are complete', () => {
     for (const { env } of Object.values(settings)) {
       expect(read('README.md')).to.include(`\n| \`${env}\` |`)
     }
   })
 
-  it('are not written into a document without the place for them', () => {
+  it('require exactly one place for them in the document', () => {
     expect(() => withSettingsTable('no markers')).to.throw('each once')
     expect(() => withSettingsTable(read('README.md').repeat(2))).to.throw('each once')
   })

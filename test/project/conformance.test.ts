@@ -7,7 +7,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const page = readFileSync(join(root, 'docs/conformance.md'), 'utf8')
 const rows = [...page.matchAll(/^\| ([PK]-\d+) \| (.+?) \| (.+) \|$/gm)]
 
-/** Rows that are shown by no test of their own; each says why. */
+/** Requirements without a test; their rows give the reason. */
 const withoutTest = ['P-059', 'K-61', 'K-62', 'K-63']
 
 describe('docs/conformance.md', () => {
@@ -19,7 +19,7 @@ describe('docs/conformance.md', () => {
   })
 
   for (const [, id = '', , shown = ''] of rows) {
-    it(`names tests that there are and that cite ${id}`, () => {
+    it(`names existing tests that cite ${id}`, () => {
       const files = [...shown.matchAll(/\]\(\.\.\/(test\/[^)]+)\)/g)].map(([, file = '']) => file)
       for (const file of files) expect(existsSync(join(root, file)), file).to.equal(true)
       if (withoutTest.includes(id)) {

@@ -11,17 +11,17 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const dockerfile = read('Dockerfile')
 
-/** The instructions of the Dockerfile with this word, what follows it, in order. */
+/** The arguments of all instructions of this kind in the Dockerfile, in order. */
 const instructions = (word: string) =>
   [...dockerfile.matchAll(new RegExp(`^${word} (.+)$`, 'gm'))].map(([, rest = '']) => rest)
 
-/** What is copied from the folder of the project, and where to. */
+/** The paths copied from the project, and their targets. */
 const copies = instructions('COPY')
   .filter((rest) => !rest.startsWith('--from'))
   .map((rest) => rest.split(' '))
   .map((paths) => ({ sources: paths.slice(0, -1), target: paths.at(-1) ?? '' }))
 
-/** That a variable is a setting, or names the file of a secret one, and that its value is one that it takes. */
+/** Checks that a variable is a setting, or names the file of a secret one, and that its value is valid. */
 function expectSetting(name: string, value?: string): void {
   const ofFile = /^(.+)_FILE$/.exec(name)?.[1]
   const all = Object.values(settings)
@@ -47,7 +47,7 @@ interface Container {
 }
 
 describe('Dockerfile', () => {
-  it('copies what there is, and .dockerignore lets exactly that through', () => {
+  it('copies existing files, and .dockerignore allows exactly those', () => {
     const allowed = [...read('.dockerignore').matchAll(/^!(.+)$/gm)].map(([, path]) => path)
     const sources = copies.flatMap((copy) => copy.sources)
     for (const source of sources) expect(existsSync(join(root, source)), source).to.equal(true)
@@ -55,7 +55,7 @@ describe('Dockerfile', () => {
     expect(read('.dockerignore')).to.match(/^\*$/m)
   })
 
-  it('runs from what it copies and from production dependencies alone', async () => {
+  it('runs only with what it copies and production dependencies', async () => {
     const folder = await temporaryFolder('image')
     for (const { sources, target } of copies) {
       for (const source of sources) {
@@ -92,7 +92,7 @@ describe('Dockerfile', () => {
     expect(run('accounts', 'list')).to.include(ready)
   })
 
-  it('is on the Node that the tests run on, without root and without a shell at the start', () => {
+  it('uses the Node version of the tests, without root and without a shell at startup', () => {
     const { devDependencies } = JSON.parse(read('package.json')) as {
       devDependencies: { node: string }
     }
@@ -113,7 +113,7 @@ describe('Dockerfile', () => {
     expect(dockerfile).to.include('npm ci --omit=dev')
   })
 
-  it('keeps what a start has compiled where the program looks for it', () => {
+  it('keeps compiled modules where the program looks for them', () => {
     const [, folder = ''] = /'\.\.\/(node_modules\/[^']+)'/.exec(read('src/main.ts')) ?? []
     expect(folder).to.equal('node_modules/.cache/keyturn')
     expect(dockerfile).to.include(`RUN install -d -o 1000 -g 1000 ${folder}\n`)
@@ -122,7 +122,7 @@ describe('Dockerfile', () => {
     )
   })
 
-  it('sets only settings that there are', () => {
+  it('sets only existing settings', () => {
     const pairs = instructions('ENV').flatMap((line) => line.split(' '))
     for (const pair of pairs.filter((each) => !each.startsWith('NODE_ENV='))) {
       const [name = '', value] = pair.split('=')
@@ -147,7 +147,7 @@ describe('deploy/compose.yaml', () => {
   }
   const ours = ['migrate', 'keyturn']
 
-  it('sets only settings that there are, with values that they take', () => {
+  it('sets only existing settings, with valid values', () => {
     for (const name of ours) {
       for (const [variable, given] of Object.entries(compose.services[name]?.environment ?? {})) {
         const value = /^\$\{\w+:-(.*)\}$/.exec(given)?.[1] ?? given
@@ -156,7 +156,7 @@ describe('deploy/compose.yaml', () => {
     }
   })
 
-  it('mounts each secret that it names, and deploy/secrets.sh makes each', async () => {
+  it('mounts each secret that it names, and deploy/secrets.sh creates each', async () => {
     const folder = await temporaryFolder('deploy')
     cpSync(join(root, 'deploy/secrets.sh'), join(folder, 'secrets.sh'))
     const make = () => execFileSync('sh', [join(folder, 'secrets.sh')])
@@ -167,7 +167,7 @@ describe('deploy/compose.yaml', () => {
     }
     make()
     for (const [file, content] of kept) {
-      expect(readFileSync(join(folder, file), 'utf8'), `${file} stays`).to.equal(content)
+      expect(readFileSync(join(folder, file), 'utf8'), `${file} is kept`).to.equal(content)
     }
     for (const [name, { secrets = [], environment = {}, command = [] }] of Object.entries(
       compose.services,
@@ -187,7 +187,7 @@ describe('deploy/compose.yaml', () => {
     }
   })
 
-  it('waits for services that there are, and runs commands that there are', () => {
+  it('depends on existing services, and runs existing commands', () => {
     for (const name of ours) {
       const { depends_on: needs = {}, command } = compose.services[name] ?? {}
       for (const service of Object.keys(needs)) expect(compose.services).to.have.property(service)
@@ -196,8 +196,8 @@ describe('deploy/compose.yaml', () => {
   })
 })
 
-describe('the metrics, as they are deployed', () => {
-  it('have the same port everywhere, which the service does not have', () => {
+describe('metrics in deployments', () => {
+  it('use the same port everywhere, which the service does not expose', () => {
     const { services } = parse(read('deploy/compose.yaml'), { merge: true }) as {
       services: { keyturn: { environment: Record<string, string>; ports: string[] } }
     }
@@ -236,7 +236,7 @@ describe('deploy/kubernetes', () => {
     }
     const [container] = spec.containers as [Container]
 
-    it(`${kind}: settings that there are, secrets that the guide makes`, () => {
+    it(`${kind} has only existing settings, and secrets from the guide`, () => {
       for (const [name, value] of Object.entries(config.data)) expectSetting(name, value)
       expect(container.envFrom[0]?.configMapRef.name).to.equal(config.metadata.name)
       for (const { name, valueFrom } of container.env ?? []) {
@@ -248,7 +248,7 @@ describe('deploy/kubernetes', () => {
       expect(['serve', 'migrate']).to.include(container.args[0])
     })
 
-    it(`${kind}: nothing that it could do without (C20)`, () => {
+    it(`${kind} has only the privileges that it needs (C20)`, () => {
       expect(spec.securityContext).to.deep.include({ runAsNonRoot: true, runAsUser: 1000 })
       expect(container.securityContext).to.deep.equal({
         allowPrivilegeEscalation: false,
@@ -259,7 +259,7 @@ describe('deploy/kubernetes', () => {
     })
   }
 
-  it('probes what answers, and chooses its own pods but not those that migrate', () => {
+  it('probes the right endpoints, and selects its own pods but not those of the migration job', () => {
     const { metadata, spec } = workload('Deployment') as {
       metadata: { labels: object }
       spec: { containers: Container[] }

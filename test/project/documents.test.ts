@@ -11,13 +11,13 @@ import { runCli } from '../../src/cli/program.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
-/** Code blocks in a language, in order. */
+/** Code blocks of one language, in order. */
 function blocks(page: string, language: string): string[] {
   const fences = page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))
   return [...fences].map(([, content]) => content ?? '')
 }
 
-/** The heading of a Markdown page → the text below it, up to the next heading of that level. */
+/** Heading → text below it, up to the next heading of the same level. */
 function sections(page: string, mark: string): Map<string, string> {
   const [, ...parts] = page.split(new RegExp(`^${mark} `, 'm'))
   return new Map(
@@ -31,7 +31,7 @@ function sections(page: string, mark: string): Map<string, string> {
 describe('README.md', () => {
   const readme = read('README.md')
 
-  it('shows an apply file that is valid', async () => {
+  it('shows a valid apply file', async () => {
     const [, file = ''] = /<<'END'\n(.*?)^END$/ms.exec(readme) ?? []
     const document = { name: 'tour.yaml', folder: '.', content: parse(file) as unknown }
     const { clients, accounts } = await checkApplyFile(document, 'default', {})
@@ -41,7 +41,7 @@ describe('README.md', () => {
     expect(readme).to.include(`\`${accounts[0]?.password}\``)
   })
 
-  it('shows a verifier and its challenge (RFC 7636 §4.2)', () => {
+  it('shows a code verifier and its challenge (RFC 7636 §4.2)', () => {
     const [, verifier = ''] = /^VERIFIER=(.+)$/m.exec(readme) ?? []
     const [, challenge] = /&code_challenge=([\w-]{43})$/m.exec(readme) ?? []
     expect(verifier).to.match(/^[\w-]{43}$/)
@@ -49,14 +49,14 @@ describe('README.md', () => {
     expect(readme).to.include(`\n${challenge}\n`)
   })
 
-  it('names only scripts that there are', () => {
+  it('names only existing scripts', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     const named = [...readme.matchAll(/npm (?:run )?(?:--silent )?(start|test|(?<=run )[\w:]+)/g)]
     expect(named.length).to.be.above(5)
     for (const [, script = ''] of named) expect(scripts).to.have.property(script)
   })
 
-  it('says nothing twice, and names every guide', () => {
+  it('repeats nothing, and names every guide', () => {
     const prose = readme.replaceAll(/^```.*?^```/gms, '').split('\n')
     const long = prose.filter((line) => line.length > 50 && !line.startsWith('|--'))
     expect(long.filter((line, index) => long.indexOf(line) !== index)).to.deep.equal([])
@@ -68,7 +68,7 @@ describe('README.md', () => {
 })
 
 describe('docs/code.md', () => {
-  it('maps every folder of src', () => {
+  it('describes every folder of src', () => {
     const [, map = ''] = /## Map of the code.*?```text\n(.*?)```/s.exec(read('docs/code.md')) ?? []
     for (const path of globSync('*/', { cwd: join(root, 'src') })) {
       expect(map).to.include(`  ${path.replace(/\/?$/, '/')} `)
@@ -80,18 +80,18 @@ describe('docs/apply-file.md', () => {
   const page = read('docs/apply-file.md')
   const shape: Record<string, z.ZodType> = applyDocument.shape
 
-  it('shows an apply file that is valid', async () => {
+  it('shows a valid apply file', async () => {
     const [file = ''] = blocks(page, 'yaml')
     await checkApplyFile({ name: 'example', folder: '.', content: parse(file) }, 'default', {})
   })
 
-  it('has every member of every section, and no other', () => {
+  it('has every member of every section, and no others', () => {
     const written = sections(page, '##')
     for (const [section, type] of Object.entries(shape)) {
       const isWrapped = type instanceof z.ZodDefault || type instanceof z.ZodOptional
       const element = isWrapped ? type.unwrap() : type
       const item = element instanceof z.ZodArray ? element.element : element
-      // What is neither a list nor an object has a heading of its own.
+      // Sections that are neither a list nor an object have a heading of their own.
       if (!(item instanceof z.ZodObject) && !(element instanceof z.ZodArray)) {
         expect(written.get(section), section).to.match(/\w/)
         continue
@@ -118,7 +118,7 @@ describe('docs/command-line.md', () => {
     return lines.join('\n')
   }
 
-  /** Every command without commands below it, and its help. */
+  /** Every command without subcommands → its help. */
   async function commands(words: string[] = []): Promise<Map<string, string>> {
     const text = await help(words)
     const [, list = ''] = /^Commands:\n(.*?)(?:\n\n|$(?![\s\S]))/ms.exec(text) ?? []
@@ -128,11 +128,11 @@ describe('docs/command-line.md', () => {
     return new Map((await Promise.all(below)).flatMap((found) => [...found]))
   }
 
-  it('has a section for every command, and no other', async () => {
+  it('has a section for every command, and no others', async () => {
     expect([...sections(page, '##').keys()]).to.have.members([...(await commands()).keys()])
   })
 
-  it('has every option of every command, and no other', async () => {
+  it('has every option of every command, and no others', async () => {
     const written = sections(page, '##')
     for (const [command, text] of await commands()) {
       const there = [...text.matchAll(/^ {2}(?:-\w, )?(--[\w-]+)/gm)].map(([, option]) => option)
@@ -143,7 +143,7 @@ describe('docs/command-line.md', () => {
     }
   })
 
-  it('has JSON that is JSON', () => {
+  it('shows valid JSON', () => {
     for (const block of blocks(page, 'json')) expect(() => JSON.parse(block), block).not.to.throw()
   })
 })
@@ -154,7 +154,7 @@ describe('links in documents', () => {
   })
 
   for (const page of pages) {
-    it(`of ${page} lead to a file and a heading`, () => {
+    it(`of ${page} lead to existing files and headings`, () => {
       for (const [, target = ''] of read(page).matchAll(/\]\((?!https?:)([^)]+)\)/g)) {
         const [path = '', heading] = target.split('#')
         const file = path === '' ? page : join(dirname(page), path)
@@ -171,7 +171,7 @@ describe('links in documents', () => {
     })
   }
 
-  it('of docs/adr name every decision', () => {
+  it('of docs/adr include every decision', () => {
     for (const path of globSync('docs/adr/0*.md', { cwd: root })) {
       expect(read('docs/adr/README.md')).to.include(`](${path.split(/[\\/]/).at(-1)})`)
     }

@@ -6,7 +6,7 @@ describe('docs/errors.md', () => {
   const page = readFileSync(new URL('../../docs/errors.md', import.meta.url), 'utf8')
   const rows = [...page.matchAll(/^\| `(\w+)` \| (\d+) \| `(\w+)` \| (.+) \| (.+) \|$/gm)]
 
-  it('has every error code once, with its status and OAuth error, and no other', () => {
+  it('has every error code once, with its status and OAuth error, and no others', () => {
     const written = rows.map(([, code, status, oauth]) => [code, Number(status), oauth])
     const there = Object.entries(domainErrors).map(([code, [status, oauth]]) => [
       code,
@@ -16,7 +16,7 @@ describe('docs/errors.md', () => {
     expect(written).to.deep.equal(there)
   })
 
-  it('says what each one means and what to do', () => {
+  it('has the meaning and the remedy of each error', () => {
     for (const [, code, , , meaning, remedy] of rows) {
       expect(meaning, code).to.match(/^.{15,}\.$/)
       expect(remedy, code).to.match(/^.{10,}\.$/)

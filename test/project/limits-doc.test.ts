@@ -3,13 +3,13 @@ import { expect } from 'chai'
 import { limits } from '../../src/limits/limits.ts'
 import { device, devices, strangers } from '../../src/lockouts/lockout.ts'
 
-/** ASVS 6.1.1: what is documented is what is in force. */
-describe('docs/security.md, limits', () => {
+/** ASVS 6.1.1: the documentation matches the implementation. */
+describe('limits in docs/security.md', () => {
   const page = readFileSync(new URL('../../docs/security.md', import.meta.url), 'utf8')
   const section = (title: string) =>
     page.split(/^## /m).find((text) => text.startsWith(`${title}\n`)) ?? ''
 
-  it('has every rate limit with its figures, in order, and no other (ASVS 6.1.1)', () => {
+  it('have every rate limit with its figures, in order, and no others (ASVS 6.1.1)', () => {
     const rows = [
       ...section('Rate limits').matchAll(/^\| `(\w+)` \| ([\d,]+) \| (\d+) min \| (.+) \|$/gm),
     ]
@@ -21,7 +21,7 @@ describe('docs/security.md, limits', () => {
     expect(written.map(([name]) => name)).to.deep.equal(Object.keys(limits))
   })
 
-  it('has the figures of the lock-out, which are a hundred in all (ASVS 6.1.1, 6.3.1)', () => {
+  it('have the figures of lock-out, which add up to a hundred (ASVS 6.1.1, 6.3.1)', () => {
     const text = section('Guessing a password')
     const time = (seconds: number) =>
       seconds % 3600 === 0

@@ -7,7 +7,7 @@ const pageOf = (name: string) =>
   readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8')
 
 describe('docs/refusals.md', () => {
-  it('has every check once, as explain says it, and no other', () => {
+  it('has every check once, with the text of explain, and no others', () => {
     const rows = [...pageOf('refusals.md').matchAll(/^\| `(\w+)` \| (.+) \| (.+) \| (.+) \|$/gm)]
     const written = rows.map(([, name, ...says]) => [name, says])
     expect(written).to.deep.equal(Object.entries(protocolChecks))
@@ -15,9 +15,9 @@ describe('docs/refusals.md', () => {
 })
 
 describe('docs/errors.md', () => {
-  it('says what to do as explain does', () => {
+  it('gives the same advice as explain', () => {
     const rows = [...pageOf('errors.md').matchAll(/^\| `(\w+)` \| .* \| ([^|]+) \|$/gm)]
-    // A terminal has no links: the page is named.
+    // In a terminal links are replaced by the name of the page.
     const plain = (text: string) =>
       text
         .replaceAll(/\[([^\]]*)\]\(([^)#]*)[^)]*\)/g, '$1 (docs/$2)')

@@ -8,7 +8,7 @@ import { itOnAny } from '../support/any-storage.ts'
 import { onEachStorage } from '../support/boot.ts'
 import { errorOf, openedCore } from '../support/cores.ts'
 
-/** Without what Postgres writes its own way: letters of keywords, brackets, quotes. */
+/** Removes what Postgres formats its own way: case, brackets, quotes. */
 const plain = (definition: string) => definition.toLowerCase().replaceAll(/[()"]/g, '')
 
 onEachStorage('schema', (kind) => {
@@ -16,8 +16,9 @@ onEachStorage('schema', (kind) => {
   const core = openedCore(kind)
 
   /**
-   * It looks at all tables at once over one connection, which the driver has take one statement after the other.
-   * @param change that comes before, and is undone
+   * What TypeORM would change. It inspects all tables concurrently, but over one connection, so its queries are run one
+   * at a time.
+   * @param change a statement to run before, rolled back afterwards
    */
   async function difference(change = 'select 1'): Promise<string[]> {
     const { dataSource } = core.database
@@ -58,11 +59,11 @@ onEachStorage('schema', (kind) => {
     return rows.map(({ line }) => line)
   }
 
-  it('is what the mapping says', async () => {
+  it('matches the mapping', async () => {
     expect(await difference()).to.deep.equal([])
   })
 
-  test('differs from the mapping when a column, a key or an index is not there', async () => {
+  test('differs from the mapping if a column, a key or an index is missing', async () => {
     const changes = [
       'alter table grants drop column revoked_reason',
       'alter table families drop constraint fk_families_grant',
@@ -77,7 +78,7 @@ onEachStorage('schema', (kind) => {
     expect(await difference()).to.deep.equal([])
   })
 
-  it('cascades and filters as the mapping says, which its comparison leaves out', async () => {
+  it('has the cascades and filters of the mapping, which TypeORM does not compare', async () => {
     const { dataSource } = core.database
     for (const { tableName, foreignKeys, indices } of dataSource.entityMetadatas) {
       const constraints = await core.database.query<{ name: string; definition: string }>(
@@ -115,12 +116,12 @@ onEachStorage('schema', (kind) => {
       `select tablename from pg_tables where schemaname = 'public'`,
     )
     const mapped = core.database.dataSource.entityMetadatas.map(({ tableName }) => tableName)
-    // What these hold is of the schema itself.
+    // These tables describe the schema itself.
     const bare = ['schema_migrations', 'schema_needs']
     expect(rows.map(({ tablename }) => tablename)).to.have.members([...mapped, ...bare])
   })
 
-  test('comes back the same after all migrations were undone', async () => {
+  test('is the same after all migrations were undone and repeated', async () => {
     const { dataSource } = core.database
     const before = await shape()
     const executor = new MigrationExecutor(dataSource)
@@ -159,7 +160,7 @@ onEachStorage('schema', (kind) => {
     const without = keys.filter(({ columns }) => !columns.includes('tenant_id'))
     expect(without).to.have.deep.members([
       { name: 'pk_tenants', columns: ['id'] },
-      // Of the installation: the keys that seal what all tenants have.
+      // Of the whole installation: the keys that encrypt the sealing keys of all tenants.
       { name: 'pk_key_encryption_keys', columns: ['id'] },
       { name: 'pk_served_periods', columns: ['id'] },
       { name: 'pk_schema_needs', columns: ['migration'] },

@@ -8,7 +8,7 @@ import { entities } from '../../src/tables.ts'
 const src = fileURLToPath(new URL('../../src', import.meta.url))
 const read = (path: string) => readFileSync(join(src, path), 'utf8')
 
-/** They seal what others give them. */
+/** Modules that implement sealing and declare no columns. */
 const machinery = ['secrets/seal.ts', 'secrets/sealed-column.ts', 'secrets/sealing-keys.ts']
 
 describe('sealed columns (ASVS 11.1.1)', () => {
@@ -21,17 +21,17 @@ describe('sealed columns (ASVS 11.1.1)', () => {
     )
     if (purposes.length === 0 || machinery.includes(path)) continue
 
-    it(`of ${path} are in the one list that a rotation of the key-encryption key follows`, () => {
+    it(`of ${path} are in the list that rotation of the key-encryption key uses`, () => {
       const columns = [...source.matchAll(/export const (\w+): SealedColumn = \{/g)]
-      expect(columns, 'SealedColumns that it declares').to.not.have.length(0)
+      expect(columns, 'declared SealedColumns').to.not.have.length(0)
       for (const [, name = ''] of columns) expect(list, 'src/sealed-columns.ts').to.include(name)
-      expect(new Set(purposes), 'it seals for the purpose of its column alone').to.have.keys(
+      expect(new Set(purposes), 'it seals only for the purpose of its column').to.have.keys(
         'purpose',
       )
     })
   }
 
-  it('are text, with the primary key that the table has', () => {
+  it('are of type text, and name the primary key of the table', () => {
     for (const { table, key, column } of sealedColumns) {
       const options = entities.find((entity) => entity.options.name === table)?.options.columns
       const primary = Object.entries(options ?? {}).filter(([, each]) => each?.primary)

@@ -5,11 +5,11 @@ import { createRelyingParty } from '../support/relying-party.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 import { dump, remember, secretsIn, secretsKnown } from '../support/witness.ts'
 
-// Every server of this suite is searched when it stops; this one shows that the search finds what it looks for.
+// Every server of these tests is searched for secrets when it stops; this test shows that the search finds them.
 onEachStorage('a dump of both stores and the log at trace level (architecture §5, C19)', (kind) => {
   const server = booted(kind, {}, furnish)
 
-  it('contain nothing that can be presented, with a story in every state', async () => {
+  it('contain no usable secret in any state of a sign-in', async () => {
     const before = secretsKnown()
     const party = await createRelyingParty({
       issuer: server.issuer,
@@ -25,11 +25,11 @@ onEachStorage('a dump of both stores and the log at trace level (architecture §
     })
     const tokens = await party.finish(request, returned)
     await party.refresh(tokens.refresh_token as string)
-    // Left open on purpose: an interaction, a log-out, a code.
+    // Left open on purpose: an interaction, a log-out and a code.
     await createUserAgent().follow(await createUserAgent().get((await party.authorize()).url))
     await agent.get(`${server.issuer}/logout`)
     await agent.get((await party.authorize({ scope: 'openid offline_access' })).url)
-    expect(secretsKnown() - before, 'secrets seen').to.be.above(12)
+    expect(secretsKnown() - before, 'secrets issued').to.be.above(12)
 
     const kept = await dump(server.core.database, server.env['REDIS_URL'])
     expect(kept).to.include(alice.email)
@@ -38,7 +38,7 @@ onEachStorage('a dump of both stores and the log at trace level (architecture §
     expect(secretsIn(server.logged())).to.deep.equal([])
   })
 
-  it('are searched for what is really there', async () => {
+  it('are searched successfully for secrets that they contain', async () => {
     const planted = [`planted-${kind}-in-this-story`, '20304050']
     const text = planted.join('\n')
     await server.core.shortLived.put({ tenant: 'default', model: 'Test', id: 'x' }, text, 60)

@@ -34,7 +34,7 @@ onAnyStorage('explain --authorize', (kind) => {
   }
   const url = (fields: Fields, client = web) => authorizeUrl(server, client, fields)
 
-  /** Every row of each table, but for how long the server has been up, which it writes by itself. */
+  /** Every row of each table, except the served periods, which the server writes in the background. */
   async function everything(): Promise<Record<string, unknown>> {
     const { database } = server.core
     const tables = await database.query<{ name: string }>(
@@ -47,7 +47,7 @@ onAnyStorage('explain --authorize', (kind) => {
     return rows
   }
 
-  it('finds nothing wrong with a request that leads to a code', async () => {
+  it('finds no fault in a request that leads to a code', async () => {
     for (const fields of [{}, { scope: 'openid orders:read', resource: api }, { prompt: 'none' }]) {
       const { faults, complete, text } = await rehearse(url(fields))
       expect({ faults, complete }).to.deep.equal({ faults: [], complete: true })
@@ -55,7 +55,7 @@ onAnyStorage('explain --authorize', (kind) => {
     }
   })
 
-  it('says which scopes nothing comes of, and which resource server has them', async () => {
+  it('lists scopes without effect, and the resource server that has them', async () => {
     const { faults, text } = await rehearse(url({ scope: 'openid orders:read thinks' }))
     expect(faults).to.deep.equal([])
     expect(text.split('\n').slice(1)).to.deep.equal([
@@ -66,7 +66,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(named.left_out).to.deep.equal([])
   })
 
-  it('says what an answer without fault will lack', async () => {
+  it('hints at what a valid request will lack in its response', async () => {
     const once = { ...web, client_id: 'once', grant_types: ['authorization_code'] }
     await server.core.clients.declare('default', once)
     const hints = async (fields: Fields, client = web) => {
@@ -88,10 +88,10 @@ onAnyStorage('explain --authorize', (kind) => {
     }
     const address = encode({ client_id: 'web', request_uri, scope: 'email offline_access' })
     const pushed = await rehearse(`${server.issuer}/authorize?${address}`)
-    expect(pushed.hints, 'of what was pushed').to.deep.equal([])
+    expect(pushed.hints, 'hints for the pushed parameters').to.deep.equal([])
   })
 
-  it('reads the scopes where the engine does: of a pushed request; none where not one exists', async () => {
+  it('reads scopes from a pushed request like the engine, and lists none if no scope exists', async () => {
     const scope = 'openid orders:read'
     const pushed = async (resource?: string) => {
       const fields = Object.fromEntries(url({ scope, resource }).searchParams)
@@ -110,7 +110,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(faulty.left_out).to.deep.equal([{ scope: 'orders:read', of: [api] }])
   })
 
-  it('reports every fault at once, each with what was expected and what came', async () => {
+  it('reports every fault at once, with the expected and the actual value', async () => {
     const { checks, complete, text } = await rehearse(
       url({
         redirect_uri: 'https://app.example.com/cb',
@@ -145,7 +145,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(text).to.match(/expected +S256\nreceived +plain/)
   })
 
-  it('says what hides the rest, and looks behind a demand that no address can meet', async () => {
+  it('says when a fault hides others, and ignores requirements that a URL cannot meet', async () => {
     const unknown = await rehearse(url({ client_id: 'webb', response_type: 'token' }))
     expect(unknown.checks).to.deep.equal(['client_known'])
     expect(unknown.text).to.match(/were not reached/)
@@ -154,7 +154,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(pushes.checks).to.deep.equal(['request_pushed', 'pkce_method'])
   })
 
-  it('knows the issuer that the address belongs to', async () => {
+  it('determines the issuer from the URL', async () => {
     const { search } = url({})
     const acme = await rehearse(`${server.issuer}/t/acme/authorize${search}`)
     expect(acme).to.deep.include({ tenant: 'acme', faults: [] })
@@ -173,7 +173,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(none.checks).to.deep.equal(['tenant_known'])
   })
 
-  it('walks no more than the server would take (C18)', async () => {
+  it('processes no more than the server accepts (C18)', async () => {
     const tooLong = await rehearse(url({ scope: `openid ${'x'.repeat(1_000_000)}` }))
     expect(tooLong.checks).to.deep.equal(['authorize_address'])
     expect(tooLong.text)
@@ -186,13 +186,13 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(answered.status).to.equal(400)
   })
 
-  it('changes nothing, and uses up no pushed request', async () => {
+  it('changes nothing, and does not use up a pushed request', async () => {
     const { search } = url({})
     const pushed = await post(server, '/par', web, Object.fromEntries(new URLSearchParams(search)))
     const { request_uri } = pushed.json() as { request_uri: string }
     const address = `${server.issuer}/authorize?${encode({ client_id: 'web', request_uri })}`
     await server.core.refusals.flush()
-    // The server does so by itself, a moment after an event.
+    // Runs what the server does in the background a moment after an event.
     await server.core.audit.sealEvents(true)
     const before = await everything()
     expect((await rehearse(address)).faults).to.deep.equal([])
@@ -206,7 +206,7 @@ onAnyStorage('explain --authorize', (kind) => {
     expect(returned.searchParams.get('code')).to.be.a('string')
   })
 
-  it('agrees with the server about requests of every kind', async () => {
+  it('agrees with the server for requests of every kind', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
     const requests: Fields[] = [

@@ -29,7 +29,7 @@ const strict = { ...web, client_id: 'strict', scope: 'openid orders:read', resou
 const pushes = { ...web, client_id: 'pushes', require_pushed_authorization_requests: true }
 const signs = { ...web, client_id: 'signs', require_signed_request_object: true }
 
-/** What is refused, by which check, and what it says was expected and came. */
+/** The refused request, the check that refuses it, and the text of the expected and the actual value. */
 type Case = [what: string, ask: () => Promise<Page>, check: CheckName, said?: RegExp]
 
 onAnyStorage('explain', (kind) => {
@@ -89,20 +89,20 @@ onAnyStorage('explain', (kind) => {
       /received +orders:fly/,
     ],
     [
-      'a scope that it may not have',
+      'a scope not allowed for the client',
       () => ask({ scope: 'openid orders:write', resource: api }, strict),
       'scope_allowed',
       /expected +openid orders:read\nreceived +openid orders:write/,
     ],
     ['a scope with a quotation mark', () => ask({ scope: 'openid "a"' }), 'scope_characters'],
     [
-      'OpenID parameters alone',
+      'OpenID parameters without openid',
       () => ask({ scope: 'orders:read', resource: api, claims: '{"id_token":{}}' }),
       'openid_requested',
       /received +orders:read/,
     ],
     [
-      'a resource that is no URI',
+      'a resource that is not a URI',
       () => ask({ resource: 'orders' }),
       'resource_uri',
       /received +orders/,
@@ -114,7 +114,7 @@ onAnyStorage('explain', (kind) => {
       /received +https:\/\/other/,
     ],
     [
-      'a resource that it may not reach',
+      'a resource not allowed for the client',
       () => ask({ scope: 'openid', resource: server.issuer }, strict),
       'resource_allowed',
       /expected +https:\/\/api/,
@@ -139,35 +139,35 @@ onAnyStorage('explain', (kind) => {
     ],
     ['an unknown prompt', () => ask({ prompt: 'nicely' }), 'prompt_supported', /received +nicely/],
     [
-      'a max_age that is no number',
+      'a max_age that is not a number',
       () => ask({ max_age: 'old' }),
       'max_age_number',
       /received +old/,
     ],
-    ['claims that are no JSON', () => ask({ claims: '{' }), 'claims_parameter'],
+    ['claims that are not JSON', () => ask({ claims: '{' }), 'claims_parameter'],
     [
-      'an acr that nobody can reach',
+      'an unsupported essential acr',
       () => ask({ claims: '{"id_token":{"acr":{"essential":true,"value":"moon"}}}' }),
       'acr_reachable',
       /moon/,
     ],
-    ['a hint that is no ID token', () => ask({ id_token_hint: 'x.y.z' }), 'id_token_hint_valid'],
+    ['an invalid id_token_hint', () => ask({ id_token_hint: 'x.y.z' }), 'id_token_hint_valid'],
     ['a request that was not pushed', () => ask({}, pushes), 'request_pushed'],
     ['a request that was not signed', () => ask({}, signs), 'request_signed'],
-    ['a request object that is none', () => ask({ request: 'x.y.z' }), 'request_object_valid'],
+    ['an invalid request object', () => ask({ request: 'x.y.z' }), 'request_object_valid'],
     [
-      'a request_uri of somebody',
+      'a foreign request_uri',
       () => ask({ request_uri: 'https://evil.example.com/r' }),
       'request_uri_pushed',
       /evil/,
     ],
     [
-      'a request_uri that is over',
+      'an expired request_uri',
       () => ask({ request_uri: 'urn:ietf:params:oauth:request_uri:gone' }),
       'request_uri_alive',
     ],
     [
-      'prompt=none of a stranger',
+      'prompt=none without a session',
       () => ask({ prompt: 'none' }, web, stranger),
       'nobody_asked',
       /no user is signed in/,
@@ -176,7 +176,7 @@ onAnyStorage('explain', (kind) => {
 
   const tokens: Case[] = [
     [
-      'no client at all',
+      'a missing client',
       () => post(server, '/token', undefined, { grant_type: 'client_credentials' }),
       'authentication_present',
     ],
@@ -192,7 +192,7 @@ onAnyStorage('explain', (kind) => {
       /received +\[5 characters\] by client_secret_basic/,
     ],
     [
-      'a secret in the wrong place',
+      'a secret sent by another method',
       () =>
         token(
           { grant_type: 'client_credentials' },
@@ -202,7 +202,7 @@ onAnyStorage('explain', (kind) => {
       /expected +client_secret_basic\nreceived +client_secret in the body/,
     ],
     [
-      'a scope of another resource server, by a machine',
+      'a scope of another resource server',
       () => token({ grant_type: 'client_credentials', resource: api, scope: 'mail:send' }, machine),
       'scope_known',
       /reason +not a scope of https:\/\/api[^\n]*: send the resource server [^]*received +mail:send/,
@@ -214,13 +214,13 @@ onAnyStorage('explain', (kind) => {
       /received +password/,
     ],
     [
-      'a grant type of others',
+      'a grant type not allowed for the client',
       () => token({ grant_type: 'client_credentials' }),
       'grant_type_allowed',
       /expected +authorization_code, refresh_token\nreceived +client_credentials/,
     ],
     [
-      'no body',
+      'a JSON body',
       () =>
         exchange({
           method: 'POST',
@@ -232,13 +232,13 @@ onAnyStorage('explain', (kind) => {
       /received +application\/json/,
     ],
     [
-      'a code of nobody',
+      'an unknown code',
       () => redeem(server, web, 'a-code-of-nobody'),
       'code_known',
       /received +\[16 characters\]/,
     ],
     [
-      'a code twice',
+      'a code used twice',
       async () => {
         const code = await codeFor(server, web, {}, agent)
         tokensIn(await redeem(server, web, code))
@@ -247,7 +247,7 @@ onAnyStorage('explain', (kind) => {
       'code_unused',
     ],
     [
-      'a code at the same moment',
+      'concurrent uses of a code',
       async () => {
         const code = await codeFor(server, web, {}, agent)
         const form = throughStack({
@@ -270,7 +270,7 @@ onAnyStorage('explain', (kind) => {
       'code_unused',
     ],
     [
-      'a code too late',
+      'an expired code',
       async () => {
         const code = await codeFor(server, web, {}, agent)
         travel(61)
@@ -284,7 +284,7 @@ onAnyStorage('explain', (kind) => {
       'code_known',
     ],
     [
-      'a code for another address',
+      'a code for another redirect URI',
       async () =>
         redeem(server, web, await codeFor(server, web, {}, agent), {
           redirect_uri: `${callback}2`,
@@ -302,13 +302,13 @@ onAnyStorage('explain', (kind) => {
       /received +\[\d+ characters\]/,
     ],
     [
-      'a refresh token of nobody',
+      'an unknown refresh token',
       () => refresh(server, web, { refresh_token: 'nobody' }),
       'refresh_token_known',
       /received +\[6 characters\]/,
     ],
     [
-      'a refresh token that was revoked',
+      'a revoked refresh token',
       async () => {
         const both = await tokensFor(server, web, { scope: 'openid offline_access' })
         await post(server, '/revoke', web, { token: both.refresh_token })
@@ -318,7 +318,7 @@ onAnyStorage('explain', (kind) => {
       /received +\[91 characters\] of family [\w-]{22}\n[^]*\nfamily +Ended \d{4}-\S+Z: revoked/,
     ],
     [
-      'a refresh token long after it was used',
+      'a refresh token used again much later',
       async () => {
         const first = await tokensFor(server, web, { scope: 'openid offline_access' }, agent)
         const second = tokensIn(await refresh(server, web, first))
@@ -329,7 +329,7 @@ onAnyStorage('explain', (kind) => {
       'refresh_token_once',
     ],
     [
-      'more scope by refreshing',
+      'a refresh for more scope',
       async () =>
         refresh(
           server,
@@ -341,7 +341,7 @@ onAnyStorage('explain', (kind) => {
       /received +openid email/,
     ],
     [
-      'a device code of nobody',
+      'an unknown device code',
       () =>
         token(
           { grant_type: 'urn:ietf:params:oauth:grant-type:device_code', device_code: 'nobody' },
@@ -350,13 +350,13 @@ onAnyStorage('explain', (kind) => {
       'code_known',
     ],
     [
-      'userinfo without a living token',
+      'userinfo with an unknown token',
       () => userinfo(server, 'nobody-ever-had-it'),
       'access_token_valid',
       /received +\[18 characters\]/,
     ],
     [
-      'a revocation of another’s token',
+      'the revocation of a token of another client',
       async () =>
         post(server, '/revoke', machine, {
           token: (await tokensFor(server, web, { scope: 'openid offline_access' }, agent))
@@ -377,7 +377,7 @@ onAnyStorage('explain', (kind) => {
     })
   }
 
-  it('lists what was refused last, the newest first, where no id is at hand', async () => {
+  it('lists the latest refusals, newest first, if no id is given', async () => {
     travel(3600)
     const ids = []
     for (let serial = 0; serial < 11; serial++) {

@@ -7,7 +7,7 @@ import { exchange, type Page } from '../support/http-exchange.ts'
 import { authorizeUrl, basic, encode, type Fields, post } from '../support/protocol.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-describe('explain: what strangers send on purpose', () => {
+describe('explain: hostile input', () => {
   const server = booted(anyStorage, {}, furnish)
   const agent = createUserAgent()
 
@@ -24,7 +24,7 @@ describe('explain: what strangers send on purpose', () => {
       body: encode({ grant_type: 'client_credentials', ...fields }),
     })
 
-  it('cannot make what others were refused for disappear', async () => {
+  it('does not prevent other refusals from being stored', async () => {
     await server.core.refusals.flush()
     const honest = await ask({ redirect_uri: 'https://app.example.com/cb' })
     const zero = await post(server, '/token', machine, { grant_type: 'pass\0word' })
@@ -36,7 +36,7 @@ describe('explain: what strangers send on purpose', () => {
     expect((await why(long)).endpoint).to.have.length(1000)
   })
 
-  it('and a credential without its scheme is not kept (C19)', async () => {
+  it('has credentials removed if they come without a scheme (C19)', async () => {
     const secret = Buffer.from('machine:a secret of nobody else 42').toString('base64')
     const { received, reason } = await why(await token({ authorization: secret }))
     expect(`${received} ${reason}`).not.to.include(secret)
@@ -50,7 +50,7 @@ describe('explain: what strangers send on purpose', () => {
     expect(JSON.stringify(await why(page))).not.to.include(secret)
   })
 
-  it('and what was joined to a parameter by mistake is not kept (C19)', async () => {
+  it('has secrets removed if they are joined to another parameter by mistake (C19)', async () => {
     const page = await exchange({
       method: 'POST',
       url: new URL(`${server.issuer}/token`),
@@ -65,7 +65,7 @@ describe('explain: what strangers send on purpose', () => {
     )
   })
 
-  it('an address that is none hides its parameters all the same (C19)', async () => {
+  it('has parameters removed from invalid URLs, too (C19)', async () => {
     for (const redirect_uri of [
       'https://app.example.com:99999/cb?code=s3cret-of-alice',
       'app.example.com/cb?code=s3cret-of-alice',
@@ -77,7 +77,7 @@ describe('explain: what strangers send on purpose', () => {
     }
   })
 
-  it('does nothing to the terminal of an operator, and adds no lines (C12)', async () => {
+  it('cannot control the terminal of an operator, nor add lines (C12)', async () => {
     const page = await ask({ prompt: 'x\u001b]0;owned\u0007\u001b[2J\nto fix    run this\u202e' })
     const text = explain.render(await why(page))
     expect(text).not.to.match(/[\u001b\u0007\u202e]/)

@@ -23,7 +23,7 @@ import { informationIn, registrar, selfDeclared } from '../support/registering.t
 import { backToPresent, travel } from '../support/time-travel.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
-describe('explain leads to the mistake in one step', () => {
+describe('explain: common mistakes', () => {
   const server = booted(anyStorage, {}, furnish)
 
   afterEach(backToPresent)
@@ -38,13 +38,13 @@ describe('explain leads to the mistake in one step', () => {
   const machineToken = async () =>
     tokensIn(await token({ grant_type: 'client_credentials', resource: api }, machine)).access_token
 
-  it('says the code that was answered, where the engine has another one', async () => {
+  it('shows the error code of the response if the engine uses another one', async () => {
     const refused = await token({ grant_type: 'client_credentials' }, spa)
     expect(refused.json()).to.include({ error: 'unauthorized_client' })
     expect((await why(refused)).text).to.match(/^answered +unauthorized_client$/m)
   })
 
-  it('says which client is unknown, however it was named, and never what may be a secret', async () => {
+  it('names the unknown client, however it was sent, but nothing that may be a secret', async () => {
     const grant = { grant_type: 'client_credentials' }
     const unknown = { client_id: 'webb', client_secret: 'a-secret' }
     expect((await why(token(grant, unknown))).text)
@@ -73,7 +73,7 @@ describe('explain leads to the mistake in one step', () => {
     expect((await why(secretAlone)).text).not.to.include('a-secret')
   })
 
-  it('shows no secret that stands where the unknown client does, in answer or log (C19)', async () => {
+  it('shows no secret sent as client id, in the response or the log (C19)', async () => {
     const grant = { grant_type: 'client_credentials' }
     const [ours, chosen, uuid] = [newHandle(), 'chosen-by-somebody', randomUUID()]
     const inBody = { token_endpoint_auth_method: 'client_secret_post' }
@@ -104,7 +104,7 @@ describe('explain leads to the mistake in one step', () => {
     expect((await why(token(grant, undefined, headers))).text).not.to.include('first')
   })
 
-  it('knows a code verifier that is missing from one that is malformed', async () => {
+  it('distinguishes a missing code verifier from a malformed one', async () => {
     const form = async (code_verifier?: string) => ({
       grant_type: 'authorization_code',
       code: await codeFor(server, spa),
@@ -116,7 +116,7 @@ describe('explain leads to the mistake in one step', () => {
     expect(await why(token(await form('short'), spa))).to.include({ check: 'pkce_format' })
   })
 
-  it('says what became of the family of a refresh token that came too late', async () => {
+  it('shows what happened to the family of a refresh token that was used too late', async () => {
     for (const wasStored of [false, true]) {
       const first = await tokensFor(server, spa, { scope: 'openid offline_access' })
       const next = tokensIn(await refresh(server, spa, first))
@@ -130,7 +130,7 @@ describe('explain leads to the mistake in one step', () => {
     }
   })
 
-  it('promises no scopes where a refresh asks for more', async () => {
+  it('does not list scopes as allowed if a refresh requests more', async () => {
     const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
     expect(await why(refresh(server, spa, tokens, { scope: 'openid email' }))).to.include({
       expected: 'scopes of the authorization request that the user allowed',
@@ -138,7 +138,7 @@ describe('explain leads to the mistake in one step', () => {
     })
   })
 
-  it('knows what is for something else: a resource that nobody named, a token of another client', async () => {
+  it('recognises a resource that was not requested and a token of another client', async () => {
     const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
     expect(await why(refresh(server, spa, tokens, { resource: api }))).to.include({
       check: 'resource_granted',
@@ -164,7 +164,7 @@ describe('explain leads to the mistake in one step', () => {
     expect(stolen.text).to.match(/^family +Alive/m)
   })
 
-  it('knows a header that has no scheme, and shows nothing of it; a secret in a page', async () => {
+  it('recognises a header without a scheme, without its value, and a secret used in a page', async () => {
     const grant = { grant_type: 'client_credentials' }
     for (const [authorization, shown] of [
       ['the-secret-alone', '[16 characters]'],
@@ -185,7 +185,7 @@ describe('explain leads to the mistake in one step', () => {
     })
   })
 
-  it('knows a tenant that is not there', async () => {
+  it('recognises an unknown tenant', async () => {
     const page = await createUserAgent().get(`${server.issuer}/t/nobody/interaction/x/login`)
     const id = page.headers.get('request-id')
     expect(page.json()).to.include({ error_id: id })
@@ -197,7 +197,7 @@ describe('explain leads to the mistake in one step', () => {
     expect(server.logged()).to.include(`"request_id":"${id}"`)
   })
 
-  it('shows addresses as they were spelled, and nothing that may be a secret', async () => {
+  it('shows URLs as they were sent, without anything that may be a secret', async () => {
     const origin = 'https://app.example.com'
     const bare = { ...spa, client_id: 'bare', redirect_uris: [origin] }
     await server.core.clients.declare('default', bare)
@@ -223,7 +223,7 @@ describe('explain leads to the mistake in one step', () => {
     }
   })
 
-  it('says what a client assertion was made of', async () => {
+  it('shows the claims of a client assertion', async () => {
     const { privateKey, publicKey } = await generateKeyPair('ES256')
     const keys = [{ ...(await exportJWK(publicKey)), kid: 'one' }]
     await server.core.clients.declare('default', {
@@ -256,7 +256,7 @@ describe('explain leads to the mistake in one step', () => {
     })
   })
 
-  it('says which member of claims is wrong, whatever it is called', async () => {
+  it('names the wrong member of claims, whatever its name', async () => {
     for (const name of ['prompt', 'acr', 'n'.repeat(200)]) {
       const claims = JSON.stringify({ id_token: { [name]: 1 } })
       const page = createUserAgent().get(authorizeUrl(server, spa, { claims }))
@@ -267,7 +267,7 @@ describe('explain leads to the mistake in one step', () => {
     }
   })
 
-  it('knows an access token in the place of id_token_hint', async () => {
+  it('recognises an access token used as id_token_hint', async () => {
     const { access_token: id_token_hint } = await tokensFor(server, spa)
     const page = await createUserAgent().get(`${server.issuer}/logout?${encode({ id_token_hint })}`)
     expect(page.root.querySelector('h1')?.textContent).to.equal('This request is not valid')
@@ -278,7 +278,7 @@ describe('explain leads to the mistake in one step', () => {
     })
   })
 
-  it('says of a client that registers itself what was expected and what came', async () => {
+  it('shows expected and actual values to a client that registers itself', async () => {
     const faults = async (metadata: object) => {
       const refusal = await server.core.clients
         .declare('default', { redirect_uris: ['https://app.example.com'], ...metadata })
@@ -297,7 +297,7 @@ describe('explain leads to the mistake in one step', () => {
     const received = async (sent: string) => (await why(userinfo(server, sent))).received
     const until = String.raw`until \d{4}-\d\d-\d\dT[\d:]{8}\.000Z`
 
-    it('a token that is no access token, or of no person', async () => {
+    it('recognises a token that is not an access token, or not of a user', async () => {
       const { issuer } = server
       const { id_token: idToken = '' } = await tokensFor(server, spa)
       expect(await received(idToken)).to.match(
@@ -311,7 +311,7 @@ describe('explain leads to the mistake in one step', () => {
       expect(await received('nobody-ever-had-it')).to.equal('[18 characters]')
     })
 
-    it('a token of another API', async () => {
+    it('recognises a token for another API', async () => {
       const asked = { scope: 'openid orders:read', resource: api }
       const { access_token: foreign } = await tokensFor(server, spa, asked)
       const refused = await userinfo(server, foreign)
@@ -321,7 +321,7 @@ describe('explain leads to the mistake in one step', () => {
       expect(said.received).to.include(` for ${api} until `)
     })
 
-    it('a token that was revoked, with what became of its family', async () => {
+    it('recognises a revoked token, and shows what happened to its family', async () => {
       const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
       await post(server, '/revoke', spa, { token: tokens.refresh_token })
       const { text } = await why(userinfo(server, tokens.access_token))
@@ -329,7 +329,7 @@ describe('explain leads to the mistake in one step', () => {
       expect(text).to.match(/^family +If the token is genuine: Ended \S+: revoked/m)
     })
 
-    it('a token that anybody made, of a family of somebody else', async () => {
+    it('recognises a forged token that names the family of another user', async () => {
       const tokens = await tokensFor(server, spa, { scope: 'openid offline_access' })
       const { fid, ...claims } = decodeJwt<{ fid: string }>(tokens.access_token)
       const { privateKey } = await generateKeyPair('ES256')
@@ -346,7 +346,7 @@ describe('explain leads to the mistake in one step', () => {
       expect(unknown).to.include({ received: elsewhere.client_id }).and.not.have.property('family')
     })
 
-    it('no token at all', async () => {
+    it('recognises a missing token', async () => {
       const none = await exchange({
         method: 'GET',
         url: new URL(`${server.issuer}/userinfo`),
@@ -356,7 +356,7 @@ describe('explain leads to the mistake in one step', () => {
     })
   })
 
-  it('of the revocation feed: whose client it is', async () => {
+  it('shows why a client may not read the revocation feed', async () => {
     const resource = `${server.issuer}/revocations`
     const ask = (client: StoryClient) =>
       token({ grant_type: 'client_credentials', resource }, client)

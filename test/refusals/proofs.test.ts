@@ -8,7 +8,7 @@ import { api, callback, furnish, machine, spa } from '../support/fixtures.ts'
 import { exchange, type Page } from '../support/http-exchange.ts'
 import { codeFor, post, tokensIn, verifier } from '../support/protocol.ts'
 
-describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
+describe('explain: proofs of possession (RFC 9449 §4.3)', () => {
   const server = booted(anyStorage, {}, furnish)
   let pair: Awaited<ReturnType<typeof generateKeyPair>>
   let jwk: JWK
@@ -45,7 +45,7 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
     return { check, reason, expected, received }
   }
 
-  it('says for which request it was made, and for which it had to be', async () => {
+  it('shows for which request a proof was made, and for which it was expected', async () => {
     const htu = 'http://10.0.0.7:3000/token?code=secret'
     const elsewhere = await why(ask(proof({ htu, htm: 'GET', iat: 1_700_000_000, nonce: 'x' })))
     expect(elsewhere).to.include({
@@ -66,13 +66,13 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
     )
   })
 
-  it('names the whole address where the issuer has a path', async () => {
+  it('shows the whole URL if the issuer has a path', async () => {
     expect((await why(ask(proof(), machine, '/t/acme/token'))).expected).to.equal(
       `a proof for POST ${server.issuer}/t/acme/token`,
     )
   })
 
-  it('knows a clock that is wrong, and a nonce that is missing', async () => {
+  it('recognises a wrong clock, and a missing nonce', async () => {
     const iat = now() - 3600
     const late = await why(ask(proof({ iat })))
     expect(late).to.include({
@@ -83,7 +83,7 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
     expect((await why(ask(proof(), nonced))).received).to.match(/without nonce$/)
   })
 
-  it('knows a proof that is missing, and says so to the client, too', async () => {
+  it('recognises a missing proof, and the client is told, too', async () => {
     const bound = { ...machine, client_id: 'bound', dpop_bound_access_tokens: true }
     await server.core.clients.declare('default', bound)
     const refused = await post(server, '/token', bound, { grant_type: 'client_credentials' })
@@ -91,14 +91,14 @@ describe('explain, of proofs of possession (RFC 9449 §4.3)', () => {
     expect(await why(refused)).to.include({ check: 'dpop_present' })
   })
 
-  it('knows a proof that came twice', async () => {
+  it('recognises a repeated proof', async () => {
     const one = await proof()
     tokensIn(await ask(one))
     const refused = await why(ask(one))
     expect(refused).to.include({ check: 'dpop_proof', reason: 'DPoP proof JWT Replay detected' })
   })
 
-  it('at userinfo: the token of another, and a proof that came twice', async () => {
+  it('recognises the proof for another token and a repeated proof at userinfo', async () => {
     const dpop = await proof()
     const form = {
       grant_type: 'authorization_code',

@@ -22,7 +22,7 @@ onAnyStorage('refusals', (kind) => {
       id: page.headers.get('request-id') as string,
     })) as Explanation
 
-  it('of pages are explained', async () => {
+  it('on pages are explained', async () => {
     const browser = createUserAgent()
     const form = await browser.follow(await browser.get(authorizeUrl(server, web)))
     const wrong = { username: alice.email, password: 'not the one of alice' }
@@ -43,7 +43,7 @@ onAnyStorage('refusals', (kind) => {
     expect((await why(code)).check).to.equal('user_code')
   })
 
-  it('of tokens by introspection are explained', async () => {
+  it('of tokens in introspection are explained', async () => {
     const issued = await tokensFor(
       server,
       web,
@@ -74,7 +74,7 @@ onAnyStorage('refusals', (kind) => {
       .that.match(/seven days/)
   })
 
-  it('that are not kept cost no look at what came', async () => {
+  it('that are not stored do not compute their details', async () => {
     let asked = 0
     const values = () => {
       asked++
@@ -94,7 +94,7 @@ onAnyStorage('refusals', (kind) => {
     expect(asked, 'a client of the same name in another tenant').to.equal(21)
   })
 
-  it('tell of a flood once, with the networks that it comes from, and of nothing less', () => {
+  it('are reported once per flood with the networks it comes from, and not below that rate', () => {
     const { refusals } = server.core
     const lines: Record<string, unknown>[] = []
     const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
@@ -119,7 +119,7 @@ onAnyStorage('refusals', (kind) => {
     expect(told).to.have.length(5)
   })
 
-  it('stay bounded in a flood that is of all clients, too, and are kept again after it', async () => {
+  it('are limited in a flood over all clients, and stored again afterwards', async () => {
     travel(7200)
     const { refusals } = server.core
     let kept = 0
@@ -140,10 +140,10 @@ onAnyStorage('refusals', (kind) => {
     expect(kept).to.equal(1050)
     travel(-86_400)
     comeOf(10)
-    expect(kept, 'though the clock was set back').to.equal(1060)
+    expect(kept, 'although the clock was set back').to.equal(1060)
   })
 
-  it('stay bounded in a flood: some of each kind are kept', async () => {
+  it('are limited in a flood: some of each kind are stored', async () => {
     travel(10_800)
     for (let i = 0; i < 60; i++) await ask(`nobody-${i}`)
     await server.core.refusals.flush()

@@ -43,7 +43,7 @@ describe('copies of client metadata documents', () => {
   })
   after(() => host?.stop())
 
-  it('of strangers cost their network and the host, each in its time (security class C11)', async () => {
+  it('that fail count against the network and the host (security class C11)', async () => {
     const copies = create()
     const networks = ['192.0.2.0/24', '192.0.3.0/24', '192.0.4.0/24']
     for (const [index, network] of networks.entries()) {
@@ -60,17 +60,17 @@ describe('copies of client metadata documents', () => {
     const { code } = await refusalOf(
       copies.get(`${elsewhere}/none`, undefined, from('198.51.100.0/24')),
     )
-    expect(code, 'another host').to.equal('client_document_invalid')
+    expect(code, 'on another host').to.equal('client_document_invalid')
     expect(await copies.get(`${elsewhere}/none`, undefined, from(undefined))).to.equal(undefined)
     const known = { members: {}, fetchedAt: 0, freshUntil: 0 }
     const used = host.publish('/used')
-    expect(await copies.get(used, known, from(undefined)), 'one that is used').to.have.property(
+    expect(await copies.get(used, known, from(undefined)), 'of a client in use').to.have.property(
       'fetchedAt',
       now,
     )
   })
 
-  it('that are right cost their host nothing, however many strangers name them', async () => {
+  it('that succeed do not count against the host, however many strangers request them', async () => {
     const copies = create()
     for (let turn = 0; turn < 80; turn++) {
       const network = `192.0.${Math.floor(turn / 20)}.0/24`
@@ -80,7 +80,7 @@ describe('copies of client metadata documents', () => {
     }
   })
 
-  it('of one address are asked for ten times a minute, and refusals are never kept (P-086)', async () => {
+  it('of one URL are requested ten times a minute at most, and refusals are never cached (P-086)', async () => {
     const copies = create()
     const url = `${host.origin}/mended`
     const turns = await asksUntilRefused(() => copies.get(url, undefined, from('192.0.2.0/24')))
@@ -93,7 +93,7 @@ describe('copies of client metadata documents', () => {
     expect(copy?.freshUntil).to.equal(now + 300_000)
   })
 
-  it('stand in while the host is down, also when it was asked too often; not for one that was refused', async () => {
+  it('remain usable while the host is down, even beyond the rate limit, but not after a refusal', async () => {
     const limiter = createLimits()
     const copies = create(limiter)
     const askedTooOften = (url: string) =>
@@ -111,14 +111,14 @@ describe('copies of client metadata documents', () => {
     await refusalOf(copies.get(gone, known, from(undefined)), 'too_many_requests')
   })
 
-  it('are sixteen at a time, three of one host; four places are for clients that are used', async () => {
+  it('are fetched sixteen at a time, three per host; four slots are reserved for clients in use', async () => {
     const copies = create()
     const known = { members: {}, fetchedAt: 0, freshUntil: 0 }
     const { port } = new URL(host.origin)
     const hanging: ServerResponse[] = []
     let isOver = false
     const end = (response: ServerResponse) => response.writeHead(500).end()
-    /** @param of which of the hosts, all of which are the same machine */
+    /** @param of the number of the host; all of them are the same machine */
     const hang = (path: string, of: number, copy?: typeof known) => {
       host.answer(path, (response) => (isOver ? end(response) : void hanging.push(response)))
       const url = `http://host-${of}.localhost:${port}${path}`
@@ -145,7 +145,7 @@ describe('copies of client metadata documents', () => {
     await copies.get(host.publish('/next'), undefined, from('192.0.2.0/24'))
   })
 
-  it('of one host are three at a time, so that the others are not kept waiting by it', async () => {
+  it('of one host are fetched three at a time, so that it does not delay others', async () => {
     const copies = create()
     const asked = ['/a', '/b', '/c', '/d'].map((path) =>
       copies.get(host.publish(path), undefined, from('192.0.2.0/24')),
@@ -154,7 +154,7 @@ describe('copies of client metadata documents', () => {
     expect(statuses).to.deep.equal(['fulfilled', 'fulfilled', 'fulfilled', 'rejected'])
   })
 
-  it('that are slow have few waiting for them, who get the same answer', async () => {
+  it('that are slow have few waiting requests, which share one response', async () => {
     const copies = create()
     const held: ServerResponse[] = []
     const url = host.answer('/slow', (response) => void held.push(response))

@@ -12,7 +12,7 @@ import { watchHoldUps } from '../support/hold-ups.ts'
 
 const strict = { allowLoopback: false }
 
-describe('the address of a client metadata document (P-083)', () => {
+describe('the URL of a client metadata document (P-083)', () => {
   for (const url of [
     'https://app.example.com/client.json',
     'https://app.example.com:8443/a/b',
@@ -60,14 +60,14 @@ describe('the address of a client metadata document (P-083)', () => {
     })
   }
 
-  it('may be http on loopback in tests alone (K-60)', () => {
+  it('may be http on loopback in tests only (K-60)', () => {
     const local = { allowLoopback: true }
     expect(documentUrlFault('http://localhost:1234/c', local)).to.equal(undefined)
     expect(documentUrlFault('http://app.example.com/c', local)).to.contain('https')
   })
 })
 
-describe('what a client metadata document says', () => {
+describe('a client metadata document', () => {
   const url = 'https://app.example.com/client.json'
   const sound = { client_id: url, redirect_uris: ['https://app.example.com/callback'] }
   const policy = registrationPolicy.parse({ scopes: ['openid', 'tools:use'] })
@@ -78,7 +78,7 @@ describe('what a client metadata document says', () => {
     return error.publicMessage
   }
 
-  it('is of this address, character by character, and a JSON object (P-084)', async () => {
+  it('must be a JSON object with exactly its own URL as client_id (P-084)', async () => {
     for (const other of [undefined, null, 1, url.toUpperCase(), `${url}/`, [url]]) {
       expect(await faultOf({ ...sound, client_id: other })).to.contain('client_id')
     }
@@ -88,7 +88,7 @@ describe('what a client metadata document says', () => {
     expect(await faultOf(Object.create(sound))).to.contain('client_id')
   })
 
-  it('has no secrets, and no way to authenticate that needs one (P-085)', async () => {
+  it('may not have secrets, nor an authentication method that needs one (P-085)', async () => {
     for (const [member, value] of [
       ['client_secret', 'x'],
       ['client_secret', null],
@@ -104,7 +104,7 @@ describe('what a client metadata document says', () => {
     expect(declared(sound)).to.include({ token_endpoint_auth_method: 'none' })
   })
 
-  it('is taken as far as the policy goes; what it says to other servers is left out', () => {
+  it('is accepted as far as the policy permits; other members are dropped', () => {
     const made = declared({
       ...sound,
       grant_types: ['authorization_code', 'urn:example:other', 'client_credentials'],
@@ -127,7 +127,7 @@ describe('what a client metadata document says', () => {
     expect(declared(sound)).to.include({ scope: 'openid tools:use' })
   })
 
-  it('lives on a device when it is public and is answered on loopback (K-08)', () => {
+  it('is of a native client if it is public and redirects to loopback (K-08)', () => {
     const redirect_uris = ['http://127.0.0.1/callback']
     expect(declared({ ...sound, redirect_uris })).to.include({ application_type: 'native' })
     expect(declared({ ...sound, redirect_uris, application_type: 'web' })).to.include({
@@ -136,7 +136,7 @@ describe('what a client metadata document says', () => {
     expect(declared(sound)).not.to.have.property('application_type')
   })
 
-  it('names no 1,500 redirect URIs, no strange characters, no other hosts than the policy has', async () => {
+  it('may not have 1,500 redirect URIs, unusual characters, or hosts outside the policy', async () => {
     const many = Array.from({ length: 1500 }, (_, i) => `https://app.example.com/${i}`)
     expect(await faultOf({ ...sound, redirect_uris: many })).to.contain('at most 20')
     expect(await faultOf({ ...sound, client_name: 'a\u0000' })).to.contain('U+0000')
@@ -165,7 +165,7 @@ describe('fetching a client metadata document', () => {
   const invalid = (answer: (response: ServerResponse) => void) =>
     refusalOf(answered(answer), 'client_document_invalid')
 
-  it('takes 200 alone, and follows no redirect (P-084)', async () => {
+  it('requires status 200 and follows no redirect (P-084)', async () => {
     const canary = host.publish('/canary')
     for (const status of [201, 203, 204, 206, 301, 302, 303, 307, 308, 401, 404, 410]) {
       const error = await invalid((response) =>
@@ -180,7 +180,7 @@ describe('fetching a client metadata document', () => {
     }
   })
 
-  it('takes JSON alone, as it is (P-088)', async () => {
+  it('requires JSON without an encoding (P-088)', async () => {
     for (const type of ['text/html', 'text/plain', 'application/jsonp', 'application/xml', '']) {
       await invalid((response) => response.writeHead(200, { 'content-type': type }).end('{}'))
     }
@@ -198,7 +198,7 @@ describe('fetching a client metadata document', () => {
     expect(typed.document).to.deep.equal({ a: 1 })
   })
 
-  it('reads 5 KiB and no more, however deep, and waits no longer than 3 seconds (P-088)', async () => {
+  it('reads at most 5 KiB, however deep, and waits at most 3 seconds (P-088)', async () => {
     const exact = `{"a":"${'x'.repeat(5120 - 8)}"}`
     const { document } = await answered((response) => response.writeHead(200, json).end(exact))
     expect(document).to.be.an('object')
@@ -218,7 +218,7 @@ describe('fetching a client metadata document', () => {
     expect(performance.now() - startedAt).to.be.below(4500 + heldUp())
   })
 
-  it('connects to public addresses alone, whatever DNS says next (P-087)', async () => {
+  it('connects only to public addresses, whatever the name resolves to next (P-087)', async () => {
     const port = new URL(host.origin).port
     host.publish('/pinned')
     const nowhere = { allowFetchTo: [], allowLoopbackFetch: false }
@@ -226,7 +226,7 @@ describe('fetching a client metadata document', () => {
     const rebinding = createFetch(local, silentLog, async () => answers.shift() ?? [])
     const pinned = await fetchDocument(rebinding, `http://rp.example:${port}/pinned`)
     expect(pinned.document).to.be.an('object')
-    expect(answers, 'asked once').to.have.length(1)
+    expect(answers, 'resolved once').to.have.length(1)
     for (const address of [
       '127.0.0.1',
       '10.1.2.3',
@@ -246,7 +246,7 @@ describe('fetching a client metadata document', () => {
     expect(host.asked.get('/pinned')).to.equal(1)
   })
 
-  it('is kept as long as Cache-Control says, within bounds (P-086)', async () => {
+  it('caches it as long as Cache-Control says, within limits (P-086)', async () => {
     for (const [headers, seconds] of [
       [{}, 300],
       [{ 'cache-control': 'public, max-age=3600' }, 3600],

@@ -4,7 +4,7 @@ import { createNameCheck, newNames } from '../../src/resources/known-names.ts'
 describe('names of scopes and resource servers', () => {
   const known = { scopes: new Set(['openid', 'orders:read']), resources: new Set(['urn:orders']) }
 
-  it('say what was meant of a name that there is not, but not of very many', () => {
+  it('are suggested for unknown names, but only for a limited number of them', () => {
     const check = createNameCheck(known)
     const first = check({ scope: 'orders:raed', resources: ['urn:order'] })
     expect(first).to.deep.equal([
@@ -15,10 +15,10 @@ describe('names of scopes and resource servers', () => {
     expect(check({ scope: 'orders:reda' })).to.deep.equal([
       'scope: no resource server has the scope orders:reda: declare it in a resource server first; known scopes: openid, orders:read',
     ])
-    expect(check({ scope: 'openid orders:raed' }), 'as before').to.deep.equal(first.slice(0, 1))
+    expect(check({ scope: 'openid orders:raed' }), 'cached').to.deep.equal(first.slice(0, 1))
   })
 
-  it('are new, or stored already', () => {
+  it('are new unless they are stored already', () => {
     const stored = { scope: 'openid gone', resources: ['urn:gone'] }
     expect(newNames(stored, { ...stored, scope: 'gone openid more' })).to.equal(undefined)
     expect(newNames({ scope: 'openid new gone' }, stored)).to.deep.equal({

@@ -11,7 +11,7 @@ onAnyStorage('resource servers', (kind) => {
     nodes.a.resources.declare(tenant, declaration)
   const orders = { identifier: 'https://orders.example.com', scopes: ['orders:read'] }
 
-  it('have the defaults of the design', async () => {
+  it('have the documented defaults', async () => {
     expect(await declare(orders)).to.equal('created')
     expect(await nodes.a.resources.find(defaultTenant, orders.identifier)).to.deep.equal({
       ...orders,
@@ -23,7 +23,7 @@ onAnyStorage('resource servers', (kind) => {
     })
   })
 
-  it('change nothing when declared twice, and any member when declared otherwise', async () => {
+  it('stay unchanged when declared twice, and change any member when declared differently', async () => {
     const declared = {
       identifier: 'https://twice.example.com',
       name: 'Twice',
@@ -47,7 +47,7 @@ onAnyStorage('resource servers', (kind) => {
     }
   })
 
-  it('hand the default on: one has it, the last that was declared so', async () => {
+  it('pass the default on: only the one declared last has it', async () => {
     const [one, two] = ['https://one.example.com', 'https://two.example.com']
     await declare({ identifier: one, default: true })
     expect((await nodes.a.resources.default(defaultTenant))?.identifier).to.equal(one)
@@ -58,7 +58,7 @@ onAnyStorage('resource servers', (kind) => {
     expect(await nodes.a.resources.default(defaultTenant)).to.equal(undefined)
   })
 
-  it('have one default, also when ten are declared so at once', async () => {
+  it('have one default, even if ten are declared as default concurrently', async () => {
     await nodes.a.tenants.declare({ id: 'raced', name: 'Raced' })
     const tally = await raceOver(nodes, 10, (node, i) =>
       node.resources
@@ -72,7 +72,7 @@ onAnyStorage('resource servers', (kind) => {
     expect(tally).to.deep.equal({ created: 10 })
   })
 
-  it('of one tenant are not those of another', async () => {
+  it('of one tenant are unknown in another', async () => {
     await nodes.a.tenants.declare({ id: 'other', name: 'Other' })
     await declare({ ...orders, default: true }, 'other')
     await declare({ identifier: 'https://mine.example.com', default: true })
@@ -80,7 +80,7 @@ onAnyStorage('resource servers', (kind) => {
     expect(await nodes.a.resources.find('other', 'https://mine.example.com')).to.equal(undefined)
   })
 
-  it('are refused with all of their faults at once', async () => {
+  it('are refused with all faults at once', async () => {
     const refusal = await refusalOf(
       declare({
         identifier: 'https://x.example.com/#part',
@@ -100,7 +100,7 @@ onAnyStorage('resource servers', (kind) => {
     }
   })
 
-  it('are one even where none is declared: the issuer itself, for userinfo', () => {
+  it('include the issuer itself, for userinfo, even if none is declared', () => {
     expect(implicitDefault('https://id.example.com')).to.include({
       identifier: 'https://id.example.com',
       default: true,

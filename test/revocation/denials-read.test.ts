@@ -6,7 +6,7 @@ import { createPoll } from '../../src/storage/poll.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { openedCore } from '../support/cores.ts'
 
-describe('a deny-list that is read page by page', () => {
+describe('a deny-list that is loaded in pages', () => {
   const core = openedCore('embedded')
   before(() => core.tenants.create({ id: 'acme', name: 'Acme' }))
 
@@ -22,8 +22,8 @@ describe('a deny-list that is read page by page', () => {
     )
   }
 
-  it('has all there is, across kinds and tenants, and what was written meanwhile', async () => {
-    // In the order of the key; the subjects go down, so that none but the whole of it leads to the next page.
+  it('is complete across kinds and tenants, including entries written meanwhile', async () => {
+    // In the order of the key, but with descending subjects: paging fails unless it compares the whole key.
     const there: Key[] = [
       ['acme', 'account', 'z'],
       ['acme', 'session', 'y'],
@@ -72,7 +72,7 @@ describe('a deny-list that is read page by page', () => {
           true,
         )
       }
-      expect(denials.arrived(), 'and not what has expired meanwhile').to.equal(7)
+      expect(denials.arrived(), 'without an entry that has expired meanwhile').to.equal(7)
     } finally {
       denials.stop()
     }

@@ -7,14 +7,14 @@ import { onAnyStorage } from '../support/any-storage.ts'
 import { booted } from '../support/boot.ts'
 import { furnish, web } from '../support/fixtures.ts'
 
-onAnyStorage('revocation of more than one statement may change', (kind) => {
+onAnyStorage('revocation of more families than one statement may change', (kind) => {
   const server = booted(kind)
   let core: Core
-  /** Of each test its own, whose name all that is its begins with. */
+  /** A new client for each test; the ids of all its rows begin with its id. */
   let clientId: string
   let clients = 0
   let ofClient: string
-  /** Several batches, and no more: all of it is searched for secrets when the server stops. */
+  /** A few batches only, because all rows are searched for secrets when the server stops. */
   const many = 2 * sweepBatch + 200
 
   before(async () => {
@@ -28,7 +28,7 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     await fill()
   })
 
-  /** As many people as `many` have one family each at the client, with three tokens. */
+  /** Creates `many` accounts with one family each at the client, each with three tokens. */
   async function fill() {
     const now = new Date()
     const later = new Date(now.getTime() + 24 * 3600 * 1000)
@@ -64,7 +64,7 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     await core.database.execute('analyze')
   }
 
-  /** Whether its denial covers what nodes date so many milliseconds later than its last batch of families ended. */
+  /** Whether the denial covers tokens dated up to so many milliseconds after the last family ended. */
   const reachesBeyond = (milliseconds: number) =>
     `${ofClient} and not_before >= (select max(ended_at) from families
       where client_id = '${clientId}') + interval '${milliseconds} milliseconds'`
@@ -77,7 +77,7 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
   }
   const living = () => count('families', `client_id = '${clientId}' and ended_at is null`)
 
-  /** @param statement of PL/pgSQL, in the transaction that ends a family */
+  /** @param statement PL/pgSQL to run in the transaction that ends the family */
   async function asEnds(family: string, statement: string) {
     await core.database.execute(
       `create function meanwhile() returns trigger language plpgsql as $$ begin
@@ -88,10 +88,10 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     )
     return () => core.database.execute('drop function meanwhile cascade')
   }
-  /** The next statements of a batch fail, as when this node dies there. */
+  /** Makes the batch with this family fail, as if the node died there. */
   const failOn = (family: string) => asEnds(family, `raise exception 'killed'`)
 
-  it('a client with many families is disabled, with none left', async () => {
+  it('disables a client with many families, and ends all of them', async () => {
     expect(await core.revocations.setClientDisabled('default', clientId, true)).to.equal(true)
     expect(await living()).to.equal(0)
     expect(
@@ -101,7 +101,7 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     expect(await count('denials', reachesBeyond(unheardFor))).to.equal(1)
   })
 
-  it('a client with many families is deleted, and leaves nothing', async () => {
+  it('deletes a client with many families, and leaves nothing', async () => {
     await core.revocations.deleteClient('default', clientId)
     expect(await count('clients', `client_id = '${clientId}'`)).to.equal(0)
     for (const [table, id] of [
@@ -116,7 +116,7 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     ).to.equal(1)
   })
 
-  it('the sweep leaves alone what a client has that was enabled meanwhile', async () => {
+  it('stops in the sweep when the client is enabled meanwhile', async () => {
     await core.database.execute(
       `update clients set disabled_at = now() where client_id = '${clientId}'`,
     )
@@ -126,10 +126,10 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
     )
     await core.families.sweep()
     await end()
-    expect(await living(), 'batches behind it').to.be.within(1, many - 1)
+    expect(await living(), 'the remaining batches').to.be.within(1, many - 1)
   })
 
-  it('what a client gets once it is enabled is not denied with what was left of it', async () => {
+  it('does not deny tokens that a client gets after it was enabled again', async () => {
     const revive = await failOn(`${clientId}f999`)
     await core.revocations.setClientDisabled('default', clientId, true).catch(() => {})
     await revive()
@@ -142,12 +142,11 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
 
   const finishers: Record<string, () => Promise<unknown>> = {
     'the sweep': () => sweepExpired(core),
-    'whoever enables it': () => core.revocations.setClientDisabled('default', clientId, false),
-    'whoever disables it again': () =>
-      core.revocations.setClientDisabled('default', clientId, true),
+    'enabling it': () => core.revocations.setClientDisabled('default', clientId, false),
+    'disabling it again': () => core.revocations.setClientDisabled('default', clientId, true),
   }
   for (const [what, finish] of Object.entries(finishers)) {
-    it(`stopped half-way, the client is disabled all the same, and ${what} ends the rest (R-19)`, async () => {
+    it(`leaves the client disabled if interrupted, and ${what} ends the remaining families (R-19)`, async () => {
       const revive = await failOn(`${clientId}f999`)
       const failed = await core.revocations.setClientDisabled('default', clientId, true).then(
         () => false,
@@ -158,12 +157,12 @@ onAnyStorage('revocation of more than one statement may change', (kind) => {
       expect(await count('denials', ofClient)).to.equal(1)
       expect(await living()).to.be.above(0)
       await revive()
-      // What was refreshed since is not covered by the denial of before.
+      // The earlier denial does not cover tokens issued by later refreshes.
       await core.database.execute(`delete from denials where ${ofClient}`)
       await finish()
       expect(await living()).to.equal(0)
-      // The others come to a client of which every node has heard.
-      const unheard = what === 'whoever disables it again' ? unheardFor : 0
+      // In the other cases every node already knows that the client is disabled.
+      const unheard = what === 'disabling it again' ? unheardFor : 0
       expect(await count('denials', reachesBeyond(unheard))).to.equal(1)
     })
   }

@@ -29,7 +29,7 @@ onAnyStorage('sessions', (kind) => {
   const got = (session: Session, clientId: string, persistsLogout = false) => ({
     [clientId]: { sid: sidOf(session.uid, clientId), persistsLogout },
   })
-  /** Whether a token of a minute ago is void. */
+  /** Whether a token issued a minute ago is denied. */
   const sidIsDenied = async (session: Session, clientId: string) => {
     await nodes.b.denials.start()
     return nodes.b.denials.anyDenies(
@@ -48,7 +48,7 @@ onAnyStorage('sessions', (kind) => {
     return { session, handle }
   }
 
-  it('come back as they were saved, by handle and by uid', async () => {
+  it('are found as they were saved, by handle and by uid', async () => {
     const plain = someSession()
     const session = someSession({
       accountId,
@@ -70,7 +70,7 @@ onAnyStorage('sessions', (kind) => {
     }
   })
 
-  it('keep the state of a log-out sealed', async () => {
+  it('store the state of a log-out encrypted', async () => {
     const { session } = await saved({ state: { secret: 'plain words' } })
     const [row] = await nodes.a.database.query('select * from sessions where uid = $1', [
       session.uid,
@@ -78,13 +78,13 @@ onAnyStorage('sessions', (kind) => {
     expect(JSON.stringify(row)).to.not.contain('plain words')
   })
 
-  it('are saved again under the same handle', async () => {
+  it('can be saved again under the same handle', async () => {
     const { session, handle } = await saved()
     expect(await save({ ...session, acr: 'two' }, handle)).to.equal('saved')
     expect((await byHandle(handle))?.acr).to.equal('two')
   })
 
-  it('change their handle: the old one is void at once (ASVS 7.2.4)', async () => {
+  it('change their handle: the old one is invalid at once (ASVS 7.2.4)', async () => {
     const { session, handle } = await saved()
     const next = newHandle()
     expect(await save(session, next, [handle])).to.equal('saved')
@@ -92,7 +92,7 @@ onAnyStorage('sessions', (kind) => {
     expect((await byHandle(next))?.uid).to.equal(session.uid)
   })
 
-  it('whose handle was changed by another request are superseded, nothing is overwritten', async () => {
+  it('whose handle another request has changed are superseded and not overwritten', async () => {
     const { session, handle } = await saved()
     const winner = newHandle()
     const loser = newHandle()
@@ -102,13 +102,13 @@ onAnyStorage('sessions', (kind) => {
     )
     expect(await byHandle(loser)).to.equal(undefined)
     expect((await byHandle(winner))?.acr).to.equal('winner')
-    expect(await save({ ...session, acr: 'old' }, handle), 'under the old handle').to.equal(
+    expect(await save({ ...session, acr: 'old' }, handle), 'with the old handle').to.equal(
       'superseded',
     )
     expect(await byHandle(handle)).to.equal(undefined)
   })
 
-  it('change their handle once for 20 at once over two nodes', async () => {
+  it('change their handle once for 20 concurrent requests at two nodes', async () => {
     const { session, handle } = await saved()
     const handles = Array.from({ length: 20 }, newHandle)
     const tally = await raceOver(nodes, 20, (node, i) =>
@@ -119,13 +119,13 @@ onAnyStorage('sessions', (kind) => {
     expect(found.filter((each) => each !== undefined)).to.have.length(1)
   })
 
-  it('cannot be taken over by somebody who knows the uid alone', async () => {
+  it('cannot be taken over with the uid alone', async () => {
     const { session, handle } = await saved()
     expect(await save({ ...session, accountId: undefined }, newHandle())).to.equal('superseded')
     expect((await byHandle(handle))?.accountId).to.equal(accountId)
   })
 
-  it('merge what two overlapping requests got for their clients', async () => {
+  it('merge the clients of two overlapping requests', async () => {
     const { session, handle } = await saved()
     const requests = [app, shop].map((clientId, i) =>
       save({ ...session, clients: got(session, clientId) }, handle, [], [], i ? nodes.b : nodes.a),
@@ -137,7 +137,7 @@ onAnyStorage('sessions', (kind) => {
     })
   })
 
-  it('that were superseded still add what their client got: log-out forgets nobody', async () => {
+  it('that were superseded still add their client, so that log-out notifies it', async () => {
     const { session, handle } = await saved()
     const next = newHandle()
     await save({ ...session, clients: got(session, app) }, next, [handle])
@@ -146,7 +146,7 @@ onAnyStorage('sessions', (kind) => {
     expect((await byHandle(next))?.clients).to.have.all.keys(app, shop)
   })
 
-  it('remember offline_access of a client for good', async () => {
+  it('remember offline_access of a client permanently', async () => {
     const { session, handle } = await saved()
     await save({ ...session, clients: got(session, app, true) }, handle)
     await save({ ...session, clients: got(session, app, false) }, handle)
@@ -167,10 +167,10 @@ onAnyStorage('sessions', (kind) => {
       'select 1 from session_clients where session_uid = $1',
       [session.uid],
     )
-    expect(clients, 'nothing is added to an ended session').to.deep.equal([])
+    expect(clients, 'an ended session has no new clients').to.deep.equal([])
   })
 
-  it('end once, whatever is saved at the same moment', async () => {
+  it('end once, whatever is saved concurrently', async () => {
     for (let round = 0; round < 5; round++) {
       const { session, handle } = await saved()
       const outcomes = await raceOver(nodes, 10, async (node, i) =>
@@ -185,12 +185,15 @@ onAnyStorage('sessions', (kind) => {
         [session.uid],
       )
       for (const { client_id } of late) {
-        expect(await sidIsDenied(session, client_id), 'who got in was signed out').to.equal(true)
+        expect(
+          await sidIsDenied(session, client_id),
+          'a client added in time was signed out',
+        ).to.equal(true)
       }
     }
   })
 
-  it('take bound families and tokens with them, and leave those of offline_access', async () => {
+  it('end their bound families and tokens, but not those with offline_access', async () => {
     const { session, handle } = await saved()
     const clients = { ...got(session, app), ...got(session, shop, true) }
     await save({ ...session, clients }, handle)
@@ -205,7 +208,7 @@ onAnyStorage('sessions', (kind) => {
     expect(await sidIsDenied(session, shop)).to.equal(false)
   })
 
-  it('that a client was signed out of end its bound families and forget it alone', async () => {
+  it('end the bound families of a client that was signed out, and remove only that client', async () => {
     const { session, handle } = await saved()
     const clients = { ...got(session, app), ...got(session, shop) }
     await save({ ...session, clients }, handle)
@@ -222,7 +225,7 @@ onAnyStorage('sessions', (kind) => {
     expect(back?.clients).to.have.all.keys(shop)
   })
 
-  it('end by the clock', async () => {
+  it('expire', async () => {
     const { handle } = await saved()
     const clock = install({ now: Date.now() + 3601_000, toFake: ['Date'] })
     try {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { locate } from '../../src/tenants/locate.ts'
 
-describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
+describe('the issuer of a URL (P-066, RFC 8414 §3.1)', () => {
   const metadata = '/.well-known/openid-configuration'
   const oauth = '/.well-known/oauth-authorization-server'
   const table: Array<[url: string, base: string, tenant: string | undefined, below: string]> = [
@@ -39,7 +39,7 @@ describe('which issuer an address belongs to (P-066, RFC 8414 §3.1)', () => {
     ['/auth/t/default', '/auth', 'default', '/t/default'],
   ]
   for (const [url, base, tenant, below] of table) {
-    it(`${url} below ${base || 'the root'} is ${tenant ?? 'nobody'}'s ${below}`, () => {
+    it(`for ${url}, based at ${base || 'the root'}, is ${tenant ?? 'none'}, with the path ${below}`, () => {
       expect(locate(url, base)).to.deep.equal({ tenant, url: below })
     })
   }

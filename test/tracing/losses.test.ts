@@ -7,7 +7,7 @@ import { startTracing } from '../../src/tracing/open.ts'
 import { currentTracer } from '../../src/tracing/trace.ts'
 import { startCollector } from '../support/collector.ts'
 
-/** Keeps what is counted, by name and labels. */
+/** Records counters by name and labels. */
 function countingMetrics() {
   const counted: Record<string, number> = {}
   const metrics: Metrics = {
@@ -20,8 +20,8 @@ function countingMetrics() {
   return { metrics, counted }
 }
 
-describe('spans that are lost', () => {
-  it('for what is no collector are counted and told of by no request (R-12)', async () => {
+describe('lost spans', () => {
+  it('are counted if the endpoint is not a collector, and logged outside of requests (R-12)', async () => {
     let said = ''
     const { metrics, counted } = countingMetrics()
     const destination = { write: (line: string) => void (said += line) }
@@ -37,7 +37,7 @@ describe('spans that are lost', () => {
     const lines = said.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []))
     const told = lines.filter(({ msg }) => msg === 'spans were lost')
     for (const line of told) expect(line).to.include({ endpoint: new URL(url).host })
-    // Once in ten seconds, however long it takes here.
+    // In log lines every ten seconds, however long the test takes.
     const lost = (reason: string) => told.reduce((sum, line) => sum + line[reason], 0)
     for (const reason of ['queue', 'export']) {
       expect(lost(reason)).to.equal(counted[`keyturn_spans_lost_total ${reason}`]).and.be.above(0)
@@ -47,7 +47,7 @@ describe('spans that are lost', () => {
     expect(said).not.to.include('hunter2')
   })
 
-  it('that a collector does not take from among others are counted by what it says (OTLP, Partial Success)', async () => {
+  it('are counted as reported if a collector rejects some (OTLP, Partial Success)', async () => {
     const lines: Record<string, unknown>[] = []
     const write = (line: string) => void lines.push(JSON.parse(line) as Record<string, unknown>)
     const log = createLog({ level: 'warn', destination: { write } })

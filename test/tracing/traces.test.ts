@@ -15,7 +15,7 @@ import { alice, furnish, machine, spa, web } from '../support/fixtures.ts'
 import { introspect, redeem, refresh, tokensFor, tokensIn, userinfo } from '../support/protocol.ts'
 import { secretsIn, secretsKnown } from '../support/witness.ts'
 
-/** What proxies say of a trace that they have begun. */
+/** The `traceparent` of a trace that a proxy has started. */
 const given = (digit: string) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`
 
 describe('traces (OpenTelemetry)', () => {
@@ -23,7 +23,7 @@ describe('traces (OpenTelemetry)', () => {
   let collector: Collector
   let spans: CollectedSpan[]
 
-  /** Asks from another address of this machine; 127.0.0.2 is the trusted proxy here. */
+  /** Sends a request from another address of this machine; 127.0.0.2 is the trusted proxy here. */
   function askFrom(localAddress: string, traceparent: string): Promise<void> {
     const { hostname, port } = new URL(server.issuer)
     const options = {
@@ -51,7 +51,7 @@ describe('traces (OpenTelemetry)', () => {
       ALLOW_LOOPBACK_FETCH: 'on',
     })
     await furnish(server)
-    // What people and programs do, with everything that must not be told.
+    // Typical requests, with everything that must not appear in traces.
     const tokens = await tokensFor(server, web, { scope: 'openid email offline_access' })
     await userinfo(server, tokens.access_token)
     await introspect(server, web, tokens.access_token)
@@ -87,7 +87,7 @@ describe('traces (OpenTelemetry)', () => {
     expect(below.join('\n'), span.name).to.match(name)
   }
 
-  it('has a span for each request, by the template of its address', () => {
+  it('have a span for each request, named by the template of its path', () => {
     expect(collector.resource()).to.include({
       'service.name': 'keyturn',
       'deployment.environment.name': 'test',
@@ -116,7 +116,7 @@ describe('traces (OpenTelemetry)', () => {
     expect(stray?.attributes).not.to.have.property('http.route')
   })
 
-  it('says of a request what failed, by its status or that its caller left', async () => {
+  it('mark failed requests by status, or as aborted by the client', async () => {
     const failed: string[] = []
     const span: RequestSpan = {
       ...{ set: () => undefined, rename: () => undefined, end: () => undefined },
@@ -148,7 +148,7 @@ describe('traces (OpenTelemetry)', () => {
     }
   })
 
-  it('has what a request waits for below it: Postgres, Redis, hashes', () => {
+  it('have child spans for what a request waits for: Postgres, Redis, hashes', () => {
     for (const token of named('POST /token').slice(0, 1)) {
       expectBelow(token, /^(select|with|update|insert) \w+$/m)
       for (const child of childrenOf(token)) expect(child.traceId).to.equal(token.traceId)
@@ -175,7 +175,7 @@ describe('traces (OpenTelemetry)', () => {
     }
   })
 
-  it('tells of requests to others, by host alone', () => {
+  it('have spans for outgoing requests, with the host only', () => {
     const [outgoing] = named('GET').filter(({ kind }) => kind === 3)
     expect(outgoing?.parentSpanId).to.equal(undefined)
     expect(outgoing?.status.code).to.equal(2)
@@ -188,12 +188,12 @@ describe('traces (OpenTelemetry)', () => {
     })
   })
 
-  it('has no trace for work that nobody asked for', () => {
+  it('are not started by background work', () => {
     const roots = spans.filter(({ parentSpanId }) => parentSpanId === undefined)
     for (const { name } of roots) expect(name).to.match(/^[A-Z]+( |$)/)
   })
 
-  it('goes on with the trace of a trusted proxy, and believes nobody else (W3C Trace Context)', () => {
+  it('continue the trace of a trusted proxy, and of no other client (W3C Trace Context)', () => {
     const health = named('GET /jwks')
     const believed = health.filter(({ traceId }) => traceId === 'b'.repeat(32))
     expect(believed).to.have.length(1)
@@ -202,7 +202,7 @@ describe('traces (OpenTelemetry)', () => {
     expect(spans.filter(({ traceId }) => traceId === 'a'.repeat(32))).to.deep.equal([])
   })
 
-  it('carries no secret, no token, no query and nothing of a person', () => {
+  it('contain no secrets, tokens, queries or personal data', () => {
     const text = collector.text()
     expect(secretsKnown()).to.be.above(5)
     expect(secretsIn(text)).to.deep.equal([])
@@ -221,7 +221,7 @@ describe('traces (OpenTelemetry)', () => {
     ])
   })
 
-  it('is named by the lines of the log within a request, as is the request', () => {
+  it('are linked from log lines of a request, by trace id and request id', () => {
     const [token] = named('POST /token')
     const lines = server
       .logged()
@@ -235,7 +235,7 @@ describe('traces (OpenTelemetry)', () => {
 })
 
 describe('OTEL_ settings', () => {
-  it('have the names, the defaults and the precedence of OpenTelemetry', () => {
+  it('have the names, defaults and precedence of OpenTelemetry', () => {
     const base = 'http://localhost:4318'
     expect(loadConfig({}).otlpTracesEndpoint).to.equal(undefined)
     expect(loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: base }).otlpTracesEndpoint).to.equal(
@@ -269,7 +269,7 @@ describe('OTEL_ settings', () => {
     }
   })
 
-  it('that the library reads by itself are faults where it would go on without', () => {
+  it('that only the library reads are refused if it would ignore an invalid value', () => {
     const fault = (name: string, value: string) => expect(() => loadConfig({ [name]: value }), name)
     fault('OTEL_EXPORTER_OTLP_TIMEOUT', 'abc').to.throw(
       'OTEL_EXPORTER_OTLP_TIMEOUT: expected milliseconds, a number above 0, got "abc"',
@@ -283,7 +283,7 @@ describe('OTEL_ settings', () => {
     fault('OTEL_EXPORTER_OTLP_TIMEOUT', ' 500 ').not.to.throw()
   })
 
-  it('call the service by OTEL_SERVICE_NAME, or as OTEL_RESOURCE_ATTRIBUTES does', () => {
+  it('name the service by OTEL_SERVICE_NAME, or by OTEL_RESOURCE_ATTRIBUTES', () => {
     const nameWith = (env: Record<string, string>) => loadConfig(env).otelServiceName
     const attributes = { OTEL_RESOURCE_ATTRIBUTES: 'service.name=of%20attributes' }
     expect(nameWith({})).to.equal('keyturn')
@@ -295,7 +295,7 @@ describe('OTEL_ settings', () => {
     )
   })
 
-  it('are made where an exporter takes them, and not with OTEL_TRACES_EXPORTER=none', async () => {
+  it('enable traces with an endpoint, except with OTEL_TRACES_EXPORTER=none', async () => {
     let said = ''
     const makes = async (env: Record<string, string>) => {
       const config = loadConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1', ...env })
@@ -308,8 +308,8 @@ describe('OTEL_ settings', () => {
     }
     expect(await makes({})).to.equal(true)
     expect(await makes({ OTEL_TRACES_EXPORTER: 'none' })).to.equal(false)
-    expect(said, 'what is spoken').to.equal('')
-    expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'asked for grpc').to.equal(true)
+    expect(said, 'no warning').to.equal('')
+    expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'grpc requested').to.equal(true)
     expect(said).to.include('traces are sent as http/json, whatever')
     said = ''
     const own = {
@@ -317,10 +317,10 @@ describe('OTEL_ settings', () => {
       OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
     }
     expect(await makes(own)).to.equal(true)
-    expect(said, 'traces have a word of their own').to.equal('')
+    expect(said, 'the setting for traces takes precedence').to.equal('')
   })
 
-  it('that the library reads by itself have their effect, and those that nobody reads are named', async () => {
+  it('that the library reads have an effect, and those without effect are logged', async () => {
     const byTheLibrary = {
       OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: 'gzip',
       OTEL_EXPORTER_OTLP_TIMEOUT: '2000',

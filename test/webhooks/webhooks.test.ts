@@ -53,7 +53,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
   const told = (of: WebhookReceiver, accountId: string) =>
     of.received.filter(({ data }) => data['account_id'] === accountId)
 
-  it('are declared with a secret, which no list, no export and no event has', async () => {
+  it('are declared with a secret, which no list, export or event shows', async () => {
     const refused = await refusalOf(declare({ url: receiver.url, events: ['*'] }), 'apply_invalid')
     expect(JSON.stringify(refused.detail)).to.include('secret: a new webhook needs one')
     const events = ['account.data_downloaded', 'webhook.*']
@@ -67,7 +67,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     expect(exported.webhooks).to.deep.equal([{ url: receiver.url, events }])
   })
 
-  it('get an event once it is sealed: signed, with its place in the chain, and no other', async () => {
+  it('get only matching events, once they are sealed: signed, with their position in the chain', async () => {
     await server.core.audit.record(tenant, {
       type: 'account.deleted',
       accountId: 'first',
@@ -96,13 +96,13 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     expect(receiver.received.map(({ type }) => type)).to.not.include('account.deleted')
   })
 
-  it('are tried again with the same id, and hold nobody else up while they hang (R-21, R-25)', async () => {
+  it('are retried with the same id, and do not delay others while they hang (R-21, R-25)', async () => {
     const hung: Array<() => void> = []
     receiver.answerWith((response) => void hung.push(() => response.writeHead(503).end()))
     await declare({ url: other.url, events: ['account.*'], secret })
     for (let i = 0; i < 8; i++) await happens('slow')
     await eventually('the other one', () => told(other, 'slow').length === 8)
-    // Two of them may tell of the webhooks.
+    // At least one of the hanging requests is an event of `slow`; two may be about the webhooks.
     await eventually('some hang', () => hung.length > 2)
     expect(told(receiver, 'slow')).to.deep.equal([])
     receiver.answerWith(undefined)
@@ -112,13 +112,13 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
       const { webhooks } = await webhooksList.execute(server.core, { tenant })
       return webhooks.find(({ url }) => url === receiver.url)?.waiting === 0
     })
-    // A lease that is over meanwhile brings one twice.
+    // A message whose lease expires meanwhile is delivered twice.
     const slow = new Set(told(receiver, 'slow').map(({ id }) => id))
     expect(slow.size).to.equal(8)
     expect(receiver.ids.filter((id) => slow.has(id)).length, 'attempts').to.be.above(8)
   })
 
-  it('are given up, listed with the reason, and sent again when somebody says so', async () => {
+  it('are given up, listed with the reason, and sent again on request', async () => {
     receiver.answerWith((response) => void response.writeHead(410).end())
     await happens('gone')
     const failed = () =>
@@ -145,7 +145,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     expect(await retry({ url: receiver.url })).to.deep.equal({ retried: 0 })
   })
 
-  it('that are removed are told no more', async () => {
+  it('get no more events once they are removed', async () => {
     const remove = () => webhooksRemove.execute(server.core, { tenant, url: other.url })
     expect((await remove()).changed).to.equal(true)
     expect((await remove()).changed).to.equal(false)

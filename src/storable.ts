@@ -2,7 +2,7 @@
 const deepest = 100
 
 /** What `isStorable` wants, for whoever is refused. */
-export const storableRule = `must have no U+0000, no half of a character and nothing over ${deepest} deep`
+export const storableRule = `must not contain U+0000, half a surrogate pair or more than ${deepest} levels of nesting`
 
 /**
  * Whether Postgres can keep a JSON value: all its texts, names included, are without U+0000 and halves of a character

@@ -9,7 +9,7 @@ export interface SecretSources {
   folder: string
 }
 
-const form = 'expected a text, { env: NAME } or { file: path }'
+const form = 'expected a string, { env: NAME } or { file: path }'
 
 /**
  * Replaces `{ env: NAME }` and `{ file: path }` by their values, so that documents can be stored without secrets. One

@@ -151,7 +151,7 @@ export async function superviseWorkers(
 /** Connections closed by serveUntaken(): no worker had them, so none reports them. */
 const tallyOf = (closed: { closed: number }): Tally => ({
   level: 'warn',
-  message: 'connections were closed at once: MAX_CONNECTIONS are open in each worker',
+  message: 'connections were closed immediately: MAX_CONNECTIONS are open in each worker',
   read: () => ({ ...closed }),
 })
 

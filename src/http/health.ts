@@ -36,8 +36,8 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
       ctx.status = ready ? 200 : 503
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
-        storage: storage ? 'ok' : 'does not answer, or takes no writes',
-        short_lived: shortLived ? 'ok' : 'does not answer, or keeps nothing',
+        storage: storage ? 'ok' : 'does not answer, or does not accept writes',
+        short_lived: shortLived ? 'ok' : 'does not answer, or does not keep data',
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys: stale ?? lateness(signing.alarms()),
         ...(token ? { signing_token: holder ? 'ok' : 'does not answer' } : {}),

@@ -47,7 +47,7 @@ export function createPrivateKeys({
       try {
         await signer.destroy(key)
         await store.forget(key)
-        log.info({ tenant, kid }, 'signing key destroyed')
+        log.info({ tenant, kid }, 'destroyed the private key of a removed signing key')
         count++
       } catch (err) {
         log[undestroyed.has(kid) ? 'debug' : 'warn'](
@@ -61,7 +61,10 @@ export function createPrivateKeys({
   }
 
   function notDestroyed(error: unknown): number {
-    log.warn({ err: error }, 'signing keys not destroyed')
+    log.warn(
+      { err: error },
+      'could not destroy private keys of removed signing keys; it is tried again',
+    )
     return 0
   }
 

@@ -58,7 +58,7 @@ describe('clients through the admin API', () => {
     }
     const body = { ...wanted, 'client_name#\ud83d': 'a name of which half is missing' }
     const page = await ask(server, 'POST', clients, { token, body })
-    expect(page.body).to.contain('half of a character')
+    expect(page.body).to.contain('half a surrogate pair')
   })
 
   it('get another secret while the old one works on (R-18)', async () => {

@@ -362,7 +362,7 @@ accounts:
       const outcome = await runCommand(['serve'], { ...env, PORT: String(port) })
       taken.close()
       expect(refusalIn(outcome)).to.equal(
-        `keyturn: PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port\n`,
+        `keyturn: PORT: port ${port} of 127.0.0.1 is in use by another program; stop it, or choose another port\n`,
       )
     })
 

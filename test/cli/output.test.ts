@@ -152,7 +152,7 @@ describe('What commands print', () => {
       })
     const full = await into('> /dev/full')
     expect((await full.exit).code).to.equal(1)
-    expect(full.stderr()).to.equal('keyturn: standard output takes nothing (ENOSPC)\n')
+    expect(full.stderr()).to.equal('keyturn: cannot write to standard output (ENOSPC)\n')
     const unread = await into('| true')
     await unread.exit
     expect(unread.stderr()).to.equal('')

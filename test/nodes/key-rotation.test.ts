@@ -135,7 +135,7 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
         expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
         expect(stderr.trimEnd().split('\n')).to.have.length(1)
         expect(stderr)
-          .to.include(`sealed under key ${second.id}, this process has key `)
+          .to.include(`sealed under key ${second.id}, but this process has key `)
           .and.include('KEY_ENCRYPTION_KEY_PREVIOUS')
       }
     }

@@ -95,7 +95,7 @@ suite('nodes whose machines are an hour ahead, and behind (R-08)', function () {
       const { clock } = (await answer.json()) as { clock: string }
       // Each reading of the other clock is as exact as this machine is quick.
       expect(clock).to.match(/^(3599|3600|3601) s off$/)
-      const lines = () => node.stdout().match(/"level":"error".*are apart/g)
+      const lines = () => node.stdout().match(/"level":"error".*Postgres differ/g)
       expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
     }
   })

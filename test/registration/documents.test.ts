@@ -140,7 +140,7 @@ describe('what a client metadata document says', () => {
     const many = Array.from({ length: 1500 }, (_, i) => `https://app.example.com/${i}`)
     expect(await faultOf({ ...sound, redirect_uris: many })).to.contain('at most 20')
     expect(await faultOf({ ...sound, client_name: 'a\u0000' })).to.contain('U+0000')
-    expect(await faultOf({ ...sound, client_name: 'a\ud800' })).to.contain('half of a character')
+    expect(await faultOf({ ...sound, client_name: 'a\ud800' })).to.contain('half a surrogate pair')
     expect(await faultOf({ ...sound, client_name: 'a\u202eb' })).to.contain('invisible')
     const narrow = registrationPolicy.parse({ hosts: ['other.example'] })
     const error = await refusalOf((async () => declared(sound, narrow))(), 'redirect_uri_invalid')

@@ -128,7 +128,7 @@ async function send(socket: Socket, message: ControlPart): Promise<void> {
 }
 
 function assertThere({ destroyed }: Socket): void {
-  if (destroyed) throw new DomainError('internal', { detail: 'Nobody takes the result.' })
+  if (destroyed) throw new DomainError('internal', { detail: 'The caller has disconnected.' })
 }
 
 async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<ControlAnswer> {
@@ -178,7 +178,7 @@ async function removeStale(path: string): Promise<void> {
   if (!found) return
   if (!found.isSocket()) {
     throw new DomainError('config_invalid', {
-      detail: `${path} is not a socket: move it away, or choose another DATA_DIR.`,
+      detail: `${path} is not a socket: move it elsewhere, or choose another DATA_DIR.`,
     })
   }
   await rm(path, { force: true })

@@ -36,7 +36,7 @@ export const keysRotateKek: Command<z.infer<typeof input>, RotationOutput> = {
     if (generated || (retired.length === 0 && rows > 0)) return `${first} ${copies}`
     return retired.length === 0
       ? `${first} To rotate, give every process a new key first: docs/key-encryption-key.md.`
-      : `${first} Take ${retired.join(', ')} out of KEY_ENCRYPTION_KEY_PREVIOUS now. ${copies}`
+      : `${first} Remove ${retired.join(', ')} from KEY_ENCRYPTION_KEY_PREVIOUS now. ${copies}`
   },
 }
 

@@ -43,7 +43,9 @@ async function follow(reference: unknown, { env, folder }: SecretSources): Promi
   }
   if (kind === 'env') {
     const value = env[name]
-    return value ? { value } : { fault: `expected the environment variable ${name}, it is not set` }
+    return value
+      ? { value }
+      : { fault: `expected the environment variable ${name} to be set, it is not` }
   }
   if (kind !== 'file') return { fault: `${form}, got { ${kind} }` }
   const file = resolve(folder, name)

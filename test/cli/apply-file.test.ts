@@ -206,16 +206,16 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
       [`clients: [{ ${client}, jwks: { keys: { d: 2, n: hunter2 } } }]`, 'keys: expected a list'],
       [`clients: { jwks: hunter2 }`, 'clients: expected a list, got {"jwks":"('],
       [`clients: ['${pem}']`, 'clients[0]: expected an object, got "('],
-      [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'a tag that is not known'],
-      [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without its anchor'],
-      [`clients: [{ ${client}, client_secret: !a!hunter2 }]`, 'a tag that is not known'],
-      [`clients: [{ ${client}, client_secret: !hunter2! }]`, 'a tag that is not known'],
+      [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'an unknown tag'],
+      [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without an anchor'],
+      [`clients: [{ ${client}, client_secret: !a!hunter2 }]`, 'an unknown tag'],
+      [`clients: [{ ${client}, client_secret: !hunter2! }]`, 'an unknown tag'],
       ['clients:\n  - client_secret: |hunter2\n', 'needs quotes) at line 2, column 21'],
       ['clients:\n  - client_secret: >hunter2\n', 'needs quotes) at line 2, column 21'],
-      ['clients:\n  - client_secret: "\\xhunter2"\n', 'has to be two) at line 2, column 21'],
+      ['clients:\n  - client_secret: "\\xhunter2"\n', 'as two) at line 2, column 21'],
       ['clients: []\n]hunter2\n', 'needs quotes) at line 2'],
-      ['%hunter2\n---\nclients: []\n', 'a directive that is not known'],
-      ['%YAML hunter2\n---\nclients: []\n', 'a directive that is not known'],
+      ['%hunter2\n---\nclients: []\n', 'an unknown directive'],
+      ['%YAML hunter2\n---\nclients: []\n', 'an unknown directive'],
       ['clients: []\n---\nhunter2\n', 'expected one document, got several at line 2'],
     ] as const) {
       const text = (await faultsIn(yaml)).join('\n')
@@ -236,7 +236,7 @@ tenants:
   - { id: default, name: Default, accounts: [{ email: ALICE@example.com }] }
 `)
     const text = faults.join('\n')
-    expect(text).to.include('resource_servers[1].default: another one is the default already')
+    expect(text).to.include('resource_servers[1].default: another one is already the default')
     expect(text).to.include('accounts[2]: alice@example.com is declared twice')
     expect(text).to.include('tenants[1]: is declared twice')
     expect(text).to.include('tenants[2].accounts[0]: ALICE@example.com is declared twice')

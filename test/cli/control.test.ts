@@ -247,7 +247,7 @@ describe('The control socket', () => {
       socket.on('data', () => socket.destroy())
     }).listen(path)
     const failure = await failureOf(askServer(path, { command: 'apply', input: {} }))
-    expect(failure.message).to.include('not known')
+    expect(failure.message).to.include('it is unknown whether')
     server.close()
   })
 })

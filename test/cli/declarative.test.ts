@@ -284,7 +284,9 @@ describe('Configuration as code', () => {
     for (const change of [{ roles: [] }, { disabled: true }]) {
       const { code, stderr } = await apply('none.json', [{ email: 'bob@example.com', ...change }])
       expect(code).to.equal(1)
-      expect(stderr).to.include('account bob@example.com: expected one operator of')
+      expect(stderr).to.include(
+        'account bob@example.com: expected at least one enabled operator of',
+      )
     }
     expect(await rows()).to.deep.equal(before)
     const heir = { email: 'heir@example.com', roles: ['operator'] }

@@ -30,7 +30,7 @@ describe('A document of an operator', () => {
   it('is JSON from 8 MiB on, or refused with what to do', () => {
     for (const text of ['a: 1', '', '# a', '"a"']) {
       expect(faultIn(text + large)).to.equal(
-        'The apply file is not valid (file: all): more than 8 MiB: expected JSON (export --json writes it), or several files, each taken without --prune',
+        'The apply file is not valid (file: all): more than 8 MiB: expected JSON (export --json writes it), or several files, each applied without --prune',
       )
     }
   })

@@ -42,7 +42,7 @@ describe('What commands print', () => {
       'unchanged  resource server  https://a (tenant acme)',
       '1 created, 0 updated, 1 unchanged.',
       '',
-      'Client secrets, shown once and stored nowhere:',
+      'Client secrets, shown once and not stored:',
       'web  s3cret',
     ])
     expect(renderApply({ ...result, plan: true, client_secrets: [] }).split('\n')).to.deep.equal([

@@ -113,7 +113,7 @@ export const overlap = 20_000
  * hears that the commit succeeded.
  */
 const rereadEvery = 60_000
-const notReread = 'deny-list not read again'
+const notReread = 'could not reload the deny-list'
 /** Page size, in entries, when all are read. */
 const mostRead = 10_000
 

@@ -52,7 +52,7 @@ export function createPrivateKeys({
       } catch (err) {
         log[undestroyed.has(kid) ? 'debug' : 'warn'](
           { err, tenant, kid },
-          'signing key not destroyed',
+          'could not destroy the private key of a removed signing key',
         )
         undestroyed.add(kid)
       }
@@ -61,10 +61,7 @@ export function createPrivateKeys({
   }
 
   function notDestroyed(error: unknown): number {
-    log.warn(
-      { err: error },
-      'could not destroy private keys of removed signing keys; it is tried again',
-    )
+    log.warn({ err: error }, 'could not destroy private keys of removed signing keys')
     return 0
   }
 

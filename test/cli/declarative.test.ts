@@ -271,7 +271,7 @@ describe('Configuration as code', () => {
     const { code, stderr } = await run(['apply', file])
     expect(code).to.equal(1)
     for (const email of ['two@example.com', 'three@example.com']) {
-      expect(stderr).to.include(`${email}: its e-mail address or user name is of another`)
+      expect(stderr).to.include(`${email}: its e-mail address or user name belongs to another`)
     }
     expect(stderr).not.to.include('one@example.com')
     expect(await rows()).to.deep.equal(before)

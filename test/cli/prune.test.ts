@@ -150,7 +150,7 @@ describe('apply --prune', () => {
     const own = owners.find(({ subject }) => 'accountId' in subject)
     await roles.revoke(own?.id ?? '')
     const alone = await faultOf(run(server, kept, 'prune', 'yes'))
-    expect(alone).to.match(/client keyturn-admin: expected one owner/)
+    expect(alone).to.match(/client keyturn-admin: expected at least one enabled owner/)
     const unowned = await faultOf(run(server, { accounts: [] }, 'prune', 'yes'))
     expect(unowned)
       .to.include(

@@ -30,8 +30,8 @@ describe('contrast', () => {
 describe('THEME_ACCENT', () => {
   it('is refused when it cannot be read on the pages, with the reason', () => {
     expect(faultsOf({ THEME_ACCENT: '#ffcc00', THEME_ACCENT_DARK: '#003366' })).to.deep.equal([
-      'THEME_ACCENT: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the light pages (WCAG 2.2), got "#ffcc00" (its contrast is 1.38:1; take a darker one)',
-      'THEME_ACCENT_DARK: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the dark pages (WCAG 2.2), got "#003366" (its contrast is 1.25:1; take a lighter one)',
+      'THEME_ACCENT: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the light pages (WCAG 2.2), got "#ffcc00" (its contrast is 1.38:1; choose a darker one)',
+      'THEME_ACCENT_DARK: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the dark pages (WCAG 2.2), got "#003366" (its contrast is 1.25:1; choose a lighter one)',
     ])
     for (const odd of ['red', '#fff', '0f5d58', '#0f5d58;}', '#0f5d5', 'url(//evil.example)']) {
       expect(faultsOf({ THEME_ACCENT: odd })[0], odd).to.match(/^THEME_ACCENT: expected a colour/)

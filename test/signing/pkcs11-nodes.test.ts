@@ -57,7 +57,7 @@ if (softHsmFound()) {
     }
 
     const wrong: [string, Record<string, string>, RegExp][] = [
-      ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /refuses PKCS11_PIN: CKR_PIN_INCORRECT/],
+      ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /rejects PKCS11_PIN: CKR_PIN_INCORRECT/],
       [
         'that has another label',
         { PKCS11_TOKEN_LABEL: 'elsewhere' },

@@ -136,7 +136,7 @@ async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<C
     return { result: (await execute(line, core, emit)) ?? null }
   } catch (error) {
     if (isDomainError(error)) return { error: onWire(error) }
-    core.log.error({ err: error }, 'a command failed')
+    core.log.error({ err: error }, 'an operator command failed')
     return { error: onWire(knownAs(error)) }
   }
 }
@@ -163,7 +163,7 @@ async function execute(line: string, core: Capabilities, emit: Emit): Promise<un
   const parsed = command.input.safeParse(input)
   if (!parsed.success) throw strange(`it expects other input for ${name}`)
   const result = await withOrigin({ command: name }, () => command.execute(core, parsed.data, emit))
-  core.log.info({ command: name }, 'a command was executed')
+  core.log.info({ command: name }, 'an operator command was executed')
   return result
 }
 

@@ -162,7 +162,7 @@ function describeAccounts(accounts: Program, run: Start): void {
     leaf(
       accounts,
       'accounts remove-factors',
-      'remove all second factors, so that the password alone signs in',
+      'remove all second factors, so that the password is enough to sign in',
       run,
     ),
   ).argument(...identifier)
@@ -201,7 +201,7 @@ function describeClients(clients: Program, run: Start): void {
       86_400,
     )
   for (const [word, description] of [
-    ['disable', 'block a client and end everything it holds'],
+    ['disable', 'block a client and end its families and tokens'],
     ['enable', 'let a disabled client work again'],
     ['delete', 'delete a client and everything that was issued to it'],
   ] as const) {

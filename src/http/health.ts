@@ -51,4 +51,4 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
 }
 
 const lateness = ({ late, overdue }: { late: number; overdue: number }) =>
-  late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`
+  late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} past the scheduled rotation`

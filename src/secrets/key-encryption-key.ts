@@ -76,7 +76,7 @@ async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
   if (found !== undefined) return decode(found, path, create ? beginAgain : restore)
   if (!create) {
     throw invalid(
-      `there is none: set KEY_ENCRYPTION_KEY or KEY_ENCRYPTION_KEY_FILE to 32 bytes in base64 (openssl rand -base64 32), ` +
+      `no key found: set KEY_ENCRYPTION_KEY or KEY_ENCRYPTION_KEY_FILE to 32 bytes in base64 (openssl rand -base64 32), ` +
         `or restore ${path} from your copy; stored secrets cannot be read without the key that sealed them`,
     )
   }

@@ -183,6 +183,6 @@ suite('a rotation of the key-encryption key on two nodes (docs/key-encryption-ke
       /^warn +key-encryption key .* retired.* seals in its place/m,
     )
     const again = await runHere(['keys', 'rotate-kek'], { ...env, ...settings })
-    expect(again.stdout, again.stderr).to.include('0 sealed anew')
+    expect(again.stdout, again.stderr).to.include('0 re-sealed')
   })
 })

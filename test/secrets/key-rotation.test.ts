@@ -141,7 +141,7 @@ onAnyStorage('rotation of a key-encryption key that is configured', (kind) => {
     const reading = await sealEverything(core, 3)
     const other = newKey()
     const wanted = await refusalOf(core.keyRotation.rotate(other.id), 'key_encryption_key_invalid')
-    expect(wanted.message).to.include(other.id).and.include(first.id).and.include('Restart')
+    expect(wanted.message).to.include(other.id).and.include(first.id).and.include('restart')
     const kept = await dump(core.database, env['REDIS_URL'])
     await core.close()
 

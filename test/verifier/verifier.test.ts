@@ -272,7 +272,7 @@ describe('the verifier', () => {
         expect(() => createVerifier(options(more)), String(message)).to.throw(TypeError, message)
       }
       const plain = createVerifier(options())
-      expect(() => plain.assertPolicy({ check: 'feed' })).to.throw('no feed was set up')
+      expect(() => plain.assertPolicy({ check: 'feed' })).to.throw('no feed is configured')
       expect(() => plain.assertPolicy({ check: 'introspect' })).to.throw(
         'no introspection is configured',
       )

@@ -29,7 +29,7 @@ export const accounts = {
     schema: integer(8, 64),
     default: '8',
     description:
-      'The same if every sign-in requires a second factor; never more than `PASSWORD_MIN_LENGTH`.',
+      'The same, if every sign-in requires a second factor. At most `PASSWORD_MIN_LENGTH`.',
   },
   passwordListFile: {
     env: 'PASSWORD_LIST_FILE',
@@ -59,7 +59,7 @@ export const accounts = {
     schema: integer(2, 20),
     default: '4',
     description:
-      'Iterations of one password hash: choose them so that a hash takes 20 to 50 ms. Hashes with another number are renewed at sign-in.',
+      'Iterations of one password hash: choose them so that a hash takes 20 to 50 ms. Hashes with a different number are renewed at sign-in.',
   },
   hashConcurrency: {
     env: 'HASH_CONCURRENCY',
@@ -74,13 +74,13 @@ export const accounts = {
     schema: integer(1, 1024),
     default: '4',
     description:
-      'Threads of the runtime for hashing, RSA signatures, files and name resolution. Should be more than `HASH_CONCURRENCY`; otherwise the start logs a warning.',
+      'Threads of the runtime for hashing, RSA signatures, files and name resolution. Should be more than `HASH_CONCURRENCY`; otherwise the server logs a warning at startup.',
   },
   hashQueue: {
     env: 'HASH_QUEUE',
     group: 'Accounts and passwords',
     schema: integer(0, 10_000),
     default: '32',
-    description: 'Sign-ins that may wait for a hash; further ones get 503.',
+    description: 'Maximum number of sign-ins that wait for a hash; further ones get 503.',
   },
 } as const

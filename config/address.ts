@@ -25,7 +25,7 @@ export const address = {
     group: 'TLS',
     schema: file,
     description:
-      'The certificate of this server in PEM, followed by its chain. With it, the server terminates TLS 1.3 itself. A renewed file is loaded within seconds, without a restart.',
+      'The certificate of this server in PEM, followed by its chain. If set, the server terminates TLS 1.3 itself. A renewed file is loaded within seconds, without a restart.',
   },
   tlsKeyFile: {
     env: 'TLS_KEY_FILE',
@@ -56,7 +56,7 @@ export const address = {
         (isLoopbackHost(new URL(earlier.issuer).hostname) ? '127.0.0.1' : '0.0.0.0'),
     },
     description:
-      'The address to listen on. By default a server with a loopback issuer is not reachable from other machines.',
+      'The address to listen on. By default, a server with a loopback issuer cannot be reached from other machines.',
   },
   trustProxy: {
     env: 'TRUST_PROXY',
@@ -64,14 +64,14 @@ export const address = {
     schema: networks,
     default: '',
     description:
-      "The reverse proxies whose `X-Forwarded-For` is trusted. Without it, the caller is the connection's peer. No forwarding header influences a URL.",
+      'The reverse proxies whose `X-Forwarded-For` is trusted. Without it, the client address is the peer of the connection. URLs never depend on forwarding headers.',
   },
   mtlsPort: {
     env: 'MTLS_PORT',
     group: 'TLS',
     schema: integer(1, 65535),
     description:
-      'The TCP port for clients with a certificate (RFC 8705). It serves only endpoints for programs, so that no browser asks a person for a certificate. Requires `TLS_CERT_FILE`.',
+      'The TCP port for clients with a certificate (RFC 8705). It serves only endpoints for programs, so that browsers do not ask users for a certificate. Requires `TLS_CERT_FILE`.',
   },
   mtlsCertificateHeader: {
     env: 'MTLS_CERTIFICATE_HEADER',
@@ -98,7 +98,7 @@ export const address = {
     group: 'TLS',
     schema: file,
     description:
-      'The certificate authorities, in PEM, for clients with `tls_client_auth`. A renewed file is loaded as above.',
+      'The certificate authorities, in PEM, for clients with `tls_client_auth`. A renewed file is loaded within seconds.',
   },
 } satisfies Record<string, Setting>
 
@@ -112,7 +112,7 @@ export function addressFaults(
   const has = (key: Env) => given[key] !== undefined
   const needs = (key: Env, ...others: Env[]) =>
     has(key) && !others.some(has)
-      ? `${address[key].env}: expected ${others.map((other) => address[other].env).join(' or ')} beside it, got none`
+      ? `${address[key].env}: expected ${others.map((other) => address[other].env).join(' or ')} to be set as well, it is not`
       : undefined
   const mtls = ['mtlsPort', 'mtlsCertificateHeader'] as const
   const trusted = given.trustProxy as string[] | undefined
@@ -124,13 +124,13 @@ export function addressFaults(
     needs('mtlsOrigin', ...mtls),
     needs('mtlsCaFile', ...mtls),
     has('tlsCertFile') && String(given.issuer).startsWith('http:')
-      ? `ISSUER: expected an https URL, as TLS_CERT_FILE is set, got "${String(given.issuer)}"`
+      ? `ISSUER: expected an https URL because TLS_CERT_FILE is set, got "${String(given.issuer)}"`
       : undefined,
     has('mtlsPort') && given.mtlsPort === given.port
-      ? `MTLS_PORT: expected another port than PORT, got ${String(given.mtlsPort)}`
+      ? `MTLS_PORT: expected a port other than PORT, got ${String(given.mtlsPort)}`
       : undefined,
     has('mtlsCertificateHeader') && trusted?.length === 0
-      ? 'MTLS_CERTIFICATE_HEADER: expected TRUST_PROXY beside it, got none'
+      ? 'MTLS_CERTIFICATE_HEADER: expected TRUST_PROXY to be set as well, it is not'
       : undefined,
     ...fileFaults(given, readFile),
   ].filter((fault) => fault !== undefined)

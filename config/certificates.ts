@@ -17,7 +17,7 @@ export function certificateFault(pem: string): string | undefined {
   } catch {
     // Reported by the message below.
   }
-  return 'expected certificates in PEM, got something else'
+  return 'expected PEM certificates, got something else'
 }
 
 /**
@@ -29,11 +29,11 @@ export function keyFault(pem: string, certificates: string | undefined): string 
   try {
     key = createPrivateKey(pem)
   } catch {
-    return 'expected a private key in PEM that is not encrypted, got something else'
+    return 'expected an unencrypted PEM private key, got something else'
   }
   if (certificates === undefined || certificateFault(certificates)) return undefined
   const [first] = certificatesIn(certificates)
   return first?.checkPrivateKey(key)
     ? undefined
-    : 'expected the key of the first certificate in TLS_CERT_FILE, got another'
+    : 'expected the key of the first certificate in TLS_CERT_FILE, got a different key'
 }

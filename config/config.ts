@@ -41,7 +41,7 @@ const table = {
     schema: postgresUrl,
     secret: true,
     description:
-      'The Postgres server, version 14 or newer. Without it, Postgres runs embedded, in `DATA_DIR`, for one process.',
+      'The Postgres server, version 14 or newer. Without it, embedded Postgres stores the data in `DATA_DIR`, for one process.',
   },
   databasePrepare: {
     env: 'DATABASE_PREPARE',
@@ -49,7 +49,7 @@ const table = {
     schema: flag,
     default: 'on',
     description:
-      'Whether to use prepared statements. `off` behind a pooler that lends connections per transaction and does not support them (PgBouncer before 1.21).',
+      'Whether to use prepared statements. `off` behind a pooler in transaction mode that does not support them (PgBouncer before 1.21).',
   },
   redis: {
     env: 'REDIS_URL',
@@ -57,7 +57,7 @@ const table = {
     schema: redisUrl,
     secret: true,
     description:
-      'Redis for short-lived data, which may be lost at any time. Without it, that data is in Postgres.',
+      'Redis for short-lived data, which may be lost at any time. Without it, Postgres stores that data.',
   },
   dataDir: {
     env: 'DATA_DIR',
@@ -105,7 +105,7 @@ const table = {
     ...seconds(0, 2_592_000),
     default: '900',
     description:
-      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; if it is less than a minute more, the start logs a warning, because verifiers pause between fetches (30 s in jose).',
+      'How long a key is published before it signs. At least `JWKS_MAX_AGE`; if it is less than a minute more, the server logs a warning at startup, because verifiers pause between fetches (30 s in jose).',
   },
 
   keyRotateEvery: {
@@ -121,7 +121,7 @@ const table = {
     ...seconds(1, 315_360_000),
     default: '2592000',
     description:
-      'How long a key stays published after its successor took over. No token may be valid for longer, and after that time ID tokens of the key are no longer accepted as `id_token_hint`.',
+      'How long a key stays published after its successor took over. No token may be valid for longer. After this time, ID tokens signed with the key are no longer accepted as `id_token_hint`.',
   },
   keyMaxStaleness: {
     env: 'KEY_MAX_STALENESS',
@@ -129,7 +129,7 @@ const table = {
     ...seconds(2, 3600),
     default: '30',
     description:
-      'How long a process keeps signing without a response from Postgres. After that its key may have been revoked, and it answers 503.',
+      'How long a process keeps signing without a response from Postgres. After that it answers 503, because its key may have been revoked.',
   },
   rsaKeyBits: {
     env: 'RSA_KEY_BITS',
@@ -167,7 +167,7 @@ const table = {
     group: 'Lifetimes',
     ...seconds(1, 1800),
     default: '600',
-    description: 'Lifetime of a device code: how long a person may take to enter and allow it.',
+    description: 'Lifetime of a device code: how long a user may take to enter and approve it.',
   },
   backchannelRequestTtl: {
     env: 'BACKCHANNEL_REQUEST_TTL',
@@ -175,21 +175,22 @@ const table = {
     ...seconds(1, 1800),
     default: '600',
     description:
-      'How long a person may take to answer a backchannel authentication request (CIBA); clients may ask for less.',
+      'How long a user may take to answer a backchannel authentication request (CIBA); clients may ask for less.',
   },
   interactionTtl: {
     env: 'INTERACTION_TTL',
     group: 'Lifetimes',
     ...seconds(1, 86_400),
     default: '3600',
-    description: 'How long a person may take to sign in and to consent.',
+    description: 'How long a user may take to sign in and consent.',
   },
   sessionIdleTtl: {
     env: 'SESSION_IDLE_TTL',
     group: 'Lifetimes',
     ...seconds(1, 31_536_000),
     default: '1209600',
-    description: 'A session ends when it is unused for this long. At most `SESSION_ABSOLUTE_TTL`.',
+    description:
+      'A session ends when it has not been used for this long. At most `SESSION_ABSOLUTE_TTL`.',
   },
   sessionAbsoluteTtl: {
     env: 'SESSION_ABSOLUTE_TTL',
@@ -204,7 +205,7 @@ const table = {
     ...seconds(1, 63_072_000),
     default: '2592000',
     description:
-      'A refresh-token family ends when it is unused for this long. At most `REFRESH_TOKEN_ABSOLUTE_TTL`.',
+      'A refresh-token family ends when it has not been used for this long. At most `REFRESH_TOKEN_ABSOLUTE_TTL`.',
   },
   refreshTokenAbsoluteTtl: {
     env: 'REFRESH_TOKEN_ABSOLUTE_TTL',
@@ -220,7 +221,7 @@ const table = {
     ...seconds(0, 60),
     default: '30',
     description:
-      'How long the previous refresh token gets the same response again, for clients that lost the response; outages do not count. 0 disables it.',
+      'How long the previous refresh token gets the same response again, for clients that did not receive the response; the time of an outage does not count. 0 disables this.',
   },
   maxFamilies: {
     env: 'MAX_FAMILIES',
@@ -228,7 +229,7 @@ const table = {
     schema: integer(1, 10_000),
     default: '100',
     description:
-      'Live refresh-token families (devices) per account and client; one more ends the oldest.',
+      'Maximum number of active refresh-token families (devices) per account and client; a further one ends the oldest.',
   },
   denylistMaxStaleness: {
     env: 'DENYLIST_MAX_STALENESS',
@@ -236,7 +237,7 @@ const table = {
     ...seconds(1, 60),
     default: '5',
     description:
-      'How long introspection keeps answering without news of revocations. After that it answers 503.',
+      'How long introspection keeps answering without an update of its deny-list. After that it answers 503.',
   },
 
   ...accounts,
@@ -251,7 +252,7 @@ const table = {
     schema: networks,
     default: '',
     description:
-      'Private networks that outgoing requests may reach, for clients on them. Only https, there too.',
+      'Private networks that outgoing requests may reach, for clients in them; https only.',
   },
   allowLoopbackFetch: {
     env: 'ALLOW_LOOPBACK_FETCH',
@@ -272,14 +273,14 @@ const table = {
     group: 'Running',
     schema: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
     default: 'info',
-    description: 'The lowest level that is logged; `silent` logs nothing.',
+    description: 'The lowest level to log; `silent` logs nothing.',
   },
   shutdownTimeout: {
     env: 'SHUTDOWN_TIMEOUT',
     group: 'Running',
     ...seconds(0, 300),
     default: '10',
-    description: 'How long open requests may take to finish after SIGTERM.',
+    description: 'How long requests in progress may take to finish after SIGTERM.',
   },
   workers: {
     env: 'WORKERS',
@@ -287,7 +288,7 @@ const table = {
     schema: workers,
     default: '1',
     description:
-      'Number of processes that share the port; `auto` is one per core. Embedded Postgres allows one process only: more are refused, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
+      'Number of processes that share the port; `auto` is one per core. Embedded Postgres allows one process only: a higher number is an error, and `auto` is one. Limits and `DATABASE_POOL_SIZE` are per process.',
   },
   databasePoolSize: {
     env: 'DATABASE_POOL_SIZE',

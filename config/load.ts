@@ -73,7 +73,7 @@ function textOf(
   const path = secret && env[`${name}_FILE`]?.trim()
   if (!path) return direct
   if (direct !== undefined)
-    throw new Fault(`${name}: expected one of ${name} and ${name}_FILE, got both`)
+    throw new Fault(`${name}: expected either ${name} or ${name}_FILE, got both`)
 
   return contentOf(`${name}_FILE`, path, readFile)
 }
@@ -109,7 +109,7 @@ function faultsOfWorkers(values: Partial<Record<ConfigKey, unknown>>): string[] 
   const embedded = 'databaseUrl' in values && values.databaseUrl === undefined
   if (!embedded || typeof workers !== 'number' || workers === 1) return []
   return [
-    `WORKERS: expected 1 without DATABASE_URL, as embedded storage belongs to one process, got ${workers}`,
+    `WORKERS: expected 1 without DATABASE_URL, because embedded storage allows one process only, got ${workers}`,
   ]
 }
 

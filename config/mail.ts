@@ -11,7 +11,7 @@ const smtpUrl = z
     return isHostAlone && !/[?#]/.test(given) && isEncodedUrl(given)
   })
   .describe(
-    'an smtp:// or smtps:// URL of a host, with a port and percent-encoded credentials if need be, and nothing after them',
+    'an smtp:// or smtps:// URL with a host, optionally a port and percent-encoded credentials, and nothing else',
   )
 
 /** How mail leaves the server, and how long its links are good: a part of the table in config.ts. */
@@ -22,7 +22,7 @@ export const mail = {
     schema: smtpUrl,
     secret: true,
     description:
-      'The SMTP server that sends mail. `smtps://` uses TLS from the start; `smtp://` requires STARTTLS unless the host is loopback. Certificates are verified. Without it, embedded mode writes mail to `DATA_DIR/mail`; on servers nothing is sent.',
+      'The SMTP server that sends mail. `smtps://` uses TLS from the start; `smtp://` requires STARTTLS unless the host is loopback. Certificates are verified. Without it, embedded mode writes mail to `DATA_DIR/mail`; with `DATABASE_URL` no mail is sent.',
   },
   mailFrom: {
     env: 'MAIL_FROM',

@@ -8,7 +8,7 @@ export const observability = {
     group: 'Observability',
     schema: integer(1, 65535),
     description:
-      'The TCP port of `/metrics` for Prometheus, over plain HTTP and without authentication. Without it, nothing is measured. With `WORKERS`, it reports all of them.',
+      'The TCP port of `/metrics` for Prometheus, over plain HTTP and without authentication. Without it, nothing is measured. With several `WORKERS`, it covers all of them.',
   },
   metricsHost: {
     env: 'METRICS_HOST',
@@ -16,7 +16,7 @@ export const observability = {
     schema: host,
     default: '127.0.0.1',
     description:
-      'The address of that port. If it is not loopback, use a firewall or a network policy to keep strangers out.',
+      'The address to listen on for metrics. If it is not loopback, restrict access with a firewall or a network policy.',
   },
 } as const satisfies Record<string, Setting>
 
@@ -33,6 +33,6 @@ export function observabilityFaults(given: {
     ['MTLS_PORT', given.mtlsPort],
   ] as const
   return taken.flatMap(([name, other]) =>
-    other === port ? [`METRICS_PORT: expected another port than ${name}, got ${port}`] : [],
+    other === port ? [`METRICS_PORT: expected a port other than ${name}, got ${port}`] : [],
   )
 }

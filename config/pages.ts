@@ -25,7 +25,7 @@ const logo = z
       return fault((error as NodeJS.ErrnoException).code ?? 'unreadable')
     }
     if (body.length > largestLogo) return fault(`it has ${body.length} bytes`)
-    return imageOf(body) ?? fault('it is none of these')
+    return imageOf(body) ?? fault('it has another format')
   })
   .describe(`a file of at most ${largestLogo} bytes that is SVG, PNG, JPEG, GIF or WebP`)
 
@@ -39,11 +39,11 @@ function accent(scheme: 'light' | 'dark') {
       const ratio = contrastIn(scheme, colour)
       if (ratio >= legible) return
       const better = scheme === 'light' ? 'darker' : 'lighter'
-      const message = `its contrast is ${ratio.toFixed(2)}:1; take a ${better} one`
+      const message = `its contrast is ${ratio.toFixed(2)}:1; choose a ${better} one`
       context.addIssue({ code: 'custom', message })
     })
     .describe(
-      `a colour as #rrggbb whose contrast with the ground of the ${scheme} pages is ${legible}:1 or more (WCAG 2.2)`,
+      `a colour as #rrggbb with a contrast of ${legible}:1 or more against the background of the ${scheme} pages (WCAG 2.2)`,
     )
 }
 
@@ -54,14 +54,14 @@ export const pages = {
     group: 'Pages',
     schema: text(60),
     default: 'Keyturn',
-    description: 'The name that the pages show.',
+    description: 'The name of the site on the pages.',
   },
   themeLogo: {
     env: 'THEME_LOGO_FILE',
     group: 'Pages',
     schema: logo,
     description:
-      'The logo beside that name, 32 pixels high; also the icon of the browser tab. Served by this server itself.',
+      'The logo beside that name, 32 pixels high; also the icon of the browser tab. This server serves it itself.',
   },
   themeAccent: {
     env: 'THEME_ACCENT',
@@ -82,6 +82,6 @@ export const pages = {
     schema: oneOf(languages),
     default: 'en',
     description:
-      "The language of the pages if neither the application (`ui_locales`) nor the person's browser asks for a supported one.",
+      'The language of the pages if neither the application (`ui_locales`) nor the browser asks for a supported one.',
   },
 } as const

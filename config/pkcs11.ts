@@ -35,7 +35,7 @@ export function pkcs11Faults(given: Partial<Record<Member, unknown>>): string[] 
   const others = (key: Member) => members.filter((each) => each !== key && !absent.includes(each))
   return absent.map(
     (key) =>
-      `${pkcs11[key].env}: expected a value beside ${others(key)
+      `${pkcs11[key].env}: expected a value because of ${others(key)
         .map((other) => pkcs11[other].env)
         .join(' and ')}, got none`,
   )

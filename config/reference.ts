@@ -20,9 +20,9 @@ const opening = `# Settings
 
 <!-- Generated from config.ts by write-reference.ts; do not edit. -->
 
-Settings are environment variables. An empty one counts as absent, and white space around a value is dropped. All faults
-are reported at once, at start. A setting marked *secret* may be in a file instead, named by the same variable with
-\`_FILE\` at its end; giving both is a fault.`
+Settings are environment variables. An empty variable counts as not set, and white space around a value is removed. The
+server checks all settings at startup and reports all errors at once. The value of a setting marked *secret* may be in a
+file instead, whose path is in the variable with \`_FILE\` appended to its name; setting both is an error.`
 
 /** A short overview: one table, one sentence per setting. */
 function settingsTable(): string {

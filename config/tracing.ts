@@ -15,7 +15,7 @@ const pairs = z
   .transform((list, context) => {
     const wrong = list.find((pair) => !/^\s*[^=\s]+\s*=/.test(pair) || !isEncoded(pair))
     if (wrong === undefined) return list
-    context.addIssue({ code: 'custom', message: `${JSON.stringify(wrong)} is none` })
+    context.addIssue({ code: 'custom', message: `${JSON.stringify(wrong)} is not such a pair` })
     return z.NEVER
   })
   .transform((list) =>
@@ -83,14 +83,14 @@ export const tracing = {
     secret: true,
     default: '',
     description:
-      'The same only for traces, in addition to those above; if both have the same name, this one is sent.',
+      'The same, only for traces, in addition to those above; for a name in both, this value is sent.',
   },
   otelDisabled: {
     env: 'OTEL_SDK_DISABLED',
     group: 'Observability',
     schema: flag,
     default: 'off',
-    description: 'Turns tracing off, whatever else is set.',
+    description: 'Turns tracing off, regardless of the other settings.',
   },
   otelTracesExporter: {
     env: 'OTEL_TRACES_EXPORTER',
@@ -105,7 +105,7 @@ export const tracing = {
     schema: protocol,
     default: 'http/json',
     description:
-      'The protocol, which is always `http/json`. Another value, which may be meant for all programs of a machine, causes a warning.',
+      'The protocol, which is always `http/json`. Another value, which may be set for all programs of a machine, only causes a warning.',
   },
   otlpTracesProtocol: {
     env: 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL',
@@ -115,7 +115,7 @@ export const tracing = {
       text: '`OTEL_EXPORTER_OTLP_PROTOCOL`',
       from: ({ otlpProtocol }) => otlpProtocol,
     },
-    description: 'The same only for traces.',
+    description: 'The same, only for traces.',
   },
   otelResourceAttributes: {
     env: 'OTEL_RESOURCE_ATTRIBUTES',
@@ -150,7 +150,7 @@ export const tracing = {
       .transform(Number)
       .describe('a number from 0 to 1'),
     default: '1',
-    description: 'The ratio of requests that the samplers with `traceidratio` choose.',
+    description: 'The ratio of requests that samplers with `traceidratio` trace.',
   },
 } satisfies Record<string, Setting>
 
@@ -170,7 +170,7 @@ const library: [
     (value) => /^\d+$/.test(value) && Number(value) > 0,
   ],
   [/_COMPRESSION$/, 'one of none, gzip', (value) => value === 'none' || value === 'gzip'],
-  [/_(CERTIFICATE|CLIENT_KEY)$/, 'a file that can be read', isReadable],
+  [/_(CERTIFICATE|CLIENT_KEY)$/, 'a readable file', isReadable],
 ]
 
 function isReadable(path: string, readFile: (path: string) => string): boolean {

@@ -107,7 +107,7 @@ export const issuer = z
   .string()
   .transform((given, context) => {
     const url = /^https?:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
-    const fault = url ? issuerFault(given, url) : 'it is no http(s) URL'
+    const fault = url ? issuerFault(given, url) : 'it is not an http(s) URL'
     if (url && !fault) return url.origin + url.pathname.replace(/\/+$/, '')
     context.addIssue({ code: 'custom', message: fault ?? '' })
     return z.NEVER
@@ -122,17 +122,20 @@ export const origin = z
   .transform((given, context) => {
     const url = /^https:\/\/[^\s\\]+$/i.test(given) ? URL.parse(given) : null
     if (url?.href === `${url?.origin}/`) return url.origin
-    context.addIssue({ code: 'custom', message: url ? 'it says more' : 'it is no https URL' })
+    context.addIssue({
+      code: 'custom',
+      message: url ? 'it has further parts' : 'it is not an https URL',
+    })
     return z.NEVER
   })
-  .describe('an https URL of a host, and a port if need be, and nothing after them')
+  .describe('an https URL with a host, optionally a port, and nothing else')
 
 /** RFC 9110 §5.1. Output: in lower case. */
 export const headerName = z
   .string()
   .regex(/^[a-z][a-z\d-]{1,99}$/i)
   .transform((name) => name.toLowerCase())
-  .describe('the name of a header')
+  .describe('a header name')
 
 function issuerFault(given: string, url: URL): string | undefined {
   if (url.username || url.password) return 'it has credentials'
@@ -179,7 +182,7 @@ export const networks = z
       const longest = { 4: 32, 6: 128 }[isIP(address)] ?? -1
       const bits = length === undefined ? longest : Number(length)
       if (bits > longest || longest < 0) {
-        context.addIssue({ code: 'custom', message: `${JSON.stringify(network)} is none` })
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(network)} is neither` })
       }
       return `${address}/${bits}`
     }),
@@ -201,7 +204,7 @@ export const daysByName = z
     const pairs = list.map((pair) => {
       const [, name = '', days = ''] = /^([a-z_.]+|\*)=(\d{1,5})$/.exec(pair) ?? []
       if (Number(days) < 1) {
-        context.addIssue({ code: 'custom', message: `${JSON.stringify(pair)} is none` })
+        context.addIssue({ code: 'custom', message: `${JSON.stringify(pair)} is not such a pair` })
       }
       return [name, Number(days)] as const
     })

@@ -17,11 +17,11 @@ export function createClockWatch({ clock, log }: { clock: Clock; log: Log }): Cl
       if (isApart && !wasApart) {
         log.error(
           { offset, expected: `at most ${tolerableSkew} ms` },
-          'the clocks of this machine and of Postgres are apart: the node is not ready until NTP has set the one that is wrong',
+          'the clocks of this machine and Postgres differ: the node is not ready until NTP has corrected them',
         )
       }
       if (!isApart && wasApart) {
-        log.info({ offset }, 'the clocks of this machine and of Postgres agree again')
+        log.info({ offset }, 'the clocks of this machine and Postgres agree again')
       }
       wasApart = isApart
     },

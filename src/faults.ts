@@ -70,11 +70,11 @@ function describe(issue: z.core.$ZodIssue, document: unknown): string {
 }
 
 const words: Partial<Record<string, string>> = {
-  string: 'a text',
+  string: 'a string',
   array: 'a list',
   object: 'an object',
   boolean: 'true or false',
-  int: 'a whole number',
+  int: 'an integer',
   number: 'a number',
 }
 

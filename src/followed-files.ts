@@ -76,9 +76,9 @@ async function follow<T>(
         if (found instanceof Error) throw found
         current = await found.open()
         for (const listener of listeners) listener(current)
-        log.info({ files }, 'files were renewed and are in use')
+        log.info({ files }, 'loaded renewed files')
       } catch (error) {
-        log.error({ files, err: error }, 'renewed files are not valid; the old ones stay in use')
+        log.error({ files, err: error }, 'renewed files are not valid; the old ones remain in use')
       }
     },
   }

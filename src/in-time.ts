@@ -11,7 +11,7 @@ const parts = 4
 export async function inTime<T>(
   answer: Promise<T>,
   patience: number,
-  late: () => Error = () => new Error('too late'),
+  late: () => Error = () => new Error('no answer in time'),
 ): Promise<T> {
   const { promise: over, reject } = Promise.withResolvers<never>()
   let left = parts

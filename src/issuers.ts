@@ -95,7 +95,10 @@ export function createIssuers(
     if (isFresh(at)) return true
     seen.set(tenant, clock.now())
     const checked = exists(tenant).catch((error: Error) => {
-      log.warn({ err: error, tenant }, 'tenant not checked')
+      log.warn(
+        { err: error, tenant },
+        'could not check whether the tenant still exists; it is assumed to',
+      )
       return true
     })
     return Promise.race([checked, pause(patience, true, { ref: false })])

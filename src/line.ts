@@ -6,7 +6,7 @@ import { z } from 'zod'
  */
 export const line = z.string().regex(/^[^\p{Cc}\u202A-\u202E\u2066-\u2069]{1,200}$/u, {
   error:
-    'must be 1 to 200 characters without control characters and those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069)',
+    'must be 1 to 200 characters without control characters and characters that change the text direction (U+202A to U+202E, U+2066 to U+2069)',
 })
 
 /** What is left of a name that was stored before that was refused. */

@@ -12,10 +12,10 @@ interface Wanted {
  * @returns `config_invalid` with the setting at fault; other errors as they came
  */
 export function listenFault(cause: Error, { port, host, settings }: Wanted): Error {
-  const noAddress = `${settings.host}: ${host} is no address of this machine`
+  const noAddress = `${settings.host}: ${host} is not an address of this machine`
   const faults: Record<string, string> = {
-    EADDRINUSE: `${settings.port}: ${port} of ${host} is taken by another program; stop that, or choose another port`,
-    EACCES: `${settings.port}: ${port} of ${host} is not for this user; choose a port of 1024 or more`,
+    EADDRINUSE: `${settings.port}: port ${port} of ${host} is in use by another program; stop it, or choose another port`,
+    EACCES: `${settings.port}: this user may not listen on port ${port} of ${host}; choose a port of 1024 or more`,
     EADDRNOTAVAIL: noAddress,
     ENOTFOUND: noAddress,
     EAI_AGAIN: noAddress,

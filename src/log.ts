@@ -80,9 +80,7 @@ export function createLog({
       hooks: { streamWrite: redactLine, logMethod: limitRepeats(said) },
     },
     destination ??
-      standardOutput(said, (lost, reason) =>
-        log.warn({ lost, reason }, 'lines of the log were lost'),
-      ),
+      standardOutput(said, (lost, reason) => log.warn({ lost, reason }, 'log lines were lost')),
   )
   figures.set(log, said)
   return log

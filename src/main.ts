@@ -21,7 +21,7 @@ const { runCli } = await import('./cli/program.ts')
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (process.argv[2] === 'serve') return
   if (error.code === 'EPIPE') process.exit(0)
-  process.stderr.write(`keyturn: standard output takes nothing (${error.code})\n`)
+  process.stderr.write(`keyturn: cannot write to standard output (${error.code})\n`)
   process.exit(1)
 })
 

@@ -39,6 +39,7 @@ export async function sweepExpired(core: Core): Promise<number> {
     })
   }
   if (errors.length === 1) throw errors[0]
-  if (errors.length > 1) throw new AggregateError(errors, `${errors.length} tables were not swept`)
+  if (errors.length > 1)
+    throw new AggregateError(errors, `${errors.length} tables could not be swept`)
   return total
 }

@@ -24,7 +24,10 @@ export function keyEncryptionKeys(config: Config, create: boolean) {
 async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): Promise<void> {
   if (keyEncryptionKey !== undefined) return
   for (const { path, mode } of await openToOthers(keysDir)) {
-    log.warn({ path, mode, expected: '600' }, 'the key-encryption key is open to other users')
+    log.warn(
+      { path, mode, expected: '600' },
+      'other users can access the key-encryption key: restrict the mode of its file',
+    )
   }
 }
 

@@ -52,7 +52,7 @@ export async function startServer(
   if (config.keyPrepublish < safePrepublish(config)) {
     log.warn(
       { expected: `at least ${safePrepublish(config)}`, key_prepublish: config.keyPrepublish },
-      'KEY_PREPUBLISH is short: a verifier may meet a key before it may fetch it',
+      'KEY_PREPUBLISH is too short: a verifier may receive tokens of a new key before it may fetch that key',
     )
   }
   if (config.hashConcurrency >= config.threadPoolSize) {
@@ -61,7 +61,7 @@ export async function startServer(
         expected: `more than ${config.hashConcurrency}`,
         uv_threadpool_size: config.threadPoolSize,
       },
-      'UV_THREADPOOL_SIZE leaves no thread beside HASH_CONCURRENCY: signing, files and names wait for passwords',
+      'UV_THREADPOOL_SIZE is not larger than HASH_CONCURRENCY: signing, file access and name resolution wait for password hashes',
     )
   }
   core.clockWatch.look()
@@ -71,7 +71,12 @@ export async function startServer(
   core.signing.start()
   await core.servedTime
     .note()
-    .catch((error: Error) => log.warn({ err: error }, 'served time not noted yet'))
+    .catch((error: Error) =>
+      log.warn(
+        { err: error },
+        'could not store the time until which this server was running; it is tried again',
+      ),
+    )
   await core.keyRotation.check()
   const issuers = createIssuers(core, {
     of: ({ req }) => certificateOf(req),
@@ -126,7 +131,7 @@ export async function startServer(
     const id = randomUUID()
     const reason =
       tenant === undefined
-        ? `it is not below ${config.issuer}`
+        ? `the address is not below ${config.issuer}`
         : `there is no tenant ${tenant}, or it is disabled`
     const ip = String(sent['x-forwarded-for'])
     const endpoint = tenant === undefined ? unmatched : endpointOf(routeOf(url))
@@ -156,7 +161,7 @@ export async function startServer(
       },
       (error: Error) => {
         const id = randomUUID()
-        log.error({ request_id: id, err: error }, 'no issuer could answer')
+        log.error({ request_id: id, err: error }, 'could not load the issuer of a request')
         const [status, code, sentence] = domainErrors.storage_unavailable
         answer(response, status, { error: code, error_description: sentence, error_id: id })
         tell(request, id, status, began)
@@ -197,7 +202,7 @@ export async function startServer(
 
   const shed: Tally = {
     level: 'warn',
-    message: 'requests were refused: this process had as many as it can take',
+    message: 'requests were refused for overload: this process was already handling too many',
     read: () => ({ refused: core.counters.read().request_shed }),
   }
   const endTallies = tellTallies([shed, core.refusals.tally, ...connections.tallies], log)
@@ -209,7 +214,7 @@ export async function startServer(
     const counts = core.counters.read()
     if (told === JSON.stringify(counts)) return
     told = JSON.stringify(counts)
-    log.info({ counts }, 'counts since the start')
+    log.info({ counts }, 'event counts since startup')
   }
 
   const stopTracing = await startTracing(config, log, core.metrics)
@@ -239,7 +244,9 @@ export async function startServer(
       await tellCounts()
       await core.audit
         .sealEvents(true)
-        .catch((error: Error) => log.warn({ err: error }, 'the last audit events are not sealed'))
+        .catch((error: Error) =>
+          log.warn({ err: error }, 'could not seal the last audit events; they are sealed later'),
+        )
     },
   }
 }

@@ -46,7 +46,10 @@ export function createApp(settings: Settings, verifier = apiVerifier(settings)):
     (ctx) => {
       const order = orders.refund(tokenOf(ctx).subject, Number(ctx.params['id']))
       ctx.status = order ? 200 : 404
-      ctx.body = order ?? { error: 'not_found', error_description: 'you have no such order' }
+      ctx.body = order ?? {
+        error: 'not_found',
+        error_description: 'there is no such order of yours',
+      }
     },
   )
 

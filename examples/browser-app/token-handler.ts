@@ -68,7 +68,7 @@ export function tokenHandler(settings: Settings): Router {
     try {
       // The response counts only in the browser that began the sign-in: otherwise an attacker could sign the victim in
       // as somebody else (login CSRF).
-      if (!signIn) throw new Error('not begun in this browser, or too long ago')
+      if (!signIn) throw new Error('the sign-in was not started in this browser, or too long ago')
       const tokens = await client.finish(new URL(ctx.url, baseUrl), signIn)
       await hold(ctx, tokens)
       ctx.redirect('/')
@@ -91,7 +91,7 @@ export function tokenHandler(settings: Settings): Router {
     }
     // OpenID Connect Core §12.2: a refresh must not change the `sub`.
     if (tokens.id_token && decodeJwt(tokens.id_token).sub !== decodeJwt(before.idToken).sub) {
-      throw new Error('the refresh brought another person')
+      throw new Error('the refresh returned tokens of another user')
     }
     // Two tabs may refresh with the same token: the authorization server gives both the same answer, so it does not
     // matter whose cookie is written last.
@@ -130,7 +130,7 @@ export function tokenHandler(settings: Settings): Router {
 function onlyOwnPage(baseUrl: URL): Middleware {
   return (ctx, next) => {
     if (ctx.get('Origin') !== baseUrl.origin || ctx.get('X-Token-Handler') !== '1') {
-      ctx.throw(403, 'not a request of our own page')
+      ctx.throw(403, 'the request does not come from this app')
     }
     return next()
   }

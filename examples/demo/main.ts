@@ -30,7 +30,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 
 /** Starts a program, unless Ctrl-C was pressed. */
 function begin(...args: Parameters<typeof startProgram>): Program {
-  if (stopping !== undefined) throw new Error('it was stopped while it started')
+  if (stopping !== undefined) throw new Error('stopped during startup')
   const program = startProgram(...args)
   programs.push(program)
   return program
@@ -112,7 +112,7 @@ async function untilStopped(): Promise<void> {
     toldToStop,
     ...programs.map((program) => program.ended.then(() => program)),
   ])
-  if (first !== 'stop') throw new Error(`${first.name} ended. It said:\n${first.lastLines()}`)
+  if (first !== 'stop') throw new Error(`${first.name} ended. Its output:\n${first.lastLines()}`)
 }
 
 try {

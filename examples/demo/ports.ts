@@ -11,7 +11,7 @@ export async function assertFree({ ports }: Places): Promise<void> {
     if (other !== undefined) faults.push(`${setting} and ${other} are both ${port}.`)
     else if (!(await isFree(port))) {
       faults.push(
-        `Port ${port} for ${part} is taken. Stop what listens there, or choose another:`,
+        `Port ${port} for ${part} is in use. Stop the program that uses it, or choose another port:`,
         `  ${setting}=${port + 100} npm run demo`,
       )
     }

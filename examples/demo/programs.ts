@@ -121,5 +121,5 @@ export async function untilReady(program: Program, url: string): Promise<void> {
     await pause(50)
   }
   const what = program.isOver() ? 'did not start' : 'was not ready within a minute'
-  throw new Error(`${program.name} ${what}. It said:\n${program.lastLines()}`)
+  throw new Error(`${program.name} ${what}. Its output:\n${program.lastLines()}`)
 }

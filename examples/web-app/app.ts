@@ -41,7 +41,10 @@ export function createApp(settings: Settings): Koa {
     const signIn = signIns.take(String(ctx.query['state']), browser.get(ctx))
     if (!signIn) {
       ctx.status = 400
-      ctx.body = faultPage('That took too long', 'This sign-in was not begun here, or was used.')
+      ctx.body = faultPage(
+        'That took too long',
+        'This sign-in was not started here, or was already used.',
+      )
       return
     }
     try {
@@ -53,7 +56,7 @@ export function createApp(settings: Settings): Koa {
     } catch (error) {
       console.error('web-app: sign-in failed:', error)
       ctx.status = 400
-      ctx.body = faultPage('You are not signed in', 'The sign-in was refused or did not work.')
+      ctx.body = faultPage('You are not signed in', 'The sign-in was refused or failed.')
     }
   })
 
@@ -101,7 +104,10 @@ export function createApp(settings: Settings): Koa {
   router.post('/backchannel-logout', async (ctx) => {
     const token = (await readForm(ctx.req)).get('logout_token') ?? ''
     try {
-      sessions.endAll(await verifyLogoutToken(token), 'Your session was ended where you signed in.')
+      sessions.endAll(
+        await verifyLogoutToken(token),
+        'Your session was ended at the authorization server.',
+      )
       ctx.status = 200
       ctx.body = ''
     } catch (error) {

@@ -35,13 +35,13 @@ export function createLogoutTokens(client: Client, { clientId }: Settings) {
 function checked(payload: JWTPayload): { sid?: string; sub?: string } {
   const { sub, sid, events } = payload
   if (typeof (events as Record<string, unknown> | null)?.[event] !== 'object') {
-    throw new LogoutTokenRefused('events does not say that it is a log-out')
+    throw new LogoutTokenRefused('events does not contain a log-out')
   }
   // An ID token passed off as a logout token would have one.
   if ('nonce' in payload) throw new LogoutTokenRefused('it has a nonce')
   if (typeof sid === 'string') return { sid }
   if (typeof sub === 'string') return { sub }
-  throw new LogoutTokenRefused('it names neither a session nor a person')
+  throw new LogoutTokenRefused('it names neither a session nor a user')
 }
 
 function refuse(error: unknown): never {

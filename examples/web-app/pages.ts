@@ -27,7 +27,7 @@ export function welcomePage(notice?: string): string {
     notice !== undefined && html`<p class="notice bad" role="status" id="notice">${notice}</p>`,
     html`<section class="card hero">
 <h1>Order desk</h1>
-<p>A server-rendered app. Its tokens stay on its server; your browser has a session cookie and nothing else.</p>
+<p>A server-rendered app. Its tokens stay on its server; your browser has only a session cookie.</p>
 <p><a class="button" id="sign-in" href="/sign-in">Sign in</a></p>
 </section>`,
   )
@@ -48,7 +48,7 @@ export function homePage(session: Session): string {
     'Home',
     html`<section class="card">
 <div class="row"><div><h1 id="person">Hello, ${readable(name ?? email ?? sub)}</h1>
-<p>You are signed in to this app. What it knows of you came in an ID token; what it may do for you at the API is in an
+<p>You are signed in to this app. What it knows about you is in an ID token; what it may do for you at the API is in an
 access token.</p></div>
 ${action('/sign-out', 'sign-out', 'Sign out', 'quiet')}</div>
 </section>
@@ -60,8 +60,8 @@ ${action('/call/refund', 'refund', 'Refund the last order')}
 ${action('/refresh', 'refresh', 'Refresh', 'quiet')}
 ${action('/revoke', 'revoke', 'Revoke', 'quiet')}
 </div>
-<p class="hint">Placing and reading: the API verifies the token by itself. A refund moves money: there it asks the
-authorization server, too.</p>
+<p class="hint">To place and read orders, the API verifies the token itself. A refund moves money, so the API also asks
+the authorization server.</p>
 ${last ? happened(last, true) : html`<p class="hint" id="last">Nothing has happened yet.</p>`}
 </section>
 <div class="columns">

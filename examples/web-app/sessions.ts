@@ -96,7 +96,8 @@ export function createSessions() {
  */
 export function renew(session: Session, tokens: Tokens): void {
   const claims = tokens.claims() ?? session.claims
-  if (claims.sub !== session.claims.sub) throw new Error('the refresh brought another person')
+  if (claims.sub !== session.claims.sub)
+    throw new Error('the refresh returned tokens of another user')
   session.claims = claims
   session.refreshToken = tokens.refresh_token ?? session.refreshToken
   session.accessToken = tokens.access_token

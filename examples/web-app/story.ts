@@ -44,7 +44,10 @@ export function tellRevoked(session: Session): void {
     outcome: 'bad',
     details: [
       ['ended', `the family ${readable(accessClaims(session)['fid'])}`],
-      ['what now', 'the API verifies by itself, and is told: within half a second it refuses'],
+      [
+        'what now',
+        'the API verifies tokens itself and is notified: within half a second it refuses this one',
+      ],
     ],
   })
 }

@@ -64,7 +64,7 @@ export interface Audit extends AuditSealer {
 }
 
 /** Log line for an event whose detail has members that its type does not define. */
-export const strangeDetail = 'an audit event has a detail that is not of its type'
+export const strangeDetail = 'an audit event has details that its type does not have'
 
 /** Milliseconds that one row counts for. */
 const countedFor = { hour: 3600 * 1000, day: 24 * 3600 * 1000 }

@@ -264,6 +264,6 @@ export function assertAuditTypes(setting: string, names: string[]): void {
   const strange = names.filter((name) => name !== '*' && !isAuditType(name))
   if (strange.length === 0) return
   throw new DomainError('config_invalid', {
-    detail: `${setting}: expected types of docs/audit.md, got ${strange.join(', ')}.`,
+    detail: `${setting}: expected types listed in docs/audit.md, got ${strange.join(', ')}.`,
   })
 }

@@ -120,7 +120,7 @@ export function createAuditRetention({
       ) {
         log.error(
           { tenant, position, event: row['id'] },
-          'an old audit event does not fit its seal',
+          'an expired audit event does not match its seal and is not removed; run "audit verify"',
         )
         continue
       }

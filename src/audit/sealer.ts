@@ -83,13 +83,11 @@ export function createAuditSealer({
     }
     const head = { position: Number(row.position), seal: row.seal }
     if (!equalInConstantTime(row.mac, chain.macOfHead(head)))
-      throw new Error(
-        `the head of the audit chain of ${tenant} was changed; "audit verify" says more`,
-      )
+      throw new Error(`the head of the audit chain of ${tenant} was changed; run "audit verify"`)
     const before = seen.get(tenant)?.position ?? 0
     if (head.position < before)
       throw new Error(
-        `the audit chain of ${tenant} ended at ${before} and ends at ${head.position} now`,
+        `the audit chain of ${tenant} ended at ${before} and now ends at ${head.position}`,
       )
     return head
   }
@@ -141,7 +139,9 @@ export function createAuditSealer({
         ],
       )
       if (changed !== rows.length || moved !== 1)
-        throw new Error(`events of ${tenant} changed while they were sealed; they wait`)
+        throw new Error(
+          `events of ${tenant} changed while they were being sealed; they are sealed later`,
+        )
       for (const listener of listeners) {
         await listener(
           tenant,

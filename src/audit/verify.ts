@@ -125,7 +125,7 @@ async function startFault(
   const [row] = rows
   if (!row) return fault('nothing')
   if (Number(row.last) !== from.position)
-    return fault(`an event that was removed with those up to ${row.last}: take a later head`)
+    return fault(`an event that was removed with those up to ${row.last}: use a later head`)
   return row.seal === from.seal ? undefined : fault(row.seal)
 }
 

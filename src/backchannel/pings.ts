@@ -70,7 +70,7 @@ export function createPings({
     if (endpoint === undefined) {
       return {
         final: true,
-        reason: 'the client is deleted or disabled, or wants no pings any more',
+        reason: 'the client is deleted or disabled, or no longer uses pings',
       }
     }
     const opened = sealer.artifacts.open(purpose(tenant, clientId), ping.sealed)

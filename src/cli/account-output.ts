@@ -37,7 +37,7 @@ export function renderOneTimePassword(output: OneTimePasswordOutput): string {
   const hours = Math.round(output.one_time_password_expires_in / 360) / 10
   return [
     `One-time password: ${output.one_time_password}`,
-    `It is shown once and valid for ${hours} hours; its owner chooses another at the first sign-in.`,
+    `It is shown once and valid for ${hours} hours; the user chooses a new password at the first sign-in.`,
   ].join('\n')
 }
 

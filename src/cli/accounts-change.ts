@@ -12,7 +12,7 @@ const setDisabled = (disabled: boolean) =>
     },
     render({ account: { email }, changed }) {
       const state = disabled ? 'disabled' : 'enabled'
-      return changed ? `${email} is ${state} now.` : `${email} was ${state} already.`
+      return changed ? `${email} is now ${state}.` : `${email} was already ${state}.`
     },
   })
 
@@ -44,9 +44,9 @@ export const accountsReset = ofOneAccount({
   },
   render: ({ account, ...password }) =>
     [
-      `The password of ${account.email} is void, and the account is signed out everywhere.`,
+      `The password of ${account.email} is no longer valid, and the account is signed out everywhere.`,
       renderOneTimePassword(password),
-      ...(account.disabled ? ['The account is disabled: "accounts enable" lets it sign in.'] : []),
+      ...(account.disabled ? ['The account is disabled; "accounts enable" lets it sign in.'] : []),
     ].join('\n'),
 })
 
@@ -57,9 +57,7 @@ export const accountsUnlock = ofOneAccount({
     return { account: accountOutput(account), changed }
   },
   render: ({ account: { email }, changed }) =>
-    changed
-      ? `${email} is unlocked: its owner may sign in from everywhere.`
-      : `${email} was not locked.`,
+    changed ? `${email} is unlocked and can sign in from anywhere.` : `${email} was not locked.`,
 })
 
 /** `accounts remove-factors`: `{ account, removed }`. */
@@ -75,7 +73,7 @@ export const accountsRemoveFactors = ofOneAccount({
   },
   render: ({ account: { email }, removed }) =>
     removed > 0
-      ? `${email} signs in with the password alone; second factors removed: ${removed}.`
+      ? `${email} now signs in with the password only; second factors removed: ${removed}.`
       : `${email} had no second factor.`,
 })
 

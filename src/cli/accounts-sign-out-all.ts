@@ -37,7 +37,7 @@ export const accountsSignOutAll: Command<z.infer<typeof input>, Output> = {
   prepare(args) {
     if (!args.options['yes']) {
       throw new UsageError(
-        'everybody of the tenant has to sign in and to consent again: add --yes if that is meant',
+        'all users of the tenant will have to sign in and consent again; add --yes to confirm',
       )
     }
     return tenantOption(args)

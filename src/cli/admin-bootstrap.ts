@@ -58,7 +58,7 @@ export const adminBootstrap: Command<z.infer<typeof input>, Output> = {
   },
   render: ({ client_id, client_secret, resource, token_endpoint, owners }) =>
     [
-      `Client ${client_id} administers this server. Its secret, shown once and stored nowhere:`,
+      `Client ${client_id} can now administer this server. Its secret, shown once and not stored:`,
       `  ${client_secret}`,
       ...(owners.length > 0 ? [`Owners, too: ${owners.join(', ')}`] : []),
       '',

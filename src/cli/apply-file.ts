@@ -119,7 +119,7 @@ function repetitions(content: unknown, tenant: string): Fault[] {
         return [
           ...once([id, section, key], place, `${value} is declared twice`),
           ...(section === 'resource_servers' && item['default'] === true
-            ? once([id, 'default'], [...place, 'default'], 'another one is the default already')
+            ? once([id, 'default'], [...place, 'default'], 'another one is already the default')
             : []),
         ]
       }),

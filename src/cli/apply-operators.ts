@@ -12,7 +12,7 @@ export function checkOperators(
   for (const [tenant, [last]] of before) {
     if (last === undefined || (after.get(tenant) ?? []).length > 0) continue
     faults.push(
-      `account ${last}: expected one operator of tenant ${tenant} to stay who is not disabled, got none`,
+      `account ${last}: expected at least one enabled operator of tenant ${tenant} to remain, got none`,
     )
   }
 }

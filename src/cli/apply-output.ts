@@ -56,7 +56,7 @@ export function renderApply(result: ApplyResult): string {
       ? []
       : [result.drift ? 'There is drift.' : 'There is no drift.']),
     ...(secrets.length > 0
-      ? ['', 'Client secrets, shown once and stored nowhere:', columns(secrets)]
+      ? ['', 'Client secrets, shown once and not stored:', columns(secrets)]
       : []),
   ].join('\n')
 }

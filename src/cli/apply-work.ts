@@ -98,13 +98,13 @@ function faultsIn(error: DomainError): string[] | undefined {
   const { faults, expected } = typeof detail === 'object' ? detail : {}
   switch (code) {
     case 'account_exists':
-      return ['its e-mail address or user name is of another account']
+      return ['its e-mail address or user name belongs to another account']
     case 'password_policy':
       return [`password: expected ${String(expected)}`]
     case 'last_owner':
-      return ['expected one owner of everything to stay who is not disabled, got none']
+      return ['expected at least one enabled owner of everything to remain, got none']
     case 'last_operator':
-      return ['expected one operator of its tenant to stay who is not disabled, got none']
+      return ['expected at least one enabled operator of its tenant to remain, got none']
     case 'apply_invalid':
     case 'built_in':
     case 'client_invalid':

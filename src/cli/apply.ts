@@ -39,11 +39,11 @@ export const apply: Command<Input, ApplyResult> = {
   async prepare(args, io) {
     const { tenant } = tenantOption(args)
     const { plan, check, complete, prune: prunes } = args.options
-    if (complete && !check) throw new UsageError('--complete belongs to --check')
-    if (args.options['yes'] && !prunes) throw new UsageError('--yes belongs to --prune')
+    if (complete && !check) throw new UsageError('--complete requires --check')
+    if (args.options['yes'] && !prunes) throw new UsageError('--yes requires --prune')
     if (prunes && !plan && !check && !args.options['yes']) {
       throw new UsageError(
-        '--prune deletes what the file does not name: see what with --plan --prune, then add --yes',
+        '--prune deletes what the file does not declare: review it with --plan --prune, then add --yes',
       )
     }
     const file = await readDocument(args.operands[0] ?? '-', io, 'apply_invalid')

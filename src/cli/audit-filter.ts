@@ -26,7 +26,9 @@ export function auditFilterOption(args: Arguments, now: number): AuditFilterInpu
   const types = args.options['type'] as AuditType[] | undefined
   const strange = types?.filter((name) => !auditTypes.some((type) => type === name)) ?? []
   if (strange.length > 0) {
-    throw new UsageError(`--type: expected a type of docs/audit.md, got ${strange.join(', ')}`)
+    throw new UsageError(
+      `--type: expected a type listed in docs/audit.md, got ${strange.join(', ')}`,
+    )
   }
   const members = {
     types,

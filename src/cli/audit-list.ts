@@ -54,7 +54,7 @@ export const auditList: Command<z.infer<typeof input>, AuditOutput> = {
     }
   },
   render({ events, next }) {
-    if (events.length === 0) return 'There are no such events.'
+    if (events.length === 0) return 'There are no matching events.'
     const lines = columns(events.map(line))
     return next === undefined ? lines : `${lines}\nMore: --after ${next}`
   },
@@ -72,7 +72,7 @@ function placeIn(cursor: string | undefined) {
   const [, at, id] = /^(\d{1,15})~(.+)$/.exec(cursor) ?? []
   if (at !== undefined && id !== undefined) return { at: Number(at), id }
   throw new DomainError('parameter_malformed', {
-    detail: `--after: expected what the page before ended with, got ${JSON.stringify(cursor)}.`,
+    detail: `--after: expected the value printed at the end of the previous page, got ${JSON.stringify(cursor)}.`,
   })
 }
 

@@ -43,7 +43,7 @@ export const auditVerify: Command<z.infer<typeof input>, VerifyOutput | AllOutpu
     const text = optionalText(args, 'fromHead')
     const all = args.options['all'] === true
     if (all && text !== undefined) {
-      throw new UsageError('--from-head is of one tenant, and cannot stand beside --all')
+      throw new UsageError('--from-head is for one tenant and cannot be combined with --all')
     }
     if (text === undefined) return { ...tenantOption(args), ...(all ? { all } : {}) }
     const [, position, seal] = /^(\d{1,15}):([\w-]{43})$/.exec(text) ?? []
@@ -99,7 +99,9 @@ function rendered({ tenant, verified, removed, head, unsealed, fault, ...oldest 
   const lines = [
     counted,
     `Head: ${head}`,
-    unsealed === 0 ? 'None is waiting to be sealed.' : `${unsealed} wait to be sealed${age}.`,
+    unsealed === 0
+      ? 'None is waiting to be sealed.'
+      : `${unsealed} are waiting to be sealed${age}.`,
   ]
   return fault ? [describe(fault), ...lines].join('\n') : lines.join('\n')
 }
@@ -107,8 +109,8 @@ function rendered({ tenant, verified, removed, head, unsealed, fault, ...oldest 
 const sentences: Record<AuditFault['what'], string> = {
   event_altered: 'The event does not match its seal: it was changed, or another event preceded it',
   event_missing: 'An event is missing',
-  event_strange: 'An event has a place that no sealer gave it',
-  gap_altered: 'Events are missing that no retention removed',
+  event_strange: 'An event has a position that no sealer assigned',
+  gap_altered: 'Events are missing that retention did not remove',
   head_altered: 'The head was not written by a sealer',
   head_unknown: 'The chain does not pass through the head that was given',
 }

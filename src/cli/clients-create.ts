@@ -50,7 +50,7 @@ export const clientsCreate: Command<z.infer<typeof input>, Output> = {
       `Created client ${client_id}.`,
       ...(client_secret === undefined
         ? []
-        : [`Client secret: ${client_secret}`, 'It is shown once and stored nowhere.']),
+        : [`Client secret: ${client_secret}`, 'It is shown once and not stored.']),
     ].join('\n'),
 }
 

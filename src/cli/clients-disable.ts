@@ -36,7 +36,8 @@ export const clientsDelete: Command<Input, Output> = {
     await core.revocations.deleteClient(tenant, client_id, { ...operator, force })
     return { client_id, changed: true }
   },
-  render: ({ client_id }) => `Client ${client_id} is deleted, with everything it was ever issued.`,
+  render: ({ client_id }) =>
+    `Client ${client_id} is deleted, with everything that was issued to it.`,
 }
 
 function setting(disabled: boolean): Command<Input, Output> {
@@ -51,6 +52,6 @@ function setting(disabled: boolean): Command<Input, Output> {
       return { client_id, changed }
     },
     render: ({ client_id, changed }) =>
-      `Client ${client_id} ${changed ? `is ${state} now` : `was ${state} already`}.`,
+      `Client ${client_id} ${changed ? `is now ${state}` : `was already ${state}`}.`,
   }
 }

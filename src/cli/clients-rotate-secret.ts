@@ -37,6 +37,6 @@ export const rotateSecret: Command<z.infer<typeof input>, Output> = {
   render: ({ client_id, client_secret, old_secrets_expire_at }) =>
     [
       `Client secret of ${client_id}: ${client_secret}`,
-      `It is shown once and stored nowhere. Older secrets end at ${old_secrets_expire_at}.`,
+      `It is shown once and not stored. Older secrets expire at ${old_secrets_expire_at}.`,
     ].join('\n'),
 }

@@ -25,7 +25,8 @@ export interface Arguments {
 export type Emit = (part: unknown) => Promise<void>
 
 /** For results that are not split into parts. */
-export const noParts: Emit = () => Promise.reject(new Error('nobody takes parts of a result'))
+export const noParts: Emit = () =>
+  Promise.reject(new Error('this result cannot be split into parts'))
 
 /** Formats the parts of a result as they come; the whole output ends with a complete line. */
 export interface PartPrinter {

@@ -51,8 +51,8 @@ export async function askServer(
     if (cause instanceof DomainError) throw cause
     throw new DomainError('storage_unavailable', {
       detail:
-        'The running server ended before it answered; whether the command took effect is not known. ' +
-        'Look at its log, and at the result, before you repeat the command.',
+        'The running server stopped before it answered; it is unknown whether the command took effect. ' +
+        'Check its log and the result before you repeat the command.',
       cause,
     })
   } finally {
@@ -85,7 +85,7 @@ function connect(address: string): Promise<Socket | undefined> {
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') return resolve(undefined)
       reject(
         new DomainError('storage_unavailable', {
-          detail: `The running server cannot be reached through its socket (${error.code}): are you its user?`,
+          detail: `The running server cannot be reached through its socket (${error.code}): run the command as the user of the server.`,
           cause: error,
         }),
       )

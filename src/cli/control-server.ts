@@ -128,7 +128,7 @@ async function send(socket: Socket, message: ControlPart): Promise<void> {
 }
 
 function assertThere({ destroyed }: Socket): void {
-  if (destroyed) throw new DomainError('internal', { detail: 'Nobody takes the result.' })
+  if (destroyed) throw new DomainError('internal', { detail: 'The caller has disconnected.' })
 }
 
 async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<ControlAnswer> {
@@ -136,7 +136,7 @@ async function answerTo(line: string, core: Capabilities, emit: Emit): Promise<C
     return { result: (await execute(line, core, emit)) ?? null }
   } catch (error) {
     if (isDomainError(error)) return { error: onWire(error) }
-    core.log.error({ err: error }, 'a command failed')
+    core.log.error({ err: error }, 'an operator command failed')
     return { error: onWire(knownAs(error)) }
   }
 }
@@ -163,7 +163,7 @@ async function execute(line: string, core: Capabilities, emit: Emit): Promise<un
   const parsed = command.input.safeParse(input)
   if (!parsed.success) throw strange(`it expects other input for ${name}`)
   const result = await withOrigin({ command: name }, () => command.execute(core, parsed.data, emit))
-  core.log.info({ command: name }, 'a command was executed')
+  core.log.info({ command: name }, 'an operator command was executed')
   return result
 }
 
@@ -178,7 +178,7 @@ async function removeStale(path: string): Promise<void> {
   if (!found) return
   if (!found.isSocket()) {
     throw new DomainError('config_invalid', {
-      detail: `${path} is not a socket: move it away, or choose another DATA_DIR.`,
+      detail: `${path} is not a socket: move it elsewhere, or choose another DATA_DIR.`,
     })
   }
   await rm(path, { force: true })

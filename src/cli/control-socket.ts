@@ -56,7 +56,7 @@ export async function withSocketAddress<T>(
     const address = join(link, basename(path))
     if (Buffer.byteLength(address) > longestAddress) {
       throw new DomainError('config_invalid', {
-        detail: `DATA_DIR and TMPDIR are both too long for the address of a socket: ${path}`,
+        detail: `DATA_DIR and TMPDIR are both too long for the path of a socket: ${path}`,
       })
     }
     await symlink(dirname(path), link)
@@ -98,7 +98,7 @@ export function tooLong(): DomainError {
   const most = longestRequest / 1024 / 1024
   return new DomainError('internal', {
     detail:
-      `The running server accepts ${most} MiB at once, and this is more; nothing was done. ` +
-      'Stop the server and repeat the command, or split the file, and take each without --prune.',
+      `The running server accepts at most ${most} MiB per command; nothing was done. ` +
+      'Stop the server and repeat the command, or split the file and apply each part without --prune.',
   })
 }

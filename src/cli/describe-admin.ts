@@ -10,7 +10,7 @@ export function describeAdmin(program: Program, run: Start): void {
   const admin = program.command('admin').description('the admin API')
   leaf(admin, 'admin bootstrap', 'create the first owners, once', run)
 
-  const roles = program.command('roles').description('who administers what')
+  const roles = program.command('roles').description('administrative roles')
   leaf(roles, 'roles list', 'list who has which role', run)
   leaf(roles, 'roles grant', 'give a role to an account or a client', run)
     .addArgument(new Argument('<role>').choices(adminRoles))

@@ -6,7 +6,7 @@ export function describeAudit(program: Program, run: Start): void {
   const audit = program.command('audit').description('what happened, and who did it')
   filtered(leaf(audit, 'audit list', 'list events, newest first', run))
     .option('--limit <count>', 'number of events, 1000 at most', numberFrom(1, 1000), 50)
-    .option('--after <place>', 'continue where an earlier page ended')
+    .option('--after <place>', 'continue after an earlier page')
   filtered(leaf(audit, 'audit export', 'print events as NDJSON, oldest first', run))
   ofTenant(leaf(audit, 'audit verify', 'check whether events were tampered with', run))
     .option('--from-head <head>', 'start at a head that was recorded earlier')

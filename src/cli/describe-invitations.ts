@@ -13,5 +13,5 @@ export function describeInvitations(program: Program, run: Start): void {
   ofTenant(
     leaf(invitations, 'invitations list', 'list invitations that have not been accepted', run),
   )
-  ofTenant(leaf(invitations, 'invitations revoke', 'void a mailed link', run)).argument('<email>')
+  ofTenant(leaf(invitations, 'invitations revoke', 'revoke a mailed link', run)).argument('<email>')
 }

@@ -17,5 +17,5 @@ export function describeRegistration(program: Program, run: Start): void {
     .option('--uses <number>', 'how many clients it may register', numberFrom(1, mostUses), 1)
     .option('--ttl <seconds>', 'how long it is valid', numberFrom(1, longestTtl), 86_400)
   ofTenant(leaf(tokens, 'registration tokens list', 'list the valid tokens', run))
-  ofTenant(leaf(tokens, 'registration tokens revoke', 'void a token', run)).argument('<id>')
+  ofTenant(leaf(tokens, 'registration tokens revoke', 'revoke a token', run)).argument('<id>')
 }

@@ -25,9 +25,9 @@ export function ofTenant(command: Program): Program {
 /** For an option that may be repeated. */
 export const collect = (value: string, earlier: string[] = []): string[] => [...earlier, value]
 
-/** For an option that is a whole number. */
+/** For an option that is an integer. */
 export const numberFrom = (least: number, most: number) => (value: string) => {
   const number = Number(value)
   if (/^\d+$/.test(value) && number >= least && number <= most) return number
-  throw new InvalidArgumentError(`Expected a whole number from ${least} to ${most}.`)
+  throw new InvalidArgumentError(`Expected an integer from ${least} to ${most}.`)
 }

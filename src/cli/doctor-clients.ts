@@ -36,7 +36,7 @@ export async function examineClients({ database, config }: Capabilities): Promis
   const others = unsound > named.length ? [`and ${unsound - named.length} more`] : []
   return {
     status: 'fail',
-    message: `Stored clients that are not valid, and refused at every request: ${[...named, ...others].join('; ')}.`,
-    fix: 'declare each anew with what is expected (or delete it).',
+    message: `Some stored clients are not valid, and all their requests are refused: ${[...named, ...others].join('; ')}.`,
+    fix: 'declare each again with valid values, or delete it.',
   }
 }

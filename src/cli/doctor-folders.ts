@@ -49,7 +49,7 @@ async function checkPath(
     return { status: 'fail', message, fix: 'run the command as its owner.' }
   }
   if ((found.mode & others) !== 0) {
-    const message = `${path} is open to other users (mode ${mode}).`
+    const message = `Other users can access ${path} (mode ${mode}).`
     return { status: kind === 'file' ? 'fail' : 'warn', message, fix: `${command} ${path}.` }
   }
   const safe = (others & 0o044) === 0 ? 'cannot be changed by others' : 'is closed to others'

@@ -16,7 +16,11 @@ export async function checkIssuer(config: Config): Promise<Check[]> {
     protocol === 'https:'
       ? { name: 'issuer', status: 'ok', message: `${config.issuer} is https.` }
       : isLoopbackHost(hostname)
-        ? { name: 'issuer', status: 'ok', message: `${config.issuer} is for this machine only.` }
+        ? {
+            name: 'issuer',
+            status: 'ok',
+            message: `${config.issuer} can only be reached from this machine.`,
+          }
         : {
             name: 'issuer',
             status: 'fail',
@@ -50,7 +54,8 @@ async function checkDiscovery(issuer: string): Promise<Check> {
       fix: 'start the server; if it runs, check ISSUER, DNS, the proxy and the certificate.',
     }
   }
-  const fix = 'make ISSUER and the proxy lead to this server, without a redirect.'
+  const fix =
+    'correct ISSUER or the proxy, so that the address leads to this server without a redirect.'
   const body = await response.text().catch(() => '')
   if (response.status !== 200) {
     return { name, status: 'fail', message: `${url} answers ${response.status}.`, fix }
@@ -87,8 +92,8 @@ async function checkCertificate(path: string, { issuer }: Config): Promise<Check
   const fits = isIP(bare) ? certificate.checkIP(bare) : certificate.checkHost(hostname)
   const ends = `${path} is valid until ${certificate.validToDate.toISOString()}`
   if (!fits) {
-    const message = `${path} is not for ${hostname} (${certificate.subjectAltName ?? 'no names'}).`
-    return { name, status: 'fail', message, fix: 'get one for the host of ISSUER.' }
+    const message = `${path} is not valid for ${hostname} (${certificate.subjectAltName ?? 'no names'}).`
+    return { name, status: 'fail', message, fix: 'get a certificate for the host of ISSUER.' }
   }
   if (days >= renewal) return { name, status: 'ok', message: `${ends}.` }
   const status = days < 0 ? 'fail' : 'warn'

@@ -67,18 +67,23 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       (error: Error) => error,
     )
     if (isDiskFull(full)) {
-      const fix = 'give it more room: whatever has to be written is answered 503.'
-      return { status: 'fail', message: `${name} has no room: ${describeFailure(full)}.`, fix }
+      const fix = 'free or add disk space: requests that write to the database get 503.'
+      return {
+        status: 'fail',
+        message: `${name} has no disk space: ${describeFailure(full)}.`,
+        fix,
+      }
     }
     const pooler = databaseUrl === undefined ? 'none' : await findPooler(databaseUrl)
-    const lent = pooler === 'none' ? '' : ' through a pooler that lends connections per transaction'
+    const lent = pooler === 'none' ? '' : ' through a pooler in transaction mode'
     if (pooler === 'per transaction, unprepared' && databasePrepare) {
-      const message = `${name} answers${lent} and does not know of prepared statements.`
-      const fix = 'set DATABASE_PREPARE=off, or PgBouncer 1.21 or newer to max_prepared_statements.'
+      const message = `${name} answers${lent}, which does not support prepared statements.`
+      const fix =
+        'set DATABASE_PREPARE=off, or set max_prepared_statements of PgBouncer 1.21 or newer.'
       return { status: 'fail', message, fix }
     }
     if (databaseUrl !== undefined && !row.isBounded) {
-      const message = `${name} answers${lent}, but nothing bounds a statement or an idle transaction.`
+      const message = `${name} answers${lent}, but statements and idle transactions have no time limit.`
       const fix =
         'set statement_timeout and idle_in_transaction_session_timeout for the role (docs/deployment.md).'
       return { status: 'warn', message, fix }
@@ -93,7 +98,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
       const message = `Pending: ${summaryOf(lacking)}.`
       return { status: 'fail', message, fix: 'run "npm run keyturn -- migrate".' }
     }
-    const newer = `The schema is from a later release, and compatible: ${unknown.join(', ')}.`
+    const newer = `The schema is from a later release, but compatible: ${unknown.join(', ')}.`
     return unknown.length > 0
       ? { status: 'warn', message: newer, fix: 'finish the upgrade or the rollback.' }
       : { status: 'ok', message: 'The schema is up to date.' }
@@ -130,7 +135,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
     const secrets = await keyRotation.openAll()
     let keys = 0
     for (const { id } of await tenants.list()) keys += (await signing.open(id)).published.length
-    const message = `It opens every secret (${secrets}), and signing keys (${keys}) are published.`
+    const message = `It decrypts all secrets (${secrets}); signing keys (${keys}) are published.`
     return { status: 'ok', message }
   },
 
@@ -162,7 +167,7 @@ const examinations: Record<string, (core: Capabilities) => Promise<Finding>> = {
         ? { status: 'ok', message: `Mail is written to ${config.dataDir}/mail and not sent.` }
         : {
             status: 'warn',
-            message: 'Mail is not sent: nobody can reset a password by mail.',
+            message: 'Mail is not sent: users cannot reset a password by mail.',
             fix: 'set SMTP_URL.',
           },
 

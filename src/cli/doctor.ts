@@ -51,7 +51,7 @@ async function diagnose(io: Io): Promise<Diagnosis> {
 
 async function checkStorage(config: Config, io: Io): Promise<Check[]> {
   if (config.databaseUrl === undefined && !existsSync(config.dataDir)) {
-    const message = `There is no ${config.dataDir} yet.`
+    const message = `${config.dataDir} does not exist yet.`
     const fix = 'start the server ("npm start"), or set DATA_DIR or DATABASE_URL.'
     return [{ name: 'storage', status: 'warn', message, fix }]
   }

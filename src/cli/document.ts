@@ -54,13 +54,13 @@ function contentOf(text: string, faults: Fault[]): unknown {
   if (text.length <= longestYaml) return readYaml(text, faults)
   if (/^\s*[{[]/.test(text)) return readJson(text, faults)
   const message =
-    'more than 8 MiB: expected JSON (export --json writes it), or several files, each taken without --prune'
+    'more than 8 MiB: expected JSON (export --json writes it), or several files, each applied without --prune'
   faults.push({ path: [], message })
   return undefined
 }
 
 function tooLong(name: string, code: DomainErrorCode): DomainError {
-  const message = 'more than 256 MiB: split it into several files, and take each without --prune'
+  const message = 'more than 256 MiB: split it into several files and apply each without --prune'
   return invalid(code, name, [{ path: [], message }])
 }
 

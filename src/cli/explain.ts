@@ -93,7 +93,7 @@ async function explainRefusal(core: Capabilities, id: string): Promise<Explanati
   const refusal = await refusals.find(id)
   if (!refusal) {
     throw new DomainError('not_found', {
-      detail: `No refusal is stored under ${id}. Refusals are stored for seven days; in a flood only some of each kind. The log has all of them, as request_id, except those refused for overload: it has their number, in a line every ten seconds.`,
+      detail: `No refusal is stored under ${id}. Refusals are stored for seven days; in a flood, only some of each kind. The log has every refusal, by request_id, except those for overload, which it counts in a line every ten seconds.`,
     })
   }
   const { accountId, tenant } = refusal
@@ -175,7 +175,7 @@ function renderFaults({ faults, complete, tenant, client_id: client, ...rest }: 
     `${count} in this request of ${who}.`,
     ...faults.flatMap((fault, index) => ['', `${index + 1}. ${fault.rule}`, ...findingRows(fault)]),
     ...(besides.length > 0 ? ['', ...besides] : []),
-    ...(complete ? [] : ['', 'Checks after the last of them were not reached.']),
+    ...(complete ? [] : ['', 'Later checks were not reached.']),
   ].join('\n')
 }
 

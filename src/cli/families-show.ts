@@ -89,7 +89,7 @@ function timeLine(steps: StepOutput[], events: EventOutput[]): string[][] {
     return [
       [step.issued_at, step.token, came, ...who],
       ...(step.replayed_at
-        ? [[step.replayed_at, step.token, `answered again, ${step.replays} in all`]]
+        ? [[step.replayed_at, step.token, `answered again, ${step.replays} in total`]]
         : []),
     ]
   })

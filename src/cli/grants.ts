@@ -55,7 +55,7 @@ export const grantsList: Command<
   render: ({ grants }) =>
     table(
       grants,
-      'Nobody has given any client consent.',
+      'No user has given consent to a client.',
       ({ account, client_id, scopes, updated_at }) => [
         account,
         client_id,
@@ -89,5 +89,5 @@ export const grantsRevoke: Command<z.infer<typeof input>, Output> = {
   render: ({ account, client_id, changed }) =>
     changed
       ? `The consent of ${account} to ${client_id} is withdrawn; its refresh and access tokens have ended.`
-      : `${account} had allowed ${client_id} nothing.`,
+      : `${account} had given no consent to ${client_id}.`,
 }

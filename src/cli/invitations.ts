@@ -54,7 +54,7 @@ export const invitationsCreate: Command<
     return { invitation: invitationOutput(created, core.clock.now()) }
   },
   render: ({ invitation: { email, expires_at } }) =>
-    `Invited ${email}; the link in the mail works once, until ${expires_at}, and earlier links are void.`,
+    `Invited ${email}; the link in the mail works once, until ${expires_at}. Earlier links are no longer valid.`,
 }
 
 const listed = z.strictObject({ ...ofTenant, after: z.string().optional() })
@@ -75,11 +75,15 @@ export const invitationsList: Command<
     return { invitations: shown.map((one) => invitationOutput(one, now)), ...next }
   },
   render: ({ invitations }) =>
-    table(invitations, 'Nobody is invited.', ({ email, name = '', expires_at, expired }) => [
-      email,
-      name,
-      `${expired ? 'expired' : 'until'} ${expires_at}`,
-    ]),
+    table(
+      invitations,
+      'There are no open invitations.',
+      ({ email, name = '', expires_at, expired }) => [
+        email,
+        name,
+        `${expired ? 'expired' : 'until'} ${expires_at}`,
+      ],
+    ),
 }
 
 const input = z.strictObject({ ...ofTenant, email: z.string() })
@@ -96,5 +100,7 @@ export const invitationsRevoke: Command<
     return { email, changed: await core.invitations.revoke(tenant, email) }
   },
   render: ({ email, changed }) =>
-    changed ? `The link of ${email} is void.` : `${email} was not invited, or has accepted.`,
+    changed
+      ? `The link of ${email} is no longer valid.`
+      : `${email} was not invited, or has already accepted.`,
 }

@@ -48,8 +48,8 @@ export const keysRevoke: Command<z.infer<typeof input>, Output> = {
       `Key ${key.kid} (${key.alg}) is revoked: within 2 seconds no node signs with it or publishes it.`,
       ...(replacement
         ? [
-            `Key ${replacement.key.kid} signs in its place at once; it has been published for ${replacement.published_seconds} s.`,
-            'A verifier that does not have it yet fetches the key set on first use; one that has fetched within its',
+            `Key ${replacement.key.kid} signs in its place at once; it was published ${replacement.published_seconds} s ago.`,
+            'A verifier that does not have it yet fetches the key set on first use; one that fetched it within its',
             'pause (30 s in jose) refuses new tokens until the pause is over.',
           ]
         : []),

@@ -32,11 +32,11 @@ export const keysRotateKek: Command<z.infer<typeof input>, RotationOutput> = {
   render({ key_id: keyId, generated, retired_key_ids: retired, resealed }) {
     const rows = rowsIn(resealed)
     const made = generated ? 'A new key-encryption key was created. ' : ''
-    const first = `${made}Everything is sealed under key ${keyId} (${rows} sealed anew).`
+    const first = `${made}Everything is sealed under key ${keyId} (${rows} re-sealed).`
     if (generated || (retired.length === 0 && rows > 0)) return `${first} ${copies}`
     return retired.length === 0
       ? `${first} To rotate, give every process a new key first: docs/key-encryption-key.md.`
-      : `${first} Take ${retired.join(', ')} out of KEY_ENCRYPTION_KEY_PREVIOUS now. ${copies}`
+      : `${first} Remove ${retired.join(', ')} from KEY_ENCRYPTION_KEY_PREVIOUS now. ${copies}`
   },
 }
 

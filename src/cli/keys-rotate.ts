@@ -45,7 +45,7 @@ export const keysRotate: Command<z.infer<typeof input>, Output> = {
           .map(({ outcome, next: { alg, kid, activate_at: at } }) =>
             outcome === 'published'
               ? `${alg}: key ${kid} is published and signs from ${at}.`
-              : `${alg}: nothing was done: key ${kid} is pending already and signs from ${at}.`,
+              : `${alg}: nothing was done: key ${kid} is already pending and signs from ${at}.`,
           )
           .join('\n'),
 }

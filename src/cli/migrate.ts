@@ -39,7 +39,7 @@ export const migrateCommand: Command<z.infer<typeof input>, Output> = {
 async function assertDirect(databaseUrl: string): Promise<void> {
   if ((await findPooler(databaseUrl)) === 'none') return
   const detail =
-    'DATABASE_URL: expected a direct connection to Postgres, got a pooler that lends connections per transaction: ' +
-    'a migration holds a lock of its session. Run "keyturn migrate" with the address of Postgres itself.'
+    'DATABASE_URL: expected a direct connection to Postgres, got a pooler in transaction mode: ' +
+    'a migration needs a session-level lock. Run "keyturn migrate" with the address of Postgres itself.'
   throw new DomainError('config_invalid', { detail })
 }

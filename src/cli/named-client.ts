@@ -13,7 +13,7 @@ export async function whereItIs(
   if (check !== 'client_known' || received === undefined || received.startsWith('['))
     return undefined
   const found = await clients.views.whereabouts(tenant, received)
-  if (!found) return 'No tenant has it.'
+  if (!found) return 'It does not exist in any tenant.'
   if (found.disabled) return `It is disabled in tenant ${found.tenant}.`
-  return `It is in tenant ${found.tenant}${found.tenant === tenant ? ' by now' : ''}.`
+  return `It is in tenant ${found.tenant}${found.tenant === tenant ? ' now' : ''}.`
 }

@@ -56,7 +56,7 @@ async function inTemporary(work: () => Promise<void>): Promise<void> {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw new Error(
-      `expected room in ${tmpdir()} for what is to be printed, got ${code ?? message}: TMPDIR names another folder`,
+      `expected free space in ${tmpdir()} for the output, got ${code ?? message}: set TMPDIR to another folder`,
       { cause },
     )
   }

@@ -19,25 +19,25 @@ export async function passwordsCompile(args: Arguments, io: Io): Promise<number>
     const input = createReadStream(source, 'utf8')
     // A line reader does not report a file that cannot be opened.
     const opened = new Promise((resolve, reject) => input.on('open', resolve).on('error', reject))
-    const readable = unfit(source, 'a list that can be read')
+    const readable = unfit(source, 'a readable list')
     await opened.catch(readable)
     const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
     const file = await compilePasswordList(lines, shortest).catch(readable)
     const { entries, falsePositives } = readPasswordList(file)
     if (entries === 0) {
       io.err(
-        `keyturn: ${source}: expected a password or its SHA-1 in each line, got none of ${shortest} characters or more`,
+        `keyturn: ${source}: expected a password or its SHA-1 on each line, got no password of ${shortest} characters or more`,
       )
       return 1
     }
-    const place = 'a file that can be written, in a folder that there is'
+    const place = 'a writable file in an existing folder'
     await writeFile(unfinished, file).catch(unfit(target, place))
     await rename(unfinished, target).catch(unfit(target, place))
     const result = { entries, bytes: file.length, false_positives: falsePositives }
     io.out(
       args.options['json']
         ? JSON.stringify(result, null, 2)
-        : `${target}: ${entries} passwords in ${file.length} bytes; one other password in ${Math.round(1 / falsePositives)} is taken for one of them.`,
+        : `${target}: ${entries} passwords in ${file.length} bytes; about one in ${Math.round(1 / falsePositives)} other passwords is refused by mistake.`,
     )
     return 0
   } catch (error) {

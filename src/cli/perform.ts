@@ -84,7 +84,7 @@ function asking(socket: string, name: CommandName) {
     }
     if (!answered) throw new NobodyListens()
     throw new DomainError('storage_unavailable', {
-      detail: 'The running server stopped before the command was complete; repeat the command.',
+      detail: 'The running server stopped before the command had finished; repeat the command.',
     })
   }
 }

@@ -62,7 +62,7 @@ function describeProgram(io: Io, run: Start): Program {
       writeOut: (text) => io.out(text.trimEnd()),
       writeErr: (text) => io.err(text.trimEnd()),
       outputError: (text, write) =>
-        write(`keyturn: ${text.trim().replace(/^error: /, '')} (--help shows what there is)`),
+        write(`keyturn: ${text.trim().replace(/^error: /, '')} (see --help)`),
     })
     .addHelpText(
       'after',
@@ -130,8 +130,8 @@ function describeAccounts(accounts: Program, run: Start): void {
     .requiredOption('--email <address>', 'address to sign in with')
     .option('--username <name>', 'name to sign in with, as an alternative')
     .option('--name <name>', 'name of the person')
-    .option('--email-verified', 'the address is known to belong to the owner')
-    .option('--operator', 'let it administer this server')
+    .option('--email-verified', 'mark the address as confirmed: it is known to belong to the user')
+    .option('--operator', 'make it an operator of this server')
     .option(
       '--password-stdin',
       'read the password from standard input; otherwise a one-time password is generated',
@@ -162,17 +162,16 @@ function describeAccounts(accounts: Program, run: Start): void {
     leaf(
       accounts,
       'accounts remove-factors',
-      'remove all second factors, so that the password alone signs in',
+      'remove all second factors, so that the password is enough to sign in',
       run,
     ),
   ).argument(...identifier)
   ofTenant(leaf(accounts, 'accounts sign-out', 'sign an account out everywhere', run)).argument(
     ...identifier,
   )
-  ofTenant(leaf(accounts, 'accounts sign-out-all', 'sign everybody out everywhere', run)).option(
-    '--yes',
-    'confirm: everybody in the tenant',
-  )
+  ofTenant(
+    leaf(accounts, 'accounts sign-out-all', 'sign out all accounts of a tenant', run),
+  ).option('--yes', 'confirm that all accounts of the tenant are signed out')
 }
 
 function describeTenants(tenants: Program, run: Start): void {
@@ -202,9 +201,9 @@ function describeClients(clients: Program, run: Start): void {
       86_400,
     )
   for (const [word, description] of [
-    ['disable', 'block a client and end everything it holds'],
+    ['disable', 'block a client and end its families and tokens'],
     ['enable', 'let a disabled client work again'],
-    ['delete', 'delete a client and everything it was ever issued'],
+    ['delete', 'delete a client and everything that was issued to it'],
   ] as const) {
     const command = leaf(clients, `clients ${word}`, description, run)
     ofTenant(command).argument('<client_id>')

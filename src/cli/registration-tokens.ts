@@ -100,5 +100,5 @@ export const registrationTokensRevoke: Command<z.infer<typeof revoked>, { id: st
       detail: `There is no initial access token ${JSON.stringify(id)}; "registration tokens list" has their ids.`,
     })
   },
-  render: ({ id }) => `Initial access token ${id} is void; clients that it registered stay.`,
+  render: ({ id }) => `Initial access token ${id} is revoked; clients registered with it remain.`,
 }

@@ -46,7 +46,7 @@ export const rolesList: Command<z.infer<typeof none>, { roles: RoleOutput[] }> =
     roles: await output(core, await core.roles.page(undefined, { limit: most })),
   }),
   render: ({ roles }) =>
-    table(roles, 'Nobody has a role.', ({ id, account, client_id, role, reach }) => [
+    table(roles, 'There are no role assignments.', ({ id, account, client_id, role, reach }) => [
       id,
       account ?? client_id ?? '',
       role,

@@ -9,7 +9,7 @@ export interface SecretSources {
   folder: string
 }
 
-const form = 'expected a text, { env: NAME } or { file: path }'
+const form = 'expected a string, { env: NAME } or { file: path }'
 
 /**
  * Replaces `{ env: NAME }` and `{ file: path }` by their values, so that documents can be stored without secrets. One
@@ -43,7 +43,9 @@ async function follow(reference: unknown, { env, folder }: SecretSources): Promi
   }
   if (kind === 'env') {
     const value = env[name]
-    return value ? { value } : { fault: `expected the environment variable ${name}, it is not set` }
+    return value
+      ? { value }
+      : { fault: `expected the environment variable ${name} to be set, it is not` }
   }
   if (kind !== 'file') return { fault: `${form}, got { ${kind} }` }
   const file = resolve(folder, name)

@@ -48,13 +48,13 @@ export async function serve(io: Io): Promise<void> {
   const core = await (config.databaseUrl ? Promise.race([opening, stop]) : opening)
   if (typeof core === 'string') {
     opening.catch(() => undefined)
-    log.info({ signal: core }, 'stopping, before it has started')
+    log.info({ signal: core }, 'stopping before startup has finished')
     return
   }
   /** Whether it was told to stop; a signal that came with the last answer is delivered at the end of the turn. */
   async function isOver(): Promise<boolean> {
     const signal = await Promise.race([stop, turn()])
-    if (signal) log.info({ signal }, 'stopping, before it has started')
+    if (signal) log.info({ signal }, 'stopping before startup has finished')
     return signal !== undefined
   }
   try {

@@ -76,6 +76,6 @@ export const sessionsEnd: Command<z.infer<typeof input>, { id: string; changed: 
   },
   render: ({ id, changed }) =>
     changed
-      ? `Session ${id} has ended, with everything tied to it.`
-      : `There is no session ${id}, or it had ended already.`,
+      ? `Session ${id} has ended, with the tokens that depend on it.`
+      : `There is no session ${id}, or it had already ended.`,
 }

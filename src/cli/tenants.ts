@@ -73,13 +73,13 @@ function setting(disabled: boolean): Command<z.infer<typeof input>, Output> {
       if (disabled && tenant === defaultTenant) {
         throw new DomainError('not_found', {
           detail:
-            'The default tenant has the operators and the health addresses: stop the server instead.',
+            'The default tenant cannot be disabled: it has the operators and the health endpoints. Stop the server instead.',
         })
       }
       await assertKnownTenant(core, tenant)
       return { tenant, changed: await core.revocations.setTenantDisabled(tenant, disabled) }
     },
     render: ({ tenant, changed }) =>
-      `Tenant ${tenant} ${changed ? `is ${state} now` : `was ${state} already`}.`,
+      `Tenant ${tenant} ${changed ? `is now ${state}` : `was already ${state}`}.`,
   }
 }

@@ -27,7 +27,7 @@ export function watchOver(worker: Worker, log: Log, pace = usualPace): void {
   }
 
   function lookBefore(): void {
-    if (++before >= mostBefore) kill(before, 'worker does not listen: it is killed')
+    if (++before >= mostBefore) kill(before, 'worker does not listen and is killed')
   }
 
   function look(): void {
@@ -36,7 +36,7 @@ export function watchOver(worker: Worker, log: Log, pace = usualPace): void {
       worker.send({ watch: 'asked' } satisfies Note, () => undefined)
       return
     }
-    kill(open, 'worker does not answer: it is killed')
+    kill(open, 'worker does not answer and is killed')
   }
 
   let timer = setInterval(lookBefore, pace).unref()

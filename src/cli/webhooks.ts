@@ -126,5 +126,5 @@ export const webhooksRemove: Command<z.infer<typeof one>, { url: string; changed
     return { url, changed: await core.webhooks.remove(tenant, url) }
   },
   render: ({ url, changed }) =>
-    changed ? `${url} is told no more.` : `There is no webhook ${url}.`,
+    changed ? `Webhook ${url} is removed.` : `There is no webhook ${url}.`,
 }

@@ -88,7 +88,7 @@ export async function superviseWorkers(
     place: number,
     young: number,
     refused = (err: Error) =>
-      startAgain(place, young + 1, { err, place }, 'no process for a worker'),
+      startAgain(place, young + 1, { err, place }, 'could not start a process for a worker'),
   ): Worker | undefined {
     const worker = forkWorker({ [placeVariable]: String(place) }, refused)
     if (!worker) return undefined
@@ -127,7 +127,8 @@ export async function superviseWorkers(
   const signal = await Promise.race([first ? listensOrEnds(first) : refusal.promise, stop])
   if (signal === 'ended' || signal instanceof Error) {
     await endpoint?.stop()
-    const why = signal === 'ended' ? 'the first one says why above' : signal.message
+    const why =
+      signal === 'ended' ? 'the log lines above have the reason of the first' : signal.message
     throw new DomainError('internal', { detail: `no worker could be started; ${why}` })
   }
   started = true
@@ -151,7 +152,7 @@ export async function superviseWorkers(
 /** Connections closed by serveUntaken(): no worker had them, so none reports them. */
 const tallyOf = (closed: { closed: number }): Tally => ({
   level: 'warn',
-  message: 'connections were closed at once: MAX_CONNECTIONS are open in each worker',
+  message: 'connections were closed immediately: MAX_CONNECTIONS are open in each worker',
   read: () => ({ ...closed }),
 })
 

@@ -19,15 +19,14 @@ const unquoting: ReadonlySet<ErrorCode> = new Set([
 ])
 
 const ours: Partial<Record<ErrorCode, string>> = {
-  BAD_DIRECTIVE: 'a directive that is not known (a text that begins with "%" needs quotes)',
-  BAD_DQ_ESCAPE:
-    'an escape sequence that is not known (between double quotes a backslash has to be two)',
+  BAD_DIRECTIVE: 'an unknown directive (a string that begins with "%" needs quotes)',
+  BAD_DQ_ESCAPE: 'an unknown escape sequence (write a backslash in double quotes as two)',
   MULTIPLE_DOCS: 'expected one document, got several',
-  TAG_RESOLVE_FAILED: 'a tag that is not known (a text that begins with "!" needs quotes)',
+  TAG_RESOLVE_FAILED: 'an unknown tag (a string that begins with "!" needs quotes)',
 }
 const otherwise =
-  'expected YAML (a text that begins with a special character, such as "|", ">", "@" or "%", needs quotes)'
-const noAlias = 'an alias without its anchor (a text that begins with "*" needs quotes)'
+  'expected YAML (a string that begins with a special character, such as "|", ">", "@" or "%", needs quotes)'
+const noAlias = 'an alias without an anchor (a string that begins with "*" needs quotes)'
 
 /**
  * Parses a document of YAML 1.2 or JSON at once: it takes a hundred bytes per character.
@@ -49,7 +48,7 @@ export function readYaml(text: string, faults: Fault[]): unknown {
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error
     const isMissing = error.message.startsWith('Unresolved alias')
-    faults.push({ path: [], message: isMissing ? noAlias : 'aliases that stand for too much' })
+    faults.push({ path: [], message: isMissing ? noAlias : 'aliases that expand to too much' })
     return undefined
   }
 }

@@ -113,7 +113,7 @@ export const overlap = 20_000
  * hears that the commit succeeded.
  */
 const rereadEvery = 60_000
-const notReread = 'deny-list not read again'
+const notReread = 'could not reload the deny-list'
 /** Page size, in entries, when all are read. */
 const mostRead = 10_000
 
@@ -243,7 +243,9 @@ export function createDenials({
     for (const tenant of list.put(entries)) news.add(tenant)
     // Without notifications, listeners would wait for the next poll.
     if (leave && listeners.size > 0 && news.size > 0) {
-      refresh().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
+      refresh().catch((error: Error) =>
+        log.warn({ err: error }, 'could not read changes from Postgres'),
+      )
     }
   }
 
@@ -256,7 +258,7 @@ export function createDenials({
     }
     // The machine may have stood still, and `age` with it: what was revoked, or has expired, meanwhile is not known.
     if (clock.steps !== refreshed.steps) {
-      const detail = 'the clock was set and is not compared yet'
+      const detail = 'the clock was changed and has not been compared with Postgres yet'
       throw new DomainError('deny_list_stale', { detail })
     }
     return refreshed.at

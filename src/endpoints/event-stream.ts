@@ -79,7 +79,7 @@ export function createOpenStreams(most: number): OpenStreams {
       const count = (open.get(whose) ?? 0) + 1
       if (count > most) {
         throw new DomainError('too_many_requests', {
-          detail: { expected: `at most ${most} streams of one client at this node` },
+          detail: { expected: `at most ${most} streams per client and node` },
           retryAfter: 10,
         })
       }

@@ -90,7 +90,7 @@ async function readMetadata(ctx: Context, limit: number): Promise<Record<string,
       publicMessage: `The body must be a JSON object with content type application/json; ${came}.`,
       detail: { expected: 'a JSON object', received: came },
     })
-  if (!ctx.is('application/json')) throw refuse('the content type is another')
+  if (!ctx.is('application/json')) throw refuse('the content type is different')
   // Replaces what Postgres cannot store in a text: U+0000 and lone surrogates.
   const text = (await readText(ctx, limit)).replaceAll('\\u0000', '\\uFFFD')
   let value: unknown
@@ -99,10 +99,10 @@ async function readMetadata(ctx: Context, limit: number): Promise<Record<string,
       typeof each === 'string' ? each.toWellFormed() : each,
     )
   } catch {
-    throw refuse('it is no JSON')
+    throw refuse('it is not JSON')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw refuse('it is JSON of another kind')
+    throw refuse('it is JSON, but not an object')
   }
   if (!isStorable(value)) throw refuse(`a name in it ${storableRule}`)
   return value as Record<string, unknown>

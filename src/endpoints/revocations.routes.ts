@@ -31,7 +31,7 @@ export function revocationsMetadata(issuer: string): Record<string, string> {
 
 const query = z.strictObject({
   audience: z.string().min(1).max(500).describe('The identifier of a resource server'),
-  since: z.string().max(100).optional().describe('`cursor` of the document before'),
+  since: z.string().max(100).optional().describe('`cursor` of the previous document'),
 })
 
 /** Streams of one client at one node. */

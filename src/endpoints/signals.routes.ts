@@ -111,7 +111,7 @@ export function signalRoutes(parts: ApiParts): Middleware {
     ]
     const faults = names
       .filter((name) => name in sent && !isDeepStrictEqual(sent[name], ours[name]))
-      .map((name) => `${name}: expected ${JSON.stringify(ours[name])}, or nothing`)
+      .map((name) => `${name}: expected ${JSON.stringify(ours[name])} or no value`)
     if (faults.length > 0) throw invalidRequest(...faults)
   }
 

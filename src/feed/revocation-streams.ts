@@ -106,7 +106,8 @@ export function createRevocationStreams({
       .catch((error: Error) => {
         stream.isBehind = true
         // Nothing is sent that may be wrong; the reader notices the silence.
-        if (!isDomainError(error)) log.warn({ err: error }, 'revocations not sent to a stream')
+        if (!isDomainError(error))
+          log.warn({ err: error }, 'could not send revocations to a stream')
       })
       .finally(() => {
         stream.isBusy = false

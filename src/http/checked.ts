@@ -19,7 +19,7 @@ export function checked<Value>(schema: z.ZodType<Value>, value: unknown): Value 
 export function readQuery(ctx: Context): Record<string, string> {
   const query: Record<string, string> = Object.create(null)
   for (const [name, value] of new URLSearchParams(ctx.querystring)) {
-    if (name in query) throw invalidRequest(`${name}: came twice`)
+    if (name in query) throw invalidRequest(`${name}: was sent twice`)
     if (value.includes('\0')) throw invalidRequest(`${name}: must not contain U+0000`)
     query[name] = value
   }

@@ -23,11 +23,11 @@ export function certificateOfPeer({ socket }: IncomingMessage): X509Certificate 
 export function certificateInHeader(value: string): X509Certificate {
   const pem = decodeURIComponent(writtenIn(value.trim()))
   const base64 = pem.replace(/-----(BEGIN|END) CERTIFICATE-----|\s/g, '')
-  if (!/^[A-Za-z\d+/]+={0,2}$/.test(base64)) throw new Error('it is no certificate')
+  if (!/^[A-Za-z\d+/]+={0,2}$/.test(base64)) throw new Error('it is not a certificate')
   const der = Buffer.from(base64, 'base64')
   const certificate = new X509Certificate(der)
   // Of two concatenated certificates Node reads only the first.
-  if (!certificate.raw.equals(der)) throw new Error('it is more than a certificate')
+  if (!certificate.raw.equals(der)) throw new Error('it contains more than one certificate')
   return certificate
 }
 
@@ -47,6 +47,6 @@ function writtenIn(text: string): string {
   const [written = '', ...others] = certificates
   const [, certificate] = /="(.*)"$/.exec(written) ?? []
   if (certificate === undefined) throw new Error('the last element of the list has no certificate')
-  if (others.length > 0) throw new Error('it is more than a certificate')
+  if (others.length > 0) throw new Error('it contains more than one certificate')
   return certificate
 }

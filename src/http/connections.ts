@@ -53,12 +53,12 @@ export function watchConnections(metrics: Metrics): ConnectionWatch {
     tallies: [
       {
         level: 'warn',
-        message: 'connections were closed at once: MAX_CONNECTIONS are open',
+        message: 'connections were closed immediately: MAX_CONNECTIONS are open',
         read: () => ({ ...closed }),
       },
       {
         level: 'info',
-        message: 'what came was no request, by status',
+        message: 'malformed requests were rejected, by status',
         read: () => ({ ...refused }),
       },
       {

@@ -85,7 +85,7 @@ export function createEdge(settings: EdgeSettings, log: Pick<Log, 'warn'>): Edge
     } catch (error) {
       log.warn(
         { header, peer: peer.address, err: error },
-        'a proxy passed on what is no certificate',
+        'a proxy passed a header that is not a certificate: check MTLS_CERTIFICATE_HEADER and the proxy',
       )
       return undefined
     }

@@ -36,8 +36,8 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
       ctx.status = ready ? 200 : 503
       ctx.body = {
         status: ready ? 'ready' : 'not ready',
-        storage: storage ? 'ok' : 'does not answer, or takes no writes',
-        short_lived: shortLived ? 'ok' : 'does not answer, or keeps nothing',
+        storage: storage ? 'ok' : 'does not answer, or does not accept writes',
+        short_lived: shortLived ? 'ok' : 'does not answer, or does not keep data',
         clock: onTime ? 'ok' : `${Math.round(Math.abs(clock.offset) / 1000)} s off`,
         signing_keys: stale ?? lateness(signing.alarms()),
         ...(token ? { signing_token: holder ? 'ok' : 'does not answer' } : {}),
@@ -51,4 +51,4 @@ export function healthRoutes({ clock, signing, keyRotation }: Health, probes: Pr
 }
 
 const lateness = ({ late, overdue }: { late: number; overdue: number }) =>
-  late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} older than planned`
+  late === 0 ? 'ok' : `${late} without a successor in time, ${overdue} past the scheduled rotation`

@@ -101,7 +101,7 @@ export async function readForm(ctx: Context, limit: number): Promise<Record<stri
   const form: Record<string, string> = Object.create(null)
   for (const [name, value] of fields) {
     if (name in form)
-      throw new DomainError('too_many_parameters', { detail: `field ${name} came twice` })
+      throw new DomainError('too_many_parameters', { detail: `field ${name} was sent twice` })
     form[name] = value
   }
   return form

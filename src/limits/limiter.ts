@@ -78,7 +78,10 @@ export function createLimiter(deps: Dependencies): Limiter {
       counters.count('limits_local')
       if (clock.now() - saidAt > repeatAfter * 1000) {
         saidAt = clock.now()
-        log.warn({ err: error }, 'rate limits are counted in this process alone')
+        log.warn(
+          { err: error },
+          'rate limits are counted per process because Redis does not answer',
+        )
       }
       return work(local)
     }

@@ -43,12 +43,12 @@ export const limits = {
   sign_up_tenant: {
     most: 3000,
     window: 3600,
-    counts: 'The same in one tenant, so that nobody can make it mail the whole world',
+    counts: 'The same in one tenant, to limit the mails that strangers can cause',
   },
   sign_up_address: {
     most: 3,
     window: 3600,
-    counts: 'Sign-up mails to one address, whatever follows a `+`; more are silently dropped',
+    counts: 'Sign-up mails to one address, ignoring what follows a `+`; more are silently dropped',
   },
   email_code_account: {
     most: 10,
@@ -59,24 +59,24 @@ export const limits = {
     most: 30,
     window: 600,
     counts:
-      'Failed authentications of one client from one network, if somebody chose its secret or no client has the name',
+      'Failed authentications of one client from one network, if its secret was chosen by a person or the client does not exist',
   },
   client_network: {
     most: 300,
     window: 600,
     counts:
-      'The same from one network; refuses only names that no client has or that have failed there themselves',
+      'The same from one network; only clients that do not exist, or that have failed there, are refused',
   },
   client_total: {
     most: 1000,
     window: 3600,
-    counts: 'The same of one client; refuses it only on networks where it has failed',
+    counts: 'The same of one client; it is refused only on networks where it has failed',
   },
   client_told: {
     most: 30,
     window: 600,
     counts:
-      'Failed authentications of one client from one network where there is nothing to guess; more are refused in the same way, but not recorded',
+      'Failed authentications of one client from one network where no secret can be guessed; more are refused in the same way, but not recorded',
   },
   authorize_network: {
     most: 3000,
@@ -87,7 +87,7 @@ export const limits = {
     most: 300,
     window: 600,
     counts:
-      'The same of one client in one browser where somebody is signed in, and what is stored for a code beyond 2 KiB',
+      'The same of one client in one browser in which a user is signed in, and what is stored for a code beyond 2 KiB',
   },
   account_browser: {
     most: 300,
@@ -98,7 +98,7 @@ export const limits = {
     most: 600,
     window: 600,
     counts:
-      'Requests pushed by public clients from one network, in units of 2 KiB, and proofs with them',
+      'Requests pushed by public clients from one network, in units of 2 KiB, and the proofs sent with them',
   },
   push_client: {
     most: 60_000,
@@ -109,7 +109,7 @@ export const limits = {
     most: 6000,
     window: 600,
     counts:
-      'Proofs of possession with one access token, or with one credential that a public client redeems; a proof of another key than the bound one does not count',
+      'Proofs of possession with one access token, or with one credential that a public client redeems; a proof by a key that the token is not bound to does not count',
   },
   device_network: {
     most: 300,
@@ -125,7 +125,7 @@ export const limits = {
     most: 20,
     window: 3600,
     counts:
-      'Registrations without a token, and changes of registrations, requested from one network, also in vain',
+      'Registrations without a token, and changes of registrations, requested from one network, including failed ones',
   },
   registration_tenant: {
     most: 600,
@@ -135,12 +135,13 @@ export const limits = {
   document_network: {
     most: 20,
     window: 600,
-    counts: 'Metadata documents of clients nobody has used yet, fetched on behalf of one network',
+    counts:
+      'Metadata documents of clients that no user has used yet, fetched on behalf of one network',
   },
   document_host: {
     most: 60,
     window: 600,
-    counts: 'The same from one host, on whoever’s behalf; a valid document does not count',
+    counts: 'The same from one host, on behalf of any network; a valid document does not count',
   },
   document_address: {
     most: 10,
@@ -172,7 +173,7 @@ export const limits = {
   admin_caller: {
     most: 6000,
     window: 600,
-    counts: 'Requests to the admin API of one person or machine',
+    counts: 'Requests to the admin API of one account or client',
   },
 } as const satisfies Record<string, Limit>
 

@@ -118,13 +118,13 @@ export function createLockouts(deps: Dependencies): Lockouts {
     const detail = { for: kind, failures, blocked, until: until?.toISOString() }
     const event = { type: 'account.locked', ip, detail } as const
     if ('identifier' in owner) {
-      log.info({ tenant, ip, ...detail }, 'a name that nobody has is locked')
+      log.info({ tenant, ip, ...detail }, 'an unknown sign-in name was locked after wrong attempts')
       await audit.recordOnce(tenant, event, nobodyOf(owner.identifier))
       return
     }
     const { accountId } = owner
     counters.count('account_locked')
-    log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked')
+    log.warn({ account: accountId, tenant, ip, ...detail }, 'account locked after wrong attempts')
     await audit.record(tenant, { ...event, accountId })
   }
 
@@ -176,7 +176,7 @@ export function createLockouts(deps: Dependencies): Lockouts {
 
     async guess(tenant, guesser, look, beside) {
       if (database.current()?.isOpen()) {
-        throw new Error('a guess must not be counted in a transaction that may be rolled back')
+        throw new Error('an attempt must not be counted in a transaction that may be rolled back')
       }
       const held = await take(tenant, guesser)
       counters.count(held ? 'guess_checked' : 'guess_paused')

@@ -118,12 +118,13 @@ export function createMail({
     const { code_id: codeId, language } = pending
     const action = await linkOf(tenant, pending)
     if (action === 'void') {
-      return { final: true, reason: 'its link is void by now' }
+      return { final: true, reason: 'its link is no longer valid' }
     }
     const coded = codeId === undefined ? undefined : await emailCodes.forDelivery(tenant, codeId)
-    if (codeId !== undefined && !coded) return { final: true, reason: 'its code is void by now' }
+    if (codeId !== undefined && !coded)
+      return { final: true, reason: 'its code is no longer valid' }
     const to = action?.email ?? coded?.email ?? pending.to ?? ''
-    if (!isMailAddress(to)) return { final: true, reason: 'the address is none for mail' }
+    if (!isMailAddress(to)) return { final: true, reason: 'the address is not a mail address' }
     // URLs come from the issuer alone; there is no request here (security class C17).
     const home = issuerOf(config.issuer, tenant)
     const letter = write(pending.kind, language, {
@@ -156,7 +157,7 @@ export function createMail({
       },
     })
   } else {
-    log.warn('mail is not sent: SMTP_URL is not set')
+    log.warn('mail is not sent because SMTP_URL is not set')
   }
 
   return {

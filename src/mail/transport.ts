@@ -109,7 +109,7 @@ export function folderTransport(folder: string, log: Log): Transport {
       await mkdir(folder, { recursive: true, mode: 0o700 })
       await writeFile(`${path}.part`, message as Buffer, { mode: 0o600 })
       await rename(`${path}.part`, path)
-      log.info({ path }, 'mail was written to this file and not sent, as SMTP_URL is not set')
+      log.info({ path }, 'mail was written to a file and not sent because SMTP_URL is not set')
       return 'delivered'
     },
   }

@@ -27,7 +27,7 @@ const waits = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5]
 export const catalogue = {
   keyturn_http_requests_total: {
     type: 'counter',
-    help: 'Requests by method, route template and status; "aborted" if the caller disconnected before the answer. Unreadable requests are "other" at "unmatched".',
+    help: 'Requests by method, route template and status; "aborted" if the client disconnected before the response. Unreadable requests are "other" at "unmatched".',
     labels: ['method', 'route', 'status'],
   },
   keyturn_http_request_duration_seconds: {
@@ -52,7 +52,7 @@ export const catalogue = {
   },
   keyturn_tls_handshakes_failed_total: {
     type: 'counter',
-    help: 'Failed TLS handshakes, except those that the caller aborted.',
+    help: 'Failed TLS handshakes, except those that the client aborted.',
   },
   keyturn_tokens_issued_total: {
     type: 'counter',
@@ -68,12 +68,12 @@ export const catalogue = {
   },
   keyturn_refreshes_total: {
     type: 'counter',
-    help: 'Presented refresh tokens by result: rotated, replayed (the same answer again), reuse_race, reuse_attack (the family ended).',
+    help: 'Presented refresh tokens by result: rotated, replayed (the same response again), reuse_race, reuse_attack (the family ended).',
     labels: ['verdict'],
   },
   keyturn_refusals_total: {
     type: 'counter',
-    help: 'Refused requests by the check that failed (docs/refusals.md) and the error code that the caller got.',
+    help: 'Refused requests by the check that failed (docs/refusals.md) and the error code of the response.',
     labels: ['check', 'error'],
   },
   keyturn_sign_ins_total: {
@@ -203,7 +203,7 @@ export const catalogue = {
   },
   keyturn_signing_ready: {
     type: 'gauge',
-    help: '1 if this process may sign, 0 if it cannot know whether its keys are still valid.',
+    help: '1 if this process may sign, 0 if it does not know whether its keys are still valid.',
     across: 'min',
   },
   keyturn_outbox_messages: {
@@ -265,12 +265,12 @@ export const catalogue = {
   },
   keyturn_denylist_age_seconds: {
     type: 'gauge',
-    help: 'Age of the in-memory deny-list: beyond DENYLIST_MAX_STALENESS introspection answers 503.',
+    help: 'Age of the in-memory deny-list; above DENYLIST_MAX_STALENESS, introspection answers 503.',
     across: 'max',
   },
   keyturn_clock_offset_seconds: {
     type: 'gauge',
-    help: 'How far Postgres is ahead of the clock of this machine.',
+    help: 'How far the clock of Postgres is ahead of the clock of this machine.',
     across: 'max',
   },
   keyturn_log_lines_total: {

@@ -134,7 +134,8 @@ export function createOutbox(
     outside(takeMore)
   }
 
-  const notRead = (error: Error) => log.warn({ err: error }, 'outbox not read')
+  const notRead = (error: Error) =>
+    log.warn({ err: error }, 'could not read the outbox; it is tried again')
 
   /**
    * Finds due messages whose notification was lost. It is not a question of the poll (storage/poll.ts): it may be slow
@@ -187,14 +188,14 @@ export function createOutbox(
     for (const message of taken) {
       const work = attempt(message)
         .catch(async (error: Error) => {
-          log.warn({ err: error, message: message.id }, 'outcome of a delivery not written down')
-          await store.missed(message, 'its outcome could not be written down', pauseOf(message))
+          log.warn({ err: error, message: message.id }, 'could not store the outcome of a delivery')
+          await store.missed(message, 'its outcome could not be stored', pauseOf(message))
         })
         // The message is then taken again after its lease.
         .catch((error: Error) =>
           log.warn(
             { err: error, message: message.id },
-            'a delivery waits for the end of its lease',
+            'a delivery is tried again when its lease ends',
           ),
         )
         .finally(() => {
@@ -240,7 +241,10 @@ export function createOutbox(
     const pause = outcome.final ? undefined : pauseOf(message)
     const isOver = pause === undefined
     tried(kind, isOver ? 'given_up' : 'missed')
-    log.warn({ ...about, reason }, isOver ? 'delivery given up' : 'not delivered yet')
+    log.warn(
+      { ...about, reason },
+      isOver ? 'delivery given up' : 'delivery failed; it is tried again',
+    )
     await database.transaction(async () => {
       const written = await store.missed(message, reason, pause)
       if (written && isOver) await deliverer.settled(message, { attempts, failed: reason })

@@ -38,7 +38,7 @@ export function createFetch(
 ): OutgoingFetch {
   if (allowLoopbackFetch) {
     log.warn(
-      'ALLOW_LOOPBACK_FETCH is on: outgoing requests reach this machine. It is for tests and for the demo alone.',
+      'ALLOW_LOOPBACK_FETCH is on: outgoing requests can reach this machine. Use it only for development, tests and the demo.',
     )
   }
   const rules: TargetRules = { isAllowed: listOf(allowFetchTo), allowLoopback: allowLoopbackFetch }
@@ -132,7 +132,7 @@ function send(target: Target, { method, headers, bytes, agent, signal, largest }
   // Without this, Node closes the connection silently, and the answer would be awaited for ever.
   outgoing.on('upgrade', (_incoming, socket) => {
     socket.destroy()
-    reject(new FetchError('answer_malformed', 'expected an answer, got a switch of protocols'))
+    reject(new FetchError('answer_malformed', 'expected a response, got a switch of protocols'))
   })
   outgoing.end(bytes)
   return promise
@@ -186,7 +186,7 @@ const ofCertificates = /^(CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|ERR_TLS_CERT)/
 
 function faultOf(error: unknown, late: boolean): FetchError {
   if (error instanceof FetchError) return error
-  if (late) return new FetchError('timed_out', `no complete answer in time`, error)
+  if (late) return new FetchError('timed_out', `no complete response in time`, error)
   const { code = '', message } = error as NodeJS.ErrnoException
   if (ofCertificates.test(code)) return new FetchError('certificate_refused', message, error)
   if (code.startsWith('HPE_')) return new FetchError('answer_malformed', message, error)

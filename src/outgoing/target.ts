@@ -39,7 +39,7 @@ export async function checkTarget(
   const url = URL.parse(String(address))
   const isWeb = url?.protocol === 'https:' || (url?.protocol === 'http:' && rules.allowLoopback)
   if (!url || !isWeb) {
-    const came = url ? `${url.protocol}//${url.host}` : 'what is no URL'
+    const came = url ? `${url.protocol}//${url.host}` : 'something that is not a URL'
     const hint = url?.protocol === 'http:' && isThisMachine(url.hostname) ? development : ''
     throw new FetchError('url_refused', `expected an https URL, got ${came}${hint}`)
   }
@@ -50,7 +50,9 @@ export async function checkTarget(
   for (const each of addresses) {
     const fits = rules.allowLoopback && isLoopback(each)
     if (fits || (url.protocol === 'https:' && (isPublic(each) || rules.isAllowed(each)))) continue
-    const kind = isPublic(each) ? 'one of this machine, as the URL is not https' : 'a public one'
+    const kind = isPublic(each)
+      ? 'an address of this machine because the URL is not https'
+      : 'a public address'
     const hint = isLoopback(each) && !rules.allowLoopback ? development : ''
     throw new FetchError(
       'address_refused',
@@ -68,7 +70,8 @@ async function addressesOf(url: URL, resolve: Resolve, signal: AbortSignal) {
   if (isIP(host) !== 0) return [host]
   if (isLocalName(host)) return ['127.0.0.1', '::1']
   const addresses = await resolve(host, signal)
-  if (addresses.length === 0) throw new FetchError('name_not_found', `DNS knows no ${host}`)
+  if (addresses.length === 0)
+    throw new FetchError('name_not_found', `DNS has no address for ${host}`)
   return addresses
 }
 

@@ -33,7 +33,11 @@ export async function openCountries(path: string | undefined, log: Log): Promise
         return code !== undefined && /^[A-Z]{2}$/.test(code) ? code : undefined
       } catch (error) {
         // A file with a fault in its middle keeps nobody from signing in.
-        if (!isTold) log.error({ file: path, err: error }, 'a country could not be looked up')
+        if (!isTold)
+          log.error(
+            { file: path, err: error },
+            'could not look up a country; the file of GEOIP_DATABASE may be damaged',
+          )
         isTold = true
         return undefined
       }
@@ -61,7 +65,8 @@ async function openFile(path: string, log: Log): Promise<Followed<CountryReader>
 /** @throws Error that says what is wrong with the file */
 async function readerOf(bytes: Buffer): Promise<CountryReader> {
   const metadataAt = bytes.lastIndexOf(marker)
-  if (metadataAt === -1) throw new Error('expected a MaxMind DB file (.mmdb), whole and unpacked')
+  if (metadataAt === -1)
+    throw new Error('expected a MaxMind DB file (.mmdb), complete and uncompressed')
   // Most installations have no such file.
   const library = await import('mmdb-lib')
   const reader: CountryReader = new library.Reader(bytes)
@@ -69,7 +74,7 @@ async function readerOf(bytes: Buffer): Promise<CountryReader> {
   if (binaryFormatMajorVersion !== 2) {
     throw new Error(`expected version 2 of the format, got ${binaryFormatMajorVersion}`)
   }
-  if (searchTreeSize > metadataAt) throw new Error('the file is cut off')
+  if (searchTreeSize > metadataAt) throw new Error('the file is truncated')
   // Those of cities and of enterprises have the country, too.
   if (!/country|city|enterprise/i.test(databaseType)) {
     throw new Error(`expected a database of countries or cities, got ${databaseType}`)

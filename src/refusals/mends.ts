@@ -11,9 +11,9 @@ export const mends: Record<DomainErrorCode, string> = {
   storage_locked:
     'Stop the other process, choose another `DATA_DIR`, or share a Postgres server with `DATABASE_URL`.',
   deny_list_stale:
-    'Check the connection from this process to Postgres (`changes not heard of` in its log). Once that works, the process recovers within a second.',
+    'Check the connection from this process to Postgres (`could not read changes from Postgres` in its log). Once that works, the process recovers within a second.',
   signing_keys_stale:
-    'Check the connection from this process to Postgres (`changes not heard of` in its log). Once that works, the process recovers within a second.',
+    'Check the connection from this process to Postgres (`could not read changes from Postgres` in its log). Once that works, the process recovers within a second.',
   signing_key_pending:
     'Wait; `keys list` says until when. Next time publish the key in advance with `keys rotate --alg`; keys (docs/signing-keys.md).',
   signing_key_ended:

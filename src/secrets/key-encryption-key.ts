@@ -32,7 +32,7 @@ export async function loadKeyEncryptionKeys({
   const current = configured ?? (await readOrCreate(keysDir, create))
   if (previous.some((key) => key.equals(current))) {
     throw invalid(
-      'KEY_ENCRYPTION_KEY_PREVIOUS holds the current key, too: a rotation needs a new one (openssl rand -base64 32)',
+      'KEY_ENCRYPTION_KEY_PREVIOUS also contains the current key; a rotation needs a new one (openssl rand -base64 32)',
     )
   }
   const unfinished = configured ? [] : await unfinishedRotation(keysDir, current)
@@ -76,8 +76,8 @@ async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
   if (found !== undefined) return decode(found, path, create ? beginAgain : restore)
   if (!create) {
     throw invalid(
-      `there is none: set KEY_ENCRYPTION_KEY or KEY_ENCRYPTION_KEY_FILE to 32 bytes in base64 (openssl rand -base64 32), ` +
-        `or put back ${path}; what is stored cannot be read without the key it was sealed with`,
+      `no key found: set KEY_ENCRYPTION_KEY or KEY_ENCRYPTION_KEY_FILE to 32 bytes in base64 (openssl rand -base64 32), ` +
+        `or restore ${path} from your copy; stored secrets cannot be read without the key that sealed them`,
     )
   }
   const key = randomBytes(32)
@@ -87,7 +87,7 @@ async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException
     throw invalid(
-      `${path} cannot be made (${code ?? message}). Set KEYS_DIR to a folder that this user may write.`,
+      `${path} cannot be created (${code ?? message}). Set KEYS_DIR to a folder that this user can write to.`,
     )
   }
   return key
@@ -95,13 +95,14 @@ async function readOrCreate(keysDir: string, create: boolean): Promise<Buffer> {
 
 /** Advice about an unusable key file: when secrets are sealed already, and when there are none yet. */
 const restore =
-  'Put back your copy of it: what is stored cannot be read without. Nothing was changed.'
-const beginAgain = 'Nothing is sealed yet: remove it, and this start makes one.'
+  'Restore the file from your copy: stored secrets cannot be read without it. Nothing was changed.'
+const beginAgain = 'Nothing is sealed yet: delete the file, and the next start creates a new one.'
 
 async function read(path: string): Promise<string | undefined> {
   return readFile(path, 'utf8').catch(({ code, message }: NodeJS.ErrnoException) => {
     if (code === 'ENOENT' || code === 'ENOTDIR') return undefined
-    const advice = code === 'EACCES' ? 'It belongs to another user: run as its owner.' : restore
+    const advice =
+      code === 'EACCES' ? 'It belongs to another user: run as the owner of the file.' : restore
     throw invalid(`${path} cannot be read (${code ?? message}). ${advice}`)
   })
 }
@@ -148,16 +149,18 @@ function decode(text: string, path: string, advice: string): Buffer {
   const isCanonical = key.toString('base64') === encoded
   if (key.length === 32 && isCanonical) return key
   throw invalid(
-    `${path} must hold 32 bytes in base64 and nothing else (openssl rand -base64 32); it ${contentOf(encoded, isCanonical ? key : undefined)}. ${advice}`,
+    `${path} must contain 32 bytes in base64 and nothing else (openssl rand -base64 32); it ${contentOf(encoded, isCanonical ? key : undefined)}. ${advice}`,
   )
 }
 
 /** Describes the content of a key file without revealing any of it. */
 function contentOf(encoded: string, key: Buffer | undefined): string {
   if (encoded === '') return 'is empty'
-  if (key) return `holds ${key.length} bytes`
+  if (key) return `contains ${key.length} bytes`
   const lines = encoded.split('\n').length
-  return lines > 1 ? `holds ${lines} lines` : `holds ${encoded.length} characters that are not`
+  return lines > 1
+    ? `contains ${lines} lines`
+    : `contains ${encoded.length} characters that are not valid base64`
 }
 
 function invalid(detail: string): DomainError {

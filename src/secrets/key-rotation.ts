@@ -67,12 +67,12 @@ export function createKeyRotation({
     if (keyIdOf(current) !== envelopes.keyId) {
       throw new DomainError('key_encryption_key_invalid', {
         detail:
-          `The file in ${folder} holds key ${keyIdOf(current)}, but this process seals with key ${envelopes.keyId}. ` +
-          'Put back the file that it was started with.',
+          `The file in ${folder} contains key ${keyIdOf(current)}, but this process seals with key ${envelopes.keyId}. ` +
+          'Restore the file that this process was started with.',
       })
     }
     envelopes.adopt(await beginRotation(folder, current))
-    log.info({ key_id: envelopes.keyId }, 'a new key-encryption key seals')
+    log.info({ key_id: envelopes.keyId }, 'now sealing with a new key-encryption key')
     return true
   }
 
@@ -80,8 +80,8 @@ export function createKeyRotation({
     if (wanted !== undefined && wanted !== envelopes.keyId) {
       throw new DomainError('key_encryption_key_invalid', {
         detail:
-          `KEY_ENCRYPTION_KEY of this command is key ${wanted}, the running server seals with key ${envelopes.keyId}. ` +
-          'Restart the server with the new key first, and the old one in KEY_ENCRYPTION_KEY_PREVIOUS.',
+          `KEY_ENCRYPTION_KEY of this command is key ${wanted}, but the running server seals with key ${envelopes.keyId}. ` +
+          'First restart the server with the new key, and with the old one in KEY_ENCRYPTION_KEY_PREVIOUS.',
       })
     }
     const generated = keysDir !== undefined && (await renewFile(keysDir))
@@ -89,7 +89,10 @@ export function createKeyRotation({
     await sealingKeys.retireOthers()
     const resealed = await reseal(database, envelopes, columns)
     if (keysDir !== undefined) await endRotation(keysDir)
-    log.info({ key_id: envelopes.keyId, resealed }, 'everything is sealed under the current key')
+    log.info(
+      { key_id: envelopes.keyId, resealed },
+      'all secrets are sealed under the current key-encryption key',
+    )
     return { keyId: envelopes.keyId, generated, resealed, retiredKeyIds: envelopes.previousKeyIds }
   }
 

@@ -113,8 +113,8 @@ export function createEnvelopes(keys: KeyEncryptionKeys): Envelopes {
       if (!key) {
         const has = [...sealingKeys.keys()].join(' and ')
         throw cannotOpen(
-          `it was sealed under key ${sealedBy}, this process has key ${has}. ` +
-            'Put back the key that is missing, or add it to KEY_ENCRYPTION_KEY_PREVIOUS.',
+          `it was sealed under key ${sealedBy}, but this process has key ${has}. ` +
+            'Restore the missing key, or add it to KEY_ENCRYPTION_KEY_PREVIOUS.',
         )
       }
       const openFor = (boundTo: string) => {

@@ -147,8 +147,8 @@ export async function reseal(
   }
   throw new DomainError('key_encryption_key_invalid', {
     detail:
-      `Another process goes on to seal under key ${[...strangers].join(', ')}. ` +
-      `Make key ${envelopes.keyId} the current one of every process, then repeat the command.`,
+      `Another process still seals under key ${[...strangers].join(', ')}. ` +
+      `Make key ${envelopes.keyId} the current key of every process, then repeat the command.`,
   })
 }
 

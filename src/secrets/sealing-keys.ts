@@ -79,7 +79,7 @@ export function createSealingKeys({
     const [successor] = ids
     if (successor !== undefined) return successor
     throw new DomainError('key_encryption_key_retired', {
-      detail: faultIn(await all()) ?? 'no key may seal',
+      detail: faultIn(await all()) ?? 'all key-encryption keys of this process are retired',
     })
   }
 
@@ -92,18 +92,18 @@ export function createSealingKeys({
     if (isRetired && successor !== undefined) {
       return (
         `KEY_ENCRYPTION_KEY is key ${envelopes.keyId}, which a rotation has retired. Key ${successor} of ` +
-        'KEY_ENCRYPTION_KEY_PREVIOUS seals in its place; make that KEY_ENCRYPTION_KEY, and restart this process.'
+        'KEY_ENCRYPTION_KEY_PREVIOUS seals in its place; set KEY_ENCRYPTION_KEY to that key, and restart this process.'
       )
     }
     if (isRetired) {
       return (
         `KEY_ENCRYPTION_KEY is key ${envelopes.keyId}, which a rotation has retired, and this process lacks key ` +
-        `${names}. Make that KEY_ENCRYPTION_KEY, and restart this process.`
+        `${names}. Set KEY_ENCRYPTION_KEY to that key, and restart this process.`
       )
     }
     if (lacking.length === 0) return undefined
     return (
-      `Others seal under key ${names}, which this process lacks. Add it to KEY_ENCRYPTION_KEY_PREVIOUS, and restart ` +
+      `Other processes seal under key ${names}, which this process lacks. Add it to KEY_ENCRYPTION_KEY_PREVIOUS, and restart ` +
       'this process.'
     )
   }
@@ -111,8 +111,7 @@ export function createSealingKeys({
   return {
     open: envelopes.open,
     async seal(purpose, plain) {
-      if (!database.current()?.isOpen())
-        throw new Error(`${purpose}: sealed outside of a transaction`)
+      if (!database.current()?.isOpen()) throw new Error(`${purpose}: sealed outside a transaction`)
       return envelopes.seal(purpose, plain, await holdKey())
     },
     register,
@@ -137,7 +136,7 @@ export function createSealingKeys({
       const before = fault
       fault = faultIn(await all())
       if (fault === before) return
-      if (fault === undefined) log.info('this process has the key-encryption keys that it needs')
+      if (fault === undefined) log.info('this process has all necessary key-encryption keys again')
       else log.error({ key_id: envelopes.keyId }, fault)
     },
     fault: () => fault,

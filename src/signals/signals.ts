@@ -126,7 +126,7 @@ export function createSignals(
 
   /** Tells a returning receiver that events are missing (SSF 1.0 §8.1.5). */
   async function tellLoss(tenant: string, stream: SignalStream): Promise<void> {
-    const reason = `more than ${mostWaiting} events waited: the oldest were dropped`
+    const reason = `more than ${mostWaiting} events were waiting: the oldest were dropped`
     log.warn({ tenant, stream: stream.id, client_id: stream.clientId }, reason)
     await store.dropType(tenant, stream.id, streamUpdated)
     await store.setStatus(tenant, stream.id, stream.status, reason, stream.status)
@@ -191,14 +191,14 @@ export function createSignals(
   async function deliver(message: Message): Promise<Attempt> {
     const { tenant } = message
     const { stream, waiting } = await find(message)
-    if (!stream || !waiting) return { final: true, reason: 'it was delivered, or is gone' }
+    if (!stream || !waiting) return { final: true, reason: 'it was already delivered or removed' }
     const { delivery, status } = stream
     if (delivery.method !== 'push' || status !== 'enabled') {
       return { final: true, reason: notPushed }
     }
     const speaksFor = await audienceOf(tenant, stream.clientId)
     if (speaksFor.length === 0 || !(await clients.find(tenant, stream.clientId))) {
-      return { final: true, reason: 'the receiver speaks for no resource server any more' }
+      return { final: true, reason: 'the receiver no longer belongs to a resource server' }
     }
     const { authorization } = delivery
     const response = await deps.fetch(delivery.endpointUrl, {

@@ -94,10 +94,11 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
   function staleness(): string | undefined {
     if (!leave) return undefined
     // What a key may do depends on the time, and after a suspension changes may have been missed.
-    if (clock.steps !== heard.steps) return 'the clock was set and is not compared yet'
+    if (clock.steps !== heard.steps)
+      return 'the clock was changed and has not been compared with Postgres yet'
     const age = performance.now() - heard.monotonic
     if (age <= deps.maxStaleness * 1000) return undefined
-    return `heard of no changes for ${Math.round(age)} ms, expected at most ${deps.maxStaleness} s`
+    return `no news from Postgres about the keys for ${Math.round(age)} ms, expected at most ${deps.maxStaleness} s`
   }
 
   function assertFresh(): void {
@@ -140,7 +141,10 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
       await load(tenant, notifications).catch((error: unknown) => {
         if (!isDomainError(error, 'key_encryption_key_invalid')) throw error
         // Only this tenant is refused from now on.
-        log.error({ err: error, tenant }, 'signing keys cannot be opened')
+        log.error(
+          { err: error, tenant },
+          'signing keys cannot be decrypted: requests to this tenant fail',
+        )
         tenants.delete(tenant)
       })
     }
@@ -158,7 +162,9 @@ export function createKeyRing(deps: KeyRingDependencies): KeyRing {
           ? latest.changes
           : new Map(Object.entries(JSON.parse(told ?? '{}') as Record<string, number>))
       latest = { told, changes, asked }
-      takeUpInTurn().catch((error: Error) => log.warn({ err: error }, 'signing keys not taken up'))
+      takeUpInTurn().catch((error: Error) =>
+        log.warn({ err: error }, 'could not load changed signing keys'),
+      )
     },
   }
 

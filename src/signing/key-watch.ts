@@ -41,11 +41,11 @@ export function createKeyWatch({
         const { tenant, alg } = key
         if (!before.has(name)) {
           counters.count('signing_key_late')
-          log.error({ tenant, alg }, 'the next signing key is not published in time')
+          log.error({ tenant, alg }, 'the next signing key was not published in time')
         }
         if (overdue && !before.get(name)?.overdue) {
           counters.count('signing_key_overdue')
-          log.error({ tenant, alg }, 'the signing key is older than its schedule')
+          log.error({ tenant, alg }, 'the signing key is past its scheduled rotation')
         }
       }
       for (const [name, { tenant, alg }] of before) {

@@ -150,7 +150,7 @@ export function openLink(
 
   function ask(work: Work): Promise<unknown> {
     if (pending.size >= mostPending) {
-      throw new TokenFault({ message: 'too many requests wait for it', kind: 'failed' })
+      throw new TokenFault({ message: 'too many requests are waiting for it', kind: 'failed' })
     }
     if (isOver) return Promise.reject(lost('its process ended'))
     const id = ids++

@@ -55,7 +55,7 @@ async function take(work: Work, until: number): Promise<unknown> {
 async function login({ module, label, pin }: Extract<Work, { what: 'login' }>) {
   const { default: pkcs11 } = await import('pkcs11js').catch((cause: unknown) => {
     throw new Refusal(
-      'the optional package pkcs11js is not installed; it is compiled by "npm ci" where Python, make and a C++ compiler are',
+      'the optional package pkcs11js is not installed; "npm ci" compiles it if Python, make and a C++ compiler are installed',
       { cause },
     )
   })
@@ -84,7 +84,7 @@ async function login({ module, label, pin }: Extract<Work, { what: 'login' }>) {
   } catch (error) {
     const { message } = error as Error
     // A token locks itself after some wrong PINs: never try this one again.
-    if (message.includes('_PIN_')) throw new Refusal(`the token refuses PKCS11_PIN: ${message}`)
+    if (message.includes('_PIN_')) throw new Refusal(`the token rejects PKCS11_PIN: ${message}`)
     throw error
   }
   return performerOf(pkcs11, token, slot, free)
@@ -107,7 +107,7 @@ function performerOf(
     const session =
       free.pop() ?? (await new Promise<Buffer>((resolve) => void waiting.push(resolve)))
     try {
-      if (performance.now() > until) throw new Error('nobody waits for it any more')
+      if (performance.now() > until) throw new Error('the caller no longer waits for it')
       return await use(session)
     } finally {
       const next = waiting.shift()
@@ -168,7 +168,7 @@ function performerOf(
   ): Promise<JWK> {
     const scheme = schemes[alg]
     if (![scheme.pair, scheme.sign.mechanism].every((each) => mechanisms.has(each))) {
-      throw new Refusal(`the token knows no ${alg}`)
+      throw new Refusal(`the token does not support ${alg}`)
     }
     const rsa: Template = [
       { type: pkcs11.CKA_MODULUS_BITS, value: rsaBits },
@@ -195,7 +195,7 @@ function performerOf(
       try {
         const publicJwk = publicJwkOf(session, pair.publicKey, alg)
         const kid = await calculateJwkThumbprint(publicJwk)
-        if (performance.now() > until) throw new Error('nobody waits for it any more')
+        if (performance.now() > until) throw new Error('the caller no longer waits for it')
         token.C_SetAttributeValue(session, pair.privateKey, [
           { type: pkcs11.CKA_ID, value: Buffer.from(kid, 'base64url') },
           { type: pkcs11.CKA_LABEL, value: labelOf(tenant, kid) },

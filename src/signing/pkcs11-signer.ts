@@ -37,7 +37,7 @@ function createPkcs11Signer(token: Token, rsaBits: number): Signer {
   function assertHere({ tenant, kid, sealed }: HeldKey): void {
     if (sealed === referenceOf(tenant, kid)) return
     throw new DomainError('signing_unavailable', {
-      detail: `Signing key ${kid} is ${sealed}, and PKCS11_TOKEN_LABEL is ${JSON.stringify(token.label)}.`,
+      detail: `Signing key ${kid} is ${sealed}, but PKCS11_TOKEN_LABEL is ${JSON.stringify(token.label)}.`,
     })
   }
 
@@ -124,7 +124,7 @@ const noToken: Signer = {
 
 const withoutToken = (kid: string) =>
   new DomainError('signing_unavailable', {
-    detail: `Signing key ${kid} is in a PKCS#11 token, and PKCS11_MODULE is not set.`,
+    detail: `Signing key ${kid} is in a PKCS#11 token, but PKCS11_MODULE is not set.`,
   })
 
 /**

@@ -102,7 +102,7 @@ export function createToken({ env, ...login }: TokenOptions, log: Log): Token {
       try {
         return (await attempt(work).catch((error: unknown) => {
           if (!(error instanceof TokenFault && error.kind === 'lost')) throw error
-          log.warn({ label: login.label, err: error }, 'lost the PKCS#11 token')
+          log.warn({ label: login.label, err: error }, 'lost the PKCS#11 token; trying again')
           return attempt(work)
         })) as Result
       } catch (error) {

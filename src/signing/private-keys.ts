@@ -47,12 +47,12 @@ export function createPrivateKeys({
       try {
         await signer.destroy(key)
         await store.forget(key)
-        log.info({ tenant, kid }, 'signing key destroyed')
+        log.info({ tenant, kid }, 'destroyed the private key of a removed signing key')
         count++
       } catch (err) {
         log[undestroyed.has(kid) ? 'debug' : 'warn'](
           { err, tenant, kid },
-          'signing key not destroyed',
+          'could not destroy the private key of a removed signing key',
         )
         undestroyed.add(kid)
       }
@@ -61,7 +61,7 @@ export function createPrivateKeys({
   }
 
   function notDestroyed(error: unknown): number {
-    log.warn({ err: error }, 'signing keys not destroyed')
+    log.warn({ err: error }, 'could not destroy private keys of removed signing keys')
     return 0
   }
 

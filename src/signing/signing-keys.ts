@@ -303,7 +303,10 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
         const rotation = await claims
           .whileHeld(tenant, alg, () => rotate(tenant, alg))
           .catch((error: Error) => {
-            log.error({ err: error, tenant, alg }, 'signing key not rotated')
+            log.error(
+              { err: error, tenant, alg },
+              'could not rotate a signing key; it is tried again',
+            )
             return undefined
           })
         if (rotation?.outcome === 'published') count++

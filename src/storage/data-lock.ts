@@ -166,7 +166,7 @@ function locked(folder: string, pid: number): DomainError {
   const holder = pid === process.pid ? 'this process itself' : `process ${pid}`
   return new DomainError('storage_locked', {
     detail:
-      `The data folder ${folder} is in use by ${holder}: embedded storage is for one process. ` +
+      `The data folder ${folder} is in use by ${holder}: embedded storage allows one process only. ` +
       'Stop that process, choose another folder with DATA_DIR, or set DATABASE_URL to share a Postgres server.',
   })
 }
@@ -174,8 +174,8 @@ function locked(folder: string, pid: number): DomainError {
 function unwritable(folder: string) {
   return (cause: NodeJS.ErrnoException): never => {
     const { code, message } = cause
-    const why = code === 'ENOSPC' ? 'no space is left there, ENOSPC' : (code ?? message)
-    const detail = `DATA_DIR: expected a folder that this user can make and write in, got ${folder} (${why})`
+    const why = code === 'ENOSPC' ? 'no space left, ENOSPC' : (code ?? message)
+    const detail = `DATA_DIR: expected a folder that this user can create and write to, got ${folder} (${why})`
     throw new DomainError('config_invalid', { detail, cause })
   }
 }

@@ -91,7 +91,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 
 const hintFor = ({ message }: Error): string =>
   message.startsWith('unsupported startup parameter')
-    ? ' (PgBouncer is to leave it out: ignore_startup_parameters, see docs/deployment.md)'
+    ? ' (PgBouncer needs it in ignore_startup_parameters, see docs/deployment.md)'
     : ''
 
 /** The server's address for an error message, without user name and password. */

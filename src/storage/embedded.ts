@@ -107,7 +107,7 @@ function addFsync(module: unknown): void {
 /** Creates the cluster under a temporary name first: an interrupted start leaves no partial cluster. */
 async function createCluster(folder: string, cluster: string): Promise<void> {
   if (existsSync(cluster) && (await readdir(cluster)).length > 0) {
-    throw new Error(`${cluster} has files but no database; move them away`)
+    throw new Error(`${cluster} contains files but no database; move them elsewhere`)
   }
   for (const name of await readdir(folder)) {
     if (name.startsWith('postgres.new-')) await remove(join(folder, name))

@@ -21,7 +21,7 @@ export function createTurns(bound?: {
   let last: Promise<unknown> = Promise.resolve()
   let taken = 0
   const refusal = () => {
-    const expected = `at most ${bound?.most} that wait for their turn, ${longestWait / 1000} seconds each`
+    const expected = `at most ${bound?.most} waiting, ${longestWait / 1000} seconds each`
     return new DomainError('too_many_requests', { retryAfter: 1, detail: { expected } })
   }
   return async (work) => {

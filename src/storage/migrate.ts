@@ -123,7 +123,7 @@ async function unseenIn(runner: QueryRunner): Promise<string> {
   const schemas = rows.map(({ schema }) => schema).join(', ')
   return schemas === ''
     ? ''
-    : ` There are migrations in a schema that the role of DATABASE_URL does not see (${schemas}): grant it usage, or set its search_path.`
+    : ` A schema that is not visible to the role of DATABASE_URL has migrations (${schemas}): grant the role usage, or set its search_path.`
 }
 
 export function migrationState(dataSource: DataSource): Promise<MigrationState> {
@@ -146,8 +146,8 @@ export function assertFits({ unknown, lacking, pending }: MigrationState): void 
   if (lacking.length === 0 && apart.length === 0) return
   const why =
     lacking.length > 0
-      ? `of which this version must know ${lacking.join(', ')}`
-      : `and lacks ${apart.join(', ')} of this one`
+      ? `and this version does not work with ${lacking.join(', ')}`
+      : `and lacks ${apart.join(', ')} of this version`
   throw new DomainError('storage_newer', {
     detail:
       `The database was migrated by a newer version (${unknown.join(', ')}), ${why}. ` +

@@ -56,7 +56,8 @@ export function listenOnServer(
     client = undefined
     lost.connection.stream.destroy()
     if (closed || retry) return
-    if (error) log.warn({ err: error }, 'notifications interrupted')
+    if (error)
+      log.warn({ err: error }, 'lost the connection for Postgres notifications; connecting again')
     retry = setTimeout(() => {
       retry = undefined
       void apart(connect)

@@ -76,7 +76,10 @@ export function createPoll({
     if (clock.steps === compared) return
     await followDatabaseClock(notifications, clock)
     compared = clock.steps
-    log.warn({ offset: clock.offset }, 'the clock of this machine was set, or stood still')
+    log.warn(
+      { offset: clock.offset },
+      'the clock of this machine was changed, or the machine was suspended',
+    )
     clockWatch.look()
   }
 
@@ -96,7 +99,7 @@ export function createPoll({
   const now = oneAtATime(ask)
 
   function poll(): void {
-    now().catch((error: Error) => log.warn({ err: error }, 'changes not heard of'))
+    now().catch((error: Error) => log.warn({ err: error }, 'could not read changes from Postgres'))
   }
 
   return {

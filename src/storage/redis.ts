@@ -115,8 +115,7 @@ export async function openRedis(
     const detail = `REDIS_URL: Redis cannot be used: ${fault.message}`
     throw new DomainError('config_invalid', { detail, cause: fault })
   }
-  if (absent)
-    log.warn({ err: absent }, 'started without Redis: until it answers, nobody can sign in')
+  if (absent) log.warn({ err: absent }, 'started without Redis: sign-ins fail until it answers')
   // This gauge asks Redis: a process that has nothing else to ask would not notice that it is frozen.
   metrics.gauge('keyturn_redis_up', async () => {
     const kept = inTime(keeps(redis), patience).then(

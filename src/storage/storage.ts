@@ -85,7 +85,8 @@ export async function openStorage(
       log.info({ migrations: migrations.length, last: migrations.at(-1) }, 'schema migrated')
     }
     const newer = schema === 'require' ? await assertMigrated(database.dataSource) : []
-    if (newer.length > 0) log.warn({ migrations: newer }, 'the schema is from a later release')
+    if (newer.length > 0)
+      log.warn({ migrations: newer }, 'the schema is from a later release, and compatible')
     const redis =
       config.redis && (await (await import('./redis.ts')).openRedis(config.redis, log, metrics))
     const shortLived = redis

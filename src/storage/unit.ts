@@ -121,7 +121,7 @@ export function createUnit(connect: () => Connection): Unit {
     isOpen: () => taken !== undefined,
     run(sql, parameters) {
       if (ended)
-        return Promise.reject(new Error('a statement came after the end of its transaction'))
+        return Promise.reject(new Error('a statement was sent after the end of its transaction'))
       if (!gathered) return inLine(() => send({ sql, parameters }))
       return new Promise((done, fail) => gathered?.push({ sql, parameters, done, fail }))
     },

@@ -18,11 +18,12 @@ export async function startTracing(
   if (otlpTracesProtocol !== 'http/json') {
     log.warn(
       { expected: 'http/json', came: otlpTracesProtocol },
-      'traces are sent as http/json, whatever OTEL_EXPORTER_OTLP_PROTOCOL or …_TRACES_PROTOCOL says',
+      'OTEL_EXPORTER_OTLP_PROTOCOL or …_TRACES_PROTOCOL is ignored: traces are sent as http/json',
     )
   }
   const { otelWithoutEffect: variables } = config
-  if (variables.length > 0) log.warn({ variables }, 'variables of OpenTelemetry have no effect')
+  if (variables.length > 0)
+    log.warn({ variables }, 'OpenTelemetry variables that are not supported are ignored')
   const { createTracer } = await import('./sdk.ts')
   const tracer = createTracer(config, url, log, metrics)
   useTracer(tracer)

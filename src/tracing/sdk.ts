@@ -59,7 +59,7 @@ export function createTracer(config: Config, url: string, log: Log, metrics: Met
   const outside = AsyncLocalStorage.snapshot()
   setGlobalErrorHandler((error) => {
     const err = error instanceof Error ? error : new Error(JSON.stringify(error))
-    outside(() => log.warn({ err, endpoint }, 'traces did not reach the collector'))
+    outside(() => log.warn({ err, endpoint }, 'could not send traces to the collector'))
   })
   const headers = { ...config.otlpHeaders, ...config.otlpTracesHeaders }
   const losses = countLosses(

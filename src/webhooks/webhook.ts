@@ -52,7 +52,7 @@ export const webhookDeclaration = z.strictObject({
       z
         .string()
         .refine((pattern) => /^(\*|[a-z_]+\.(\*|[a-z_]+))$/.test(pattern) && isKnown(pattern), {
-          error: 'must be a type of docs/audit.md, the beginning of some (account.*), or *',
+          error: 'must be a type listed in docs/audit.md, a prefix of types (account.*), or *',
         }),
     )
     .min(1)

@@ -124,7 +124,7 @@ export function createWebhooks({
         const wanted = secret ?? known?.secret
         if (wanted === undefined) {
           throw new DomainError('apply_invalid', {
-            detail: { url, faults: ['secret: a new webhook needs one'] },
+            detail: { url, faults: ['secret: required for a new webhook'] },
           })
         }
         const members = [

@@ -77,7 +77,12 @@ describe('a request to the admin API', () => {
       /^sort: unknown member/,
       /^limit: /,
     )
-    expectProblem(await send('GET', `${clients}?q=a&q=b`), 400, 'request_invalid', /^q: came twice/)
+    expectProblem(
+      await send('GET', `${clients}?q=a&q=b`),
+      400,
+      'request_invalid',
+      /^q: was sent twice/,
+    )
     const nul = { client_name: 'a\0b' }
     expectProblem(await send('POST', clients, { body: nul }), 400, 'request_invalid', /U\+0000/)
   })

@@ -180,7 +180,7 @@ onAnyStorage('the chain of audit events (ASVS 16.4.2)', (kind) => {
         () => 'sealed',
         (error: Error) => error.message,
       )
-      expect(refused).to.include(`ended at ${head.position} and ends at ${old?.position} now`)
+      expect(refused).to.include(`ended at ${head.position} and now ends at ${old?.position}`)
       return false
     })
   })

@@ -74,14 +74,14 @@ registration: { mode: public }
       'registration.mode: expected one of off, token, open, got "public"',
       'clients[0].redirect_uri: unknown member; did you mean redirect_uris?',
       'clients[0].grant_types[0]: expected one of authorization_code, refresh_token, client_credentials, urn:ietf:params:oauth:grant-type:device_code, urn:openid:params:grant-type:ciba, got "implicit"',
-      'clients[1].client_id: expected a text, got 7',
+      'clients[1].client_id: expected a string, got 7',
       'resource_servers[0].identifier: must be an absolute URI without a fragment (RFC 8707 §2), got "not a uri"',
       'resource_servers[0].access_token_format: expected one of jwt, opaque, got "xml"',
       'accounts[0].email: must be an e-mail address, got "nobody"',
       'accounts[0].roles[0]: expected operator, got "king"',
       'accounts[1].email: must have no invisible characters, such as',
       'accounts[2].email: must have no invisible characters, such as',
-      'accounts[0].name: must be 1 to 200 characters without control characters and those that turn the direction of text (U+202A to U+202E, U+2066 to U+2069), got ',
+      'accounts[0].name: must be 1 to 200 characters without control characters and characters that change the text direction (U+202A to U+202E, U+2066 to U+2069), got ',
     ]) {
       expect(text).to.include(expected)
     }
@@ -177,12 +177,12 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
     const text = faults.join('\n')
     expect(text).to.include('clients[0].client_secret: expected the environment variable NOWHERE')
     expect(text).to.include('clients[1].client_secret: expected a readable file, got /nowhere/')
-    expect(text).to.include('clients[2].client_secret: expected a text, { env: NAME } or')
+    expect(text).to.include('clients[2].client_secret: expected a string, { env: NAME } or')
     expect(text).to.include('clients[3].client_secret: must be 16 to 512 printable ASCII')
     expect(text).to.include(
       'clients[4].client_secret: must be absent with token_endpoint_auth_method none',
     )
-    expect(text).to.include('accounts[0].password: expected a text, { env: NAME } or')
+    expect(text).to.include('accounts[0].password: expected a string, { env: NAME } or')
     expect(text).not.to.include('hunter2')
   })
 
@@ -206,16 +206,16 @@ accounts: [{ email: a@example.com, password: [hunter2] }]
       [`clients: [{ ${client}, jwks: { keys: { d: 2, n: hunter2 } } }]`, 'keys: expected a list'],
       [`clients: { jwks: hunter2 }`, 'clients: expected a list, got {"jwks":"('],
       [`clients: ['${pem}']`, 'clients[0]: expected an object, got "('],
-      [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'a tag that is not known'],
-      [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without its anchor'],
-      [`clients: [{ ${client}, client_secret: !a!hunter2 }]`, 'a tag that is not known'],
-      [`clients: [{ ${client}, client_secret: !hunter2! }]`, 'a tag that is not known'],
+      [`clients: [{ ${client}, client_secret: !hunter2 }]`, 'an unknown tag'],
+      [`clients: [{ ${client}, client_secret: *hunter2 }]`, 'an alias without an anchor'],
+      [`clients: [{ ${client}, client_secret: !a!hunter2 }]`, 'an unknown tag'],
+      [`clients: [{ ${client}, client_secret: !hunter2! }]`, 'an unknown tag'],
       ['clients:\n  - client_secret: |hunter2\n', 'needs quotes) at line 2, column 21'],
       ['clients:\n  - client_secret: >hunter2\n', 'needs quotes) at line 2, column 21'],
-      ['clients:\n  - client_secret: "\\xhunter2"\n', 'has to be two) at line 2, column 21'],
+      ['clients:\n  - client_secret: "\\xhunter2"\n', 'as two) at line 2, column 21'],
       ['clients: []\n]hunter2\n', 'needs quotes) at line 2'],
-      ['%hunter2\n---\nclients: []\n', 'a directive that is not known'],
-      ['%YAML hunter2\n---\nclients: []\n', 'a directive that is not known'],
+      ['%hunter2\n---\nclients: []\n', 'an unknown directive'],
+      ['%YAML hunter2\n---\nclients: []\n', 'an unknown directive'],
       ['clients: []\n---\nhunter2\n', 'expected one document, got several at line 2'],
     ] as const) {
       const text = (await faultsIn(yaml)).join('\n')
@@ -249,7 +249,7 @@ tenants:
   - { id: default, name: Default, accounts: [{ email: ALICE@example.com }] }
 `)
     const text = faults.join('\n')
-    expect(text).to.include('resource_servers[1].default: another one is the default already')
+    expect(text).to.include('resource_servers[1].default: another one is already the default')
     expect(text).to.include('accounts[2]: alice@example.com is declared twice')
     expect(text).to.include('tenants[1]: is declared twice')
     expect(text).to.include('tenants[2].accounts[0]: ALICE@example.com is declared twice')

@@ -63,7 +63,7 @@ describe('audit list, export and verify', () => {
       expect(seen).to.deep.equal(from(7, 3))
       await refusalOf(list({ after: 'nonsense' }), 'parameter_malformed')
       await refusalOf(list({ tenant: 'none' }), 'not_found')
-      expect(auditList.render({ events: [] })).to.equal('There are no such events.')
+      expect(auditList.render({ events: [] })).to.equal('There are no matching events.')
     } finally {
       await core.close()
     }

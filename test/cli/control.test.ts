@@ -95,7 +95,7 @@ describe('The control socket', () => {
     const server = await serveControl(core, path)
     const long = 'x'.repeat(33 * 1024 * 1024)
     try {
-      const said = 'The running server accepts 32 MiB at once'
+      const said = 'The running server accepts at most 32 MiB per command'
       const answer: unknown = JSON.parse(await say(path, long))
       expect(answer).to.have.nested.property('error.detail').that.includes(said)
       const failure = await failureOf(askServer(path, { command: 'apply', input: long }))
@@ -247,7 +247,7 @@ describe('The control socket', () => {
       socket.on('data', () => socket.destroy())
     }).listen(path)
     const failure = await failureOf(askServer(path, { command: 'apply', input: {} }))
-    expect(failure.message).to.include('not known')
+    expect(failure.message).to.include('it is unknown whether')
     server.close()
   })
 })

@@ -271,7 +271,7 @@ describe('Configuration as code', () => {
     const { code, stderr } = await run(['apply', file])
     expect(code).to.equal(1)
     for (const email of ['two@example.com', 'three@example.com']) {
-      expect(stderr).to.include(`${email}: its e-mail address or user name is of another`)
+      expect(stderr).to.include(`${email}: its e-mail address or user name belongs to another`)
     }
     expect(stderr).not.to.include('one@example.com')
     expect(await rows()).to.deep.equal(before)
@@ -284,7 +284,9 @@ describe('Configuration as code', () => {
     for (const change of [{ roles: [] }, { disabled: true }]) {
       const { code, stderr } = await apply('none.json', [{ email: 'bob@example.com', ...change }])
       expect(code).to.equal(1)
-      expect(stderr).to.include('account bob@example.com: expected one operator of')
+      expect(stderr).to.include(
+        'account bob@example.com: expected at least one enabled operator of',
+      )
     }
     expect(await rows()).to.deep.equal(before)
     const heir = { email: 'heir@example.com', roles: ['operator'] }

@@ -30,7 +30,7 @@ describe('a document of an operator', () => {
   it('must be JSON above 8 MiB, and the refusal gives advice', () => {
     for (const text of ['a: 1', '', '# a', '"a"']) {
       expect(faultIn(text + large)).to.equal(
-        'The apply file is not valid (file: all): more than 8 MiB: expected JSON (export --json writes it), or several files, each taken without --prune',
+        'The apply file is not valid (file: all): more than 8 MiB: expected JSON (export --json writes it), or several files, each applied without --prune',
       )
     }
   })

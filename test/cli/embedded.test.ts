@@ -251,7 +251,7 @@ accounts:
       expect(await json('accounts', 'disable', 'alice@example.com')).to.include({ changed: true })
       expect(await json('accounts', 'disable', 'alice@example.com')).to.include({ changed: false })
       expect(await done('accounts', 'reset', 'alice@example.com')).to.include('disabled')
-      expect(await done('accounts', 'enable', 'alice@example.com')).to.include('is enabled now')
+      expect(await done('accounts', 'enable', 'alice@example.com')).to.include('is now enabled')
       expect(await refused('accounts', 'reset', 'nobody@example.com')).to.include(
         'There is no account "nobody@example.com"',
       )
@@ -281,7 +281,7 @@ accounts:
       ])
       const { kid } = first.rotations[0]!.next
       const again = await done('keys', 'rotate', '--tenant', 'acme')
-      expect(again).to.include(`ES256: nothing was done: key ${kid} is pending already`)
+      expect(again).to.include(`ES256: nothing was done: key ${kid} is already pending`)
       expect(again).to.match(/^RS256: key .* is published and signs from 2/m)
       const jwks = await (await fetch(`${node.url}/t/acme/jwks`)).json()
       expect((jwks as { keys: { kid: string }[] }).keys.map((key) => key.kid)).to.include(kid)
@@ -362,7 +362,7 @@ accounts:
       const outcome = await runCommand(['serve'], { ...env, PORT: String(port) })
       taken.close()
       expect(refusalIn(outcome)).to.equal(
-        `keyturn: PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port\n`,
+        `keyturn: PORT: port ${port} of 127.0.0.1 is in use by another program; stop it, or choose another port\n`,
       )
     })
 

@@ -35,7 +35,7 @@ onAnyStorage('families list, show, revoke', (kind) => {
     expect(shown.steps[0]).to.include({ replays: 1, ip: '127.0.0.1' })
     expect(shown.steps[1]?.parent).to.equal(shown.steps[0]?.token)
     const text = familiesShow.render(shown)
-    expect(text).to.match(/issued[\s\S]*rotated from[\s\S]*answered again, 1 in all/)
+    expect(text).to.match(/issued[\s\S]*rotated from[\s\S]*answered again, 1 in total/)
 
     const revoked = await familiesRevoke.execute(core, { tenant, id })
     expect(revoked).to.deep.include({ changed: true })

@@ -92,7 +92,7 @@ describe('invitations on the command line (C8)', () => {
     const revoke = () => invitationsRevoke.execute(server.core, { tenant, email })
     const revoked = await revoke()
     expect(revoked.changed).to.equal(true)
-    expect(invitationsRevoke.render(revoked)).to.include('is void')
+    expect(invitationsRevoke.render(revoked)).to.include('is no longer valid')
     expect(await status(third)).to.equal(400)
     expect((await revoke()).changed).to.equal(false)
     await invite()
@@ -103,7 +103,7 @@ describe('invitations on the command line (C8)', () => {
     expect(invitationsList.render({ invitations: await listed() })).to.include('expired')
     await sweepExpired(server.core)
     expect(await listed()).to.deep.equal([])
-    expect(invitationsList.render({ invitations: [] })).to.equal('Nobody is invited.')
+    expect(invitationsList.render({ invitations: [] })).to.equal('There are no open invitations.')
     backToPresent()
   })
 

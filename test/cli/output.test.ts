@@ -42,7 +42,7 @@ describe('output of commands', () => {
       'unchanged  resource server  https://a (tenant acme)',
       '1 created, 0 updated, 1 unchanged.',
       '',
-      'Client secrets, shown once and stored nowhere:',
+      'Client secrets, shown once and not stored:',
       'web  s3cret',
     ])
     expect(renderApply({ ...result, plan: true, client_secrets: [] }).split('\n')).to.deep.equal([
@@ -152,7 +152,7 @@ describe('output of commands', () => {
       })
     const full = await into('> /dev/full')
     expect((await full.exit).code).to.equal(1)
-    expect(full.stderr()).to.equal('keyturn: standard output takes nothing (ENOSPC)\n')
+    expect(full.stderr()).to.equal('keyturn: cannot write to standard output (ENOSPC)\n')
     const unread = await into('| true')
     await unread.exit
     expect(unread.stderr()).to.equal('')

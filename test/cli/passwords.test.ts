@@ -28,9 +28,9 @@ describe('passwords compile', () => {
   it('reports what is wrong with a file, and leaves no partial output', async () => {
     await writeFile(at('nothing.txt'), 'short\n')
     for (const [source, expected] of [
-      ['nothing.txt', 'expected a password or its SHA-1 in each line'],
-      ['none.txt', `expected a list that can be read, got ${at('none.txt')} (ENOENT)`],
-      ['.', `expected a list that can be read, got ${folder} (EISDIR)`],
+      ['nothing.txt', 'expected a password or its SHA-1 on each line'],
+      ['none.txt', `expected a readable list, got ${at('none.txt')} (ENOENT)`],
+      ['.', `expected a readable list, got ${folder} (EISDIR)`],
     ] as const) {
       const { code, stderr } = await runHere(
         ['passwords', 'compile', at(source), at('bad.bin')],
@@ -45,7 +45,7 @@ describe('passwords compile', () => {
     )
     expect(code).to.equal(1)
     expect(stderr).to.include(
-      `expected a file that can be written, in a folder that there is, got ${at('no/such/folder.bin')} (ENOENT)`,
+      `expected a writable file in an existing folder, got ${at('no/such/folder.bin')} (ENOENT)`,
     )
     expect((await readdir(folder)).filter((name) => name.startsWith('bad'))).to.deep.equal([])
   })

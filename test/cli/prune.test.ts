@@ -108,7 +108,7 @@ describe('apply --prune', () => {
 
   it('deletes nothing without --yes, and shows what it would delete', async () => {
     expect(await faultOf(run(server, kept, 'prune'))).to.match(/add --yes/)
-    expect(await faultOf(run(server, kept, 'yes'))).to.match(/belongs to --prune/)
+    expect(await faultOf(run(server, kept, 'yes'))).to.match(/--yes requires --prune/)
     const before = await rows()
     const plan = await run(server, kept, 'plan', 'prune')
     expect(deletedIn(plan)).to.have.deep.members(goes)
@@ -137,8 +137,10 @@ describe('apply --prune', () => {
     const nobody = { ...kept, accounts: [{ email: 'stays@example.com' }] }
     const fault = await faultOf(run(server, nobody, 'prune', 'yes'))
     expect(fault)
-      .to.include(`account ${operatorEmail}: expected one owner of everything to stay`)
-      .and.not.include('expected one operator')
+      .to.include(
+        `account ${operatorEmail}: expected at least one enabled owner of everything to remain`,
+      )
+      .and.not.include('enabled operator')
     expect(await rows()).to.equal(before)
     const plan = await run(server, kept, 'plan', 'prune')
     expect(deletedIn(plan)).to.have.deep.members([...goes, ['default', 'client', 'keyturn-admin']])
@@ -148,10 +150,12 @@ describe('apply --prune', () => {
     const own = owners.find(({ subject }) => 'accountId' in subject)
     await roles.revoke(own?.id ?? '')
     const alone = await faultOf(run(server, kept, 'prune', 'yes'))
-    expect(alone).to.match(/client keyturn-admin: expected one owner/)
+    expect(alone).to.match(/client keyturn-admin: expected at least one enabled owner/)
     const unowned = await faultOf(run(server, { accounts: [] }, 'prune', 'yes'))
     expect(unowned)
-      .to.include(`account ${operatorEmail}: expected one operator of its tenant to stay`)
+      .to.include(
+        `account ${operatorEmail}: expected at least one enabled operator of its tenant to remain`,
+      )
       .and.not.include('owner')
     if (own) await roles.grant(own.subject, own.role, own.reach)
   })

@@ -141,7 +141,9 @@ describe('The command line on servers', () => {
       }
       expect(await storage()).to.match(/^fail .* through a pooler .* Fix: set DATABASE_PREPARE=off/)
       const off = { DATABASE_PREPARE: 'off' }
-      expect(await storage(off)).to.match(/^warn .* pooler .*, but nothing bounds a statement/)
+      expect(await storage(off)).to.match(
+        /^warn .* pooler .*, but statements and idle transactions have no time limit/,
+      )
       const set = (name: string, value: string) =>
         services()?.admin(`alter database ${database} set ${name} = '${value}'`)
       await set('statement_timeout', '2500ms')
@@ -149,7 +151,7 @@ describe('The command line on servers', () => {
       await services()?.admin(
         `select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '${database}'`,
       )
-      expect(await storage(off)).to.match(/^ok .* answers through a pooler that lends connections/)
+      expect(await storage(off)).to.match(/^ok .* answers through a pooler in transaction mode/)
       for (const change of [{}, off]) {
         const lent = await runHere(['migrate'], { ...env, DATABASE_URL: url, ...change })
         expect(lent).to.include({ code: 1, stdout: '' })

@@ -124,7 +124,7 @@ describe('a start', () => {
       await asked
       expect(await child.stop()).to.deep.equal({ code: 0, signal: null })
       const log = child.stdout()
-      expect(log).to.include('before it has started').and.not.include('is ready')
+      expect(log).to.include('before startup has finished').and.not.include('is ready')
       expect(log, 'it was still waiting').not.to.include('started without Redis')
     } finally {
       mute.close()
@@ -154,7 +154,7 @@ describe('a start', () => {
       await eventually('the signal has reached it', async () => !hasPending(child.pid))
       release.resolve()
       expect(await child.exit).to.deep.equal({ code: 0, signal: null })
-      expect(child.stdout()).to.include('before it has started').and.not.include('is ready')
+      expect(child.stdout()).to.include('before startup has finished').and.not.include('is ready')
     } finally {
       release.resolve()
       await lock

@@ -20,9 +20,9 @@ describe('TLS on the command line', () => {
     })
     expect(code).to.equal(1)
     expect(stderr)
-      .to.include('TLS_CERT_FILE: expected certificates in PEM, got something else')
+      .to.include('TLS_CERT_FILE: expected PEM certificates, got something else')
       .and.include(`TLS_KEY_FILE: expected a readable file, got "${files.keyFile}.none" (ENOENT)`)
-      .and.include('MTLS_PORT: expected another port than PORT, got 3000')
+      .and.include('MTLS_PORT: expected a port other than PORT, got 3000')
   })
 
   for (const [what, host, expiresIn, status] of [

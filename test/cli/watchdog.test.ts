@@ -47,7 +47,7 @@ describe('the watchdog of a worker (R-15)', () => {
       level: 'error',
       of: 7,
       pid: 4711,
-      msg: 'worker does not answer: it is killed',
+      msg: 'worker does not answer and is killed',
     })
   })
 
@@ -57,7 +57,7 @@ describe('the watchdog of a worker (R-15)', () => {
     expect(JSON.parse(lines[0] ?? '')).to.include({
       level: 'error',
       unanswered: 24,
-      msg: 'worker does not listen: it is killed',
+      msg: 'worker does not listen and is killed',
     })
   })
 

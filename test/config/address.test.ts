@@ -62,17 +62,17 @@ describe('loadConfig, TLS', () => {
     [
       'a lone certificate',
       { TLS_CERT_FILE: '/own.crt' },
-      'TLS_CERT_FILE: expected TLS_KEY_FILE beside it, got none',
+      'TLS_CERT_FILE: expected TLS_KEY_FILE to be set as well, it is not',
     ],
     [
       'a lone key',
       { TLS_KEY_FILE: '/own.key' },
-      'TLS_KEY_FILE: expected TLS_CERT_FILE beside it, got none',
+      'TLS_KEY_FILE: expected TLS_CERT_FILE to be set as well, it is not',
     ],
     [
       'the key of another certificate',
       { ...pair, TLS_KEY_FILE: '/other.key' },
-      'TLS_KEY_FILE: expected the key of the first certificate in TLS_CERT_FILE, got another',
+      'TLS_KEY_FILE: expected the key of the first certificate in TLS_CERT_FILE, got a different key',
     ],
     [
       'two unreadable files',
@@ -84,53 +84,53 @@ describe('loadConfig, TLS', () => {
       'files with other content, together with other faults',
       { TLS_CERT_FILE: '/text', TLS_KEY_FILE: '/text', LOG_LEVEL: 'loud' },
       'LOG_LEVEL: expected one of fatal, error, warn, info, debug, trace, silent, got "loud"',
-      'TLS_CERT_FILE: expected certificates in PEM, got something else',
-      'TLS_KEY_FILE: expected a private key in PEM that is not encrypted, got something else',
+      'TLS_CERT_FILE: expected PEM certificates, got something else',
+      'TLS_KEY_FILE: expected an unencrypted PEM private key, got something else',
     ],
     [
       'a broken certificate',
       { ...pair, TLS_CERT_FILE: '/broken' },
-      'TLS_CERT_FILE: expected certificates in PEM, got something else',
+      'TLS_CERT_FILE: expected PEM certificates, got something else',
     ],
     [
       'an http issuer',
       { ...pair, ISSUER: 'http://localhost:3000' },
-      'ISSUER: expected an https URL, as TLS_CERT_FILE is set, got "http://localhost:3000"',
+      'ISSUER: expected an https URL because TLS_CERT_FILE is set, got "http://localhost:3000"',
     ],
     [
       'a second port without TLS',
       { MTLS_PORT: '8443' },
-      'MTLS_PORT: expected TLS_CERT_FILE beside it, got none',
+      'MTLS_PORT: expected TLS_CERT_FILE to be set as well, it is not',
     ],
     [
       'one port for both',
       { ...pair, MTLS_PORT: '3000' },
-      'MTLS_PORT: expected another port than PORT, got 3000',
+      'MTLS_PORT: expected a port other than PORT, got 3000',
     ],
     [
       'a header without trusted proxies',
       { MTLS_CERTIFICATE_HEADER: 'Client-Cert' },
-      'MTLS_CERTIFICATE_HEADER: expected TRUST_PROXY beside it, got none',
+      'MTLS_CERTIFICATE_HEADER: expected TRUST_PROXY to be set as well, it is not',
     ],
     [
       'an invalid header name',
       { TRUST_PROXY: '::1', MTLS_CERTIFICATE_HEADER: 'a b' },
-      'MTLS_CERTIFICATE_HEADER: expected the name of a header, got "a b"',
+      'MTLS_CERTIFICATE_HEADER: expected a header name, got "a b"',
     ],
     [
       'an origin without a port or a header',
       { MTLS_ORIGIN: 'https://m.example.com' },
-      'MTLS_ORIGIN: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER beside it, got none',
+      'MTLS_ORIGIN: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER to be set as well, it is not',
     ],
     [
       'an origin with a path',
       { ...pair, MTLS_PORT: '1', MTLS_ORIGIN: 'https://m.example.com/x' },
-      'MTLS_ORIGIN: expected an https URL of a host, and a port if need be, and nothing after them, got "https://m.example.com/x" (it says more)',
+      'MTLS_ORIGIN: expected an https URL with a host, optionally a port, and nothing else, got "https://m.example.com/x" (it has further parts)',
     ],
     [
       'certificate authorities without a port or a header',
       { MTLS_CA_FILE: '/own.crt' },
-      'MTLS_CA_FILE: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER beside it, got none',
+      'MTLS_CA_FILE: expected MTLS_PORT or MTLS_CERTIFICATE_HEADER to be set as well, it is not',
     ],
   ] as const) {
     it(`refuses ${what}`, () => {

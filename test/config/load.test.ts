@@ -201,7 +201,7 @@ describe('secrets in the configuration', () => {
   it('are refused if both are given', () => {
     expect(
       faultsOf({ DATABASE_URL: 'postgres://a', DATABASE_URL_FILE: '/b' }, () => 'postgres://b'),
-    ).to.deep.equal(['DATABASE_URL: expected one of DATABASE_URL and DATABASE_URL_FILE, got both'])
+    ).to.deep.equal(['DATABASE_URL: expected either DATABASE_URL or DATABASE_URL_FILE, got both'])
   })
 
   it('in a missing or empty file are reported with the file name', () => {

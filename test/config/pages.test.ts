@@ -30,8 +30,8 @@ describe('contrast', () => {
 describe('THEME_ACCENT', () => {
   it('is refused with the reason if its contrast on the pages is too low', () => {
     expect(faultsOf({ THEME_ACCENT: '#ffcc00', THEME_ACCENT_DARK: '#003366' })).to.deep.equal([
-      'THEME_ACCENT: expected a colour as #rrggbb whose contrast with the ground of the light pages is 4.5:1 or more (WCAG 2.2), got "#ffcc00" (its contrast is 1.38:1; take a darker one)',
-      'THEME_ACCENT_DARK: expected a colour as #rrggbb whose contrast with the ground of the dark pages is 4.5:1 or more (WCAG 2.2), got "#003366" (its contrast is 1.25:1; take a lighter one)',
+      'THEME_ACCENT: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the light pages (WCAG 2.2), got "#ffcc00" (its contrast is 1.38:1; choose a darker one)',
+      'THEME_ACCENT_DARK: expected a colour as #rrggbb with a contrast of 4.5:1 or more against the background of the dark pages (WCAG 2.2), got "#003366" (its contrast is 1.25:1; choose a lighter one)',
     ])
     for (const odd of ['red', '#fff', '0f5d58', '#0f5d58;}', '#0f5d5', 'url(//evil.example)']) {
       expect(faultsOf({ THEME_ACCENT: odd })[0], odd).to.match(/^THEME_ACCENT: expected a colour/)
@@ -99,9 +99,9 @@ describe('THEME_LOGO_FILE', () => {
   it('is refused if it is not an image, too large or missing', async () => {
     const expected = 'expected a file of at most 262144 bytes that is SVG, PNG, JPEG, GIF or WebP'
     for (const [content, reason] of [
-      ['<html><svg></svg></html>', 'it is none of these'],
-      ['<script>alert(1)</script><svg>', 'it is none of these'],
-      ['', 'it is none of these'],
+      ['<html><svg></svg></html>', 'it has another format'],
+      ['<script>alert(1)</script><svg>', 'it has another format'],
+      ['', 'it has another format'],
       [Buffer.alloc(262_145), 'it has 262145 bytes'],
     ] as const) {
       expect(await typeOf(content))

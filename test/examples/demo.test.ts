@@ -207,7 +207,7 @@ describe('examples: API, machine client, and the demo as a program', () => {
     const taken = { ...free, WEB_APP_PORT: ports['WEB_APP_PORT'] ?? '' }
     const child = await launchDemo(await temporaryFolder('demo'), taken)
     expect(await child.exit).to.include({ code: 1 })
-    expect(child.stderr()).to.match(/Port \d+ for web-app is taken/)
+    expect(child.stderr()).to.match(/Port \d+ for web-app is in use/)
     expect(child.stderr()).to.match(/WEB_APP_PORT=\d+ npm run demo/)
     const wrong = await launchDemo(folder, { ...free, API_PORT: 'many' })
     await wrong.exit
@@ -218,7 +218,7 @@ describe('examples: API, machine client, and the demo as a program', () => {
     // Another demo uses this folder.
     const child = await launchDemo(folder, await freePorts())
     expect(await child.exit).to.include({ code: 1 })
-    expect(child.stderr()).to.match(/demo: Keyturn did not start\. It said:\nkeyturn: /)
+    expect(child.stderr()).to.match(/demo: Keyturn did not start\. Its output:\nkeyturn: /)
     expect((await demo.envOf('web-app'))['PORT'], 'unchanged').to.equal(ports['WEB_APP_PORT'])
   })
 

@@ -219,7 +219,7 @@ describe('examples: the demo', () => {
       await account.click('#sign-out-everywhere')
       // The tab of the web app updates without interaction.
       await web.waitForSelector('#notice')
-      expect(await web.textContent('#notice')).to.include('ended where you signed in')
+      expect(await web.textContent('#notice')).to.include('ended at the authorization server')
       await page.click('#refresh')
       await page.waitForSelector('#notice:visible')
     })

@@ -171,7 +171,7 @@ describe('keys rotate-kek while a server runs on embedded storage', function () 
       node.signal('SIGKILL')
       await node.exit
       const { code, stderr } = await command
-      if (code !== 0) expect(stderr).to.include('The running server ended before it answered')
+      if (code !== 0) expect(stderr).to.include('The running server stopped before it answered')
       // After a kill a command works on its own.
       expect(existsSync(join(env['DATA_DIR'] as string, 'control.sock'))).to.equal(true)
       const { stdout } = await runHere(['doctor'], env)

@@ -103,7 +103,7 @@ onAnyStorage('back-channel log-out to a private address', (kind) => {
         /^url_refused: expected an https URL, got http:.* ALLOW_LOOPBACK_FETCH=on allows this machine$/,
       )
       expect(reasons['shop']).to.equal(
-        'address_refused: expected a public one: 10.1.2.3 is at 10.1.2.3',
+        'address_refused: expected a public address: 10.1.2.3 is at 10.1.2.3',
       )
       expect(party.connections()).to.equal(0)
     } finally {

@@ -75,7 +75,7 @@ describe('KEY_PREPUBLISH (R-09)', () => {
     it(`of ${set} s, with key sets cached for 300 s, is ${told ? 'logged as too short' : 'long enough'}`, async () => {
       const server = await boot(anyStorage, { KEY_PREPUBLISH: set })
       await server.stop()
-      expect(server.logged().includes('KEY_PREPUBLISH is short')).to.equal(told)
+      expect(server.logged().includes('KEY_PREPUBLISH is too short')).to.equal(told)
     })
   }
 })

@@ -378,7 +378,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const told = all.find(({ events }) => `${ssf}/stream-updated` in events)
     expect(told?.events[`${ssf}/stream-updated`]).to.deep.equal({
       status: 'enabled',
-      reason: 'more than 10000 events waited: the oldest were dropped',
+      reason: 'more than 10000 events were waiting: the oldest were dropped',
     })
   })
 })

@@ -123,7 +123,9 @@ for (const [trustProxy, header] of [
     if (isTrusted) {
       it('is ignored when it cannot be parsed, which is logged', async () => {
         expectRefusal(await ask({ [header]: ':not a certificate:' }), 400, 'invalid_grant')
-        expect(server.logged()).to.include('a proxy passed on what is no certificate')
+        expect(server.logged()).to.include(
+          'a proxy passed a header that is not a certificate: check MTLS_CERTIFICATE_HEADER and the proxy',
+        )
         expectRefusal(await ask({ [header]: '' }), 400, 'invalid_grant')
         expectRefusal(await ask({}), 400, 'invalid_grant')
       })

@@ -80,7 +80,7 @@ describe('bytes that are not a request (ASVS 16.3.4)', () => {
     const lines = server
       .logged()
       .split('\n')
-      .filter((line) => /no request|MAX_CONNECTIONS/.test(line))
+      .filter((line) => /malformed requests|MAX_CONNECTIONS/.test(line))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     // The tally may be logged in between, after which there is another line.
     const told = (level: string, kind: string) =>

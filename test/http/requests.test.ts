@@ -86,7 +86,7 @@ describe('http: excessive or malformed requests', () => {
       ]) {
         const refused = await ask(claims(text))
         expectRefusal(refused, 400, 'invalid_request')
-        expect(refused.body, `${path} ${text.slice(0, 50)}`).to.contain('no U+0000')
+        expect(refused.body, `${path} ${text.slice(0, 50)}`).to.contain('not contain U+0000')
       }
       const good = await ask(
         claims('{"id_token":{"auth_time":{"value":"\\ud83d\\ude00 \\\\u0000"}}}'),

@@ -67,10 +67,10 @@ describe('/metrics', () => {
       return (await errorOf(serveMetrics(place, async () => ''))).message
     }
     expect(await fault('127.0.0.1')).to.equal(
-      `METRICS_PORT: ${port} of 127.0.0.1 is taken by another program; stop that, or choose another port`,
+      `METRICS_PORT: port ${port} of 127.0.0.1 is in use by another program; stop it, or choose another port`,
     )
     expect(await fault('192.0.2.1')).to.equal(
-      'METRICS_HOST: 192.0.2.1 is no address of this machine',
+      'METRICS_HOST: 192.0.2.1 is not an address of this machine',
     )
   })
 
@@ -141,7 +141,7 @@ describe('/metrics', () => {
     expect(loadConfig({}).metricsPort).to.equal(undefined)
     expect(loadConfig({ METRICS_PORT: '9000' }).metricsHost).to.equal('127.0.0.1')
     expect(() => loadConfig({ PORT: '3000', METRICS_PORT: '3000' })).to.throw(
-      'METRICS_PORT: expected another port than PORT, got 3000',
+      'METRICS_PORT: expected a port other than PORT, got 3000',
     )
   })
 

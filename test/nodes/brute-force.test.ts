@@ -30,7 +30,7 @@ const spellings = [
 /** The counters that a process logs when it ends. */
 function countedBy(node: AnyNode): Record<string, number> {
   const lines = node.stdout().split('\n')
-  const last = lines.findLast((line) => line.includes('"counts since the start"')) ?? '{}'
+  const last = lines.findLast((line) => line.includes('"event counts since startup"')) ?? '{}'
   return (JSON.parse(last) as { counts?: Record<string, number> }).counts ?? {}
 }
 

@@ -135,7 +135,7 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
         expect({ code, stdout }).to.deep.equal({ code: 1, stdout: '' })
         expect(stderr.trimEnd().split('\n')).to.have.length(1)
         expect(stderr)
-          .to.include(`sealed under key ${second.id}, this process has key `)
+          .to.include(`sealed under key ${second.id}, but this process has key `)
           .and.include('KEY_ENCRYPTION_KEY_PREVIOUS')
       }
     }
@@ -183,6 +183,6 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
       /^warn +key-encryption key .* retired.* seals in its place/m,
     )
     const again = await runHere(['keys', 'rotate-kek'], { ...env, ...settings })
-    expect(again.stdout, again.stderr).to.include('0 sealed anew')
+    expect(again.stdout, again.stderr).to.include('0 re-sealed')
   })
 })

@@ -95,7 +95,7 @@ suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08
       const { clock } = (await answer.json()) as { clock: string }
       // The accuracy of the measured difference depends on the speed of this machine.
       expect(clock).to.match(/^(3599|3600|3601) s off$/)
-      const lines = () => node.stdout().match(/"level":"error".*are apart/g)
+      const lines = () => node.stdout().match(/"level":"error".*Postgres differ/g)
       expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
     }
   })

@@ -40,7 +40,7 @@ describe('WORKERS with embedded storage', () => {
     expect(code).to.equal(1)
     expect(stdout).to.equal('')
     expect(stderr).to.equal(
-      'keyturn: WORKERS: expected 1 without DATABASE_URL, as embedded storage belongs to one process, got 2\n',
+      'keyturn: WORKERS: expected 1 without DATABASE_URL, because embedded storage allows one process only, got 2\n',
     )
     expect(loadConfig({ WORKERS: 'auto' }).workers).to.equal('auto')
     expect(() => loadConfig({ WORKERS: '0' })).to.throw('expected auto or an integer from 1 to 256')
@@ -187,7 +187,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     const before = living()
     const renewed = () =>
       new Set(
-        lines().flatMap((line) => (line.msg.startsWith('files were renewed') ? line.worker : [])),
+        lines().flatMap((line) => (line.msg.startsWith('loaded renewed files') ? line.worker : [])),
       )
     await replaceFile(countries, mmdb({ '192.0.2.0/24': 'FR' }))
     node.signal('SIGHUP')

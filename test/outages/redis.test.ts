@@ -104,7 +104,7 @@ suite('Redis failing under load (R-03)', function () {
           code: 200,
           status: 'ready',
           storage: 'ok',
-          short_lived: 'does not answer, or keeps nothing',
+          short_lived: 'does not answer, or does not keep data',
           clock: 'ok',
           signing_keys: 'ok',
           key_encryption_key: 'ok',
@@ -152,7 +152,7 @@ suite('Redis failing under load (R-03)', function () {
       expect(answer.status).to.equal(200)
       expect(await answer.json()).to.include({
         storage: 'ok',
-        short_lived: 'does not answer, or keeps nothing',
+        short_lived: 'does not answer, or does not keep data',
       })
       const refreshed = await refreshWith(late.url, refresh_token)
       expect(refreshed.status, refreshed.body).to.equal(200)

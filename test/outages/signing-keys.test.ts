@@ -87,7 +87,7 @@ suite('signing keys while Postgres is away', function () {
     const { code, signing_keys: told } = await readiness()
     expect({ code, told: told?.replace(/\d+ ms/, '… ms') }).to.deep.equal({
       code: 503,
-      told: 'heard of no changes for … ms, expected at most 3 s',
+      told: 'no news from Postgres about the keys for … ms, expected at most 3 s',
     })
 
     isCut = false

@@ -185,7 +185,7 @@ onAnyStorage('the outbox', (kind) => {
     }
     const first = await eventually('noted', message)
     expect(first).to.include({ state: 'waiting', attempts: 1 })
-    expect(first.lastError).to.contain('could not be written down')
+    expect(first.lastError).to.contain('could not be stored')
     expect(first.nextAt).to.be.above(first.createdAt)
     travel(25 * 3600)
     const last = await eventually('given up', async () => {

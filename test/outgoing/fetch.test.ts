@@ -159,11 +159,11 @@ describe('outgoing requests (C11)', () => {
     it('this machine over https, with the setting that allows it', async () => {
       const error = await errorOf(createFetch(strict, silentLog)('https://localhost/'))
       expect(error.message).to.equal(
-        'expected a public one: localhost is at 127.0.0.1; for development ALLOW_LOOPBACK_FETCH=on allows this machine',
+        'expected a public address: localhost is at 127.0.0.1; for development ALLOW_LOOPBACK_FETCH=on allows this machine',
       )
       const { resolve } = names(['10.0.0.1'])
       const other = await errorOf(createFetch(strict, silentLog, resolve)('https://rp.example/'))
-      expect(other.message).to.equal('expected a public one: rp.example is at 10.0.0.1')
+      expect(other.message).to.equal('expected a public address: rp.example is at 10.0.0.1')
     })
 
     it('a public address without https, even in tests (K-60)', async () => {

@@ -114,7 +114,7 @@ describe('people: lock-out after wrong passwords (C9, C10)', () => {
     remember(one_time_password)
     const fields = { username: account.email, password: one_time_password }
     expect((await enter(fields)).status).to.equal(303)
-    expect(server.logged()).to.match(/"account locked"/)
+    expect(server.logged()).to.match(/"account locked after wrong attempts"/)
   })
 
   it('counts one-time passwords too, and resets the count when a password is chosen', async () => {

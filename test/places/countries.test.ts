@@ -60,7 +60,7 @@ describe('countries of addresses', () => {
     await writeFile(path, file.subarray(0, 400))
     expect(await faultOf()).to.match(/^GEOIP_DATABASE .*test\.mmdb: expected a MaxMind DB file/)
     await writeFile(path, file.subarray(700))
-    expect(await faultOf()).to.match(/cut off/)
+    expect(await faultOf()).to.match(/truncated/)
     await writeFile(path, mmdb({ '198.51.100.0/24': 'DE' }, 'Test-ASN'))
     expect(await faultOf()).to.match(/expected a database of countries or cities, got Test-ASN/)
     path += '.missing'
@@ -100,6 +100,6 @@ describe('countries of addresses', () => {
     expect(countries.of('198.51.100.7')).to.equal(undefined)
     expect(countries.of('198.51.100.7')).to.equal(undefined)
     expect(countries.of('203.0.113.1')).to.equal('FR')
-    expect(lines.filter((line) => line.includes('could not be looked up'))).to.have.length(1)
+    expect(lines.filter((line) => line.includes('could not look up a country'))).to.have.length(1)
   })
 })

@@ -49,7 +49,7 @@ describe('explain: common mistakes', () => {
     const unknown = { client_id: 'webb', client_secret: 'a-secret' }
     expect((await why(token(grant, unknown))).text)
       .to.match(/^received +webb$/m)
-      .and.match(/^client +No tenant has it\.$/m)
+      .and.match(/^client +It does not exist in any tenant\.$/m)
     await server.core.tenants.declare({ id: 'acme', name: 'Acme' })
     await server.core.clients.declare('acme', { ...machine, client_id: 'theirs' })
     const theirs = { ...unknown, client_id: 'theirs' }

@@ -70,7 +70,7 @@ describe('key-encryption key', () => {
         expect(refusal.message).to.contain(pathIn(keysDir)).and.contain('32 bytes')
         expect(refusal.message).to.contain(came).and.not.contain(good)
         expect(refusal.message, 'what to do').to.contain(
-          create ? 'remove it' : 'Put back your copy of it',
+          create ? 'delete the file' : 'Restore the file from your copy',
         )
       }
       expect(await readFile(pathIn(keysDir), 'utf8'), 'unchanged').to.equal(text)
@@ -111,7 +111,7 @@ describe('key-encryption key', () => {
     expect(refusal.message)
       .to.contain(pathIn(keysDir))
       .and.contain('EACCES')
-      .and.contain('run as its owner')
+      .and.contain('run as the owner of the file')
   })
 })
 
@@ -126,12 +126,12 @@ onEachStorage('key-encryption key at start', (kind) => {
 
     const wrong = { ...env, KEY_ENCRYPTION_KEY: otherKey }
     const refusal = await refusalOf(openNode(wrong), 'key_encryption_key_invalid')
-    expect(refusal.message).to.match(/sealed under key \S+, this process has key \S+/)
+    expect(refusal.message).to.match(/sealed under key \S+, but this process has key \S+/)
     expect(refusal.message).to.not.contain(otherKey)
 
     const { KEY_ENCRYPTION_KEY: _key, ...without } = env
     const missing = await refusalOf(openNode(without), 'key_encryption_key_invalid')
-    expect(missing.message).to.contain('put back')
+    expect(missing.message).to.contain('from your copy')
 
     const again = await openNode(env)
     expect(await again.sharedSecrets.get(defaultTenant, 'cookies')).to.deep.equal(secret)
@@ -151,7 +151,9 @@ onEachStorage('key-encryption key at start', (kind) => {
       const write = (line: string) => void lines.push(line)
       const log = createLog({ level: 'warn', destination: { write } })
       await (await openCore(loadConfig(env), log, { schema: 'migrate' })).close()
-      const found = lines.filter((line) => line.includes('open to other users'))
+      const found = lines.filter((line) =>
+        line.includes('other users can access the key-encryption key'),
+      )
       expect(found, mode.toString(8)).to.have.length(warned ? 1 : 0)
       if (warned) expect(found[0]).to.include(path).and.include(mode.toString(8))
     }

@@ -141,7 +141,7 @@ onAnyStorage('rotation of a configured key-encryption key', (kind) => {
     const reading = await sealEverything(core, 3)
     const other = newKey()
     const wanted = await refusalOf(core.keyRotation.rotate(other.id), 'key_encryption_key_invalid')
-    expect(wanted.message).to.include(other.id).and.include(first.id).and.include('Restart')
+    expect(wanted.message).to.include(other.id).and.include(first.id).and.include('restart')
     const kept = await dump(core.database, env['REDIS_URL'])
     await core.close()
 
@@ -149,7 +149,7 @@ onAnyStorage('rotation of a configured key-encryption key', (kind) => {
       openNode({ ...env, KEY_ENCRYPTION_KEY_PREVIOUS: `${other.text},${first.text}` }),
       'key_encryption_key_invalid',
     )
-    expect(same.message).to.include('holds the current key, too').and.not.include(first.text)
+    expect(same.message).to.include('also contains the current key').and.not.include(first.text)
     for (const bad of ['short', `${other.text} short`, other.text.slice(1), `${other.text}x`]) {
       for (const name of ['KEY_ENCRYPTION_KEY', 'KEY_ENCRYPTION_KEY_PREVIOUS']) {
         const refusal = await openNode({ ...env, [name]: bad }).then(
@@ -186,7 +186,7 @@ onAnyStorage('rotation of a configured key-encryption key', (kind) => {
     const refusal = await refusalOf(openNode(env), 'key_encryption_key_invalid')
     expect(refusal.message.split('\n')).to.have.length(1)
     expect(refusal.message)
-      .to.include(`sealed under key ${strange.id}, this process has key ${first.id}`)
+      .to.include(`sealed under key ${strange.id}, but this process has key ${first.id}`)
       .and.include(`(sessions: beta, ${uid.uid})`)
     const again = await openNode(both)
     expect(await dump(again.database, env['REDIS_URL'])).to.equal(kept)
@@ -309,7 +309,7 @@ describe('rotation of a key-encryption key in its own file', () => {
     // The file was replaced under a running process: its key in use must not be lost.
     await writeFile(file, `${newKey().text}\n`)
     const refusal = await refusalOf(two.keyRotation.rotate(), 'key_encryption_key_invalid')
-    expect(refusal.message).to.include(third.id).and.include('Put back')
+    expect(refusal.message).to.include(third.id).and.include('Restore the file')
     expect(await missing(`${file}.previous`)).to.equal(true)
     await two.close()
   })

@@ -57,7 +57,7 @@ if (softHsmFound()) {
     }
 
     const wrong: [string, Record<string, string>, RegExp][] = [
-      ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /refuses PKCS11_PIN: CKR_PIN_INCORRECT/],
+      ['with a wrong PIN', { PKCS11_PIN: 'not-it' }, /rejects PKCS11_PIN: CKR_PIN_INCORRECT/],
       [
         'with another label',
         { PKCS11_TOKEN_LABEL: 'elsewhere' },
@@ -102,7 +102,7 @@ if (softHsmFound()) {
       const { code, stderr } = await runHere(['keys', 'list'], without)
       expect(code).to.equal(1)
       expect(stderr).to.contain(
-        'PKCS11_PIN: expected a value beside PKCS11_MODULE and PKCS11_TOKEN_LABEL, got none',
+        'PKCS11_PIN: expected a value because of PKCS11_MODULE and PKCS11_TOKEN_LABEL, got none',
       )
     })
 
@@ -111,7 +111,7 @@ if (softHsmFound()) {
       const { code, stderr } = await runCommand(['serve'], { ...without, LOG_LEVEL: 'fatal' })
       expect(code).to.equal(1)
       expect(stderr).to.match(
-        /^keyturn: Signing key [\w-]{43} is in a PKCS#11 token, and PKCS11_MODULE is not set\.\n$/,
+        /^keyturn: Signing key [\w-]{43} is in a PKCS#11 token, but PKCS11_MODULE is not set\.\n$/,
       )
     })
 

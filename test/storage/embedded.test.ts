@@ -88,7 +88,7 @@ describe('the lock of the data folder', () => {
       expect(refusal).to.be.instanceOf(DomainError)
       expect(refusal).to.include({
         code: 'config_invalid',
-        message: `DATA_DIR: expected a folder that this user can make and write in, got ${given} (${code})`,
+        message: `DATA_DIR: expected a folder that this user can create and write to, got ${given} (${code})`,
       })
     }
   })

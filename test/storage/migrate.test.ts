@@ -39,7 +39,7 @@ onEachStorage('migrations', (kind) => {
     await pretendNewer(env, ['Future9999999999999'])
     for (const schema of ['migrate', 'require'] as const) {
       const refusal = await refusalOf(openNode(env, schema), 'storage_newer')
-      expect(refusal.message).to.contain('must know Future9999999999999')
+      expect(refusal.message).to.contain('does not work with Future9999999999999')
     }
     const outcome = await runHere(['keys', 'list'], env)
     expect(outcome.code).to.be.above(0)
@@ -293,7 +293,7 @@ suite('migrations and the roles of Postgres', () => {
     const blind = { ...env, DATABASE_URL: url.href }
     const { message } = await refusalOf(openNode(blind, 'require'), 'migrations_pending')
     expect(message).to.match(
-      /Run "keyturn migrate" first\. .* does not see \(public\): grant it usage/,
+      /Run "keyturn migrate" first\. .* not visible to the role of DATABASE_URL has migrations \(public\): grant the role usage/,
     )
     const empty = await emptyStorage()
     const client = new pg.Client({ connectionString: empty['DATABASE_URL'] })

@@ -264,7 +264,7 @@ describe('OTEL_ settings', () => {
     ] as const) {
       const told = `service.name=login,${pair}`
       expect(() => loadConfig({ OTEL_RESOURCE_ATTRIBUTES: told }), pair).to.throw(
-        `OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs, separated by commas, special characters percent-encoded, got ${JSON.stringify(told)} (${shown} is none)`,
+        `OTEL_RESOURCE_ATTRIBUTES: expected name=value pairs, separated by commas, special characters percent-encoded, got ${JSON.stringify(told)} (${shown} is not such a pair)`,
       )
     }
   })
@@ -278,7 +278,7 @@ describe('OTEL_ settings', () => {
       'OTEL_EXPORTER_OTLP_TRACES_COMPRESSION: expected one of none, gzip, got "zstd"',
     )
     for (const name of ['CERTIFICATE', 'TRACES_CLIENT_CERTIFICATE', 'CLIENT_KEY']) {
-      fault(`OTEL_EXPORTER_OTLP_${name}`, '/nope').to.throw('a file that can be read, got "/nope"')
+      fault(`OTEL_EXPORTER_OTLP_${name}`, '/nope').to.throw('a readable file, got "/nope"')
     }
     fault('OTEL_EXPORTER_OTLP_TIMEOUT', ' 500 ').not.to.throw()
   })
@@ -310,7 +310,7 @@ describe('OTEL_ settings', () => {
     expect(await makes({ OTEL_TRACES_EXPORTER: 'none' })).to.equal(false)
     expect(said, 'no warning').to.equal('')
     expect(await makes({ OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc' }), 'grpc requested').to.equal(true)
-    expect(said).to.include('traces are sent as http/json, whatever')
+    expect(said).to.include('is ignored: traces are sent as http/json')
     said = ''
     const own = {
       OTEL_EXPORTER_OTLP_PROTOCOL: 'grpc',
@@ -347,7 +347,7 @@ describe('OTEL_ settings', () => {
       await collector.stop()
     }
     const [line] = said.split('\n').map((each) => each && JSON.parse(each))
-    expect(line).to.include({ msg: 'variables of OpenTelemetry have no effect' })
+    expect(line).to.include({ msg: 'OpenTelemetry variables that are not supported are ignored' })
     expect(line.variables).to.deep.equal(['OTEL_BSP_SCHEDULE_DELAY', 'OTEL_PROPAGATORS'])
   })
 })

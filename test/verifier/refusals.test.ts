@@ -137,7 +137,7 @@ describe('the errors of the verifier', () => {
       for (const target of ['/../billing/x', '/%2e%2e/billing/x', '\\..\\billing/x', 'x', '/..']) {
         for (const htu of ['https://api.example.com/billing/x', `${url}x`, `${url}/../`]) {
           expect(await saidOfProof({ htu }, { target }), `${target} ${htu}`).to.equal(
-            `the address: expected one below ${url}, got ${JSON.stringify(target)}`,
+            `the address: expected an address below ${url}, got ${JSON.stringify(target)}`,
           )
         }
       }
@@ -159,7 +159,7 @@ describe('the errors of the verifier', () => {
       expect(await saidOfProof({ ath: undefined })).to.match(/^ath: .* access token .*got nothing$/)
       expect(await saidOfProof({ ath: hashOf('other') })).to.match(/^ath: .*got another$/)
       expect(await saidOfProof({ iat: now() - 300 })).to.match(
-        /^iat: expected at most 60 seconds ago and 30 ahead, got 3\d\d ago$/,
+        /^iat: expected at most 60 seconds ago and at most 30 ahead, got 3\d\d ago$/,
       )
       expect(await saidOfProof({ iat: Date.now() })).to.match(/^iat: .* got \d{13} ahead$/)
       expect(await saidOfProof({ iat: undefined })).to.match(/^iat: .* got nothing$/)
@@ -193,11 +193,11 @@ describe('the errors of the verifier', () => {
       cert + caller.cert,
       encodeURIComponent(cert + cert),
     ]) {
-      expect(await saidWith(victims), victims).to.match(/^what came as its certificate is none/)
+      expect(await saidWith(victims), victims).to.match(/^the certificate cannot be read/)
     }
     for (const nonsense of ['(null)', '%E0%A4%A', ':no-base64:']) {
-      expect(await saidWith(nonsense), nonsense).to.match(/^what came as its certificate is none/)
+      expect(await saidWith(nonsense), nonsense).to.match(/^the certificate cannot be read/)
     }
-    expect(await saidWith('')).to.equal('it came without its certificate')
+    expect(await saidWith('')).to.equal('it was sent without its certificate')
   })
 })

@@ -229,11 +229,11 @@ describe('the verifier', () => {
         whenKeysUnreachable: 'refuse',
       })
       expect(verifier.guarantee().sentence).to.match(
-        /within 2 s \(poll\).*for 10 s, every token is refused \(503\)/,
+        /within 2 s \(poll\).*After 10 s without news, every token is refused \(503\)/,
       )
       expect(verifier.guarantee({ check: 'offline' })).to.deep.include({
         sentence:
-          'A revoked token is good until it expires. A key that the issuer removed is refused after 300 s at the latest. When the keys cannot be had for so long, every token is refused (503).',
+          'A revoked token is valid until it expires. A key that the issuer removed is refused after 300 s at the latest. If the keys cannot be fetched for that long, every token is refused (503).',
       })
       expect(verifier.guarantee({ check: 'introspect' }).figures).to.include({
         usually: 0,
@@ -244,7 +244,7 @@ describe('the verifier', () => {
         /10 % of requests.*For the others a revoked token.*within 2 s/,
       )
       const open = createVerifier(options({ feed: { ...feed, whenStale: 'accept' } })).guarantee()
-      expect(open.sentence).to.include('tokens are accepted all the same')
+      expect(open.sentence).to.include('tokens are still accepted')
       expect(open.figures).to.include({ atMost: null, whenFeedUnreachable: 'accept' })
     })
 
@@ -272,9 +272,9 @@ describe('the verifier', () => {
         expect(() => createVerifier(options(more)), String(message)).to.throw(TypeError, message)
       }
       const plain = createVerifier(options())
-      expect(() => plain.assertPolicy({ check: 'feed' })).to.throw('no feed was set up')
+      expect(() => plain.assertPolicy({ check: 'feed' })).to.throw('no feed is configured')
       expect(() => plain.assertPolicy({ check: 'introspect' })).to.throw(
-        'no introspection was set up',
+        'no introspection is configured',
       )
       expect(() => plain.assertPolicy({ share: 2 })).to.throw('share')
     })

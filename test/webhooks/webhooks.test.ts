@@ -55,7 +55,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
 
   it('are declared with a secret, which no list, export or event shows', async () => {
     const refused = await refusalOf(declare({ url: receiver.url, events: ['*'] }), 'apply_invalid')
-    expect(JSON.stringify(refused.detail)).to.include('secret: a new webhook needs one')
+    expect(JSON.stringify(refused.detail)).to.include('secret: required for a new webhook')
     const events = ['account.data_downloaded', 'webhook.*']
     const declared = { url: receiver.url, events, secret }
     expect(await declare(declared)).to.include({ created: 1 })

@@ -29,7 +29,9 @@ onChange((held, why) => {
   if (held) return showTokens(held)
   const was = shown !== undefined
   if (why === 'ended') {
-    tell('No new token', 'bad', [['the token handler says', 'the authorization server ended it']])
+    tell('No new token', 'bad', [
+      ['the token handler answered', 'the authorization server revoked it'],
+    ])
     showSignedOut('Your access was ended: the authorization server gave no new token.')
   } else showSignedOut(was ? 'You are signed out.' : undefined)
 })
@@ -96,7 +98,10 @@ const actions = {
     await revoke()
     tell('Revoked', 'bad', [
       ['ended', `the family ${shown && readable(claimsOf(shown.accessToken)['fid'])}`],
-      ['what now', 'the API verifies by itself, and is told: within half a second it refuses'],
+      [
+        'what now',
+        'the API verifies tokens itself and is notified: within half a second it refuses this one',
+      ],
     ])
   },
   'sign-out': signOut,
@@ -118,7 +123,9 @@ const refused = location.search === '?refused'
 if (refused) history.replaceState(null, '', '/')
 // A page load begins with empty memory: get a token silently, or offer to sign in.
 await renew('Got a token for this page').catch((error) => {
-  showSignedOut(`Nothing could be asked just now (${error.message}). Reload the page to try again.`)
+  showSignedOut(
+    `The token handler could not be reached (${error.message}). Reload the page to try again.`,
+  )
 })
-if (refused && !shown) showSignedOut('The sign-in was refused, or did not work.')
+if (refused && !shown) showSignedOut('The sign-in was refused or failed.')
 document.body.dataset['ready'] = 'true'

@@ -84,7 +84,7 @@ export function showExpiry(expiresAt) {
   element('expiry').textContent =
     left > 0
       ? `Expires in ${minutes} min ${String(left % 60).padStart(2, '0')} s`
-      : 'Expired; the next call gets another first'
+      : 'Expired; the next call first gets a new one'
 }
 
 /**

@@ -8,7 +8,7 @@ for (const element of document.querySelectorAll('[data-expires]')) {
     element.textContent =
       left > 0
         ? `Expires in ${minutes} min ${String(left % 60).padStart(2, '0')} s`
-        : 'Expired; the next call refreshes it first'
+        : 'Expired; the next call first refreshes it'
   }
   tick()
   setInterval(tick, 1000)

@@ -80,13 +80,13 @@ export async function verifySignature(jws: string, key: CryptoKey, alg: string):
   try {
     await compactVerify(jws, key, { algorithms: [alg] })
   } catch (error) {
-    throw invalidToken('signature', 'the signature does not hold', error)
+    throw invalidToken('signature', 'the signature is not valid', error)
   }
 }
 
 function checkClaims(payload: Record<string, unknown>, expected: TokenExpectations) {
   const wrong = wrongClaim(payload)
-  if (wrong !== undefined) throw invalidToken('claims', `${wrong} is missing or of a wrong type`)
+  if (wrong !== undefined) throw invalidToken('claims', `${wrong} is missing or has the wrong type`)
   const claims = payload as unknown as AccessTokenClaims
   const { iss, aud, exp, iat, nbf, tenant_id: tenant } = claims
   if (iss !== expected.issuer) {

@@ -51,9 +51,10 @@ export async function checkBinding(
 ): Promise<() => void> {
   const refuse = (why: string) => new TokenRefused('invalid_token', 'binding', why)
   const { jkt, 'x5t#S256': thumbprint, ...others } = claims.cnf ?? {}
-  if (Object.keys(others).length > 0) throw refuse('it is bound in a way that is not known here')
+  if (Object.keys(others).length > 0)
+    throw refuse('it is bound by a method that is not supported here')
   if (claims.cnf && jkt === undefined && thumbprint === undefined) {
-    throw refuse('it is bound to nothing')
+    throw refuse('its cnf claim is empty')
   }
 
   let useUp = () => {}
@@ -61,7 +62,7 @@ export async function checkBinding(
     if (presented.scheme === 'DPoP') throw refuse('it is not bound to a key: send it as Bearer')
     if (dpop?.required) throw refuse('expected a token that is bound to a key (DPoP)')
   } else {
-    if (!dpop) throw refuse('it is bound to a key, and DPoP is off here')
+    if (!dpop) throw refuse('it is bound to a key, but DPoP is off here')
     if (presented.scheme !== 'DPoP') throw refuse('it is bound to a key: send it as DPoP')
     useUp = await checkProof(token, jkt, presented, dpop)
   }
@@ -70,14 +71,12 @@ export async function checkBinding(
     if (mtls?.required) throw refuse('expected a token that is bound to a certificate')
     return useUp
   }
-  if (!mtls) throw refuse('it is bound to a certificate, and mutual TLS is off here')
+  if (!mtls) throw refuse('it is bound to a certificate, but mutual TLS is off here')
   const { certificate: shown } = presented
-  if (!shown) throw refuse('it came without its certificate')
+  if (!shown) throw refuse('it was sent without its certificate')
   const certificate = typeof shown === 'string' ? certificateIn(shown) : shown
   if (!certificate) {
-    throw refuse(
-      'what came as its certificate is none: expected one in DER, PEM, or the header of a proxy',
-    )
+    throw refuse('the certificate cannot be read: expected DER, PEM, or the header of a proxy')
   }
   if ((await thumbprintOf(certificate)) !== thumbprint) {
     throw refuse('it is bound to another certificate')

@@ -39,6 +39,6 @@ function writtenIn(text: string): string {
   const [written = '', ...others] = certificates
   const [, certificate] = /="(.*)"$/.exec(written) ?? []
   if (certificate === undefined) throw new Error('the last element of the list has no certificate')
-  if (others.length > 0) throw new Error('it is more than a certificate')
+  if (others.length > 0) throw new Error('it contains more than one certificate')
   return certificate
 }

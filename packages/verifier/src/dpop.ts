@@ -69,23 +69,25 @@ export async function checkProof(
     }
     if (ath !== (await hashOf(token))) {
       const came = ath === undefined ? 'nothing' : 'another'
-      throw refuse(`ath: expected the hash of the access token that came with it, got ${came}`)
+      throw refuse(`ath: expected the hash of the access token sent with it, got ${came}`)
     }
-    if (typeof jti !== 'string' || jti === '' || jti.length > longestId) throw refuse('no jti')
+    if (typeof jti !== 'string' || jti === '' || jti.length > longestId)
+      throw refuse(`jti: expected a string of at most ${longestId} characters`)
     if (typeof iat !== 'number' || iat <= now() - maxAge || iat > now() + ahead) {
       throw refuse(
-        `iat: expected at most ${maxAge} seconds ago and ${ahead} ahead, got ${distance(iat)}`,
+        `iat: expected at most ${maxAge} seconds ago and at most ${ahead} ahead, got ${distance(iat)}`,
       )
     }
     if ((await calculateJwkThumbprint(jwk)) !== jkt)
-      throw refuse('it is by another key than the token is bound to')
+      throw refuse('it is signed with a key that the token is not bound to')
     if (options.nonces && !(await options.nonces.isGood(nonce))) {
       throw new TokenRefused('use_dpop_nonce', 'nonce', 'expected the nonce of this server')
     }
     const made = { key: jkt, id: await hashOf(jti), issuedAt: iat }
     return () => {
       const at = { now: now(), oldest: now() - maxAge }
-      if (!options.memory.isFirst(made, at)) throw refuse('it was used before, or too many were')
+      if (!options.memory.isFirst(made, at))
+        throw refuse('it was used before, or too many proofs were used')
     }
   } catch (error) {
     if (error instanceof TokenRefused && error.code !== 'invalid_token') throw error
@@ -134,7 +136,7 @@ function addressesAt(base: string, target: string): string[] {
   const [path = ''] = target.split('?')
   url.pathname = prefix + path
   if (url.pathname !== prefix && !url.pathname.startsWith(`${prefix}/`)) {
-    throw new Error(`the address: expected one below ${base}, got ${shown(path)}`)
+    throw new Error(`the address: expected an address below ${base}, got ${shown(path)}`)
   }
   const address = url.origin + url.pathname
   return path === '/' && prefix !== '' ? [address, url.origin + prefix] : [address]

@@ -45,7 +45,7 @@ export function protectFastify(
 /** A handler for `verifier.metadata.path` that serves the protected resource metadata (RFC 9728). */
 export function describeFastify({ metadata }: Verifier) {
   return async (_request: Request, reply: Reply): Promise<unknown> => {
-    if (!metadata) throw new TypeError('metadata was not set up')
+    if (!metadata) throw new TypeError('metadata is not configured')
     for (const [name, value] of metadata.headers) reply.header(name, value)
     return reply.send(JSON.stringify(metadata.document))
   }

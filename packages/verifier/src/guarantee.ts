@@ -35,8 +35,8 @@ export function guaranteeOf(policy: WholePolicy, options: VerifierOptions): Guar
   if (isAsked) {
     words.push(
       usesShare
-        ? `The issuer is asked about ${policy.share * 100} % of requests, of which a revoked token is refused at once; where it does not answer, they are refused (503).`
-        : 'The issuer is asked about every request: a revoked token is refused at once, and where it does not answer, every token is (503).',
+        ? `The issuer is asked about ${policy.share * 100} % of requests, where a revoked token is refused at once; if it does not answer, they are refused (503).`
+        : 'The issuer is asked about every request: a revoked token is refused at once; if it does not answer, every token is refused (503).',
     )
     if (!usesShare) [usually, atMost] = [0, 0]
   }
@@ -49,21 +49,21 @@ export function guaranteeOf(policy: WholePolicy, options: VerifierOptions): Guar
     if (whenStale === 'refuse') {
       atMost = maxStaleness + tolerance
       words.push(
-        `When nothing was heard for ${maxStaleness} s, every token is refused (503), so that a revoked one is never accepted longer than that (and than the clocks are apart, ${tolerance} s at most, where somebody replays old copies).`,
+        `After ${maxStaleness} s without news, every token is refused (503), so that a revoked one is never accepted for longer than that (plus the difference of the clocks, ${tolerance} s at most, if an attacker replays old copies).`,
       )
     } else {
       words.push(
-        `When nothing was heard for ${maxStaleness} s, tokens are accepted all the same: a token that is revoked meanwhile is good until it expires.`,
+        `After ${maxStaleness} s without news, tokens are still accepted: a token that is revoked in that time is valid until it expires.`,
       )
     }
   } else if (!isAsked || usesShare) {
-    words.push('A revoked token is good until it expires.')
+    words.push('A revoked token is valid until it expires.')
   }
   words.push(
-    `A key that the issuer removed is refused after ${maxAge} s at the latest. When the keys cannot be had for so long, ${
+    `A key that the issuer removed is refused after ${maxAge} s at the latest. If the keys cannot be fetched for that long, ${
       whenUnreachable === 'refuse'
         ? 'every token is refused (503).'
-        : 'the last known ones go on being trusted; without any, every token is refused (503).'
+        : 'the last known keys are still trusted; without any, every token is refused (503).'
     }`,
   )
   return {

@@ -29,7 +29,8 @@ export function createIntrospection(
   return {
     async ask(token, jti) {
       const { introspection_endpoint: address } = await metadata()
-      if (address === undefined) throw new Unavailable('introspection', 'the issuer has none')
+      if (address === undefined)
+        throw new Unavailable('introspection', 'the issuer has no introspection endpoint')
       try {
         const form = { token, token_type_hint: 'access_token' }
         const request = await authenticated(form, options, issuer)

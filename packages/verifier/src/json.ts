@@ -27,7 +27,7 @@ function refuseDuplicates(text: string): void {
       if (names && /^\s*:/.test(text.slice(end + 1, end + 20))) {
         // Different escapes of one name are the same name.
         const name = JSON.parse(text.slice(at, end + 1)) as string
-        if (names.has(name)) throw new SyntaxError('a member is there twice')
+        if (names.has(name)) throw new SyntaxError('a member occurs twice')
         names.add(name)
       }
       at = end

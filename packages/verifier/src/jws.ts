@@ -57,7 +57,7 @@ export function parseJws(token: string, form: Form): ParsedJws {
     try {
       return parseObject(bytes, mayRepeat)
     } catch (error) {
-      throw invalidToken('form', 'expected JSON objects without a member twice', error)
+      throw invalidToken('form', 'expected JSON objects without duplicate members', error)
     }
   }) as [Record<string, unknown>, Record<string, unknown>]
 

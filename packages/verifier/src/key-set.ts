@@ -63,14 +63,20 @@ export function createKeySet(
     } catch (error) {
       failedAt = monotonic()
       if (error instanceof Unavailable) throw error
-      throw new Unavailable('keys', `the key set was not had: ${(error as Error).message}`, error)
+      throw new Unavailable(
+        'keys',
+        `the key set could not be fetched: ${(error as Error).message}`,
+        error,
+      )
     }
   }
 
   /** One fetch at a time; just after a failure it fails at once. */
   function refresh(): Promise<void> {
     if (!fetching && monotonic() - failedAt < rest) {
-      return Promise.reject(new Unavailable('keys', 'the key set could not be fetched just now'))
+      return Promise.reject(
+        new Unavailable('keys', 'the key set could not be fetched a moment ago'),
+      )
     }
     fetching ??= fetchThem().finally(() => {
       fetching = undefined

@@ -48,7 +48,7 @@ export function assertOptions(options: VerifierOptions): void {
   }
   expect(typeof issuer === 'string' && issuer !== '', 'issuer: expected a URL', issuer)
   assertSafe(issuer)
-  expect(typeof audience === 'string' && audience !== '', 'audience: expected a text', audience)
+  expect(typeof audience === 'string' && audience !== '', 'audience: expected a string', audience)
   expect(
     algorithms === undefined ||
       (algorithms.length > 0 && algorithms.every((alg) => asymmetric.includes(alg))),

@@ -39,9 +39,9 @@ export type WholePolicy = Policy & { check: NonNullable<Policy['check']>; share:
 /** @throws TypeError when a policy requires an option that is not configured */
 export function completePolicy(policy: Policy, options: VerifierOptions): WholePolicy {
   const { check = options.feed ? 'feed' : 'offline', share = 1 } = policy
-  if (check === 'feed' && !options.feed) throw new TypeError("check 'feed': no feed was set up")
+  if (check === 'feed' && !options.feed) throw new TypeError("check 'feed': no feed is configured")
   if (check === 'introspect' && !options.introspection) {
-    throw new TypeError("check 'introspect': no introspection was set up")
+    throw new TypeError("check 'introspect': no introspection is configured")
   }
   if (!['offline', 'feed', 'introspect'].includes(check)) {
     throw new TypeError(`check: expected offline, feed or introspect, got ${check}`)
@@ -61,7 +61,7 @@ export function checkScopes(claims: AccessTokenClaims, { scopes = [] }: Policy):
   const granted = scopesOf(claims)
   const missing = scopes.filter((scope) => !granted.includes(scope))
   if (missing.length > 0) {
-    throw new TokenRefused('insufficient_scope', 'scope', `this needs the scope ${missing[0]}`)
+    throw new TokenRefused('insufficient_scope', 'scope', `this requires the scope ${missing[0]}`)
   }
 }
 
@@ -72,9 +72,9 @@ export function checkStepUp(claims: AccessTokenClaims, { stepUp }: Policy, toler
   const refuse = (why: string) =>
     new TokenRefused('insufficient_user_authentication', 'authentication', why)
   if (acrValues && (acr === undefined || !acrValues.includes(acr))) {
-    throw refuse('a stronger sign-in is needed')
+    throw refuse('a stronger sign-in is required')
   }
   if (maxAge !== undefined && (at === undefined || now() - at > maxAge + tolerance)) {
-    throw refuse('a more recent sign-in is needed')
+    throw refuse('a more recent sign-in is required')
   }
 }

@@ -27,7 +27,7 @@ export function presentedToken({ target, headers }: ApiRequest): PresentedToken 
   const refuse = (why: string) => new TokenRefused('invalid_request', 'request', why)
   const [, query = ''] = target.split('?', 2)
   if (new URLSearchParams(query).has('access_token')) {
-    throw refuse('expected the token in the Authorization header, not in the address')
+    throw refuse('expected the token in the Authorization header, not in the URL')
   }
   const [value, ...others] = headers('authorization')
   if (value === undefined || value === '') return undefined

@@ -42,15 +42,15 @@ export async function readDocument(
   const form = { type: 'revocations+jwt', algorithms, longest, mayRepeat: true } as const
   const { header, payload } = parseJws(jws, form)
   const { iss, aud, exp, as_of: asOf, cursor, since, revoked } = payload
-  if (iss !== issuer) throw new Error('the document is of another issuer')
+  if (iss !== issuer) throw new Error('the document is from another issuer')
   if (aud !== audience) throw new Error('the document is for another audience')
   if (typeof exp !== 'number' || exp <= now() - clockTolerance) {
-    throw new Error('the document has expired: it proves nothing any more')
+    throw new Error('the document has expired')
   }
   if (typeof asOf !== 'number' || typeof cursor !== 'string' || !isRevoked(revoked)) {
     throw new Error('expected as_of, cursor and revoked')
   }
-  if (since !== undefined && typeof since !== 'string') throw new Error('since is no text')
+  if (since !== undefined && typeof since !== 'string') throw new Error('since: expected a string')
   await verifySignature(jws, await keys.find(header['kid'], header.alg), header.alg)
   return { asOf, cursor, since, revoked }
 }

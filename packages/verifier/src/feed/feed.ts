@@ -109,10 +109,10 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
   async function receive(jws: string): Promise<void> {
     const startedAt = monotonic()
     const document = await around.read(jws)
-    if (document.asOf < asOf) throw new Error('the document is older than what is known')
+    if (document.asOf < asOf) throw new Error('the document is older than the last one')
     if (document.since !== undefined && !cursors.includes(document.since)) {
       cursors = []
-      throw new Error('the document continues from what is not known')
+      throw new Error('the document continues from an unknown cursor')
     }
     list.add(document.revoked)
     if (document.asOf > asOf) heardAt = startedAt
@@ -202,12 +202,12 @@ export function createFeed(options: FeedOptions, around: Surroundings): Feed {
       const isStale = !(await isFresh())
       if (list.denies(claims)) return true
       if (isStale && whenStale === 'refuse') {
-        throw new Unavailable('feed', `nothing was heard of revocations for ${maxStaleness} s`)
+        throw new Unavailable('feed', `no news of revocations for ${maxStaleness} s`)
       }
       return false
     },
     async load() {
-      if (!(await isFresh())) throw new Unavailable('feed', lastFault ?? 'no document came')
+      if (!(await isFresh())) throw new Unavailable('feed', lastFault ?? 'no document was received')
     },
     status: () => ({ age: age(), entries: list.size(), ...counts, lastFault }),
     close() {

@@ -35,7 +35,7 @@ export function createReaderToken(
       const request = await authenticated(form, credentials, issuer)
       const answer = await requests.ask(address, request, { timeout, largest })
       const { access_token: token, expires_in: lifetime } = jsonIn(answer, address)
-      if (typeof token !== 'string') throw new Error(`${address} gave no access token`)
+      if (typeof token !== 'string') throw new Error(`${address} returned no access token`)
       known = { token, renewAt: renewalOf(lifetime) }
       return token
     },

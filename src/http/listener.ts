@@ -101,6 +101,8 @@ function create(
     keepAliveTimeout: config.keepAliveTimeout * 1000,
     connectionsCheckingInterval: 1000,
     requireHostHeader: false,
+    // A seventh less processor time for the key set. Such a request never emits `end`: read bodies with `iterator`.
+    optimizeEmptyRequests: true,
   }
   if (!certificate) return createServer(limits, handle)
   // BCP 195 (RFC 9325 §3.1.1) allows TLS 1.2; no client of this server needs it.

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { text as textOf } from 'node:stream/consumers'
 import { expect } from 'chai'
+import { routes } from '../../src/oidc/routes.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage } from '../support/any-storage.ts'
 import { booted } from '../support/boot.ts'
@@ -50,6 +51,34 @@ describe('http: excessive or malformed requests', () => {
     const token = await send('POST', '/token', chunked, large)
     expect(token.status).to.be.within(400, 413)
     expect((await send('GET', '/healthz')).status, 'still alive').to.equal(200)
+  })
+
+  it('are answered when they have neither a body nor its length, also on one connection (RFC 9112 §6.3)', async () => {
+    const { host, hostname, port } = new URL(server.issuer)
+    const posted = [
+      ...Object.values(routes),
+      ...[
+        '/sign-up',
+        '/password/reset',
+        '/account/sign-out',
+        '/interaction/x/login',
+        '/admin/v1/x',
+      ],
+    ]
+    const fields = `Host: ${host}\r\nContent-Type: application/x-www-form-urlencoded\r\nOrigin: ${server.issuer}`
+    const requests = posted.map((path) => `POST ${path} HTTP/1.1\r\n${fields}\r\n\r\n`)
+    const last = `GET /healthz HTTP/1.1\r\n${fields}\r\nConnection: close\r\n\r\n`
+    const caller = connect(Number(port), hostname)
+    caller.write(requests.join('') + last)
+    const answers = await textOf(caller)
+    const statuses = [...answers.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) =>
+      Number(status),
+    )
+    expect(statuses).to.have.length(posted.length + 1)
+    for (const [i, status] of statuses.slice(0, -1).entries()) {
+      expect(status, posted[i]).to.be.within(303, 415)
+    }
+    expect(statuses.at(-1)).to.equal(200)
   })
 
   it('are refused with a parameter that Postgres cannot store, at every endpoint that begins a flow (C18)', async () => {

@@ -44,7 +44,8 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
 
   it('of one that is added or removed, of new codes and of a used one, each from where', async () => {
     const owner = await factorOwner(server.core)
-    const { factors } = server.core
+    const { accounts, factors } = server.core
+    await accounts.verifyEmail(tenant, owner.id, owner.username)
     await add(owner.id, 'de')
     const added = await mailTo(owner.username, /^Zweiter Schritt .* hinzugefügt$/)
     expect(added.text).to.include('Von: 192.0.2.7')
@@ -61,6 +62,16 @@ describe('people: whoever has second factors is told what becomes of them (ASVS 
       ...['factor_added', 'factor_added', 'recovery_code_used'],
       ...['recovery_codes_made', 'factor_removed'],
     ])
+  })
+
+  it('of none from where, if the address is not confirmed: it may be a stranger’s', async () => {
+    const { id, username } = await somebody(server.core)
+    const added = await add(id)
+    if (typeof added !== 'string') remember(...(added.recoveryCodes ?? []))
+    const { text } = await mailTo(username, /^A second step was added/)
+    expect(text)
+      .to.match(/^When: /m)
+      .and.not.include(by.ip)
   })
 
   it('of an operator who takes all away, once', async () => {

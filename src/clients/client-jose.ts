@@ -92,7 +92,8 @@ function isOfSmallOrder({ crv, x }: Record<string, unknown>): boolean {
   const points = smallOrder[crv as string]
   if (!points) return false
   // Little-endian; the highest bit is not part of the coordinate.
-  const coordinate = BigInt(`0x${bytesOf(x).reverse().toString('hex')}`) % 2n ** 255n
+  const octets = Buffer.from(bytesOf(x).toReversed())
+  const coordinate = BigInt(`0x${octets.toString('hex')}`) % 2n ** 255n
   return points.includes(coordinate % prime)
 }
 

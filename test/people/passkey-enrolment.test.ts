@@ -266,6 +266,16 @@ describe('people: making a passkey', () => {
     for (const { id } of [person, owner]) expect(await listOf(id)).to.have.length(1)
   })
 
+  it('says without script that it needs one, and that there is the app (K-09)', async () => {
+    const { agent } = await openList(await somebody(server.core))
+    const { root } = await openNew(agent)
+    expect(root.querySelector('#passkey-form')?.hasAttribute('hidden')).to.equal(false)
+    expect(root.querySelector('#use-passkey')?.hasAttribute('hidden')).to.equal(true)
+    const missing = root.querySelector('[data-passkey-missing]')
+    expect(missing?.hasAttribute('hidden')).to.equal(false)
+    expect(missing?.textContent).to.include('scripts enabled').and.include('authenticator app')
+  })
+
   it('takes no form of another site (C23)', async () => {
     const owner = await passkeyOwner(server.core)
     const { agent } = await openList(owner)

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Middleware } from 'koa'
+import type { Context, Middleware } from 'koa'
 import { passwordResetMethods, passwordResetRoutes } from './account/password-reset.routes.ts'
 import { accountMethods, accountRoutes } from './account/routes.ts'
 import { adminApi } from './admin/api.ts'
@@ -103,7 +103,7 @@ const methods = {
   [routes.device_authorization]: ['POST', 'OPTIONS'],
   [routes.backchannel_authentication]: ['POST'],
   [routes.end_session]: ['GET', 'HEAD', 'POST'],
-  [`${routes.end_session}/confirm`]: ['POST'],
+  [`${routes.end_session}/confirm`]: ['GET', 'HEAD', 'POST'],
   [`${routes.end_session}/success`]: ['GET', 'HEAD'],
   ...Object.fromEntries(discovery.map((path) => [path, ['GET', 'HEAD', 'OPTIONS']])),
   ...interactionMethods,
@@ -302,7 +302,9 @@ export function createIssuer(
     ),
     carryLanguage(issuer, pageContext),
     answerLogoutOfNobody(issuer, (ctx) => takeHandover(ctx) !== undefined),
-    ownPagesOnly(`${routes.end_session}/confirm`, csrf),
+    ownPagesOnly(`${routes.end_session}/confirm`, csrf, (ctx) =>
+      seeOther(ctx, ownAddress(pageContext(ctx), routes.end_session)),
+    ),
     settleDecisions(context, pages),
     countFailedAuthentication(context),
     keyRefusals(provider, context, certificates),
@@ -344,10 +346,15 @@ function install(app: { use(middleware: Middleware): unknown }, table: Middlewar
   for (const middleware of table) app.use(middleware)
 }
 
-/** Checks the origin of a posted engine form; the engine checks only the form's own token (security class C23). */
-function ownPagesOnly(path: string, csrf: Csrf): Middleware {
+/**
+ * Checks the origin of a posted engine form; the engine checks only the form's own token (security class C23).
+ * @param toForm answers GET, which the engine does not serve at that path
+ */
+function ownPagesOnly(path: string, csrf: Csrf, toForm: (ctx: Context) => void): Middleware {
   return (ctx, next) => {
-    if (ctx.path === path && ctx.method === 'POST') csrf.checkOrigin(ctx)
+    if (ctx.path !== path) return next()
+    if (ctx.method !== 'POST') return toForm(ctx)
+    csrf.checkOrigin(ctx)
     return next()
   }
 }

@@ -16,7 +16,7 @@ import { type Desk, notTheirs } from './desk.ts'
 export const applicationMethods = {
   '/account/applications': ['GET', 'HEAD'],
   '/account/applications/:id/logo': ['GET', 'HEAD'],
-  '/account/applications/:id/end': ['POST'],
+  '/account/applications/:id/end': ['GET', 'HEAD', 'POST'],
 }
 
 /** Milliseconds that an unusual event is shown. */
@@ -97,6 +97,8 @@ export function applicationRoutes(router: Router, parts: PageParts, desk: Desk) 
     const { clientId } = await ownGrant(ctx.params['id'] as string, owner.account.id)
     await parts.showLogo(ctx, (await clientOf(clientId)).logo)
   })
+
+  router.get('/account/applications/:id/end', (ctx) => desk.goTo(ctx, 'applications'))
 
   router.post('/account/applications/:id/end', async (ctx) => {
     const sent = await desk.posted(ctx, 'applications')

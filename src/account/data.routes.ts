@@ -13,7 +13,7 @@ import type { Desk } from './desk.ts'
 
 export const dataMethods = {
   '/account/data': ['GET', 'HEAD'],
-  '/account/data/download': ['POST'],
+  '/account/data/download': ['GET', 'HEAD', 'POST'],
   '/account/data/delete': ['GET', 'HEAD', 'POST'],
 }
 
@@ -120,6 +120,10 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     if (owner) show(ctx, owner)
   })
 
+  const toForms = (ctx: Context) => desk.goTo(ctx, 'data')
+  router.get('/account/data/download', toForms)
+  router.get('/account/data/delete', toForms)
+
   router.post('/account/data/download', async (ctx) => {
     const sent = await desk.posted(ctx, 'data', true)
     if (!sent) return
@@ -139,9 +143,6 @@ export function dataRoutes(router: Router, parts: PageParts, desk: Desk) {
     ctx.type = 'json'
     ctx.body = JSON.stringify(data, null, 2)
   })
-
-  // The address of a form that came back, asked for by a tab that was restored or duplicated.
-  router.get('/account/data/delete', (ctx) => desk.goTo(ctx, 'data'))
 
   router.post('/account/data/delete', async (ctx) => {
     const sent = await desk.posted(ctx, 'data', true)

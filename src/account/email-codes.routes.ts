@@ -19,7 +19,7 @@ const root = '/account/email-codes'
 export const emailCodesMethods = {
   [root]: ['GET', 'HEAD', 'POST'],
   [`${root}/confirm`]: ['GET', 'HEAD', 'POST'],
-  [`${root}/off`]: ['POST'],
+  [`${root}/off`]: ['GET', 'HEAD', 'POST'],
 }
 
 /**
@@ -72,8 +72,8 @@ export function emailCodesRoutes(router: Router, parts: PageParts, desk: Desk) {
     toForm(ctx)
   })
 
-  // The address of a form that came back, asked for by a tab that was restored or duplicated.
   router.get(`${root}/confirm`, toForm)
+  router.get(`${root}/off`, (ctx) => desk.goTo(ctx, 'factors'))
 
   router.post(`${root}/confirm`, async (ctx) => {
     const posted = await desk.posted(ctx, 'factors', true)

@@ -1,6 +1,7 @@
 import type Router from '@koa/router'
 import type { Context } from 'koa'
 import { isDomainError } from '../errors.ts'
+import { seeOther } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { confirmEmailPage, type EmailView, emailPage } from '../interaction/pages/email.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
@@ -19,7 +20,7 @@ const links: Record<string, Step> = {
 
 export const emailMethods = {
   '/account/email': ['GET', 'HEAD', 'POST'],
-  '/account/email/verify': ['POST'],
+  '/account/email/verify': ['GET', 'HEAD', 'POST'],
   ...Object.fromEntries(Object.keys(links).map((path) => [path, ['GET', 'HEAD', 'POST']])),
 }
 
@@ -88,6 +89,10 @@ export function emailRoutes(router: Router, parts: PageParts, desk: Desk): void 
     const change = () => emailAddresses.askChange(owner.account, address, by(ctx))
     await ask(ctx, owner, 'change', change, address)
   })
+
+  router.get('/account/email/verify', (ctx) =>
+    seeOther(ctx, ownAddress(pageContext(ctx), '/account/email')),
+  )
 
   router.post('/account/email/verify', async (ctx) => {
     const posted = await desk.posted(ctx, 'email')

@@ -32,8 +32,8 @@ export const factorMethods = {
   [`${root}/new/confirm`]: ['GET', 'HEAD', 'POST'],
   ...passkeyMethods,
   [`${root}/codes`]: ['GET', 'HEAD', 'POST'],
-  [`${root}/:id/rename`]: ['POST'],
-  [`${root}/:id/remove`]: ['POST'],
+  [`${root}/:id/rename`]: ['GET', 'HEAD', 'POST'],
+  [`${root}/:id/remove`]: ['GET', 'HEAD', 'POST'],
 }
 
 /** Seconds to set up an app. */
@@ -159,9 +159,10 @@ export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void
     ctx.body = qrCode(totpUri(secret, found.account.email, pageContext(ctx).theme.name))
   })
 
-  // The address of a form that came back, asked for by a tab that was restored or duplicated; and of codes shown once.
   router.get(`${root}/new/confirm`, toSetUp)
   router.get(`${root}/codes`, toList)
+  router.get(`${root}/:id/rename`, toList)
+  router.get(`${root}/:id/remove`, toList)
 
   router.post(`${root}/new/confirm`, async (ctx) => {
     const sent = await desk.posted(ctx, 'factors', true)

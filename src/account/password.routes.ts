@@ -8,6 +8,7 @@ import { type OwnPasswordFault, ownPasswordPage } from '../interaction/pages/acc
 import { ownAddress } from '../interaction/pages/layout.ts'
 import type { PageParts } from '../interaction/parts.ts'
 import { noteDomainError } from '../interaction/refusals.ts'
+import { noticeTo } from '../mail/mail.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
 import type { Desk } from './desk.ts'
 
@@ -77,7 +78,7 @@ export function passwordRoutes(router: Router, parts: PageParts, desk: Desk) {
         await revocations.ownPasswordChanged(account, { uid, others }, actor)
         await accounts.replacePassword(account, ready)
         const { locale: language } = pageContext(ctx).messages
-        const about = { accountId: account.id, language, to: account.email, ip: ctx.ip }
+        const about = { accountId: account.id, language, ...noticeTo(account, ctx.ip) }
         await mail.send(tenant, { kind: 'password_changed', ...about })
         return session.renew(ctx)
       })

@@ -5,6 +5,7 @@ import { isDomainError } from '../errors.ts'
 import { type ProfileFault, profilePage } from '../interaction/pages/account-profile.ts'
 import { ownAddress } from '../interaction/pages/layout.ts'
 import type { PageParts } from '../interaction/parts.ts'
+import { noticeTo } from '../mail/mail.ts'
 import type { SignedIn } from '../oidc/browser-session.ts'
 import type { Desk } from './desk.ts'
 
@@ -69,7 +70,7 @@ export function profileRoutes(router: Router, parts: PageParts, desk: Desk) {
         // The user name is used to sign in (ASVS 6.3.7).
         if (changed && said.username !== (account.username ?? '')) {
           const { locale: language } = pageContext(ctx).messages
-          const about = { accountId: account.id, language, to: account.email, ip }
+          const about = { accountId: account.id, language, ...noticeTo(account, ip) }
           await mail.send(tenant, { kind: 'username_changed', ...about })
         }
       })

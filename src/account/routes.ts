@@ -34,8 +34,8 @@ export const accountMethods = {
   ...dataMethods,
   ...emailMethods,
   ...factorMethods,
-  '/account/sign-out': ['POST'],
-  '/account/sign-out-everywhere': ['POST'],
+  '/account/sign-out': ['GET', 'HEAD', 'POST'],
+  '/account/sign-out-everywhere': ['GET', 'HEAD', 'POST'],
   '/account/signed-out': ['GET', 'HEAD'],
 }
 
@@ -55,6 +55,8 @@ export function accountRoutes(parts: PageParts): Middleware {
       }),
   )
   const desk = createDesk(parts)
+  // Where only a form is sent, GET leads to the page of the form: a tab that was restored or duplicated asks for the
+  // address by GET.
   profileRoutes(router, parts, desk)
   passwordRoutes(router, parts, desk)
   historyRoutes(router, parts, desk)
@@ -122,6 +124,9 @@ export function accountRoutes(parts: PageParts): Middleware {
     }
     seeOther(ctx, ownAddress(pageContext(ctx), '/account/signed-out'))
   }
+  const toAccount = (ctx: Context) => seeOther(ctx, ownAddress(pageContext(ctx), '/account'))
+  router.get('/account/sign-out', toAccount)
+  router.get('/account/sign-out-everywhere', toAccount)
   router.post('/account/sign-out', signOut(false))
   router.post('/account/sign-out-everywhere', signOut(true))
 

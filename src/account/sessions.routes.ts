@@ -17,9 +17,9 @@ import { type Desk, notTheirs } from './desk.ts'
 
 export const sessionMethods = {
   '/account/sessions': ['GET', 'HEAD'],
-  '/account/sessions/:id/end': ['POST'],
-  '/account/devices/:id/end': ['POST'],
-  '/account/sign-out-elsewhere': ['POST'],
+  '/account/sessions/:id/end': ['GET', 'HEAD', 'POST'],
+  '/account/devices/:id/end': ['GET', 'HEAD', 'POST'],
+  '/account/sign-out-elsewhere': ['GET', 'HEAD', 'POST'],
 }
 
 const seen = (at: number, { ip }: Presenter): Seen => ({ at, ...present({ ip }) })
@@ -77,6 +77,11 @@ export function sessionRoutes(router: Router, parts: PageParts, desk: Desk) {
       }),
     )
   })
+
+  const toList = (ctx: Context) => desk.goTo(ctx, 'sessions')
+  router.get('/account/sessions/:id/end', toList)
+  router.get('/account/devices/:id/end', toList)
+  router.get('/account/sign-out-elsewhere', toList)
 
   router.post('/account/sessions/:id/end', async (ctx) => {
     const sent = await desk.posted(ctx, 'sessions')

@@ -259,14 +259,15 @@ export function createAccountStore({ database, clock }: { database: Database; cl
     async markDeleted(
       tenant: string,
       ids: string[],
-    ): Promise<Array<{ id: string; email: string }>> {
+    ): Promise<Array<Pick<Account, 'id' | 'email' | 'emailVerified'>>> {
       const last = await lastOperator(tenant, ids)
       return database.query(
         `with held as materialized (
            select id from accounts where tenant_id = $1 and id = any($2) and deleted_at is null
            order by id for no key update)
          update accounts a set deleted_at = $3, disabled_at = coalesce(disabled_at, $3), updated_at = $3, roles = '{}'
-         from held where a.tenant_id = $1 and a.id = held.id returning a.id, a.email`,
+         from held where a.tenant_id = $1 and a.id = held.id
+         returning a.id, a.email, a.email_verified as "emailVerified"`,
         [tenant, ids.filter((id) => id !== last), now()],
       )
     },

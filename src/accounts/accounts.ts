@@ -146,10 +146,13 @@ export interface Accounts {
   /**
    * Disables accounts for good; joins a transaction, in which `forget` must come last. Only the id of an account stays,
    * so that its `sub` is never reassigned (security class C31).
-   * @returns the accounts and their e-mail addresses; without the last active operator of a tenant, and without those
+   * @returns the accounts as they were; without the last active operator of a tenant, and without those
    *   deleted before
    */
-  markDeleted(tenant: string, ids: string[]): Promise<Array<Pick<Account, 'id' | 'email'>>>
+  markDeleted(
+    tenant: string,
+    ids: string[],
+  ): Promise<Array<Pick<Account, 'id' | 'email' | 'emailVerified'>>>
   /** Erases the names, addresses and passwords of deleted accounts. */
   forget(tenant: string, ids: string[]): Promise<void>
   /** @returns whether anything changed @param force even the last operator @throws DomainError `last_operator` */

@@ -16,6 +16,24 @@ export const encryptionEncs = ['A256GCM', 'A128GCM', 'A128CBC-HS256', 'A256CBC-H
 const modulusBits = { least: 2048, most: 8192 }
 const longestExponent = 32
 
+/** Order of the field of both curves (RFC 7748 §4.1). */
+const prime = 2n ** 255n - 19n
+const order8 = 2707385501144840649318225287225658788936804267575313519463743609750303402022n
+/**
+ * The coordinates of the points of small order: everybody can compute the secret that is agreed with them, and sign for
+ * them (RFC 7748 §6.1, RFC 8032 §5.1.7).
+ */
+const smallOrder: Readonly<Record<string, readonly bigint[]>> = {
+  Ed25519: [0n, 1n, prime - 1n, order8, prime - order8],
+  X25519: [
+    0n,
+    1n,
+    prime - 1n,
+    325606250916557431795983626356110631294008115727848805560023387167927233504n,
+    39382357235489614581723060781553021112529911719440698176882885853963445705823n,
+  ],
+}
+
 /** Curves of the keys that are used here (RFC 7518 §6.2.1.1, RFC 8037 §2). */
 const curves: readonly unknown[] = ['P-256', 'P-384', 'P-521', 'Ed25519', 'X25519']
 
@@ -35,7 +53,9 @@ export function publicKeyFault(jwk: Record<string, unknown>): string | undefined
     return 'must have an array of distinct strings as "key_ops" (RFC 7517 §4.3)'
   }
   if (jwk['kty'] !== 'RSA') {
-    return curves.includes(jwk['crv']) && !isKey(jwk) ? 'must be a point on its curve' : undefined
+    if (!curves.includes(jwk['crv'])) return undefined
+    if (!isKey(jwk)) return 'must be a point on its curve'
+    return isOfSmallOrder(jwk) ? 'must not be a point of small order' : undefined
   }
   const bits = bitsOf(jwk['n'])
   if (bits < modulusBits.least) {
@@ -48,7 +68,9 @@ export function publicKeyFault(jwk: Record<string, unknown>): string | undefined
   if (exponent > longestExponent) {
     return `must have an exponent of at most ${longestExponent} bits, it has ${exponent}`
   }
-  return isKey(jwk) ? undefined : 'must be a valid RSA key'
+  if (!isKey(jwk)) return 'must be a valid RSA key'
+  // With an exponent of 1, anybody can sign (RFC 8017 §3.1).
+  return exponent < 2 || !isOdd(jwk['e']) ? 'must have an odd exponent of at least 3' : undefined
 }
 
 const areOperations = (value: unknown): boolean =>
@@ -65,8 +87,22 @@ function isKey(jwk: Record<string, unknown>): boolean {
   }
 }
 
+/** @param jwk a key of one of `curves` */
+function isOfSmallOrder({ crv, x }: Record<string, unknown>): boolean {
+  const points = smallOrder[crv as string]
+  if (!points) return false
+  // Little-endian; the highest bit is not part of the coordinate.
+  const octets = Buffer.from(bytesOf(x).toReversed())
+  const coordinate = BigInt(`0x${octets.toString('hex')}`) % 2n ** 255n
+  return points.includes(coordinate % prime)
+}
+
+const bytesOf = (text: unknown) => Buffer.from(typeof text === 'string' ? text : '', 'base64url')
+
+const isOdd = (number: unknown) => ((bytesOf(number).at(-1) ?? 0) & 1) === 1
+
 function bitsOf(number: unknown): number {
-  const bytes = Buffer.from(typeof number === 'string' ? number : '', 'base64url')
+  const bytes = bytesOf(number)
   const first = bytes.findIndex((byte) => byte !== 0)
   return first < 0 ? 0 : (bytes.length - first) * 8 - Math.clz32(bytes[first] as number) + 24
 }

@@ -1,5 +1,5 @@
 import type { Audit, AuditEvent } from '../audit/audit.ts'
-import type { Mail } from '../mail/mail.ts'
+import { type Mail, noticeTo } from '../mail/mail.ts'
 import type { MailKind, MailLanguage } from '../mail/message.ts'
 import type { Database } from '../storage/database.ts'
 
@@ -43,12 +43,13 @@ export function createFactorTrail({
   language: MailLanguage
 }): FactorTrail {
   /** Undefined for a deleted account: nobody is notified any more. */
-  async function addressOf(tenant: string, accountId: string): Promise<string | undefined> {
-    const [row] = await database.query<{ email: string }>(
-      'select email from accounts where tenant_id = $1 and id = $2 and deleted_at is null',
+  async function ownerOf(tenant: string, accountId: string) {
+    const [row] = await database.query<{ email: string; emailVerified: boolean }>(
+      `select email, email_verified as "emailVerified" from accounts
+       where tenant_id = $1 and id = $2 and deleted_at is null`,
       [tenant, accountId],
     )
-    return row?.email
+    return row
   }
 
   return {
@@ -56,10 +57,10 @@ export function createFactorTrail({
       const detail = { ...event.detail, by }
       await audit.record(tenant, { ...event, accountId, ip, userAgent, detail })
       const kind = letters[event.type]
-      const to = kind && !quiet ? await addressOf(tenant, accountId) : undefined
-      if (kind === undefined || to === undefined) return
-      const said = { kind, accountId, language: language ?? ofInstallation, to, ip }
-      await mail.send(tenant, said)
+      const owner = kind && !quiet ? await ownerOf(tenant, accountId) : undefined
+      if (kind === undefined || owner === undefined) return
+      const about = { accountId, language: language ?? ofInstallation, ...noticeTo(owner, ip) }
+      await mail.send(tenant, { kind, ...about })
     },
   }
 }

@@ -14,7 +14,9 @@ export interface Start {
 
 /**
  * Selects the client if it is enabled, and keeps it so until the transaction ends: disabling it waits. What was allowed
- * before the client was disabled and enabled again is void; a transaction that had to wait for its row sees that here.
+ * before the client was disabled and enabled again is void. An earlier statement of the transaction must have locked the
+ * client (`Redemptions.hold`): if that one had to wait, the denial shows in the snapshot of this one. A statement that
+ * waits itself reads the denials as they were before it waited.
  */
 const allowed = (client: string, allowedAt: string) => `
   from clients c

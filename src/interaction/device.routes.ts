@@ -24,6 +24,7 @@ import { noteRefusal } from './refusals.ts'
 export const deviceMethods = {
   '/device': ['GET', 'HEAD', 'POST'],
   '/device/confirm': ['GET', 'HEAD', 'POST'],
+  '/device/denied': ['GET', 'HEAD'],
   '/device/:uid': ['GET', 'HEAD'],
 }
 
@@ -109,6 +110,15 @@ export function deviceRoutes(parts: PageParts): Middleware {
     }
   }
 
+  function toConfirm(ctx: Context, browser: string, code: string): void {
+    const query = new URLSearchParams({
+      user_code: writtenUserCode(code),
+      proof: csrf.token(found(browser, code)),
+      ...present({ ui_locales: parts.pageContext(ctx).asked }),
+    })
+    seeOther(ctx, `${basePath}/device/confirm?${query.toString()}`)
+  }
+
   router.get('/device', (ctx) => {
     const browser = cookie.give(ctx)
     const { user_code: given } = ctx.query
@@ -131,12 +141,7 @@ export function deviceRoutes(parts: PageParts): Middleware {
       if (device === 'too_many') return showEnter(ctx, browser, 429, { error: 'too_many' })
       return showEnter(ctx, browser, 400, { error: 'invalid' })
     }
-    const query = new URLSearchParams({
-      user_code: writtenUserCode(code),
-      proof: csrf.token(found(browser, code)),
-      ...present({ ui_locales: parts.pageContext(ctx).asked }),
-    })
-    seeOther(ctx, `${basePath}/device/confirm?${query.toString()}`)
+    toConfirm(ctx, browser, code)
   })
 
   router.get('/device/confirm', async (ctx) => {
@@ -172,8 +177,11 @@ export function deviceRoutes(parts: PageParts): Middleware {
       if (path !== undefined) return seeOther(ctx, path)
     }
     const isDenied = device && form['decision'] !== 'continue' && (await devices.deny(device.id))
-    return showOutcome(ctx, parts.pageContext(ctx), isDenied ? 'denied' : 'over')
+    if (isDenied) return seeOther(ctx, ownAddress(parts.pageContext(ctx), '/device/denied'))
+    return toConfirm(ctx, browser, code)
   })
+
+  router.get('/device/denied', (ctx) => showOutcome(ctx, parts.pageContext(ctx), 'denied'))
 
   return router.routes() as Middleware
 }

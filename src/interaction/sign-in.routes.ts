@@ -8,6 +8,7 @@ import { newTotpSecret } from '../factors/totp.ts'
 import { seeOther, showPage } from '../http/answer.ts'
 import { readForm } from '../http/parameters.ts'
 import { requestIdOf } from '../http/request.ts'
+import { noticeTo } from '../mail/mail.ts'
 import { accountClientId } from '../oidc/account-client.ts'
 import { authenticationBy } from '../oidc/authentication-context.ts'
 import type { Interaction } from '../oidc/interactions.ts'
@@ -236,13 +237,16 @@ export function signInRoutes(router: Router, parts: PageParts) {
   })
 
   /** Notifies the owner, whoever chose it (ASVS 6.3.7). */
-  async function tellOfChosen(ctx: Context, { accountId, email: to }: PasswordStep): Promise<void> {
+  async function tellOfChosen(ctx: Context, { accountId }: PasswordStep): Promise<void> {
     const { ip, userAgent } = presenterOf(ctx)
     const detail = { by: 'owner', others: 'stay' }
     const event = { type: 'account.password_changed', accountId, ip, userAgent, detail } as const
     await parts.audit.record(tenant, event)
     const { locale: language } = parts.pageContext(ctx).messages
-    await parts.mail.send(tenant, { kind: 'password_changed', accountId, language, to, ip })
+    const account = await accounts.active(tenant, accountId)
+    if (!account) return
+    const about = { accountId, language, ...noticeTo(account, ip) }
+    await parts.mail.send(tenant, { kind: 'password_changed', ...about })
   }
 
   router.post('/interaction/:uid/password', async (ctx) => {

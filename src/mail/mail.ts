@@ -45,6 +45,15 @@ export interface Mailing {
   country?: string | undefined
 }
 
+/**
+ * Whom a notice goes to, of what somebody did who is signed in, and the IP address that it names. An unconfirmed address
+ * may be a stranger's, who must not learn who is signed in from where.
+ */
+export const noticeTo = (
+  { email: to, emailVerified }: { email: string; emailVerified: boolean },
+  ip: string | undefined,
+): Pick<Mailing, 'to' | 'ip'> => ({ to, ip: emailVerified ? ip : undefined })
+
 const kind = 'mail'
 
 /** The path of each kind's link, below the issuer; the token follows. */

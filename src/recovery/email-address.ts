@@ -5,7 +5,7 @@ import type { Audit } from '../audit/audit.ts'
 import { DomainError } from '../errors.ts'
 import type { Limiter } from '../limits/limiter.ts'
 import { addressIn } from '../mail/address.ts'
-import type { Mail } from '../mail/mail.ts'
+import { type Mail, noticeTo } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Actor } from '../revocation/revocation.ts'
 import type { Database } from '../storage/database.ts'
@@ -68,9 +68,9 @@ export function createEmailAddresses({
       const { tenant, id: accountId } = account
       await accounts.changeEmail(account, email)
       await actionTokens.withdraw(tenant, 'email_objection', accountId)
-      for (const to of [account.email, email]) {
-        const about = { accountId, language, ip, address: email }
-        await mail.send(tenant, { kind: 'email_changed', to, ...about })
+      for (const owner of [account, { email, emailVerified: true }]) {
+        const about = { accountId, language, ...noticeTo(owner, ip), address: email }
+        await mail.send(tenant, { kind: 'email_changed', ...about })
       }
       const detail = { from: account.email, to: email }
       await audit.record(tenant, {
@@ -116,9 +116,10 @@ export function createEmailAddresses({
         await mail.send(tenant, { kind: 'email_change', to: { tokenId: change }, ...about })
         await mail.send(tenant, {
           kind: 'email_changing',
+          ...about,
+          ...noticeTo(account, ip),
           to: { tokenId: objection },
           address,
-          ...about,
         })
         const detail = { from: account.email, to: address }
         const type = 'account.email_change_requested'

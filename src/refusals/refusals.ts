@@ -1,4 +1,3 @@
-import { setBounded } from '../bounded-map.ts'
 import type { Platform } from '../platform.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, ofTenant, table } from '../storage/table.ts'
@@ -7,6 +6,7 @@ import { createFlood } from './flood.ts'
 import { listRefusals, type RefusalFilter, type RefusalPage } from './listing.ts'
 import { printable } from './mask.ts'
 import type { Refusal } from './refusal.ts'
+import { createRoom } from './room.ts'
 
 /**
  * Stores refusals for a while so that they can be explained. Nothing depends on them: they are written in batches after
@@ -59,15 +59,6 @@ export const RefusalsTable = table('refusals', {
 })
 
 const keptDays = 7
-/** Limit per check and client, in one process: a burst, then one per so many milliseconds. */
-const alike = { burst: 20, oneEvery: 10_000 }
-/** The limit of all together: client ids are public, so a flood may name many. */
-const together = { burst: 1000, oneEvery: 200 }
-/**
- * Most pairs of check and client that are remembered. At the rate of `together`, the first has recovered fully before
- * there are more.
- */
-const mostRemembered = 2000
 const longestText = 1000
 
 export function createRefusals({
@@ -81,25 +72,7 @@ export function createRefusals({
   /** One write at a time: `find` and `list` wait for the one in progress. */
   let writing = Promise.resolve()
   const flood = createFlood()
-  /** When each limit is fully restored, in milliseconds. */
-  const fullAgain = new Map<string, number>()
-
-  /** @returns when the limit is fully restored after one more; undefined when it is used up */
-  function withOneMore(subject: string, { burst, oneEvery }: typeof alike, now: number) {
-    const known = fullAgain.get(subject) ?? 0
-    // A time further away than possible is from before the clock was set back.
-    const from = known > now + burst * oneEvery ? now : Math.max(now, known)
-    return from > now + (burst - 1) * oneEvery ? undefined : from + oneEvery
-  }
-
-  function hasRoom({ tenant, check, clientId }: Omit<Refusal, 'at'>, now: number): boolean {
-    const subject = JSON.stringify([tenant, check, clientId])
-    const [own, all] = [withOneMore(subject, alike, now), withOneMore('', together, now)]
-    if (own === undefined || all === undefined) return false
-    setBounded(fullAgain, '', all, mostRemembered)
-    setBounded(fullAgain, subject, own, mostRemembered)
-    return true
-  }
+  const room = createRoom()
 
   async function write(): Promise<void> {
     if (waiting.length === 0) return
@@ -128,7 +101,7 @@ export function createRefusals({
       metrics.count('keyturn_refusals_total', { check, error })
       if (endpoint === 'sign-in') metrics.count('keyturn_sign_ins_total', { outcome: check })
       const now = clock.now()
-      if (!hasRoom(refusal, now)) {
+      if (!room.take(refusal, now)) {
         flood.add(check, ip)
         counters.count('refusal_not_kept')
         return

@@ -7,7 +7,7 @@ import { type Denial, type Denials, denialOfClient, unheardFor } from '../denial
 import type { Factors } from '../factors/factors.ts'
 import type { Families } from '../families/families.ts'
 import type { Grants } from '../grants/grants.ts'
-import type { Mail } from '../mail/mail.ts'
+import { type Mail, noticeTo } from '../mail/mail.ts'
 import type { MailLanguage } from '../mail/message.ts'
 import type { Places } from '../places/places.ts'
 import type { Platform } from '../platform.ts'
@@ -171,8 +171,12 @@ export function createRevocations(
       // The mail does not tell the owner the address of an operator.
       const ip = actor.by === 'owner' ? actor.ip : undefined
       const { language = deps.language } = actor
-      const told = { kind: 'account_deleted', language, ip } as const
-      const mailings = deleted.map(({ id, email }) => ({ ...told, accountId: id, to: email }))
+      const told = { kind: 'account_deleted', language } as const
+      const mailings = deleted.map((account) => ({
+        ...told,
+        accountId: account.id,
+        ...noticeTo(account, ip),
+      }))
       await mail.send(tenant, ...mailings)
       return new Set(accountIds)
     })

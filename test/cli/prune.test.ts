@@ -170,6 +170,9 @@ describe('apply --prune', () => {
     ] as const
     await core.database.transaction(() => prune(work, items))
     expect(work.faults).to.deep.equal([])
+    const which = { types: ['client.deleted', 'account.deleted'] } as const
+    const { events } = await core.audit.listEvents('default', which, { limit: 1 })
+    expect(events, 'and deletes nothing').to.deep.equal([])
   })
 
   it('deletes in the same transaction as all other changes, with dependent objects, and records events (R-03)', async () => {

@@ -131,6 +131,27 @@ onAnyStorage('denials', (kind) => {
     }
   })
 
+  it('of a client are not shortened by one that is dated earlier, stored and in memory', async () => {
+    const { denials } = nodes.a
+    const client: Denial = { kind: 'client', subject: 'late' }
+    const until = () => denials.deniedUntil(defaultTenant, client)
+    const clock = install({ now: Date.now(), toFake: ['Date'] })
+    try {
+      const first = Date.now()
+      await denials.add(defaultTenant, [client])
+      clock.setSystemTime(first - 10_000)
+      await denials.add(defaultTenant, [client])
+      const issuedAt = Math.floor(first / 1000)
+      expect(denials.anyDenies(defaultTenant, [client], issuedAt)).to.equal(true)
+      expect(await until()).to.equal(first)
+      clock.setSystemTime(first + 60_000)
+      await denials.add(defaultTenant, [client])
+      expect(await until(), 'but do grow').to.equal(first + 60_000)
+    } finally {
+      clock.uninstall()
+    }
+  })
+
   it('are added in any order without a deadlock', async () => {
     const many = Array.from({ length: 30 }, (_, i) => family(`m${i}`))
     await Promise.all(

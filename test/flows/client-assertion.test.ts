@@ -17,6 +17,26 @@ import { remember } from '../support/witness.ts'
 const type = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
 const secret = 'a secret that is long enough for HMAC with SHA-256'
 
+/** Every point of small order, also as the other text that stands for it (RFC 7748 §5, RFC 8032 §5.1.3). */
+const ofSmallOrder = [
+  ...['00', '01'].map((first) => first.padEnd(64, '0')),
+  ...['ec', 'ed', 'ee'].map((first) => `${first}${'ff'.repeat(30)}7f`),
+].flatMap((octets) => [
+  octetPoint('X25519', octets),
+  octetPoint('Ed25519', octets),
+  octetPoint('X25519', `${octets.slice(0, 62)}${octets.endsWith('7f') ? 'ff' : '80'}`),
+])
+ofSmallOrder.push(
+  octetPoint('X25519', 'e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800'),
+  octetPoint('X25519', '5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157'),
+  octetPoint('Ed25519', '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05'),
+  octetPoint('Ed25519', 'c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa'),
+)
+
+function octetPoint(crv: string, octets: string) {
+  return { kty: 'OKP', crv, x: Buffer.from(octets, 'hex').toString('base64url') }
+}
+
 type CryptoKeyPair = Awaited<ReturnType<typeof generateKeyPair>>
 
 interface Signing {
@@ -312,7 +332,12 @@ onAnyStorage('client assertions', (kind) => {
       // Keys that would be stored and then fail when they verify signatures or encrypt responses.
       [{ ...weak, n: octets(256, 0) }, 'at least 2048 bits, it has 0'],
       [{ ...weak, n: octets(256), e: undefined }, 'must be a valid RSA key'],
+      ...['', 'AA', 'AQ', 'AAE', 'Ag', 'AQAC'].map((e): [unknown, string] => [
+        { ...weak, n: octets(256), e },
+        'must have an odd exponent of at least 3',
+      ]),
       [{ ...point, y: point.x }, 'must be a point on its curve'],
+      ...ofSmallOrder.map((key): [unknown, string] => [key, 'must not be a point of small order']),
       [{ ...point, kid: ['k'] }, 'must have a string as "kid"'],
       [{ ...point, key_ops: 'verify' }, 'an array of distinct strings as "key_ops"'],
       [{ ...point, key_ops: ['verify', 'verify'] }, 'an array of distinct strings as "key_ops"'],

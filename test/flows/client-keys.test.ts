@@ -1,4 +1,4 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import { expect } from 'chai'
 import { type CryptoKey, exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
@@ -47,19 +47,23 @@ describe('client keys at a jwks_uri', () => {
       token_endpoint_auth_method: 'private_key_jwt',
     })
 
+  function claimsOf(client: string) {
+    const iat = Math.floor(Date.now() / 1000)
+    return { iss: client, sub: client, aud: server.issuer, jti: randomUUID(), iat, exp: iat + 60 }
+  }
+  async function statusFor(client_assertion: string): Promise<number> {
+    const fields = { grant_type: 'client_credentials', client_assertion_type: type }
+    return (await post(server, '/token', undefined, { ...fields, client_assertion })).status
+  }
   /** The status of a token request with an assertion signed by `key` (RFC 7523). */
   async function by(
     client: string,
     { key, kid, alg = 'ES256' }: { key: CryptoKey | JWK; kid?: string; alg?: string },
   ): Promise<number> {
-    const iat = Math.floor(Date.now() / 1000)
-    const client_assertion = await new SignJWT({
-      ...{ iss: client, sub: client, aud: server.issuer, jti: randomUUID(), iat, exp: iat + 60 },
-    })
+    const assertion = new SignJWT(claimsOf(client))
       .setProtectedHeader({ alg, ...(kid ? { kid } : {}) })
       .sign(key)
-    const fields = { grant_type: 'client_credentials', client_assertion_type: type }
-    return (await post(server, '/token', undefined, { ...fields, client_assertion })).status
+    return statusFor(await assertion)
   }
 
   it('are used while published, and for an hour while the host fails (RFC 7517 §5)', async () => {
@@ -196,6 +200,22 @@ describe('client keys at a jwks_uri', () => {
     for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))
     expect(await first).to.equal(200)
     await Promise.all(waiting)
+  })
+
+  it('are not used if their exponent is 1: the signature is the padded hash (RFC 8017 §9.2)', async () => {
+    const client_id = 'unraised'
+    const { publicKey } = await generateKeyPair('RS256')
+    const { key, jwk } = await es256()
+    await declare(client_id, publish(client_id, { ...(await exportJWK(publicKey)), e: 'AQ' }, jwk))
+    expect(await by(client_id, { key })).to.equal(200)
+    const parts = [{ alg: 'RS256' }, claimsOf(client_id)].map((part) =>
+      Buffer.from(JSON.stringify(part)).toString('base64url'),
+    )
+    const hash = createHash('sha256').update(parts.join('.')).digest('hex')
+    const digest = `3031300d060960864801650304020105000420${hash}`
+    const signature = `0001${'ff'.repeat(256 - 3 - digest.length / 2)}00${digest}`
+    parts.push(Buffer.from(signature, 'hex').toString('base64url'))
+    expect(await statusFor(parts.join('.'))).to.equal(401)
   })
 
   it('are limited in number and in cost for each signature', async () => {

@@ -53,7 +53,8 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
     const denied = await initiateDeviceAuthorization(config, { scope: 'openid' })
     const agent = createUserAgent()
     const confirm = await enterCode(server, agent, denied.user_code)
-    expect(outcomeOf(await agent.submit(confirm, { button: '#deny' }))).to.equal('denied')
+    const end = await agent.follow(await agent.submit(confirm, { button: '#deny' }))
+    expect(outcomeOf(end)).to.equal('denied')
     const errorOf = (device: DeviceAuthorizationResponse) =>
       pollDeviceAuthorizationGrant(config, impatient(device)).then(
         () => 'tokens',

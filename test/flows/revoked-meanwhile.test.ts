@@ -216,26 +216,41 @@ suite('a token request during a revocation on another node', () => {
     })
   }
 
+  /** The response to a request that waits while its client is disabled and enabled; its node does not know of that. */
+  async function whileFlapping(clientId: string, send: () => Promise<Page>): Promise<Page> {
+    const { denials } = server.core
+    const { anyDenies } = denials
+    let asked: Promise<Page> | undefined
+    denials.anyDenies = () => false
+    await other.database.transaction(async () => {
+      for (const disabled of [true, false])
+        await other.revocations.setClientDisabled('default', clientId, disabled)
+      asked = send()
+      await eventually('the exchange waits', waitsForLock)
+    })
+    const answer = (await asked) as Page
+    denials.anyDenies = anyDenies
+    return answer
+  }
+
+  it('a client is disabled and enabled: a device code whose request waits is void (C5)', async () => {
+    const grant_types = [...web.grant_types, deviceCodeGrant]
+    const client = { ...web, client_id: `web-${clients++}`, grant_types }
+    await server.core.clients.declare('default', client)
+    const send = await requests['a device code'].prepare(server, client)
+    expectRefusal(await whileFlapping(client.client_id, send), 400, 'invalid_grant')
+    const families = await server.core.families.list('default', { clientId: client.client_id })
+    expect(families).to.deep.equal([])
+  })
+
   const without = ['authorization_code']
   for (const [what, grant_types] of Object.entries({ with: web.grant_types, without })) {
     it(`a client is disabled and enabled: a code whose exchange waits is void but not reused, ${what} refresh tokens (C5)`, async () => {
       const client = { ...web, client_id: `web-${clients++}`, grant_types }
       await server.core.clients.declare('default', client)
       const code = await codeFor(server, client)
-      const { denials } = server.core
-      const { anyDenies } = denials
-      let asked: Promise<Page> | undefined
-      // This node does not know of the denial yet.
-      denials.anyDenies = () => false
-      await other.database.transaction(async () => {
-        for (const disabled of [true, false])
-          await other.revocations.setClientDisabled('default', client.client_id, disabled)
-        asked = redeem(server, client, code)
-        await eventually('the exchange waits', waitsForLock)
-      })
-      const answer = (await asked) as Page
-      denials.anyDenies = anyDenies
-      expectRefusal(answer, 400, 'invalid_grant')
+      const send = () => redeem(server, client, code)
+      expectRefusal(await whileFlapping(client.client_id, send), 400, 'invalid_grant')
       const reused = await other.database.query(
         `select 1 from denials where kind = 'family' and subject = $1`,
         [familyStartedBy(hashOf(code))],

@@ -146,7 +146,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       ])
       const ends = await Promise.all([
         finishSteps(agent, yes),
-        stranger.submit(no, { button: '#deny' }),
+        stranger.submit(no, { button: '#deny' }).then((sent) => stranger.follow(sent)),
       ])
       const answer = await askFor(round % 2 === 0 ? a : b, device)
       const outcomes = ends.map(outcomeOf)

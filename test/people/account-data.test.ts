@@ -376,9 +376,6 @@ describe("people: downloading and deleting the account's data", () => {
       expectFault(await his.post(url, fields), 403, /could not confirm/)
       const cross = { 'sec-fetch-site': 'cross-site', origin: 'https://attacker.example' }
       expectFault(await hers.post(url, fields, { headers: cross }), 403, /could not confirm/)
-      if (form !== 'profile' && form !== 'password') {
-        expect((await hers.get(url)).status, form).to.equal(form === 'data/delete' ? 303 : 405)
-      }
     }
     expect(JSON.stringify(await sessions.list('default', id))).to.equal(before)
     const types = ['account.profile_changed', 'account.deleted', 'account.data_downloaded'] as const

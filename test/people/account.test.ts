@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { addresses } from '../../src/issuer.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { booted } from '../support/boot.ts'
 import { alice, furnish, web } from '../support/fixtures.ts'
@@ -33,14 +34,50 @@ onAnyStorage('people: the account page and signing out', (kind) => {
   it("redirects a GET of a form's action to the page of the form, as a restored tab needs", async () => {
     const { agent } = await signedIn()
     for (const [from, to] of [
-      ['data/delete', 'data'],
-      ['factors/codes', 'factors'],
-      ['factors/new/confirm', 'factors/new'],
-      ['email-codes/confirm', 'email-codes'],
+      ['account/data/delete', 'account/data'],
+      ['account/data/download', 'account/data'],
+      ['account/factors/codes', 'account/factors'],
+      ['account/factors/new/confirm', 'account/factors/new'],
+      ['account/factors/x/rename', 'account/factors'],
+      ['account/factors/x/remove', 'account/factors'],
+      ['account/email-codes/confirm', 'account/email-codes'],
+      ['account/email-codes/off', 'account/factors'],
+      ['account/sessions/x/end', 'account/sessions'],
+      ['account/devices/x/end', 'account/sessions'],
+      ['account/sign-out-elsewhere', 'account/sessions'],
+      ['account/applications/x/end', 'account/applications'],
+      ['account/sign-out', 'account'],
+      ['account/sign-out-everywhere', 'account'],
+      ['logout/confirm', 'logout'],
     ]) {
-      const { status, location } = await agent.get(`${server.issuer}/account/${from}`)
-      expect([status, location?.pathname], from).to.deep.equal([303, `/account/${to}`])
+      const { status, location } = await agent.get(`${server.issuer}/${from}?ui_locales=de`)
+      expect([status, location?.pathname, location?.search], from).to.deep.equal([
+        303,
+        `/${to}`,
+        '?ui_locales=de',
+      ])
     }
+    expect(headingOf(await open(agent)), 'still signed in').to.equal('Your account')
+  })
+
+  it('refuses GET only at endpoints for programs', async () => {
+    const { agent } = await signedIn()
+    const refused: string[] = []
+    for (const address of addresses()) {
+      const { status } = await agent.get(server.issuer + address.replaceAll(/:\w+/g, 'x'))
+      if (status === 405) refused.push(address)
+    }
+    expect(refused).to.have.members([
+      '/par',
+      '/token',
+      '/introspect',
+      '/revoke',
+      '/device_authorization',
+      '/backchannel-authentication',
+      '/register',
+      '/ssf/verify',
+      '/ssf/poll/:id',
+    ])
   })
 
   it('returns to the home page after cancelling, and reports a lost cookie', async () => {

@@ -83,6 +83,8 @@ describe('people: connecting a device in Chromium', () => {
     await tab.goForward()
     await tab.click('#deny')
     expect(await outcome(tab)).to.equal('denied')
+    await tab.reload()
+    expect(await outcome(tab)).to.equal('denied')
     expectRefusal(await askFor(server, device), 400, 'access_denied')
     expect(posts).to.deep.equal(['/device', '/device/confirm'])
     expect(complaints).to.deep.equal([])

@@ -93,7 +93,9 @@ onAnyStorage('people: connecting a device', (kind) => {
       if (step > 1) page = await agent.follow(await agent.submit(page))
       if (step > 2) page = await agent.follow(await agent.submit(page, { fields: credentials }))
       const input = button === '#cancel' ? { form: '#cancel-form' } : { button }
-      const end = await agent.follow(await agent.submit(page, input))
+      const answer = await agent.submit(page, input)
+      expect(answer.status, `${button}: a reload sends nothing again`).to.equal(303)
+      const end = await agent.follow(answer)
       expect([end.status, outcomeOf(end)], button).to.deep.equal([200, 'denied'])
       expectRefusal(await askFor(server, device), 400, 'access_denied')
       expect(formOf(await enterCode(server, agent, device.user_code))).to.equal('device-form')
@@ -107,7 +109,9 @@ onAnyStorage('people: connecting a device', (kind) => {
     const csrf = confirm.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
     const { user_code } = device
     const address = `${server.issuer}/device/confirm`
-    const end = await agent.post(address, { csrf, user_code, decision: 'Continue' })
+    const end = await agent.follow(
+      await agent.post(address, { csrf, user_code, decision: 'Continue' }),
+    )
     expect(outcomeOf(end)).to.equal('denied')
   })
 
@@ -214,7 +218,7 @@ onAnyStorage('people: connecting a device', (kind) => {
       const no = await enterCode(server, other, device.user_code)
       const [allowed, denied] = await Promise.all([
         agent.follow(yes),
-        other.submit(no, { button: '#deny' }),
+        other.submit(no, { button: '#deny' }).then((sent) => other.follow(sent)),
       ])
       const outcomes = [outcomeOf(allowed), outcomeOf(denied)]
       expect(outcomes, `${textOf(allowed)}\n${textOf(denied)}`).to.be.deep.oneOf([
@@ -236,7 +240,11 @@ onAnyStorage('people: connecting a device', (kind) => {
       travel(605)
       const late = await agent.follow(await agent.submit(login, { fields: credentials }))
       expect([late.status, outcomeOf(late)]).to.deep.equal([400, 'over'])
-      expect(outcomeOf(await agent.submit(confirm))).to.equal('over')
+      for (const button of ['#continue', '#deny']) {
+        const sent = await agent.submit(confirm, { button })
+        expect(sent.status, `${button}: a reload sends nothing again`).to.equal(303)
+        expect(outcomeOf(await agent.follow(sent)), button).to.equal('over')
+      }
       expect(outcomeOf(await agent.get(confirm.url.href))).to.equal('over')
     } finally {
       backToPresent()

@@ -75,7 +75,8 @@ describe('people: an e-mail address (C8, C10, ASVS 6.3.7)', () => {
     remember(chosen)
     const choice = { new_password: chosen, confirm_password: chosen }
     await newcomer.follow(await newcomer.submit(form, { fields: choice }))
-    await mailTo(email, /password/i)
+    const { text } = await mailTo(email, /password/i)
+    expect(text, 'not confirmed').not.to.match(/\bFrom: /)
     const which = { types: ['account.password_changed'], limit: 2 } as const
     const events = await server.core.audit.ofAccount(defaultTenant, account.id, which)
     expect(events.map(({ detail }) => detail)).to.deep.equal([{ by: 'owner', others: 'stay' }])
@@ -90,6 +91,8 @@ describe('people: an e-mail address (C8, C10, ASVS 6.3.7)', () => {
     const page = await open(server, '/account/email', person, agent)
     const sent = await agent.submit(page, { form: '#verify-form' })
     expect(sent.root.querySelector('[role=status]')?.textContent).to.match(/on its way/)
+    const again = await agent.get(sent.url)
+    expect([again.status, again.location?.pathname]).to.deep.equal([303, '/account/email'])
     const { link = '' } = await mailTo(person.email, /Confirm your e-mail/)
     await get(link)
     expect((await accountOf(server, person)).emailVerified).to.equal(false)
@@ -154,6 +157,44 @@ describe('people: an e-mail address (C8, C10, ASVS 6.3.7)', () => {
     })
     await mailTo(person.email, /Confirm/)
     expect(mailsTo(), 'this browser is known by now').to.have.length(1)
+  })
+
+  it('gets the IP address of a change only if it is confirmed, as it may be a stranger’s', async () => {
+    for (const confirmed of [false, true]) {
+      const somebodyNew = async () => {
+        const one = await somebody(server)
+        const { id } = await accountOf(server, one)
+        if (confirmed) await server.core.accounts.verifyEmail(defaultTenant, id, one.email)
+        const browser = await signedIn(server, one)
+        const submit = async (path: string, form: string, fields: Record<string, string>) =>
+          browser.submit(await open(server, path, one, browser), { form, fields })
+        return { one, submit }
+      }
+      const expectFrom = async ({ email }: Person, subject: RegExp) => {
+        const { text } = await mailTo(email, subject)
+        expect(/\bFrom: /.test(text), `${subject} ${confirmed}`).to.equal(confirmed)
+      }
+      const { one, submit } = await somebodyNew()
+      await submit('/account/profile', '#profile-form', { username: `named ${fresh++}` })
+      await expectFrom(one, /Your user name/)
+      const chosen = 'no use going back to yesterday'
+      remember(chosen)
+      const passwords = { new_password: chosen, confirm_password: chosen }
+      await submit('/account/password', '#password-form', {
+        ...{ current_password: one.password, ...passwords },
+      })
+      await expectFrom(one, /Your password/)
+      const to = newAddress()
+      await submit('/account/email', '#email-form', { new_email: to })
+      await expectFrom(one, /about to change/)
+      await confirm((await mailTo(to, /Confirm your new/)).link)
+      await expectFrom(one, /was changed/)
+      expect((await mailTo(to, /was changed/)).text).to.match(/\bFrom: /)
+
+      const leaving = await somebodyNew()
+      await leaving.submit('/account/data', '#delete-form', { address: leaving.one.email })
+      await expectFrom(leaving.one, /was deleted/)
+    }
   })
 
   it('does not change when the old address objects', async () => {

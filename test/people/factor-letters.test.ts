@@ -44,7 +44,8 @@ describe('people: the owner of second factors is notified (ASVS 6.3.7)', () => {
 
   it('of a factor added or removed, of new codes and of a used code, with the address of the request', async () => {
     const owner = await factorOwner(server.core)
-    const { factors } = server.core
+    const { accounts, factors } = server.core
+    await accounts.verifyEmail(tenant, owner.id, owner.username)
     await add(owner.id, 'de')
     const added = await mailTo(owner.username, /^Zweiter Schritt .* hinzugefügt$/)
     expect(added.text).to.include('Von: 192.0.2.7')
@@ -61,6 +62,16 @@ describe('people: the owner of second factors is notified (ASVS 6.3.7)', () => {
       ...['factor_added', 'factor_added', 'recovery_code_used'],
       ...['recovery_codes_made', 'factor_removed'],
     ])
+  })
+
+  it('without the IP address if the e-mail address is not confirmed, as it may be a stranger’s', async () => {
+    const { id, username } = await somebody(server.core)
+    const added = await add(id)
+    if (typeof added !== 'string') remember(...(added.recoveryCodes ?? []))
+    const { text } = await mailTo(username, /^A second step was added/)
+    expect(text)
+      .to.match(/^When: /m)
+      .and.not.include(by.ip)
   })
 
   it('once when an operator removes all factors', async () => {

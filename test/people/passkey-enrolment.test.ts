@@ -266,6 +266,16 @@ describe('people: a new passkey', () => {
     for (const { id } of [person, owner]) expect(await listOf(id)).to.have.length(1)
   })
 
+  it('needs scripts, and says so without them and offers the app (K-09)', async () => {
+    const { agent } = await openList(await somebody(server.core))
+    const { root } = await openNew(agent)
+    expect(root.querySelector('#passkey-form')?.hasAttribute('hidden')).to.equal(false)
+    expect(root.querySelector('#use-passkey')?.hasAttribute('hidden')).to.equal(true)
+    const missing = root.querySelector('[data-passkey-missing]')
+    expect(missing?.hasAttribute('hidden')).to.equal(false)
+    expect(missing?.textContent).to.include('scripts enabled').and.include('authenticator app')
+  })
+
   it('is not added by a form of another site (C23)', async () => {
     const owner = await passkeyOwner(server.core)
     const { agent } = await openList(owner)

@@ -170,6 +170,29 @@ onAnyStorage('sessions', (kind) => {
     expect(clients, 'an ended session has no new clients').to.deep.equal([])
   })
 
+  it('that ended are neither renewed, held, listed nor ended again', async () => {
+    const owner = await someAccount(nodes.a)
+    const { session, handle } = await saved({ accountId: owner })
+    const { uid } = session
+    const { sessions, database } = nodes.b
+    const listed = async () => (await sessions.list(defaultTenant, owner)).map((one) => one.uid)
+    const next = newHandle()
+    expect(await sessions.renew(defaultTenant, uid, handle, next)).to.equal(true)
+    expect(await sessions.hold(defaultTenant, uid)).to.equal(true)
+    expect(await listed()).to.deep.equal([uid])
+    expect(await nodes.a.sessions.end(defaultTenant, uid, 'signed_out')).to.equal(true)
+    expect(await sessions.renew(defaultTenant, uid, next, newHandle())).to.equal(false)
+    expect(await sessions.hold(defaultTenant, uid)).to.equal(false)
+    expect(await listed()).to.deep.equal([])
+    expect(await sessions.end(defaultTenant, uid, 'operator')).to.equal(false)
+    await sessions.endAll(defaultTenant, [owner], 'operator')
+    const kept = await database.query(
+      'select handle_hash, ended_reason from sessions where uid = $1',
+      [uid],
+    )
+    expect(kept).to.deep.equal([{ handle_hash: next, ended_reason: 'signed_out' }])
+  })
+
   it('end once, whatever is saved concurrently', async () => {
     for (let round = 0; round < 5; round++) {
       const { session, handle } = await saved()

@@ -89,7 +89,7 @@ describe('plain exchanges of codes', () => {
     hearAgain = () => {
       notifications.query = query
     }
-    await eventually('a poll', () => isHeard)
+    await eventually('a poll ends', () => isHeard)
   }
 
   const rows: Row[] = [
@@ -128,13 +128,13 @@ describe('plain exchanges of codes', () => {
       plain: false,
       fields: { redirect_uri: 'https://other.example/callback' },
     },
-    { what: 'without a verifier (P-018)', plain: false, fields: { code_verifier: undefined } },
+    { what: 'without a verifier (P-008)', plain: false, fields: { code_verifier: undefined } },
     {
-      what: 'with another verifier (P-018)',
+      what: 'with another verifier (P-008)',
       plain: false,
       fields: { code_verifier: 'y'.repeat(43) },
     },
-    { what: 'with a short verifier (P-018)', plain: false, fields: { code_verifier: 'y' } },
+    { what: 'with a short verifier (P-008)', plain: false, fields: { code_verifier: 'y' } },
     { what: 'with a code of another client (P-017)', plain: false, by: strict },
     { what: 'of a client with DPoP-bound tokens', plain: false, client: bound },
     {

@@ -41,10 +41,16 @@ describe('self-registered clients', () => {
       const page = await send('GET', '/.well-known/openid-configuration')
       return (page.json() as { registration_endpoint?: string }).registration_endpoint
     }
-    await eventually('advertised', async () => (await advertised()) === `${server.issuer}/register`)
+    await eventually(
+      'the registration endpoint is advertised',
+      async () => (await advertised()) === `${server.issuer}/register`,
+    )
     await declare({ mode: 'off' })
     expectError(await register(metadata), 404, 'invalid_request')
-    await eventually('not advertised', async () => (await advertised()) === undefined)
+    await eventually(
+      'the registration endpoint is no longer advertised',
+      async () => (await advertised()) === undefined,
+    )
   })
 
   it('get an id, a secret and a registration token, and sign users in (RFC 7591 §3.2.1)', async () => {
@@ -320,7 +326,7 @@ describe('self-registered clients', () => {
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
 
-  it('get a response whatever characters their metadata contains (K-10)', async () => {
+  it('get a response whatever characters their metadata contains (P-080)', async () => {
     for (const text of ['a\u0000', 'a\ud800', '\udc00']) {
       const page = await register({ ...metadata, client_name: text })
       expect(informationIn(page)['client_name'], JSON.stringify(text)).to.equal(

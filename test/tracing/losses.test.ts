@@ -21,7 +21,7 @@ function countingMetrics() {
 }
 
 describe('lost spans', () => {
-  it('are counted if the endpoint is not a collector, and logged outside of requests (R-12)', async () => {
+  it('are counted if the endpoint is not a collector, and logged outside of requests', async () => {
     let said = ''
     const { metrics, counted } = countingMetrics()
     const destination = { write: (line: string) => void (said += line) }

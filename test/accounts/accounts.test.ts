@@ -336,7 +336,7 @@ onAnyStorage('accounts', (kind) => {
     async function verified() {
       const { account, oneTime } = await invited()
       const { mustChange } = await signIn(account.email, oneTime)
-      if (!mustChange) throw new Error('it must be changed')
+      if (!mustChange) throw new Error('expected that the one-time password must be changed')
       return { account, oneTime, mustChange }
     }
 

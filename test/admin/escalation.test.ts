@@ -137,7 +137,7 @@ describe('a role in the admin API', () => {
     const given = send(owner, 'POST', '/roles', { body }).finally(() => {
       isOver = true
     })
-    await eventually('given or waiting', async () => {
+    await eventually('the role is granted, or waits for a lock', async () => {
       // Embedded storage has only one connection.
       if (isOver || anyStorage === 'embedded') return true
       const waiting = await core.database.query(

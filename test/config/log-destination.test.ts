@@ -80,7 +80,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
     let text = drained(fd)
     const held = text.length / line.length + Math.floor(2 ** 20 / line.length)
     expect(losses.lost, 'the others are in the buffer and the pipe').to.equal(2000 - held)
-    await eventually('it is written', async () => {
+    await eventually('the loss is logged', async () => {
       text += drained(fd)
       return told.length > 0
     })
@@ -102,7 +102,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
       // 16 MB per second, as fast as lines are written.
       await pause(1)
     }
-    await eventually('the rest is written', async () => {
+    await eventually('the remaining lines are written', async () => {
       read += drained(fd).length
       return read + losses.lost * line.length === (100 + 150 * 16) * line.length
     })
@@ -160,7 +160,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
       { cwd: folder, env: { PATH: process.env['PATH'] } },
     )
     try {
-      await eventually('it writes', () => existsSync(began))
+      await eventually('the process writes', () => existsSync(began))
       terminal.signal('SIGSTOP')
       await eventually('lines are lost', () => existsSync(over))
     } finally {

@@ -116,7 +116,10 @@ describe('examples: API, machine client, and the demo as a program', () => {
     await client.revoke(second.refresh_token ?? '')
     // By introspection or by the feed, whichever is first.
     expect((await refund()).challenge).to.match(/error="invalid_token".*(not active|revoked)/)
-    await eventually('the API was told', async () => (await ask('/orders', bearer)).status === 401)
+    await eventually(
+      'the API refuses the token',
+      async () => (await ask('/orders', bearer)).status === 401,
+    )
     const over = await client.refresh(second.refresh_token ?? '').catch(isOver)
     expect(over).to.equal(true)
   })
@@ -160,7 +163,7 @@ describe('examples: API, machine client, and the demo as a program', () => {
       expect(refused.status).to.equal(503)
       expect(refused.headers.get('retry-after')).to.equal('2')
       away = false
-      await eventually('it goes on', async () => (await call()).status === 200)
+      await eventually('the call succeeds again', async () => (await call()).status === 200)
     } finally {
       globalThis.fetch = fetched
       console.error = say

@@ -47,7 +47,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const header = decodeProtectedHeader(shopParty.received[0]?.token ?? '')
     expect(header).to.include({ alg: 'ES256', typ: 'logout+jwt' }).and.have.property('kid')
 
-    await eventually('both deliveries recorded', async () => {
+    await eventually('both deliveries are recorded', async () => {
       const states = (await logouts()).map(({ state }) => state)
       return states.length === 2 && states.every((state) => state === 'delivered')
     })
@@ -171,7 +171,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     await signOut(agent)
     const told = await webParty.told(3)
     expect(new Set(told.map(({ jti }) => jti)).size).to.equal(1)
-    const delivered = await eventually('delivered', async () => {
+    const delivered = await eventually('the logout token is delivered', async () => {
       const [logout] = await logouts({ state: 'delivered' })
       return logout
     })
@@ -183,7 +183,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const waiting = await eventually('an attempt failed', async () => {
+    const waiting = await eventually('an attempt has failed', async () => {
       const [logout] = await logouts({ state: 'waiting' })
       return logout?.lastError !== undefined && logout
     })
@@ -198,7 +198,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const [logout] = await eventually('an attempt failed', async () => {
+    const [logout] = await eventually('an attempt has failed', async () => {
       const found = await logouts()
       return found[0]?.lastError !== undefined && found
     })
@@ -219,7 +219,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const [failed] = await eventually('given up', async () => {
+    const [failed] = await eventually('the delivery is given up', async () => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
     })
@@ -235,9 +235,9 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
+    await eventually('an attempt has failed', async () => (await logouts())[0]?.lastError)
     await server.core.revocations.deleteClient(scene.tenant, web.client_id)
-    const [failed] = await eventually('given up', async () => {
+    const [failed] = await eventually('the delivery is given up', async () => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
     })

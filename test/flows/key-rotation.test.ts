@@ -104,7 +104,7 @@ onAnyStorage('signing keys', (kind) => {
 
   /** Waits until both nodes publish the same keys. */
   async function agree(): Promise<void> {
-    await eventually('both nodes agree', async () => {
+    await eventually('both nodes publish the same keys', async () => {
       const [ofA, ofB] = await Promise.all([publishedBy(nodes.a), publishedBy(nodes.b)])
       return ofA.join() === ofB.join()
     })
@@ -185,7 +185,7 @@ onAnyStorage('signing keys', (kind) => {
     const since = performance.now()
     expect(kidOf(await token(nodes.a)), 'on this node, at once').to.not.equal(kid)
     const isKnown = async () => kidOf(await token(nodes.b)) !== kid
-    const latest = await lastInVain('the other node knows', isKnown, { since })
+    const latest = await lastInVain('the other node signs with another key', isKnown, { since })
     expect(latest, 'last token signed with the revoked key by the other node').to.be.below(2000)
     for (const node of [nodes.a, nodes.b]) {
       expect(await publishedBy(node)).to.not.include(kid)
@@ -215,7 +215,7 @@ onAnyStorage('signing keys', (kind) => {
       })
     const verifier = createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`))
     for (const alg of algs) {
-      const page = await eventually('the nodes know the resource server', async () => {
+      const page = await eventually('the node knows the resource server', async () => {
         const answer = await tokenOf(alg)
         return answer.status !== 400 && answer
       })

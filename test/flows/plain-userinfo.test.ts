@@ -134,7 +134,7 @@ describe('plain requests for userinfo', () => {
     { what: 'by HEAD', plain: false, form: () => ({ method: 'HEAD' }) },
     { what: 'by DELETE', plain: false, form: () => ({ method: 'DELETE' }) },
     ...['http://localhost:9', 'https://evil.example'].map((origin) => ({
-      what: `from ${origin} (P-044)`,
+      what: `from ${origin} (K-23)`,
       plain: false,
       form: (token: string) => ({ headers: { authorization: `Bearer ${token}`, origin } }),
     })),

@@ -135,7 +135,10 @@ suite('a token request during a revocation on another node', () => {
         isOver = true
       })
       work.catch(() => undefined)
-      await eventually('done or waiting for a lock', async () => isOver || (await waitsForLock()))
+      await eventually(
+        'the work is done, or waits for a lock',
+        async () => isOver || (await waitsForLock()),
+      )
     }
     const patched = async (...args: unknown[]) => {
       Object.assign(families, { [name]: real } as Partial<Families>)
@@ -210,7 +213,7 @@ suite('a token request during a revocation on another node', () => {
           },
           { 'content-type': `application/x-www-form-urlencoded${type}` },
         )
-        await eventually('the exchange waits', waitsForLock)
+        await eventually('the exchange waits for a lock', waitsForLock)
       })
       expectRefusal((await asked) as Page, 400, 'invalid_grant')
     })
@@ -364,7 +367,7 @@ suite('a token request during a revocation on another node', () => {
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    const latest = await lastInVain('the access token is void on this node', async () => {
+    const latest = await lastInVain('the access token is inactive on this node', async () => {
       const { status, body } = await post(server, '/introspect', client, {
         token: tokens.access_token,
       })

@@ -85,7 +85,9 @@ suite('reuse of a refresh token after the replay window', function () {
       const isVoid = async () =>
         !(await introspect(server, web, second.access_token))['active'] &&
         !(await introspect(server, web, first.access_token))['active']
-      expect(await lastInVain('its access tokens are void', isVoid, { since })).to.be.below(1000)
+      expect(
+        await lastInVain('the access tokens of the family are inactive', isVoid, { since }),
+      ).to.be.below(1000)
     }
     const events = await core.audit.ofFamily('default', family)
     const told = events.filter(({ type }) => !['family.replayed', 'token.issued'].includes(type))

@@ -64,7 +64,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       const isLogin = page.root.querySelector('input[name=password]') !== null
       page = await person.submit(page, { fields: isLogin ? credentials : {} })
     }
-    throw new Error(`no end of steps: ${page.body}`)
+    throw new Error(`more than 20 steps: ${page.body}`)
   }
 
   it('work on the other node for a client with a metadata document that has not been used before', async () => {
@@ -79,7 +79,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       })
       const another = clientAt('/another')
       for (const node of [a, b]) {
-        await eventually('it knows the policy', () => startDevice(node, {}, another))
+        await eventually('the node knows the policy', () => startDevice(node, {}, another))
       }
       const client = clientAt('/tv')
       const device = await startDevice(a, { scope: 'openid' }, client)

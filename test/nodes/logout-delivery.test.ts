@@ -97,7 +97,7 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
     await nodes.core.logouts.tell(defaultTenant, parts, false)
     const messages = await told(200)
     expect(new Set(messages.map(({ jti }) => jti)).size).to.equal(200)
-    await eventually('all are written down', async () =>
+    await eventually('all deliveries are recorded', async () =>
       (await outcomes()).every(({ state, attempts }) => state === 'delivered' && attempts === 1),
     )
   })
@@ -120,7 +120,10 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
 
     party.answerWith(undefined)
     await endLeases(nodes.core, 'backchannel_logout')
-    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered')
+    await eventually(
+      'the logout token is delivered',
+      async () => (await outcomes())[0]?.state === 'delivered',
+    )
     const [delivered, ...others] = await outcomes()
     expect(others).to.deep.equal([])
     expect(delivered).to.include({ attempts: 2, sid })

@@ -96,7 +96,7 @@ suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08
       // The accuracy of the measured difference depends on the speed of this machine.
       expect(clock).to.match(/^(3599|3600|3601) s off$/)
       const lines = () => node.stdout().match(/"level":"error".*Postgres differ/g)
-      expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
+      expect(await eventually('the error is logged', () => lines() ?? undefined)).to.have.length(1)
     }
   })
 
@@ -133,7 +133,7 @@ suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08
       )
       return !told.includes(true)
     }
-    expect(await lastInVain('both know', areOver)).to.be.below(1000)
+    expect(await lastInVain('both nodes refuse the tokens', areOver)).to.be.below(1000)
   })
 
   it('refuse expired proofs and assertions', async () => {

@@ -79,7 +79,7 @@ suite('two nodes on one Postgres and one Redis', function () {
         isLogin ? { fields: { username: alice.email, password: alice.password } } : {},
       )
     }
-    throw new Error(`no end of steps: ${page.body}`)
+    throw new Error(`too many steps: ${page.body}`)
   }
 
   function redeem(node: string, form: Record<string, string>): Promise<Answer> {
@@ -185,7 +185,7 @@ suite('two nodes on one Postgres and one Redis', function () {
       return answer.text()
     }
     const isOver = async () => (await told()) === '{"active":false}'
-    expect(await lastInVain('b knows', isOver)).to.be.below(1000)
+    expect(await lastInVain('the token is inactive on b', isOver)).to.be.below(1000)
   })
 
   it('publish the same keys (R-24)', async () => {
@@ -233,7 +233,7 @@ suite('two nodes on one Postgres and one Redis', function () {
         }
       }),
     )
-    await eventually('load runs', () => answers.length >= 50)
+    await eventually('the load is running', () => answers.length >= 50)
     const exit = await third.stop('SIGTERM')
     running = false
     await load

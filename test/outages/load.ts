@@ -130,11 +130,11 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   let running = true
 
   // After an outage, a ready node may answer 503 for up to a second until it has read the revocations.
-  const device = () => eventually('a device', () => newDevice(nodes))
+  const device = () => eventually('a device code is issued', () => newDevice(nodes))
   const { access_token: live } = await device()
   const { access_token: revoked } = await device()
   await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
-  await eventually('the other node has heard', async () =>
+  await eventually('the other node knows the revocation', async () =>
     (await introspectOn(nodes.a.url, revoked)).body.includes('"active":false'),
   )
 
@@ -270,7 +270,7 @@ export async function expectToldToRetry(
     expect(body).not.to.match(/redis|postgres|ioredis|ECONN|timeout|127\.0\.0\.1|select|query|at /i)
     expect(told['error_id']).to.match(/^[\da-f-]{36}$/)
     // The response may arrive before the log line of its process.
-    const line = await eventually(`a line for ${told['error_id']}`, () =>
+    const line = await eventually(`a log line for ${told['error_id']}`, () =>
       log()
         .split('\n')
         .find(

@@ -46,7 +46,7 @@ suite('Redis failing under load (R-03)', function () {
   })
   beforeEach(async () => {
     load = await startLoad(nodes)
-    await eventually('every kind is answered', () =>
+    await eventually('every kind of request is answered', () =>
       [...withoutRedis, 'login' as const].every((kind) => load.of([kind]).length > 5),
     )
   })
@@ -144,9 +144,9 @@ suite('Redis failing under load (R-03)', function () {
         [...late.stdout().matchAll(/"pid":(\d+),"place":\d+,"msg":"worker listens"/g)].map(
           ([, pid]) => Number(pid),
         )
-      await eventually('both listen', () => pids().length === 2)
+      await eventually('both workers listen', () => pids().length === 2)
       process.kill(pids()[0] as number, 'SIGKILL')
-      await eventually('another takes its place', () => pids().length === 3)
+      await eventually('another worker listens', () => pids().length === 3)
       expect(late.stdout()).to.include('started without Redis')
       const answer = await fetch(`${late.url}/readyz`)
       expect(answer.status).to.equal(200)
@@ -158,7 +158,7 @@ suite('Redis failing under load (R-03)', function () {
       expect(refreshed.status, refreshed.body).to.equal(200)
       expect((await loginOn(nodes, late.url)).status).to.equal(503)
       await redis().start()
-      await eventually('logins work on it, and on those that were there', async () => {
+      await eventually('logins work on all three nodes', async () => {
         const urls = [late, nodes.a, nodes.b].map(({ url }) => url)
         return (await Promise.all(urls.map((url) => loginOn(nodes, url)))).every(succeeded)
       })
@@ -193,7 +193,7 @@ suite('Redis failing under load (R-03)', function () {
     client.disconnect()
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
     // The restored code was used a second time, so every node revokes what the first use got.
-    const latest = await lastInVain('revoked on both', async () => {
+    const latest = await lastInVain('the token is inactive on both nodes', async () => {
       const told = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
       )

@@ -118,7 +118,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     const letters = Array.from({ length: 11 }, () => ({ ...changed, to: person.email }))
     await server.core.mail.send('default', ...letters)
     await mailTo(person, /New sign-in to Keyturn from France/)
-    const counts = await eventually('all are sent, or dropped', async () => {
+    const counts = await eventually('all mails are sent or dropped', async () => {
       const rows = await server.core.database.query<{ kind: string; count: number; left: number }>(
         `select payload->>'kind' as kind, count(*)::int as count, count(*) filter (where delivered_at is null)::int as left
            from outbox where payload->>'account_id' = $1 group by 1 order by 1`,

@@ -144,7 +144,7 @@ onServices('migrations of a shared database', () => {
     await runner.startTransaction()
     await runner.query('lock table accounts in row exclusive mode')
     const migrating = migrate(bare.dataSource)
-    await eventually('it waits for the table', async () => {
+    await eventually('the migration waits for the table', async () => {
       const waiting = await other.query(
         `select 1 from pg_locks where relation = 'accounts'::regclass and not granted`,
       )
@@ -186,7 +186,7 @@ onServices('migrations of a shared database', () => {
 
     const third = await openBare(env)
     const migrating = [migrate(bare.dataSource), migrate(third.dataSource)]
-    await eventually('one of them waits for who has written', async () => {
+    await eventually('one migration waits for the writer', async () => {
       const waiting = await other.query(
         `select 1 from pg_stat_activity where datname = current_database()
            and query like '%index concurrently%' and wait_event_type = 'Lock'`,

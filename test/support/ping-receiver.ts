@@ -44,7 +44,8 @@ export async function startPingReceiver(): Promise<PingReceiver> {
     received,
     async told(count) {
       await eventually(`${count} pings`, () => received.length >= count)
-      if (received.length > count) throw new Error(`${received.length} pings came, not ${count}`)
+      if (received.length > count)
+        throw new Error(`expected ${count} pings, got ${received.length}`)
       return received
     },
     answerWith(chosen) {

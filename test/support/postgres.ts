@@ -93,7 +93,7 @@ function halt(pids: readonly number[]): void {
   signalAll(pids, 'SIGSTOP')
   const deadline = performance.now() + 30_000
   while (!pids.every(stands)) {
-    if (performance.now() > deadline) throw new Error(`a process does not stop: ${pids.join(', ')}`)
+    if (performance.now() > deadline) throw new Error(`processes do not stop: ${pids.join(', ')}`)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
 }
@@ -136,7 +136,7 @@ export async function startPostgres(binaries: string, original?: string): Promis
 
   const ready = async (): Promise<void> => {
     await eventually(
-      'Postgres takes connections',
+      'Postgres accepts connections',
       async () => {
         // After SIGKILL the backends hold the shared memory for a moment and a new start fails.
         if (child.ended() !== undefined) child = await launch()

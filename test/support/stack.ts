@@ -111,7 +111,7 @@ export async function watched(server: TestServer, metricsPort: string, form: For
     return by === 0 ? [] : [`${name} ${by}`]
   })
   const id = page.headers.get('request-id') ?? ''
-  if (!/^[\da-f-]{36}$/.test(id)) throw new Error(`no id of a request: ${JSON.stringify(id)}`)
+  if (!/^[\da-f-]{36}$/.test(id)) throw new Error(`not a request id: ${JSON.stringify(id)}`)
   const lines = server.logged().slice(logged).split('\n')
   const seen = {
     ...{ status: page.status, headers: headersOf(page) },

@@ -31,23 +31,23 @@ export interface TokenRow {
   what: string
   plain: boolean
   at?: () => TestServer
-  /** Whose token it is; `web` when absent. */
+  /** The client of the token; `web` when absent. */
   of?: StoryClient
-  /** What was asked for at the sign-in. */
+  /** Further parameters of the authorization request. */
   asked?: Fields
   /** Selects another token than the access token. */
   token?: (tokens: Tokens) => string | Promise<string>
-  /** Whether it is to be refused, or found inactive. */
+  /** Whether the token must be refused, or reported inactive. */
   isOver?: true
   /** Changes to the usual request. */
   form?: (token: string) => Partial<Form> | Promise<Partial<Form>>
-  /** Runs before: ends the token, or what it depends on. */
+  /** Runs before the requests: ends the token, or what it depends on. */
   before?: (tokens: Tokens) => unknown
-  /** Puts it back. */
+  /** Undoes `before`. */
   after?: () => unknown
 }
 
-/** A server with people's tokens, and a tenant of it whose default resource server has opaque ones. */
+/** A server with access tokens of users, and a tenant whose default resource server has opaque tokens. */
 export async function tokenScene() {
   const agents = new Map<TestServer, ReturnType<typeof createUserAgent>>()
   const port = String(await freePort())
@@ -86,7 +86,7 @@ export async function tokenScene() {
     return tokensIn(await post(server, '/token', client, fields)).access_token
   }
 
-  /** The access token that comes of a refresh with a proof. */
+  /** The access token from a refresh with a DPoP proof. */
   async function bound(token: string | undefined): Promise<string> {
     const dpop = await (await prover(server))()
     const fields = { grant_type: 'refresh_token', refresh_token: token }
@@ -101,7 +101,7 @@ export async function tokenScene() {
     const tokens = await tokensFor(at(), of, asked, agent)
     const token = (await row.token?.(tokens)) ?? tokens.access_token
     const sent = { ...usual(token), ...(await row.form?.(token)) }
-    // Warms the cache of the client, which begins with its first request.
+    // Fills the cache of the client.
     await watched(at(), port, sent)
     try {
       await row.before?.(tokens)
@@ -125,7 +125,7 @@ export async function tokenScene() {
 
   return {
     server,
-    /** The statements of a request that are about what ends, when the clients are known. */
+    /** The SQL statements of a request that check whether its tokens are valid, with the clients in the cache. */
     statementsOf: (form: Form) => statementsOfTruth(server, form),
     defaultIs,
     acme,
@@ -144,7 +144,7 @@ export async function tokenScene() {
 
 export type TokenScene = Awaited<ReturnType<typeof tokenScene>>
 
-/** Ways in which a token of `short` may end, whatever its format. None is answered on the direct path. */
+/** Ways in which a token of `short` may end, in any format. None is answered on the direct path. */
 export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] {
   const ends: Pick<TokenRow, 'what' | 'before' | 'after'>[] = [
     {
@@ -157,12 +157,12 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
       before: () => travel(605),
     },
     {
-      what: 'whose grant was revoked, and nobody was told',
+      what: 'whose grant was revoked without an entry in the deny-list',
       before: () => scene().setAside(),
       after: () => scene().putBack(),
     },
     {
-      what: 'whose grant gave way to another one, and nobody was told',
+      what: 'whose grant was replaced without an entry in the deny-list',
       async before() {
         await scene().setAside()
         await scene().change(`insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)

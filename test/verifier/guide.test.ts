@@ -153,7 +153,7 @@ except RuntimeError as error:
       return { status: answer.status, challenge, body: await answer.text() }
     }
     const token = await issuer.token({ fid: 'f' })
-    await eventually('it lets in', async () => (await ask(token)).status === 200)
+    await eventually('the token is accepted', async () => (await ask(token)).status === 200)
     const granted = await ask(token, { 'X-Subject': 'root' })
     expect(granted.body, 'the subject, and no token').to.equal('alice ')
     expect(await ask()).to.include({ status: 401, challenge: 'Bearer' })
@@ -162,7 +162,7 @@ except RuntimeError as error:
     issuer.push(
       `event: revocations\ndata: ${await issuer.document({ fid: { f: [null, soon()] } })}\n\n`,
     )
-    await eventually('it is refused', async () => (await ask(token)).status === 401)
+    await eventually('the token is refused', async () => (await ask(token)).status === 401)
     await gate.stop()
     gate = undefined
     expect(await ask(token)).to.include({ status: 503 })

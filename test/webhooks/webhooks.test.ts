@@ -74,7 +74,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
       detail: { by: 'owner' },
     })
     await happens('first')
-    const [message] = await eventually('the event', () => {
+    const [message] = await eventually('the event arrives', () => {
       const found = told(receiver, 'first')
       return found.length > 0 && found
     })
@@ -101,13 +101,13 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     receiver.answerWith((response) => void hung.push(() => response.writeHead(503).end()))
     await declare({ url: other.url, events: ['account.*'], secret })
     for (let i = 0; i < 8; i++) await happens('slow')
-    await eventually('the other one', () => told(other, 'slow').length === 8)
+    await eventually('the other receiver has all events', () => told(other, 'slow').length === 8)
     // At least one of the hanging requests is an event of `slow`; two may be about the webhooks.
-    await eventually('some hang', () => hung.length > 2)
+    await eventually('some requests hang', () => hung.length > 2)
     expect(told(receiver, 'slow')).to.deep.equal([])
     receiver.answerWith(undefined)
     for (const answer of hung) answer()
-    await eventually('nothing waits', async () => {
+    await eventually('no event is queued', async () => {
       travel(0.5)
       const { webhooks } = await webhooksList.execute(server.core, { tenant })
       return webhooks.find(({ url }) => url === receiver.url)?.waiting === 0
@@ -123,7 +123,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     await happens('gone')
     const failed = () =>
       webhooksDeliveries.execute(server.core, { tenant, url: receiver.url, state: 'failed' })
-    const [dead] = await eventually('the dead letter', async () => {
+    const [dead] = await eventually('the failed delivery is listed', async () => {
       const { deliveries } = await failed()
       return deliveries.length > 0 && deliveries
     })
@@ -139,7 +139,7 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     const retry = (which: object) => webhooksRetry.execute(server.core, { tenant, ...which })
     expect(await retry({ id: 'another' })).to.deep.equal({ retried: 0 })
     expect(await retry({ id: dead?.id })).to.deep.equal({ retried: 1 })
-    await eventually('it', () => told(receiver, 'gone').length === 1)
+    await eventually('the event arrives', () => told(receiver, 'gone').length === 1)
     expect(told(receiver, 'gone')[0]?.id).to.equal(dead?.id)
     expect((await failed()).deliveries).to.deep.equal([])
     expect(await retry({ url: receiver.url })).to.deep.equal({ retried: 0 })
@@ -150,7 +150,10 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     expect((await remove()).changed).to.equal(true)
     expect((await remove()).changed).to.equal(false)
     await happens('later')
-    await eventually('the one that stays', () => told(receiver, 'later').length === 1)
+    await eventually(
+      'the remaining receiver has the event',
+      () => told(receiver, 'later').length === 1,
+    )
     expect(told(other, 'later')).to.deep.equal([])
     const { events } = await server.core.audit.listEvents(
       tenant,

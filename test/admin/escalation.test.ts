@@ -217,13 +217,13 @@ describe('a role in the admin API', () => {
       expectCode(await send(operator, 'PATCH', path, { body }), 409, 'account_exists')
     }
     expect((await send(operator, 'PATCH', path, { body: { email: next } })).status).to.equal(200)
-    const meant = async (identifier: string) =>
+    const accountIdOf = async (identifier: string) =>
       (await core.accounts.byIdentifier(defaultTenant, identifier))?.id
-    expect([await meant(next), await meant(account.email), await meant(email)]).to.deep.equal([
-      account.id,
-      undefined,
-      theirs.id,
-    ])
+    expect([
+      await accountIdOf(next),
+      await accountIdOf(account.email),
+      await accountIdOf(email),
+    ]).to.deep.equal([account.id, undefined, theirs.id])
   })
 
   it('cannot get tokens with more permissions by changing its own client', async () => {

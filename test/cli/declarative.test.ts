@@ -246,7 +246,7 @@ describe('Configuration as code', () => {
   })
 
   /** A document that adds signing keys with a tenant, and whose last item the database refuses. */
-  const manyAnd = (accounts: object[]) => ({
+  const documentWith = (accounts: object[]) => ({
     resource_servers: [{ identifier: 'urn:eddsa', access_token_signing_alg: 'EdDSA' }],
     clients: [
       {
@@ -261,7 +261,7 @@ describe('Configuration as code', () => {
   it('apply changes no row if the last item fails: no client, no key of a new tenant', async () => {
     const file = await fileOf(
       'failing.json',
-      manyAnd([
+      documentWith([
         { email: 'one@example.com', username: 'same' },
         { email: 'two@example.com', username: 'same' },
         { email: 'three@example.com', username: 'same' },
@@ -295,7 +295,7 @@ describe('Configuration as code', () => {
   })
 
   it('apply changes no row if it is killed before its last item; a concurrent export neither waits nor sees any of it', async () => {
-    const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
+    const file = await fileOf('killed.json', documentWith([{ email: 'one@example.com' }]))
     const before = await rows()
     const exported = await done(['export'])
     await connected(async (client) => {

@@ -61,14 +61,14 @@ describe('examples: API, machine client, and the demo as a program', () => {
     const { config, key } = await machine()
     const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
     const claims = { scope: 'orders:read', client_id: 'web-app', sub: 'alice', jti: 'x' }
-    const lie = (made: UnsecuredJWT | SignJWT) =>
+    const forgedClaims = (made: UnsecuredJWT | SignJWT) =>
       made
         .setIssuer(demo.issuer)
         .setAudience('https://orders.example.com')
         .setIssuedAt()
         .setExpirationTime('5m')
-    const unsigned = (lie(new UnsecuredJWT(claims)) as UnsecuredJWT).encode()
-    const foreign = await (lie(new SignJWT(claims)) as SignJWT)
+    const unsigned = (forgedClaims(new UnsecuredJWT(claims)) as UnsecuredJWT).encode()
+    const foreign = await (forgedClaims(new SignJWT(claims)) as SignJWT)
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'of nobody' })
       .sign(key)
     const invalid = /^Bearer realm="orders", error="invalid_token", error_description="[^"]+"$/

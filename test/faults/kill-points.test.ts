@@ -16,7 +16,7 @@ const FEWEST_POINTS = 2
 const patience = 4
 
 /** Whether the machine paused: nothing is signed until the clock is compared. */
-const stoodStill = ({ status }: Page) => status === 503
+const wasPaused = ({ status }: Page) => status === 503
 
 const suite = servicesFound() ? describe : describe.skip
 suite('a node that is killed at any statement of a token request (M2, R-02)', function () {
@@ -61,7 +61,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     const trial = await prepare()
     unharmed.gate.arm()
     const page = await trial.send(nodeAt(unharmed.url))
-    if (stoodStill(page) && tries > 1) return pointsOf(prepare, tries - 1)
+    if (wasPaused(page) && tries > 1) return pointsOf(prepare, tries - 1)
     expect(page.status, page.body).to.equal(200)
     // Reads through a cache are sent by one request and not by the next, or once more by a slow one.
     const points = unharmed.gate
@@ -85,7 +85,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     struck.gate.arm(target)
     const answer = await trial.send(nodeAt(struck.url)).catch((error: Error) => error)
     await struck.stop()
-    if (!(answer instanceof Error) && stoodStill(answer) && tries > 1) {
+    if (!(answer instanceof Error) && wasPaused(answer) && tries > 1) {
       return strike(prepare, target, tries - 1)
     }
     if (!struck.gate.isStruck()) {

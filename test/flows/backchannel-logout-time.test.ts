@@ -29,7 +29,7 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     travel(25 * 24 * 3600)
     await scene.server.core.sessions.sweep()
     expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
-    await scene.server.core.revocations.logOutEverywhere(await scene.aliceHerself())
+    await scene.server.core.revocations.logOutEverywhere(await scene.accountOfAlice())
     // The token is due at the time of the log-out, so the clock must not go back before it is sent.
     const told = await eventually('a logout token arrives', () => scene.shopParty.received[0])
     backToPresent()

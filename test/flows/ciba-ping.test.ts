@@ -60,7 +60,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
       const request = await start()
       const before = receiver.received.length
       await answerRequest(server, button, agent)
-      const [ping] = (await receiver.told(before + 1)).slice(before)
+      const [ping] = (await receiver.waitForPings(before + 1)).slice(before)
       expect(ping).to.deep.equal({
         method: 'POST',
         authorization: `Bearer ${client_notification_token}`,

@@ -16,7 +16,7 @@ import {
 import { forgeries, misissued } from '../support/forgeries.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { basic, encode, expectRefusal, introspect, post, tokensFor } from '../support/protocol.ts'
-import { statementsOfTruth } from '../support/stack.ts'
+import { validityStatements } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const inactive = { active: false }
@@ -71,7 +71,7 @@ onAnyStorage('introspection', (kind) => {
       body: encode({ token: access_token }),
       headers: { authorization: basic(ordersApi) },
     }
-    expect(await statementsOfTruth(server, form)).to.deep.equal([])
+    expect(await validityStatements(server, form)).to.deep.equal([])
   })
 
   it('of a refresh token works for its own client only (P-060)', async () => {

@@ -6,7 +6,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, freshStorage, type StorageKind, type TestServer } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
@@ -185,7 +185,7 @@ onAnyStorage('signing keys', (kind) => {
     const since = performance.now()
     expect(kidOf(await token(nodes.a)), 'on this node, at once').to.not.equal(kid)
     const isKnown = async () => kidOf(await token(nodes.b)) !== kid
-    const latest = await lastInVain('the other node signs with another key', isKnown, { since })
+    const latest = await lastFailureAt('the other node signs with another key', isKnown, { since })
     expect(latest, 'last token signed with the revoked key by the other node').to.be.below(2000)
     for (const node of [nodes.a, nodes.b]) {
       expect(await publishedBy(node)).to.not.include(kid)

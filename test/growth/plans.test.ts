@@ -126,9 +126,9 @@ suite('the statements sent to Postgres, as it fills (R-19)', () => {
       const isPolled = () => [...recorded.polled].some((text) => text.includes(`from ${table}`))
       await eventually(`${table} is polled`, isPolled)
     }
-    const told = () =>
+    const isRecorded = () =>
       [...recorded.asked.keys()].some((text) => /told as \(insert into audit/.test(text))
-    await eventually('tokens of machines are recorded in the audit log', told)
+    await eventually('tokens of machines are recorded in the audit log', isRecorded)
     recorded.stop()
     statements = [...recorded.asked.values()]
     client = new pg.Client({ connectionString: server.env['DATABASE_URL'] })

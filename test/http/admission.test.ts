@@ -38,7 +38,7 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
   }
 
   /** An earlier request may not have ended yet. */
-  const patiently = (tokens: Tokens) =>
+  const refreshWhenAdmitted = (tokens: Tokens) =>
     eventually('the refresh is admitted', async () => {
       const page = await refresh(server, web, tokens)
       return page.status !== 503 && page
@@ -67,9 +67,9 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
 
   it('refuses a further request, stays alive meanwhile, and serves again', async () => {
     const tokens = await families(most)
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
       const refused = await eventually('one more request is refused', async () => {
         const page = await ask()
         return page.status === 503 && page
@@ -180,7 +180,7 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
     const waiting: Promise<unknown>[] = []
     await whileLocked(async () => {
       await server.core.database.query('lock table tenants')
-      for (const each of tokens) waiting.push(patiently(each).then(tokensIn))
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each).then(tokensIn))
       waiting.push(
         eventually(
           'the unknown tenant answers 404',
@@ -255,9 +255,9 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
       figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
     const before = await count()
     const tokens = await families(most)
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
       await eventually(
         'the request is refused',
         async () => (await fetch(`${server.issuer}/t/nobody/jwks`)).status === 503,
@@ -288,10 +288,10 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
         port: sent.socket?.localPort,
       }
     }
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     const refused: Awaited<ReturnType<typeof again>>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
       await eventually('all places are taken', async () => (await again()).status === 503)
       for (let i = 0; i < 4; i++) refused.push(await again())
     })

@@ -89,12 +89,12 @@ describe('bytes that are not a request (ASVS 16.3.4)', () => {
       .filter((line) => /malformed requests|MAX_CONNECTIONS/.test(line))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     // The tally may be logged in between, after which there is another line.
-    const told = (level: string, kind: string) =>
+    const loggedCount = (level: string, kind: string) =>
       lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
-    expect(told('warn', 'closed')).to.equal(3)
-    expect(told('info', '400')).to.equal(4)
-    expect(told('info', '431')).to.equal(1)
-    expect(told('info', '417')).to.equal(1)
+    expect(loggedCount('warn', 'closed')).to.equal(3)
+    expect(loggedCount('info', '400')).to.equal(4)
+    expect(loggedCount('info', '431')).to.equal(1)
+    expect(loggedCount('info', '417')).to.equal(1)
   })
 })
 

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { serverAt } from '../outages/load.ts'
-import { lastInVain } from '../support/eventually.ts'
+import { lastFailureAt } from '../support/eventually.ts'
 import { furnish, spa, web } from '../support/fixtures.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
 import { introspect, refresh, tokensFor, tokensIn } from '../support/protocol.ts'
@@ -86,7 +86,7 @@ suite('reuse of a refresh token after the replay window', function () {
         !(await introspect(server, web, second.access_token))['active'] &&
         !(await introspect(server, web, first.access_token))['active']
       expect(
-        await lastInVain('the access tokens of the family are inactive', isVoid, { since }),
+        await lastFailureAt('the access tokens of the family are inactive', isVoid, { since }),
       ).to.be.below(1000)
     }
     const events = await core.audit.ofFamily('default', family)

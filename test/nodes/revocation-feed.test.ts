@@ -135,7 +135,7 @@ suite('revocation on one node, in the revocation feed of another', function () {
   const token = (tenant?: string) =>
     feedToken({ issuer: issuerOf(tenant) } as TestServer, ordersApi)
 
-  const told = (stream: FeedStream) =>
+  const revocationsOf = (stream: FeedStream) =>
     stream.events.map(({ data, at }) => ({ claims: decodeJwt<RevocationClaims>(data), at }))
 
   for (const [title, kind] of Object.entries(kinds)) {
@@ -159,7 +159,7 @@ suite('revocation on one node, in the revocation feed of another', function () {
         expect(denies(before.revoked, held.claims)).to.equal(false)
         await kind.revoke(nodes, held)
         const by = await eventually('the revocation arrives', () =>
-          told(stream).find(({ claims }) => denies(claims.revoked, held.claims)),
+          revocationsOf(stream).find(({ claims }) => denies(claims.revoked, held.claims)),
         )
         expect(by.claims.revoked[kind.by]).to.have.property(held.claims[kind.by] as string)
         const polled = await page({ since: before.cursor })

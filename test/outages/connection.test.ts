@@ -58,7 +58,7 @@ suite('a Postgres connection (R-04)', () => {
   })
 
   it('counts as a transient fault when the server lacks disk, memory or connections', async () => {
-    const told = async (state: string) =>
+    const countsAsTransient = async (state: string) =>
       isTransient(
         await errorOf(
           core.database.query(
@@ -67,10 +67,10 @@ suite('a Postgres connection (R-04)', () => {
         ),
       )
     for (const state of ['53100', '53200', '53300', '53400', '58030', '25P03', '25P04']) {
-      expect(await told(state), state).to.equal(true)
+      expect(await countsAsTransient(state), state).to.equal(true)
     }
     for (const state of ['58P01', '42601', '23514']) {
-      expect(await told(state), state).to.equal(false)
+      expect(await countsAsTransient(state), state).to.equal(false)
     }
   })
 

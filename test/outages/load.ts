@@ -48,7 +48,7 @@ export interface Load {
   /** Answers of these kinds whose requests began within an interval of the monotonic clock. */
   of(kinds: readonly Kind[], from?: number, to?: number): Answer[]
   /** The most milliseconds that this machine delayed requests which wait for no store, or paused. */
-  alone(): number
+  ownDelay(): number
   /** Presents each client's last token and the one before: a replay must give the same successor. */
   expectNothingLost(): Promise<void>
 }
@@ -192,7 +192,7 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   return {
     answers,
     of,
-    alone: () => Math.max(slowest(of(published)), heldUp()),
+    ownDelay: () => Math.max(slowest(of(published)), heldUp()),
     async stop() {
       running = false
       await Promise.all(workers)

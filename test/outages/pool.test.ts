@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { basic } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -229,13 +229,13 @@ suite('more requests than connections (R-12)', function () {
       const revoked = await ask('introspection', `${nodes.b.url}/revoke`, { token }, asWeb)
       expect(revoked.status, revoked.body).to.equal(200)
       expect(
-        await lastInVain('the token is inactive on A', async () => !(await isActive())),
+        await lastFailureAt('the token is inactive on A', async () => !(await isActive())),
       ).to.be.below(2000)
       await core.clients.setDisabled(defaultTenant, machine.client_id, true)
       const isServed = async () => (await forMachine()).status === 200
-      expect(await lastInVain('A refuses the client', async () => !(await isServed()))).to.be.below(
-        2000,
-      )
+      expect(
+        await lastFailureAt('A refuses the client', async () => !(await isServed())),
+      ).to.be.below(2000)
       // Connections that were given up have been replaced.
       await eventually(
         'every connection waits for a row again',

@@ -119,7 +119,7 @@ suite('Postgres failing under load (R-04)', function () {
 
       const failed = load.answers.filter((answer) => !succeeded(answer))
       const last = Math.max(...failed.map(({ began }) => began))
-      const alone = load.alone()
+      const alone = load.ownDelay()
       expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + 300 + alone)
       expect(last, summary(failed)).to.be.below(back + bound / 2 + alone)
       expect(load.of(all, last + 1).length).to.be.above(50)
@@ -197,7 +197,7 @@ suite('Postgres failing under load (R-04)', function () {
     await load.stop()
     const failed = load.answers.filter((answer) => !succeeded(answer))
     await expectToldToRetry(failed, logs)
-    const alone = load.alone()
+    const alone = load.ownDelay()
     expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + alone)
     const late = failed.filter(({ began }) => began > over + 500)
     expect(late, summary(late)).to.have.length(0)

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { startNode } from '../support/node-process.ts'
 import { codeFor, expectRefusal, redeem, tokensIn } from '../support/protocol.ts'
@@ -76,7 +76,7 @@ suite('Redis failing under load (R-03)', function () {
     const answers = load.of(withoutRedis)
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
-    const alone = load.alone()
+    const alone = load.ownDelay()
     expect(median(load.of(published)), 'requests that need neither Redis nor Postgres').to.be.below(
       300,
     )
@@ -116,7 +116,7 @@ suite('Redis failing under load (R-03)', function () {
         const again = await Promise.all([nodes.a, nodes.b].map(({ url }) => loginOn(nodes, url)))
         return again.every(succeeded)
       }
-      const latest = await lastInVain('logins work on both nodes', work, { since: to })
+      const latest = await lastFailureAt('logins work on both nodes', work, { since: to })
       const recovery = to + latest - (await back)
       const refused = load.of(['login'], from, to - grace)
       await expectUntouched(from)
@@ -124,7 +124,7 @@ suite('Redis failing under load (R-03)', function () {
       expect(refused.length).to.be.above(10)
       await expectToldToRetry(refused, logs)
       const alone = load.of(published, from, to)
-      expect(slowest(refused), summary(refused)).to.be.below(300 + load.alone())
+      expect(slowest(refused), summary(refused)).to.be.below(300 + load.ownDelay())
       // By then the client has closed the connection (`socketTimeout`), and refuses commands at once.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
@@ -193,7 +193,7 @@ suite('Redis failing under load (R-03)', function () {
     client.disconnect()
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
     // The restored code was used a second time, so every node revokes what the first use got.
-    const latest = await lastInVain('the token is inactive on both nodes', async () => {
+    const latest = await lastFailureAt('the token is inactive on both nodes', async () => {
       const told = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
       )

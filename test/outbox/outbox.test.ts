@@ -137,11 +137,11 @@ onAnyStorage('the outbox', (kind) => {
     await nodes.a.outbox.add(defaultTenant, 'other', [
       { destination: 'quick.example', payload: {} },
     ])
-    const told = eventually(
+    const delivery = eventually(
       'the message of the other kind is delivered',
       () => settled.length === 1,
     )
-    await told.finally(() => held.resolve('delivered'))
+    await delivery.finally(() => held.resolve('delivered'))
   })
 
   it('hands the message of a dead node to another when its lease expires', async () => {

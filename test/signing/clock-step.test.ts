@@ -8,7 +8,7 @@ import { startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 
 const running = { now: () => Date.now(), monotonic: () => performance.now() }
@@ -139,7 +139,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
       clocks.set(3600)
       await refusalOf(sign(), 'signing_keys_stale')
       expect(await signer()).to.equal(first)
-      const refused = await lastInVain(
+      const refused = await lastFailureAt(
         'the node signs again',
         async () => (await sign()) !== undefined,
       )
@@ -201,7 +201,7 @@ describe('a clock that is set while the server runs (R-08)', () => {
         .with.property('code', 'deny_list_stale')
       expect(changes.isFresh()).to.equal(false)
       expect(
-        await lastInVain('the node knows the denials again', knows),
+        await lastFailureAt('the node knows the denials again', knows),
         'milliseconds of staleness',
       ).to.be.below(1000)
     } finally {

@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, type Nodes, openNodes, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 const day = 24 * 3600
@@ -108,7 +108,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     const revocation = await nodes.a.signing.revoke(defaultTenant, first)
     expect(revocation.replacement?.kind).to.equal('promoted')
     expect(signer(await current())).to.equal(next)
-    const late = await lastInVain(
+    const late = await lastFailureAt(
       'b signs with the next key',
       async () => signer(await current(nodes.b)) === next,
     )
@@ -131,7 +131,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     const since = performance.now()
     for (const node of [nodes.a, nodes.b]) {
       const knows = async () => signer(await current(node), 'RS256') === next
-      expect(await lastInVain('the node signs with the next key', knows, { since })).to.be.below(
+      expect(await lastFailureAt('the node signs with the next key', knows, { since })).to.be.below(
         2000,
       )
       expect(published(await current(node))).to.not.include(first)

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { openedNodes } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
@@ -47,7 +47,7 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
 
   /** Within the promised second, counted to the last request that still saw the old state. */
   async function soon(what: string, check: () => Promise<boolean>): Promise<void> {
-    expect(await lastInVain(what, check), what).to.be.below(1000)
+    expect(await lastFailureAt(what, check), what).to.be.below(1000)
   }
   const isForgotten = () => soon('b has dropped the client', async () => !(await seenBy('b')))
 
@@ -146,17 +146,17 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
 
   it('forgets everything after an import of more changes than a poll reads, and still sees the next change', async () => {
     const named: string[] = []
-    let told = 0
+    let dropped = 0
     nodes.b.changes.follow('client', {
       changed: (_tenant, subject) => named.push(subject),
-      muchChanged: () => told++,
+      muchChanged: () => dropped++,
     })
     await nodes.a.database.execute(
       `insert into changes (tenant_id, kind, subject, changed_at, changed_in)
        select $1, 'client', 'imported-' || n, now(), 0 from generate_series(1, 10001) n`,
       [defaultTenant],
     )
-    await eventually('b drops everything', () => told > 0)
+    await eventually('b drops everything', () => dropped > 0)
     expect(named.filter((subject) => subject.startsWith('imported-'))).to.deep.equal([])
     await severalPolls()
     await eventually('b knows all changes', () => nodes.b.changes.isFresh())
@@ -167,8 +167,8 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
   })
 
   it('forgets everything when another server answers, as a standby counts transactions from its own position', async () => {
-    let told = 0
-    nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => told++ })
+    let dropped = 0
+    nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => dropped++ })
     const { notifications } = nodes.b.storage
     const { query } = notifications
     notifications.query = async <Row>(sql: string, parameters?: unknown[]) => {
@@ -181,10 +181,10 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
       }
       return rows as Row[]
     }
-    await eventually('b drops everything', () => told > 0)
+    await eventually('b drops everything', () => dropped > 0)
     notifications.query = query
-    await eventually('b drops everything again', () => told > 1)
-    expect(told).to.equal(2)
+    await eventually('b drops everything again', () => dropped > 1)
+    expect(dropped).to.equal(2)
   })
 
   it('is bypassed while the node cannot read changes', async () => {

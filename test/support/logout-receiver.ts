@@ -13,7 +13,7 @@ export interface LogoutReceiver {
   /** Number of accepted connections. */
   connections(): number
   /** Waits for so many verified tokens, and for no more than that. */
-  told(count: number): Promise<JWTPayload[]>
+  waitForTokens(count: number): Promise<JWTPayload[]>
   /** From now on the handler answers instead of the relying party; `undefined` lets it answer again. */
   answerWith(handler: Handler | undefined): void
   /** Away: nobody listens, until `start`. */
@@ -113,7 +113,7 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
     uri: `http://localhost:${port}/backchannel-logout`,
     received,
     connections: () => connections,
-    async told(count) {
+    async waitForTokens(count) {
       const tokens = () => received.filter(({ refused }) => refused === undefined)
       await eventually(`${count} logout tokens`, () => tokens().length >= count)
       const faults = received.flatMap(({ refused }) => refused ?? [])

@@ -80,7 +80,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
 }
 
 /** Whether a process is stopped or has ended. */
-function stands(pid: number): boolean {
+function isStopped(pid: number): boolean {
   try {
     return /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
@@ -92,7 +92,7 @@ function stands(pid: number): boolean {
 function halt(pids: readonly number[]): void {
   signalAll(pids, 'SIGSTOP')
   const deadline = performance.now() + 30_000
-  while (!pids.every(stands)) {
+  while (!pids.every(isStopped)) {
     if (performance.now() > deadline) throw new Error(`processes do not stop: ${pids.join(', ')}`)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }

@@ -68,7 +68,7 @@ export async function stackLookUps<T>(
 }
 
 /** The statements about validity that a request sends when repeated. */
-export async function statementsOfTruth(server: TestServer, form: Form): Promise<string[]> {
+export async function validityStatements(server: TestServer, form: Form): Promise<string[]> {
   const { database } = server.core
   const { query } = database
   const statements: Array<{ sql: string; requestId: string | undefined }> = []

@@ -16,7 +16,7 @@ import {
   tokensFor,
   tokensIn,
 } from './protocol.ts'
-import { type Form, statementsOfTruth, throughStack, watched } from './stack.ts'
+import { type Form, throughStack, validityStatements, watched } from './stack.ts'
 import { backToPresent, travel } from './time-travel.ts'
 import { createUserAgent } from './user-agent.ts'
 
@@ -62,18 +62,18 @@ export async function tokenScene() {
     await core.clients.declare(defaultTenant, client)
   }
   const declaration = { identifier: opaque, scopes: ['read'], access_token_format: 'opaque' }
-  const defaultIs = (isSo: boolean) =>
+  const setDefaultResource = (isSo: boolean) =>
     core.resources.declare('acme', { ...declaration, default: isSo })
-  await defaultIs(true)
+  await setDefaultResource(true)
 
   const change = (sql: string, ...parameters: unknown[]) => core.database.execute(sql, parameters)
-  const setAside = () =>
+  const revokeInDatabase = () =>
     change(`update grants set revoked_at = now(), revoked_reason = 'aside'
       where client_id = 'short' and revoked_at is null`)
-  const putBack = () =>
+  const restoreInDatabase = () =>
     change(`update grants set revoked_at = null, revoked_reason = null
       where revoked_reason = 'aside'`)
-  const grantIs = (openid: object, rejected?: object) =>
+  const setGrantClaims = (openid: object, rejected?: object) =>
     change(
       `update grants set payload = (payload - 'rejected') || $1::jsonb where client_id = 'short'`,
       JSON.stringify({ openid, rejected: rejected ? { openid: rejected } : undefined }),
@@ -108,7 +108,7 @@ export async function tokenScene() {
       const stack = await watched(at(), port, throughStack(sent))
       const direct = await watched(at(), port, sent)
       expect(direct.seen).to.deep.equal(stack.seen)
-      expect(saidBy(direct.page)).to.deep.equal(saidBy(stack.page))
+      expect(comparableBody(direct.page)).to.deep.equal(comparableBody(stack.page))
       expect(stack.seen.status === 200 || !plain, stack.page.body).to.equal(true)
       if (row.isOver) expect(direct.page.body).to.match(/"invalid_token"|"active":false/)
       if (plain) expect(stack.lookUps, 'look-ups of the stack').to.be.at.least(1)
@@ -126,13 +126,13 @@ export async function tokenScene() {
   return {
     server,
     /** The SQL statements of a request that check whether its tokens are valid, with the clients in the cache. */
-    statementsOf: (form: Form) => statementsOfTruth(server, form),
-    defaultIs,
+    statementsOf: (form: Form) => validityStatements(server, form),
+    setDefaultResource,
     acme,
     change,
-    setAside,
-    putBack,
-    grantIs,
+    revokeInDatabase,
+    restoreInDatabase,
+    setGrantClaims,
     familyOf,
     ofMachine,
     bound,
@@ -158,20 +158,20 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
     },
     {
       what: 'whose grant was revoked without an entry in the deny-list',
-      before: () => scene().setAside(),
-      after: () => scene().putBack(),
+      before: () => scene().revokeInDatabase(),
+      after: () => scene().restoreInDatabase(),
     },
     {
       what: 'whose grant was replaced without an entry in the deny-list',
       async before() {
-        await scene().setAside()
+        await scene().revokeInDatabase()
         await scene().change(`insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
           select tenant_id, 'another', account_id, client_id, payload, created_at, updated_at
           from grants where revoked_reason = 'aside'`)
       },
       async after() {
         await scene().change(`delete from grants where id = 'another'`)
-        await scene().putBack()
+        await scene().restoreInDatabase()
       },
     },
     {
@@ -198,7 +198,7 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
 }
 
 /** The body, without what differs between identical answers. */
-function saidBy({ body, headers }: Page): object {
+function comparableBody({ body, headers }: Page): object {
   const isJwt = headers.get('content-type')?.startsWith('application/jwt')
   const { iat: _iat, ...claims } = isJwt ? decodeJwt(body) : {}
   return { claims, body: isJwt ? '' : body.replace(/"error_id":"[^"]+"/, '') }

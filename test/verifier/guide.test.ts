@@ -8,7 +8,7 @@ import { findProgram } from '../support/binaries.ts'
 import { type Child, startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
+import { printNotice, servicesRequired } from '../support/root-hooks.ts'
 import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -24,7 +24,7 @@ function isThere(what: string, check: () => unknown): boolean {
   }
   const said = `NOT TESTED as docs/resource-servers.md shows it: no ${what} on this machine.`
   if (servicesRequired()) throw new Error(`${said} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(said)
+  printNotice(said)
   return false
 }
 

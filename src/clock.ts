@@ -5,7 +5,7 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Whole seconds since the epoch, as JWTs want them (RFC 7519 §2, NumericDate). */
+  /** Whole seconds since the epoch, as in JWTs (RFC 7519 §2, NumericDate). */
   seconds(): number
   /** How far this process is from Postgres, in milliseconds; positive when Postgres is ahead. */
   readonly offset: number

@@ -244,7 +244,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
     })
-    expect(failed?.lastError).to.match(/^the client is deleted or disabled/)
+    expect(failed?.lastError).to.match(/^the client was deleted or disabled/)
   })
 
   it('is not delayed by a slow receiver, nor are the other receivers (R-21)', async () => {

@@ -124,7 +124,7 @@ const ambiguous: ReadonlySet<string> = new Set([
   'insufficient_scope',
 ])
 
-/** The check of ours that an error of the engine stands for. @param grant the grant type of a token request */
+/** The check that an error of the engine stands for. @param grant the grant type of a token request */
 export function refusedCheck(
   error: EngineError,
   route: string | undefined,

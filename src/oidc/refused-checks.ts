@@ -3,7 +3,7 @@ import type { CheckName } from '../refusals/checks.ts'
 /** The engine's errors, as far as we look at them. */
 export interface EngineError extends Error {
   error_description?: string
-  /** What was expected and what came; never sent. */
+  /** What was expected and what was received; never sent. */
   error_detail?: string
 }
 

@@ -47,10 +47,7 @@ describe('self-registered clients', () => {
     )
     await declare({ mode: 'off' })
     expectError(await register(metadata), 404, 'invalid_request')
-    await eventually(
-      'the registration endpoint is no longer advertised',
-      async () => (await advertised()) === undefined,
-    )
+    await eventually('no longer advertised', async () => (await advertised()) === undefined)
   })
 
   it('get an id, a secret and a registration token, and sign users in (RFC 7591 §3.2.1)', async () => {

@@ -130,10 +130,11 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   let running = true
 
   // After an outage, a ready node may answer 503 for up to a second until it has read the revocations.
-  const device = () => eventually('a device code is issued', () => newDevice(nodes))
+  const device = () => eventually('a device gets tokens', () => newDevice(nodes))
   const { access_token: live } = await device()
   const { access_token: revoked } = await device()
-  await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
+  const revoke = () => ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
+  await eventually('the token is revoked', async () => (await revoke()).status === 200)
   await eventually('the other node knows the revocation', async () =>
     (await introspectOn(nodes.a.url, revoked)).body.includes('"active":false'),
   )

@@ -41,10 +41,7 @@ describe('self-registered clients', () => {
       const page = await send('GET', '/.well-known/openid-configuration')
       return (page.json() as { registration_endpoint?: string }).registration_endpoint
     }
-    await eventually(
-      'the registration endpoint is advertised',
-      async () => (await advertised()) === `${server.issuer}/register`,
-    )
+    await eventually('advertised', async () => (await advertised()) === `${server.issuer}/register`)
     await declare({ mode: 'off' })
     expectError(await register(metadata), 404, 'invalid_request')
     await eventually('no longer advertised', async () => (await advertised()) === undefined)

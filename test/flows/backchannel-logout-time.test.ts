@@ -31,9 +31,9 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
     await scene.server.core.revocations.logOutEverywhere(await scene.accountOfAlice())
     // The token is due at the time of the log-out, so the clock must not go back before it is sent.
-    const told = await eventually('a logout token arrives', () => scene.shopParty.received[0])
+    const received = await eventually('a logout token arrives', () => scene.shopParty.received[0])
     backToPresent()
-    expect(decodeJwt(told.token)).to.include({
+    expect(decodeJwt(received.token)).to.include({
       sid: decodeJwt(id_token as string)['sid'],
       aud: 'shop',
     })

@@ -35,8 +35,8 @@ onAnyStorage('introspection', (kind) => {
       const { sub } = decodeJwt(tokens.id_token ?? '')
       for (const caller of [web, ordersApi]) {
         for (const token_type_hint of [undefined, 'access_token', 'refresh_token', 'nonsense']) {
-          const told = await introspect(server, caller, tokens.access_token, { token_type_hint })
-          expect(told).to.include({
+          const claims = await introspect(server, caller, tokens.access_token, { token_type_hint })
+          expect(claims).to.include({
             active: true,
             sub,
             iss: server.issuer,
@@ -45,10 +45,10 @@ onAnyStorage('introspection', (kind) => {
             scope: asked.scope.split(' ')[1],
             token_type: 'Bearer',
           })
-          for (const name of ['exp', 'iat']) expect(told[name], name).to.be.a('number')
-          expect(told['sid']).to.be.a('string')
+          for (const name of ['exp', 'iat']) expect(claims[name], name).to.be.a('number')
+          expect(claims['sid']).to.be.a('string')
           // An opaque token has no jti: its identifier is the token itself.
-          expect('jti' in told).to.equal(asked.resource === api)
+          expect('jti' in claims).to.equal(asked.resource === api)
         }
       }
     })

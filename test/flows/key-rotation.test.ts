@@ -68,14 +68,14 @@ async function publishedBy({ issuer }: Node): Promise<string[]> {
 }
 
 describe('KEY_PREPUBLISH (R-09)', () => {
-  for (const [set, told] of [
+  for (const [set, isTooShort] of [
     ['359', true],
     ['360', false],
   ] as const) {
-    it(`of ${set} s, with key sets cached for 300 s, is ${told ? 'logged as too short' : 'long enough'}`, async () => {
+    it(`of ${set} s, with key sets cached for 300 s, is ${isTooShort ? 'logged as too short' : 'long enough'}`, async () => {
       const server = await boot(anyStorage, { KEY_PREPUBLISH: set })
       await server.stop()
-      expect(server.logged().includes('KEY_PREPUBLISH is too short')).to.equal(told)
+      expect(server.logged().includes('KEY_PREPUBLISH is too short')).to.equal(isTooShort)
     })
   }
 })

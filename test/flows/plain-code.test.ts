@@ -252,14 +252,14 @@ describe('plain exchanges of codes', () => {
       [family],
     )
     const events = await server.core.audit.ofFamily(defaultTenant, family)
-    const told = events.map(
+    const comparable = events.map(
       ({ type, outcome, actor, accountId, clientId, ip, userAgent, detail, requestId }) => ({
         ...{ type, outcome, actor, accountId, clientId, ip, userAgent, detail },
         traced: typeof requestId,
       }),
     )
     // Events of the same time are in no defined order.
-    return { tokens, told: told.toSorted((a, b) => a.type.localeCompare(b.type)) }
+    return { tokens, events: comparable.toSorted((a, b) => a.type.localeCompare(b.type)) }
   }
 
   /** Exchanges a new code on one path and returns everything observable. */

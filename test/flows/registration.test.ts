@@ -278,8 +278,8 @@ describe('self-registered clients', () => {
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => register(metadata)))
     expect(answers.map(({ status }) => status)).to.have.members([201, 201, 503, 503, 503])
     // Reaching the limit is expected, so it is logged as a warning only.
-    const told = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
-    expect(told?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
+    const warnings = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
+    expect(warnings?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
     const [used, unused] = answers.filter(({ status }) => status === 201).map(informationIn)
     if (!used || !unused) throw new Error('too few')
     tokensIn(await redeem(server, used, await codeFor(server, used)))

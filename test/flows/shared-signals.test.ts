@@ -375,8 +375,8 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
       [],
     )
     const all = await until(stream, `${ssf}/stream-updated`)
-    const told = all.find(({ events }) => `${ssf}/stream-updated` in events)
-    expect(told?.events[`${ssf}/stream-updated`]).to.deep.equal({
+    const updated = all.find(({ events }) => `${ssf}/stream-updated` in events)
+    expect(updated?.events[`${ssf}/stream-updated`]).to.deep.equal({
       status: 'enabled',
       reason: 'more than 10000 events were waiting: the oldest were dropped',
     })

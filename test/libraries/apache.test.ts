@@ -168,8 +168,8 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
     await server.core.revocations.logOutEverywhere(account as Account)
     await eventually('the phone is signed out', async () => !(await isSignedIn(phone)))
     await eventually('all deliveries are recorded', async () => {
-      const told = await server.core.logouts.list(defaultTenant, {})
-      return told.every(({ state, attempts }) => state === 'delivered' && attempts === 1)
+      const deliveries = await server.core.logouts.list(defaultTenant, {})
+      return deliveries.every(({ state, attempts }) => state === 'delivered' && attempts === 1)
     })
   })
 

@@ -167,12 +167,12 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
       expect(await readiness()).to.deep.equal([left, left])
       return true
     })
-    const told = new RegExp(
+    const expected = new RegExp(
       `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
     )
     for (const { node } of nodes) {
       // The response may arrive before the log line of its process.
-      await eventually('the log says so', () => told.test(node.stdout()))
+      await eventually('the log says so', () => expected.test(node.stdout()))
     }
     const swapped = keys(second.text, third.text)
     await withCore(swapped, async (late) => {

@@ -128,11 +128,9 @@ suite('two nodes on one Postgres and one Redis', function () {
       const [winner, ...others] = answers.filter(({ status }) => status === 200)
       expect(others, 'further winners').to.have.length(0)
       expect(winner, 'the winner').to.exist
-      const introspectionOnB = answers
-        .filter((each) => each !== winner)
-        .map(({ body }) => body['error'])
-      expect(introspectionOnB.filter(isRefusal)).to.have.length(19)
-      expect(introspectionOnB).to.include('invalid_grant')
+      const errors = answers.filter((each) => each !== winner).map(({ body }) => body['error'])
+      expect(errors.filter(isRefusal)).to.have.length(19)
+      expect(errors).to.include('invalid_grant')
       refused += answers.filter(({ status }) => status === 503).length
 
       // The other requests were reuse, so both nodes revoke what the first one got.
@@ -178,7 +176,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     const access = issued.body['access_token'] as string
     await party.revoke(access)
     const credentials = Buffer.from(`${web.client_id}:${web.client_secret}`).toString('base64')
-    const told = async () => {
+    const introspectionOnB = async () => {
       const answer = await fetch(`${nodes.b.url}/introspect`, {
         method: 'POST',
         headers: { authorization: `Basic ${credentials}` },
@@ -186,7 +184,7 @@ suite('two nodes on one Postgres and one Redis', function () {
       })
       return answer.text()
     }
-    const isOver = async () => (await told()) === '{"active":false}'
+    const isOver = async () => (await introspectionOnB()) === '{"active":false}'
     expect(await lastFailureAt('the token is inactive on b', isOver)).to.be.below(1000)
   })
 

@@ -313,10 +313,10 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     const exit = await node.stop('SIGTERM')
     await load
     expect(exit).to.deep.include({ code: 0, signal: null })
-    const told = lines().filter(({ msg }) =>
+    const reported = lines().filter(({ msg }) =>
       msg.endsWith('MAX_CONNECTIONS are open in each worker'),
     )
-    expect(told.map(({ worker }) => worker)).to.include('supervisor')
+    expect(reported.map(({ worker }) => worker)).to.include('supervisor')
     expect(performance.now() - began, 'milliseconds').to.be.below(10_000)
     expect(new Set(answers)).to.deep.equal(new Set([200]))
     expect(pids).to.have.length(count)

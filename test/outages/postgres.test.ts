@@ -106,9 +106,9 @@ suite('Postgres failing under load (R-04)', function () {
       await pause(memory)
       const asked = load.probe(needing)
       const probes = await Promise.all(both().map(({ url }) => ask('jwks', `${url}/readyz`)))
-      const told = await asked
+      const refused = await asked
       // The keys of an issuer that were not read before are only in Postgres.
-      told.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
+      refused.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
       await pause(Math.max(0, from + outage - performance.now()))
       const ending = performance.now()
       await recover()
@@ -136,8 +136,8 @@ suite('Postgres failing under load (R-04)', function () {
         expect(status, 'readiness').to.equal(503)
         expect(took).to.be.below(1900 + alone)
       }
-      await expectToldToRetry(told, logs)
-      expect(slowest(told), summary(told)).to.be.below(bound + alone)
+      await expectToldToRetry(refused, logs)
+      expect(slowest(refused), summary(refused)).to.be.below(bound + alone)
       const away = load
         .of(needing, from + memory)
         .filter(({ began, took }) => began + took < ending)

@@ -194,10 +194,10 @@ suite('Redis failing under load (R-03)', function () {
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
     // The restored code was used a second time, so every node revokes what the first use got.
     const latest = await lastFailureAt('the token is inactive on both nodes', async () => {
-      const told = await Promise.all(
+      const states = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
       )
-      return told.every(({ body }) => body === '{"active":false}')
+      return states.every(({ body }) => body === '{"active":false}')
     })
     expect(latest).to.be.below(1000)
     await redis().flush()

@@ -294,8 +294,8 @@ describe("people: downloading and deleting the account's data", () => {
     expect((await redeem(server, web, code)).status).to.equal(400)
     expect(await introspect(server, web, tokens.access_token)).to.include({ active: false })
     expect(await server.core.grants.list('default', { accountId: id })).to.deep.equal([])
-    const told = await server.core.logouts.list('default', { accountId: id })
-    expect(told.map(({ clientId }) => clientId)).to.include(web.client_id)
+    const notified = await server.core.logouts.list('default', { accountId: id })
+    expect(notified.map(({ clientId }) => clientId)).to.include(web.client_id)
     const login = await open(server, '/account', person, createUserAgent())
     expect(login.status, 'the old password').to.equal(403)
     const [kept] = await server.core.database.query(

@@ -167,9 +167,9 @@ describe('people: signing in with a second factor', () => {
     const again = await atFactor(owner)
     const refused = await again.agent.submit(again.page, { form: '#recovery-form', fields })
     expectFormAgain(refused, 403, 'factor-form', /already used/)
-    const told = refused.root.querySelectorAll('[aria-invalid]')
-    expect(told.map(({ id }) => id)).to.deep.equal(['recovery_code'])
-    expect(told[0]?.getAttribute('aria-describedby')).to.equal('factor-error')
+    const marked = refused.root.querySelectorAll('[aria-invalid]')
+    expect(marked.map(({ id }) => id)).to.deep.equal(['recovery_code'])
+    expect(marked[0]?.getAttribute('aria-describedby')).to.equal('factor-error')
     expect(refused.root.querySelector('[autofocus]')?.id).to.equal('recovery_code')
   })
 

@@ -35,10 +35,10 @@ describe('lost spans', () => {
     await stop()
     await other.stop()
     const lines = said.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []))
-    const told = lines.filter(({ msg }) => msg === 'spans were lost')
-    for (const line of told) expect(line).to.include({ endpoint: new URL(url).host })
+    const lossLines = lines.filter(({ msg }) => msg === 'spans were lost')
+    for (const line of lossLines) expect(line).to.include({ endpoint: new URL(url).host })
     // In log lines every ten seconds, however long the test takes.
-    const lost = (reason: string) => told.reduce((sum, line) => sum + line[reason], 0)
+    const lost = (reason: string) => lossLines.reduce((sum, line) => sum + line[reason], 0)
     for (const reason of ['queue', 'export']) {
       expect(lost(reason)).to.equal(counted[`keyturn_spans_lost_total ${reason}`]).and.be.above(0)
     }

@@ -274,7 +274,7 @@ const tables = [
   'tenants',
 ]
 
-/** Every table of the first release. The default tenant exists from here on (architecture §4). */
+/** All tables of the first release, and the default tenant (architecture §4). */
 export class Initial0001 implements MigrationInterface {
   // TypeORM orders migrations by the thirteen digits at the end.
   name = 'Initial1760000000001'

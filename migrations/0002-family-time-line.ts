@@ -45,7 +45,7 @@ alter table accounts drop column sign_ins_not_before;
 alter table families drop column ended_detail;
 `
 
-/** What the time line of a family needs, the sealed answers of the replay window, and the audit of what is refused. */
+/** The time line of families, the sealed responses of the replay window, and the audit of refusals. */
 export class FamilyTimeLine0002 implements MigrationInterface {
   name = 'FamilyTimeLine1760000000002'
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
-/** Secrets that a client's way to authenticate needs plain, sealed. */
+/** Sealed secrets for clients whose authentication method needs them in clear. */
 export class ReadableClientSecrets0003 implements MigrationInterface {
   name = 'ReadableClientSecrets1760000000003'
 

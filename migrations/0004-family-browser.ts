@@ -10,7 +10,7 @@ const down = `
 alter table families drop column ip, drop column user_agent;
 `
 
-/** Where a person allowed a family: the browser, while its refresh tokens go to the client's server. */
+/** The browser in which a user allowed a family; its refresh tokens go to the client's server. */
 export class FamilyBrowser0004 implements MigrationInterface {
   name = 'FamilyBrowser1760000000004'
 

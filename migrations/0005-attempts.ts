@@ -13,7 +13,7 @@ create table attempts (
 create index ix_attempts_ends on attempts (ends_at);
 `
 
-/** How often somebody tried what can be guessed. */
+/** Counts of guesses. */
 export class Attempts0005 implements MigrationInterface {
   name = 'Attempts1760000000005'
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
-/** Few sessions have sealed state: a start checks it, and a rotation of the key seals it anew. */
+/** Few sessions have sealed state: a start checks it, and a rotation of the key seals it again. */
 export class SealedSessionState0006 implements MigrationInterface {
   name = 'SealedSessionState1760000000006'
 

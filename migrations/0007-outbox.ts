@@ -21,7 +21,7 @@ create index ix_outbox_pending on outbox (destination, next_at) where delivered_
 create index ix_outbox_created on outbox (tenant_id, kind, created_at);
 `
 
-/** What has to be told to others, and what came of it. */
+/** The outbox: messages to deliver, and the outcome of each. */
 export class Outbox0007 implements MigrationInterface {
   name = 'Outbox1760000000007'
 

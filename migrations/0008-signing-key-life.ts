@@ -27,7 +27,7 @@ alter table signing_keys
   drop column revoked_at;
 `
 
-/** Rotation: one key of an algorithm at a time has no end yet, so that a key has one successor, whoever makes it. */
+/** Rotation: at most one key per algorithm has no end yet, so that a key has one successor, whichever node makes it. */
 export class SigningKeyLife0008 implements MigrationInterface {
   name = 'SigningKeyLife1760000000008'
 

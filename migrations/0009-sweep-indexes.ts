@@ -12,7 +12,7 @@ const indexes = {
   ix_registration_tokens_expires: 'registration_tokens (expires_at) where expires_at is not null',
 }
 
-/** What is over is found without reading the whole table, however large it is. */
+/** Indexes for finding expired rows without reading whole tables. */
 export class SweepIndexes0009 implements MigrationInterface {
   name = 'SweepIndexes1760000000009'
 

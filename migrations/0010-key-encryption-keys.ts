@@ -10,7 +10,7 @@ const columns = {
 
 const entries = Object.entries(columns)
 
-/** The key that is named stays as it is until the transaction ends, so that no rotation can pass a row by. */
+/** Locks the named key until the transaction ends, so that no concurrent rotation can miss the row. */
 const up = `
 create table key_encryption_keys (
   id text not null,
@@ -51,7 +51,7 @@ drop function assert_key_is_current();
 drop table key_encryption_keys;
 `
 
-/** Nothing is stored that was sealed under a key which a rotation has retired, whichever process did it. */
+/** Refuses every row that was sealed under a retired key, by any process. */
 export class KeyEncryptionKeys0010 implements MigrationInterface {
   name = 'KeyEncryptionKeys1760000000010'
 

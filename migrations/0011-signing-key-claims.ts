@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm'
 
-/** Which process makes a key that is missing or due, until when nobody else does. */
+/** Which process makes a missing or due key, and until when no other does. */
 export class SigningKeyClaims0011 implements MigrationInterface {
   name = 'SigningKeyClaims1760000000011'
 

@@ -26,7 +26,7 @@ create index ix_backchannel_requests_client on backchannel_requests (tenant_id, 
 create index ix_backchannel_requests_expires on backchannel_requests (expires_at);
 `
 
-/** Backchannel authentication requests that wait for their person, and which of two decisions came first. */
+/** Pending backchannel authentication requests, and which decision came first. */
 export class BackchannelRequests0012 implements MigrationInterface {
   name = 'BackchannelRequests1760000000012'
 

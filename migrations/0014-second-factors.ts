@@ -28,7 +28,7 @@ create table recovery_codes (
 );
 `
 
-/** What somebody signs in with beside a password. */
+/** Second factors. */
 export class SecondFactors0014 implements MigrationInterface {
   name = 'SecondFactors1760000000014'
 

@@ -19,7 +19,7 @@ create table action_tokens (
 create index ix_action_tokens_expires on action_tokens (expires_at);
 `
 
-/** What a link in a mail allows, the latest of each purpose alone. */
+/** Tokens of links in mails, only the latest of each purpose. */
 export class ActionTokens0015 implements MigrationInterface {
   name = 'ActionTokens1760000000015'
 

@@ -12,7 +12,7 @@ alter table accounts drop column deleted_at;
 alter table sessions drop column user_agent, drop column ip, drop column last_ip;
 `
 
-/** What people see of their account: where they are signed in, what happened; and accounts that are deleted. */
+/** For the account pages: sessions, history and deletion. */
 export class AccountPages0016 implements MigrationInterface {
   name = 'AccountPages1760000000016'
 

@@ -29,7 +29,7 @@ create table passkeys (
 create index ix_passkeys_account on passkeys (tenant_id, account_id);
 `
 
-/** Keys that people sign in with (W3C Web Authentication), and the names under which their devices know them. */
+/** Passkeys (W3C Web Authentication), and the handles under which devices know accounts. */
 export class Passkeys0017 implements MigrationInterface {
   name = 'Passkeys1760000000017'
 

@@ -30,7 +30,7 @@ drop table enrolments;
 alter table tenants drop column sign_up, drop column sign_up_domains;
 `
 
-/** Who may come to have an account, and addresses that are still to be proven; the latest link of each alone. */
+/** The sign-up mode of tenants, and addresses to be proven; only the latest link of each. */
 export class Enrolments0018 implements MigrationInterface {
   name = 'Enrolments1760000000018'
 

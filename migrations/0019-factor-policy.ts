@@ -31,7 +31,7 @@ alter table passwords drop column short;
 alter table tenants drop column require_mfa;
 `
 
-/** What a tenant asks of everybody, which passwords are enough beside a second factor alone, and codes by e-mail. */
+/** Policies of tenants for second factors, passwords that are long enough only with one, and codes by e-mail. */
 export class FactorPolicy0019 implements MigrationInterface {
   name = 'FactorPolicy1760000000019'
 

@@ -15,7 +15,7 @@ create table account_places (
 create index ix_account_places_kept on account_places (last_at);
 `
 
-/** The networks and countries that accounts were signed in from. */
+/** The networks and countries from which accounts have signed in. */
 export class AccountPlaces0020 implements MigrationInterface {
   name = 'AccountPlaces1760000000020'
 

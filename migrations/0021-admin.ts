@@ -36,7 +36,7 @@ drop table idempotency_keys;
 drop table role_assignments;
 `
 
-/** Who may administer what, and answers that a repeated request gets again. */
+/** Roles of the admin API, and the stored responses of its idempotent requests. */
 export class Admin0021 implements MigrationInterface {
   name = 'Admin1760000000021'
 

@@ -114,7 +114,7 @@ alter table audit_events
   drop column seal;
 `
 
-/** Events that say who, from where and with what outcome; append-only, and a chain over them for each tenant; where they are sent. */
+/** Append-only audit events with actor, origin and outcome; a chain over them for each tenant; and webhooks. */
 export class AuditChain0022 implements MigrationInterface {
   name = 'AuditChain1760000000022'
 

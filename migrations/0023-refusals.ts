@@ -23,7 +23,7 @@ create index ix_refusals_kept on refusals (at);
 
 const down = 'drop table refusals;'
 
-/** Requests that were refused, for a week, so that they can be explained. */
+/** Refused requests, kept for a week so that they can be explained. */
 export class Refusals0023 implements MigrationInterface {
   name = 'Refusals1760000000023'
 

@@ -31,7 +31,7 @@ drop table registered_clients;
 drop table registration_policies;
 `
 
-/** Clients that registered themselves, and who may (RFC 7591). */
+/** Self-registered clients, and the policy of tenants for them (RFC 7591). */
 export class ClientRegistration0024 implements MigrationInterface {
   name = 'ClientRegistration1760000000024'
 

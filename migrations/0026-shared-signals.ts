@@ -43,7 +43,7 @@ drop table signal_events;
 drop table signal_streams;
 `
 
-/** Event streams of the Shared Signals Framework, and what waits in them. */
+/** Event streams of the Shared Signals Framework, and their queued events. */
 export class SharedSignals0026 implements MigrationInterface {
   name = 'SharedSignals1760000000026'
 

@@ -19,7 +19,7 @@ const down = `
 drop table client_documents;
 `
 
-/** Clients whose metadata is a document at the address that is their client_id. */
+/** Clients whose `client_id` is the URL of their metadata document. */
 export class ClientDocuments0027 implements MigrationInterface {
   name = 'ClientDocuments1760000000027'
 

@@ -8,7 +8,7 @@ const down = `
 alter table registered_clients drop column software_statement;
 `
 
-/** What somebody else says of a client that registered (RFC 7591 §2.3), as it was presented. */
+/** The software statement of a client that registered (RFC 7591 §2.3), as it was presented. */
 export class SoftwareStatements0028 implements MigrationInterface {
   name = 'SoftwareStatements1760000000028'
 

@@ -16,7 +16,7 @@ drop index ix_refusals_client;
 drop index ix_refusals_tenant;
 `
 
-/** Refusals are listed: by tenant, client, account, check and error. */
+/** Indexes for listing refusals by tenant, client, account, check and error. */
 export class ListedRefusals0029 implements MigrationInterface {
   name = 'ListedRefusals1760000000029'
 

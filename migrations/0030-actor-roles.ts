@@ -4,7 +4,7 @@ const up = 'alter table audit_events add column actor_role text;'
 
 const down = 'alter table audit_events drop column actor_role;'
 
-/** Events say by which role an operator acted. */
+/** The role by which an operator acted, in events. */
 export class ActorRoles0030 implements MigrationInterface {
   name = 'ActorRoles1760000000030'
 

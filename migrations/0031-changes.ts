@@ -36,7 +36,7 @@ drop function note_change cascade;
 drop table changes;
 `
 
-/** What nodes keep in memory of clients and resource servers, and must forget: written as the change commits. */
+/** Changes of clients and resource servers, written at commit, so that nodes can drop cached rows. */
 export class Changes0031 implements MigrationInterface {
   name = 'Changes1760000000031'
 

@@ -10,7 +10,7 @@ drop index ix_families_created;
 drop index ix_grants_created;
 `
 
-/** Lists of grants and families have the newest first, a page at a time, however many there are. */
+/** Indexes for lists of grants and families, newest first, a page at a time. */
 export class NewestFirst0032 implements MigrationInterface {
   name = 'NewestFirst1760000000032'
 

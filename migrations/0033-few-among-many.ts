@@ -16,8 +16,8 @@ drop index ix_accounts_operators;
 `
 
 /**
- * Operators are looked for at each start and when one goes, disabled clients with each sweep, a link when it is mailed,
- * what is being delivered to a destination with each delivery: few among any number.
+ * Indexes for finding few rows among many: operators (at each start, and when one is removed), disabled clients (each
+ * sweep), a link when it is mailed, and messages in delivery to a destination (each delivery).
  */
 export class FewAmongMany0033 implements MigrationInterface {
   name = 'FewAmongMany1760000000033'

@@ -23,7 +23,7 @@ drop trigger tr_registration_policies_changed on registration_policies;
 drop trigger tr_tenants_changed on tenants;
 `
 
-/** Nodes keep tenants and their policies in memory, too. */
+/** Changes of tenants and their policies, which nodes cache as well. */
 export class TenantChanges0034 implements MigrationInterface {
   name = 'TenantChanges1760000000034'
 

@@ -33,7 +33,7 @@ end $$;
 alter table changes drop column changed_in;
 `
 
-/** The transaction of each change: whoever reads them knows which it could not see the last time. */
+/** The transaction of each change, so that a reader can find those that were not visible at its last read. */
 export class ChangesByTransaction0036 implements Migration {
   name = 'ChangesByTransaction1760000000036'
   indexes = { ix_changes_changed_in: 'changes (changed_in)' }

@@ -9,8 +9,8 @@ alter table registered_clients drop column metadata;
 `
 
 /**
- * What a client that registered said of itself, so that what an operator said of it is known from it. Of those that are
- * there it is written with the first change: an update of all of them would keep writers waiting.
+ * The metadata that a client itself registered, to distinguish it from what an operator set. For existing clients it is
+ * written with their next change: updating all of them would block writers.
  */
 export class OwnWord0037 implements MigrationInterface {
   name = 'OwnWord1760000000037'

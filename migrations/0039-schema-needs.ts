@@ -12,9 +12,9 @@ drop table schema_needs;
 `
 
 /**
- * The migrations that a process must know to work with this schema, so that one of an earlier release starts on a newer
- * schema that it can live with. Whoever contracts the schema writes a row here: the migration with which processes
- * stopped using what is taken away.
+ * The migrations that a process must know to work with this schema, so that a process of an earlier release can start
+ * on a newer schema that it is compatible with. A migration that removes something from the schema adds a row: the
+ * migration since which processes no longer use it.
  */
 export class SchemaNeeds0039 implements MigrationInterface {
   name = 'SchemaNeeds1760000000039'

@@ -12,7 +12,7 @@ const columns = {
   signal_streams: 'sealed',
 }
 
-/** Which keys have sealed something, and a row of each: asked at every start, however many rows there are. */
+/** Finds which keys have sealed something, with a row of each: a query of every start, however many rows there are. */
 export class KeysThatSeal0040 implements Migration {
   name = 'KeysThatSeal1760000000040'
   indexes = Object.fromEntries(
@@ -23,7 +23,7 @@ export class KeysThatSeal0040 implements Migration {
   )
 
   async up(): Promise<void> {
-    // The indexes are made afterwards.
+    // The indexes are created after the transaction.
   }
 
   async down(runner: QueryRunner): Promise<void> {

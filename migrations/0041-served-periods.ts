@@ -13,7 +13,7 @@ const down = `
 drop table served_periods;
 `
 
-/** From when until when each process could answer: a replay window counts no other time (ADR 0008). */
+/** The periods in which each process could answer: a replay window counts only these (ADR 0008). */
 export class ServedPeriods0041 implements MigrationInterface {
   name = 'ServedPeriods1760000000041'
 

@@ -2,8 +2,8 @@ import type { QueryRunner } from 'typeorm'
 import type { Migration } from './migration.ts'
 
 /**
- * What waits, by its kind: who looks for one goes through no message of another, however many wait at one destination.
- * Until it is made, and for processes of before, there is `ix_outbox_pending`.
+ * Pending messages by kind: a query for one kind reads no messages of others, however many a destination has. Until it
+ * is created, and for earlier releases, there is `ix_outbox_pending`.
  */
 export class OutboxByKind0042 implements Migration {
   name = 'OutboxByKind1760000000042'
@@ -13,7 +13,7 @@ export class OutboxByKind0042 implements Migration {
   }
 
   async up(): Promise<void> {
-    // The index is made afterwards.
+    // The index is created after the transaction.
   }
 
   async down(runner: QueryRunner): Promise<void> {

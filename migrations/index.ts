@@ -42,13 +42,13 @@ import { OutboxByKind0042 } from './0042-outbox-by-kind.ts'
 import type { Migration } from './migration.ts'
 
 /**
- * Every migration in its order. A released one is never edited: expand, migrate, contract in new ones. Nodes serve
- * meanwhile: no statement may read or write all of a large table under a lock that keeps writers waiting. What looks
- * harmless and does: an index (declare it, see `Migration`), a constraint that is not `not valid` at first, a column that
- * changes its type or gets a volatile default, `set not null` without a check that is valid.
+ * All migrations in order. A released one is never edited: expand, migrate and contract in new ones. Nodes keep serving
+ * while they run: no statement may read or write all of a large table under a lock that blocks writers. Statements that
+ * look harmless and do: an index (declare it, see `Migration`), a constraint that is not `not valid` at first, a column
+ * that changes its type or gets a volatile default, `set not null` without a valid check.
  *
- * Processes of releases before start on it as well. One that takes away what they use writes down which migration a
- * process must know: `insert into schema_needs values ('OwnWord1760000000037')`.
+ * Processes of earlier releases also start on the new schema. A migration that removes what they use records which
+ * migration a process must know: `insert into schema_needs values ('OwnWord1760000000037')`.
  */
 export const migrations: Array<new () => Migration> = [
   Initial0001,

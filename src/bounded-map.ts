@@ -1,7 +1,6 @@
 /**
- * Sets an entry of a map that strangers must not fill: in a full one it takes the place of the entry that was set
- * longest ago.
- * @param most entries
+ * Sets an entry of a map that untrusted callers must not grow without bound: a full map drops its oldest entry.
+ * @param most the maximum number of entries
  */
 export function setBounded<Key, Value>(
   map: Map<Key, Value>,

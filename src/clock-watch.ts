@@ -1,13 +1,13 @@
 import { type Clock, tolerableSkew } from './clock.ts'
 import type { Log } from './log.ts'
 
-/** Tells when this process is off by more than a clock may be. */
+/** Logs when the clocks of this machine and of Postgres differ by more than `tolerableSkew`. */
 export interface ClockWatch {
-  /** After the clocks were compared. */
+  /** Called after each comparison of the clocks. */
   look(): void
 }
 
-/** Tells once when the clocks of this machine and of Postgres are too far apart, and once when they are not any more. */
+/** Logs once when the clocks differ too much, and once when they agree again. */
 export function createClockWatch({ clock, log }: { clock: Clock; log: Log }): ClockWatch {
   let wasApart = false
   return {

@@ -5,31 +5,31 @@
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Whole seconds since the epoch, as JWTs want them (RFC 7519 §2, NumericDate). */
+  /** Whole seconds since the epoch, as in JWTs (RFC 7519 §2, NumericDate). */
   seconds(): number
   /** How far this process is from Postgres, in milliseconds; positive when Postgres is ahead. */
   readonly offset: number
   /**
-   * How often since the start the machine's clock was set, or the machine stood still; it rises as soon as that has
-   * happened. Until Postgres is read again, the time goes on as if it had not.
+   * How often the machine's clock was set, or the machine paused, since the start. It rises immediately. Until the
+   * clock of Postgres is read again, the time continues as if nothing had happened.
    */
   readonly steps: number
   /**
    * Adopts a reading of the database's clock.
-   * @param databaseTime what the database said, in milliseconds
-   * @param roundTrip how long asking took, in milliseconds; half of it is added to the reading
+   * @param databaseTime the time of the database, in milliseconds
+   * @param roundTrip the duration of the query, in milliseconds; half of it is added to the reading
    */
   follow(databaseTime: number, roundTrip: number): void
 }
 
-/** Milliseconds that the clocks of this machine and of Postgres may be apart: then one of them is wrong. */
+/** Milliseconds by which the clocks of this machine and of Postgres may differ; beyond, one of them is wrong. */
 export const tolerableSkew = 60_000
 
 /** The clocks of this machine, in milliseconds. */
 export interface MachineClocks {
-  /** Since the epoch; somebody may set it. */
+  /** Since the epoch; it may be set. */
   now(): number
-  /** Since any moment; only ever goes on, at the same pace. */
+  /** Since an arbitrary moment; it never goes back and is never set. */
   monotonic(): number
 }
 
@@ -40,11 +40,11 @@ const machineClocks: MachineClocks = {
 
 /**
  * Milliseconds by which the wall clock and the monotonic clock may drift apart before the wall clock counts as set.
- * What corrects a clock by less (slewing) slows both alike.
+ * Smaller corrections (slewing) affect both clocks.
  */
 const noticeable = 500
 
-/** Milliseconds that a measurement may be wrong by, beside what it took. */
+/** Milliseconds by which a measurement may be wrong, in addition to half its duration. */
 const jitter = 5
 
 /** A clock that starts at the process's own time and follows the database once it has been read. */
@@ -54,7 +54,7 @@ export function createClock(machine = machineClocks): Clock {
   const lead = () => machine.now() - machine.monotonic()
   let known = lead()
 
-  /** By how much the machine's clock was set, or stood still, since it was compared. */
+  /** By how much the machine's clock was set, or the machine paused, since the last comparison. */
   function moved(): number {
     const by = Math.round(lead() - known)
     return Math.abs(by) > noticeable ? by : 0
@@ -73,7 +73,7 @@ export function createClock(machine = machineClocks): Clock {
     follow(databaseTime, roundTrip) {
       const by = moved()
       const measured = databaseTime + roundTrip / 2 - machine.now()
-      // What is within the error of the measurement, which takes long where Postgres is slow, corrects nothing.
+      // A difference within the error of the measurement, which is large when Postgres is slow, is ignored.
       const isKnown = Math.abs(measured - (offset - by)) <= roundTrip / 2 + jitter
       offset = isKnown ? offset - by : Math.round(measured)
       if (by !== 0) steps++
@@ -82,21 +82,20 @@ export function createClock(machine = machineClocks): Clock {
   }
 }
 
-/** What this runtime came with. */
+/** The built-in `Date`. */
 const Native = Date
 
-/** What this machine says, in milliseconds since the epoch; shifted in tests. */
+/** The time of this machine, in milliseconds since the epoch; shifted in tests. */
 let machineNow = Native.now
 
 /**
- * A clock that this whole process lives by from now on: whoever asks `Date` for the time, the engine and every library
- * included, is told that of Postgres. So what one node dates means the same on another that judges it by its date (R-08).
- * It takes the place of an earlier one.
+ * Creates a clock and makes `Date` follow it in the whole process, so that the engine and all libraries use the time of
+ * Postgres: a timestamp of one node means the same on another (R-08). Replaces an earlier process clock.
  */
 export function createProcessClock(): Clock {
   const now = () => machineNow()
   const clock = createClock({ ...machineClocks, now })
-  // A request asks dozens of times: once in a millisecond it is worked out.
+  // A request reads the time dozens of times, so it is computed once per millisecond.
   let read = Number.NaN
   let told = 0
   const { follow } = clock
@@ -116,17 +115,17 @@ export function createProcessClock(): Clock {
 }
 
 /**
- * Shifts the whole process in time, as if the clock of its machine were wrong. For tests of clock skew alone.
+ * Shifts the time of the whole process, as if the clock of its machine were wrong. Only for tests of clock skew.
  * @param seconds how far, in seconds; negative is the past
  */
 export function shiftProcessTime(seconds: number): void {
   const before = machineNow
   machineNow = () => before() + seconds * 1000
-  // What follows Postgres notices.
+  // A process clock already reads `machineNow`.
   if (Date === Native) setProcessTime(() => machineNow())
 }
 
-/** One that Node itself makes, or a library has kept, is an instance of it, too: they have one prototype. */
+/** Dates made by Node itself, or by a reference that a library has kept, are instances too: the prototype is shared. */
 function setProcessTime(now: () => number): void {
   function Told(...given: [] | [number | string | Date]) {
     if (new.target === undefined) return new Native(now()).toString()
@@ -139,6 +138,6 @@ function setProcessTime(now: () => number): void {
     UTC,
     prototype,
   }) as unknown as DateConstructor
-  // Of any there is, `new date.constructor()` tells the same time.
+  // `new date.constructor()` then uses the same time, for every date.
   prototype.constructor = globalThis.Date
 }

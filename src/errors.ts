@@ -152,12 +152,12 @@ export type OAuthErrorCode =
   | 'unapproved_software_statement'
 
 interface DomainErrorOptions {
-  /** Replaces the sentence of the table; safe for anybody to read. */
+  /** Replaces the sentence of the table; must be safe for any caller to read. */
   publicMessage?: string
-  /** What was checked, what was expected and what came. Logged, never sent. */
+  /** What was checked, what was expected and what was found. Logged, never sent. */
   detail?: string | Record<string, unknown>
   cause?: unknown
-  /** Seconds after which it is worth to try again. */
+  /** Seconds after which a retry may succeed. */
   retryAfter?: number
 }
 
@@ -191,7 +191,7 @@ export class DomainError extends Error {
   }
 }
 
-/** Whether it is ours, and of this code when one is named. */
+/** Whether an error is a DomainError, and has this code if one is given. */
 export function isDomainError(error: unknown, code?: DomainErrorCode): error is DomainError {
   return error instanceof DomainError && (code === undefined || error.code === code)
 }

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { distance } from '../config/distance.ts'
 import { declaredSecrets, privateKeyMembers } from './secret-members.ts'
 
-/** One thing that is wrong with a document of an operator. */
+/** One fault of an operator's document. */
 export interface Fault {
   path: PropertyKey[]
   message: string
@@ -19,8 +19,8 @@ export function faultLine({ path, message }: Fault): string {
 }
 
 /**
- * Everything that a schema finds wrong with a document: where, what was expected, what came.
- * An unknown member does not hide the other faults of the object that it is in.
+ * All faults that a schema finds in a document: where, what was expected, what was found. An unknown member does not
+ * hide the other faults of its object.
  */
 export function faultsOf(schema: z.ZodType, document: unknown): Fault[] {
   const first = issuesOf(schema, document)
@@ -44,7 +44,7 @@ export function faultsOf(schema: z.ZodType, document: unknown): Fault[] {
   ]
 }
 
-/** Whether it is the same but for a letter, or the spelling of other languages (`redirectUris`). */
+/** Whether two names differ in one letter only, or in the spelling of other languages (`redirectUris`). */
 function isNear(key: string, member: string): boolean {
   const plain = (name: string) => name.replaceAll(/[_-]/g, '').toLowerCase()
   return plain(member).length > 3 && distance(plain(key), plain(member)) <= 1
@@ -60,12 +60,12 @@ function describe(issue: z.core.$ZodIssue, document: unknown): string {
   if (issue.code === 'invalid_type') {
     return `expected ${words[issue.expected] ?? issue.expected}, got ${came}`
   }
-  // A message of our own says more than which values there are.
+  // Our own messages say more than the list of allowed values.
   if (issue.code === 'invalid_value' && message.startsWith('Invalid ')) {
     const values = issue.values.map(String).join(', ')
     return `expected ${issue.values.length > 1 ? 'one of ' : ''}${values}, got ${came}`
   }
-  // And may tell already what came.
+  // The message may already say what was found.
   return / it is /.test(message) ? message : `${message}, got ${came}`
 }
 
@@ -88,7 +88,7 @@ const namesSecret = new RegExp(
   `(?:${declaredSecrets.join('|')}|["'](?:${privateKeyMembers.join('|')})["'])["']?\\s*[:=]|-----BEGIN [A-Z ]*PRIVATE KEY`,
 )
 
-/** What is in it is taken for a key set: any text there may be a private key, in whatever form. */
+/** Everything in this member is treated as a key set: any text in it may be a private key, in any form. */
 const keySet = 'jwks'
 
 function shown(value: unknown, path: PropertyKey[]): string {
@@ -98,7 +98,10 @@ function shown(value: unknown, path: PropertyKey[]): string {
   return json.length > 100 ? `${json.slice(0, 100)}…` : json
 }
 
-/** The fault may be of what a secret is in: a list that was written as an object, a public key that is a private one. */
+/**
+ * The fault may be in a value that contains a secret: a list written as an object, a private key in place of a public
+ * one.
+ */
 function hide(this: unknown, member: string, value: unknown): unknown {
   if (member === keySet && value !== undefined) return JSON.parse(JSON.stringify(value, hideOfKeys))
   const isOfKey = typeof this === 'object' && this !== null && 'kty' in this

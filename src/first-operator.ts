@@ -4,7 +4,7 @@ import { defaultTenant } from './tenants/tenant.ts'
 
 /** Creates the operator of a first start. @returns nothing when there is one, or another node was first */
 export async function firstOperator({ config, accounts }: Capabilities) {
-  // Asked at each start, whatever the number of accounts is.
+  // Checked at each start, whatever the number of accounts.
   if (await accounts.hasOperator(defaultTenant)) return undefined
   const email = config.operatorEmail
   try {

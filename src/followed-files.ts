@@ -1,28 +1,28 @@
 import { readFile, stat } from 'node:fs/promises'
 import type { Log } from './log.ts'
 
-/** What some files say, read again while the server runs. */
+/** The parsed content of files that are read again while the server runs. */
 export interface Followed<T> {
   readonly current: T
   /**
-   * Looks at the files again. When they have changed and are sound together, they are taken up; else the old goes on and
-   * the log says why, once for each change. Never throws.
+   * Reads the files again. If they have changed and are valid together, the new content is used; otherwise the old one
+   * stays in use and the log says why, once per change. Never throws.
    */
   check(): Promise<void>
   /** Calls back after each change. */
   onChange(listener: (value: T) => void): void
 }
 
-/** What was found at a look: `seen` is another one after a change. */
+/** The result of one check: `seen` differs after a change. */
 interface Look<T> {
   seen: string
   open(): T | Promise<T>
 }
 
 /**
- * Follows files by their content: a symbolic link that points to another file is a change, and of two files that are
- * written one after the other nothing is taken until they match.
- * @param parse what the texts mean, in the order of the paths; throws what is wrong with them
+ * Follows files by their content: a symbolic link to another file counts as a change, and two files that are written
+ * one after the other are used only once they match.
+ * @param parse parses the texts, in the order of the paths; throws what is wrong with them
  * @throws Error when a file cannot be read, or what `parse` throws
  */
 export function followFiles<T>(
@@ -37,7 +37,8 @@ export function followFiles<T>(
 }
 
 /**
- * A file that is too large to read at every look: it is told apart by its inode, size and time, behind links, too.
+ * Follows a file that is too large to be read at every check: a change is detected by inode, size and time, also behind
+ * symbolic links.
  * @throws Error when it cannot be read, or what `parse` throws
  */
 export function followLargeFile<T>(

@@ -1,12 +1,12 @@
-/** Parts that the patience is split into: a process that was stalled loses one of them at most. */
+/** The number of parts of the timeout: a stall of the process uses up at most one. */
 const parts = 4
 
 /**
- * An answer, if it comes in time. After a stall (no CPU, a long turn of the event loop) timers fire before sockets are
- * read: an answer that arrived in time may still be unread, or the question not even sent. So the patience is counted in
- * parts, a stall uses up only one of them, and the sockets are read once more before the other side is blamed.
+ * Waits for an answer, with a timeout. After a stall (no CPU, a long turn of the event loop) timers fire before sockets
+ * are read: an answer that arrived in time may still be unread, or the request not even sent. So the timeout is counted
+ * in parts, of which a stall uses up only one, and the sockets are read once more before the other side is blamed.
  * @param patience milliseconds from the call on
- * @param late what is thrown when there is no answer by then
+ * @param late makes the error that is thrown on timeout
  */
 export async function inTime<T>(
   answer: Promise<T>,

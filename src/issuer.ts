@@ -141,7 +141,7 @@ const jsonForPrograms: Middleware = (ctx, next) => {
   return next()
 }
 
-/** Which clients are accepted that no operator has declared. */
+/** Which clients are accepted without being declared by an operator. */
 export interface TakenClients {
   /** They register themselves (RFC 7591). */
   registered: boolean

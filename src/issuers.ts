@@ -17,24 +17,24 @@ import { requiredAlgs } from './signing/signing-key.ts'
 import { locate } from './tenants/locate.ts'
 import { basePathOf, defaultTenant, noSignUp, type SignUp } from './tenants/tenant.ts'
 
-/** Every issuer that this process answers for; each is built when it is first asked for. */
+/** All issuers that this process serves; each is built at its first request. */
 export interface Issuers {
-  /** Where an address leads, as far as it can be told without a statement. */
+  /** The tenant of a URL, as far as it is known without a query. */
   target(url: string): Target
-  /** The handler of the issuer there, when this process knows without asking anybody; it takes addresses below it. */
+  /** The handler of the issuer, if this process has it in memory; serves URLs below the issuer. */
   known(target: Target): IssuerHandler | undefined
-  /** The same with whatever that takes; undefined when there is none. */
+  /** The same, after any queries that are needed; undefined if there is no such issuer. */
   find(target: Target): Promise<IssuerHandler | undefined>
 }
 
 /**
- * Milliseconds for which an issuer serves without looking at its tenant again, which is in memory as a rule. They add
- * to the half second that a change on another node takes to arrive (ADR 0024); a second is promised.
+ * Milliseconds for which an issuer serves without checking its tenant again, which is usually in memory. They add to
+ * the half second that a change on another node takes to arrive (ADR 0024); one second is promised.
  */
 const maxAge = 100
 /**
- * Milliseconds that a request waits for Postgres to confirm a tenant: while it does not answer, what is known goes on
- * serving.
+ * Milliseconds that a request waits for Postgres to confirm a tenant: while Postgres does not answer, the known issuer
+ * continues to serve.
  */
 const patience = 200
 
@@ -105,8 +105,8 @@ export function createIssuers(
   }
 
   /**
-   * Requests under way end with the handler that they began with. The next one gets a handler with the new keys and the
-   * present sign-up mode, which discovery tells, too.
+   * Requests in progress end with the handler that they began with. The next one gets a handler with the new keys and
+   * the current sign-up mode, which discovery shows as well.
    */
   async function issuerOf(tenant: string): Promise<IssuerHandler | undefined> {
     if (!(await isThere(tenant))) return undefined
@@ -131,7 +131,7 @@ export function createIssuers(
     return handler
   }
 
-  /** All that is left of a tenant that was disabled: that its tokens are void. */
+  /** What a disabled tenant still serves: that its tokens are revoked. */
   async function lastWord(tenant: string, url: string): Promise<IssuerHandler | undefined> {
     const servesOnly = Object.keys(revocationsMethods)
     if (!servesOnly.includes(withoutQuery(url))) return undefined
@@ -170,7 +170,7 @@ const kidsOf = (keys: KeySet['published']) => keys.map(({ kid, alg }) => `${alg}
 
 const nobody: TakenClients = { registered: false, documents: false }
 
-/** The same object while nothing changes. */
+/** Returns the same object while nothing changes. */
 function takenBy(policy: RegistrationPolicy, before: TakenClients = nobody): TakenClients {
   const registered = policy.mode !== 'off'
   const documents = policy.client_id_metadata_documents

@@ -1,6 +1,6 @@
 import { DomainError } from './errors.ts'
 
-/** A port that is to be listened at, and the settings that say so. */
+/** A port to listen on, and the settings that it comes from. */
 interface Wanted {
   port: number
   host: string
@@ -8,8 +8,8 @@ interface Wanted {
 }
 
 /**
- * What an operator can do about a port that cannot be had.
- * @returns `config_invalid` with the setting at fault; other errors as they came
+ * Describes what an operator can do when a port cannot be opened.
+ * @returns `config_invalid` with the setting at fault; any other error unchanged
  */
 export function listenFault(cause: Error, { port, host, settings }: Wanted): Error {
   const noAddress = `${settings.host}: ${host} is not an address of this machine`

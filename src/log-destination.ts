@@ -1,40 +1,43 @@
 import { constants, fstatSync, openSync, writeSync } from 'node:fs'
 import { isatty } from 'node:tty'
 
-/** What could not be written, so far. */
+/** The number of lines that could not be written so far. */
 export interface Losses {
   lost: number
 }
 
-/** Where finished lines go. */
+/** The destination of finished lines. */
 export interface LogDestination {
   write(line: string): void
-  /** Writes what waits, as far as that goes in a moment. */
+  /** Writes buffered lines, as far as possible without waiting. */
   flushSync(): void
 }
 
 const newline = Buffer.from('\n')
-/** Bytes that wait for a slow reader; beyond, lines are lost. */
+/** Bytes that are buffered for a slow reader; beyond, lines are lost. */
 const mostWaiting = 1_048_576
-/** Milliseconds between two attempts to write them: each fills a pipe, so that a quick reader gets 32 MB in a second. */
+/**
+ * Milliseconds between two attempts to write the buffer: each fills a pipe, so that a fast reader gets 32 MB in a
+ * second.
+ */
 const pause = 2
 /** Milliseconds that the end of the process may wait for the reader. */
 const lastPatience = 500
 
 /**
- * Writes lines to a descriptor without ever waiting for it or failing by it: the log must not end what it tells about.
- * (What pino brings along waits for a full disk for ever when it tells of a fatal error.)
+ * Writes lines to a descriptor without ever blocking or failing: the log must not end the process that it describes.
+ * (The destination of pino waits for a full disk for ever when it logs a fatal error.)
  *
- * | what happens                               | what becomes of the line                                          |
+ * | event                                      | the line                                                          |
  * |--------------------------------------------|-------------------------------------------------------------------|
- * | nothing                                    | it is there when `write` returns                                  |
- * | the reader of a pipe is behind (EAGAIN)    | it waits; it is lost where a mebibyte waits already               |
- * | no space, no reader any more (ENOSPC, EPIPE) | it is lost; the next one is tried again                         |
- * | the same, or no place, in the middle of it | it is lost, and the next one begins on a line of its own          |
+ * | none                                       | is written when `write` returns                                   |
+ * | the reader of a pipe is slow (EAGAIN)      | is buffered; lost when a mebibyte is buffered already             |
+ * | no space, or the reader is gone (ENOSPC, EPIPE) | is lost; the next one is tried again                         |
+ * | the same, or a full buffer, within a line  | is lost, and the next one begins on a new line                    |
  *
- * @param fd a file, or what answers EAGAIN instead of waiting
- * @param losses counts them
- * @param tell says how many were lost, as soon as something was written again
+ * @param fd a file, or a descriptor that answers EAGAIN instead of blocking
+ * @param losses counts lost lines
+ * @param tell reports how many lines were lost, as soon as something is written again
  */
 export function createLogDestination(
   fd: number,
@@ -46,9 +49,9 @@ export function createLogDestination(
   let timer: NodeJS.Timeout | undefined
   let untold = 0
   let reason = ''
-  /** Whether what was written last is not the end of a line. */
+  /** Whether the last write ended within a line. */
   let isWithinLine = false
-  /** Whether the first that waits goes on where that ended. */
+  /** Whether the first buffered line continues that line. */
   let isBegun = false
 
   function lose(why: string): void {
@@ -58,8 +61,8 @@ export function createLogDestination(
   }
 
   /**
-   * @param goesOn whether it belongs to the line that was written last
-   * @returns what has to wait of it, which then goes on
+   * @param goesOn whether the bytes continue the line that was written last
+   * @returns the rest, which must be buffered
    */
   function put(bytes: Buffer, goesOn = false): Buffer | undefined {
     let rest = isWithinLine && !goesOn ? Buffer.concat([newline, bytes]) : bytes
@@ -78,7 +81,7 @@ export function createLogDestination(
     }
   }
 
-  /** @returns whether there is a place for it */
+  /** @returns whether the buffer has room */
   function keep(bytes: Buffer): boolean {
     if (bytesWaiting + bytes.length > mostWaiting) {
       lose('EAGAIN')
@@ -116,7 +119,7 @@ export function createLogDestination(
     const lost = untold
     untold = 0
     tell(lost, reason)
-    // It may be lost itself.
+    // The line about lost lines may be lost itself.
     if (untold > 0) untold += lost
   }
 
@@ -144,9 +147,9 @@ export function createLogDestination(
 }
 
 /**
- * Standard output that never blocks. A pipe is opened again: non-blocking mode belongs to the open file description, and a
- * process that ends (a worker, say) resets it for all that share the description. So is a terminal, where Ctrl-S would
- * block writers. A socket cannot be opened again, and is used as `process.stdout` has it.
+ * Standard output that never blocks. A pipe is opened again: non-blocking mode belongs to the open file description,
+ * and a process that ends (a worker, say) resets it for all that share the description. So is a terminal, where Ctrl-S
+ * would block writers. A socket cannot be opened again, and is used as `process.stdout` has it.
  */
 export function openStandardOutput(): number {
   try {

@@ -1,6 +1,6 @@
 import { currentOrigin } from './origin.ts'
 
-/** What a process has said so far. */
+/** What a process has logged so far. */
 export interface LogFigures {
   /** Lines by level. */
   lines: Record<string, number>
@@ -10,17 +10,17 @@ export interface LogFigures {
   lost: number
 }
 
-/** Of the same line so many are written at once; then one in so many milliseconds, with how many it stands for. */
+/** The number of equal lines written at once; further ones are written at intervals, with their number. */
 const burst = 5
 const window = 10_000
-/** Different lines that are remembered; the oldest is forgotten. */
+/** The maximum number of different lines remembered; the oldest is dropped. */
 const mostRemembered = 500
 
-/** As pino has them: from here on a line says that something is wrong, and from there on that the process ends. */
+/** Levels of pino: from `warning` on, a line reports a fault; from `fatal` on, the process ends. */
 const warning = 40
 const fatal = 60
 
-/** As much of pino's logger as is asked here. */
+/** The part of pino's logger that is used here. */
 interface Writer {
   levels: { labels: Record<number, string> }
 }
@@ -30,17 +30,17 @@ type Write = (this: Writer, ...given: unknown[]) => void
 interface Said {
   lines: number
   withheld: number
-  /** When it was said last, written or not, also by itself; of `performance.now()`. */
+  /** When the line was last logged, written or not; by `performance.now()`. */
   last: number
   timer?: NodeJS.Timeout
-  /** Writes it once more. */
+  /** Writes the line again. */
   again(): void
 }
 
 /**
- * Keeps what goes wrong again and again from filling the log: a store that is away is told of twice a second by whoever
- * asks for it. Lines of a request are all written, as somebody may ask for each by its id.
- * @returns what pino calls for each line that its level lets through
+ * Keeps repeated faults from filling the log: while a store is down, every caller reports it twice a second. Lines of a
+ * request are all written, as somebody may look for each by its id.
+ * @returns the hook that pino calls for each line at an enabled level
  */
 export function limitRepeats(figures: LogFigures) {
   const known = new Map<string, Said>()
@@ -51,7 +51,7 @@ export function limitRepeats(figures: LogFigures) {
     if (said.withheld > 0) said.again()
   }
 
-  /** @returns what was said so, lately */
+  /** @returns the recent record of an equal line */
   function recall(key: string): Said {
     const said = known.get(key)
     if (said && !isQuiet(said)) return said
@@ -109,7 +109,7 @@ function isOfRequest(given: unknown): boolean {
   return typeof given === 'object' && given !== null && 'request_id' in given
 }
 
-/** What two lines have in common that say the same; where an error was thrown does not matter. */
+/** What equal lines have in common; where an error was thrown does not matter. */
 function keyOf(given: unknown[]): string {
   try {
     return JSON.stringify(given, (_member, value: unknown) =>

@@ -15,7 +15,7 @@ export type Log = Logger
 
 const figures = new WeakMap<Log, LogFigures>()
 
-/** What was said through a log so far. */
+/** What has been logged through a log so far. */
 export const figuresOf = (log: Log): LogFigures =>
   figures.get(log) ?? { lines: {}, withheld: 0, lost: 0 }
 
@@ -30,7 +30,7 @@ const secretMembers = new Set<string>([
 
 const hidden = '[redacted]'
 
-/** What a secret looks like inside of any text. Each pattern is linear in the length of the text. */
+/** Patterns of secrets within any text. Each is linear in the length of the text. */
 const dottedRuns = /(?<![\w.-])[\w-]+(?:\.[\w-]*){2,}/g
 const queryValues = /([?&#][^=&?#\s"'<>]+=)[^&#\s"'<>]*/g
 const namedValues = new RegExp(
@@ -39,9 +39,9 @@ const namedValues = new RegExp(
 )
 const credentials = /\b(Bearer|Basic|DPoP) +[\w.~+/=-]{16,}/gi
 const userInfo = /\/\/[^\s/?#@]+@/g
-/** RFC 7468 §10, §11, and the older forms. One that was cut goes on to the end. */
+/** RFC 7468 §10, §11, and the older forms. A truncated key extends to the end of the text. */
 const privateKeys = /-----BEGIN [A-Z ]*PRIVATE KEY.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)/gs
-/** What every line has that one of these would change. Nearly no line has it; the others are written as they are. */
+/** Matches every line that redaction would change. Almost no line matches; the others are written unchanged. */
 const suspicious = new RegExp(
   `eyJ|[?&#][^=&?#\\s"'<>]+=|(?:Bearer|Basic|DPoP) |-----BEGIN [A-Z ]*PRIVATE KEY|//[^\\s/?#@]+@|(?:${[...secretMembers].join('|')})(?:=|\\\\*["'](?:\\s|\\\\\\w+)*:)`,
   'i',
@@ -134,8 +134,8 @@ function redactText(text: string): string {
 const longestChain = 5
 
 /**
- * The members of an error that are worth a line; others (statements, parameters, requests) may hold secrets. Of what is
- * expected to happen (503: storage is away, keys are stale) and happens to each request then, there is no stack.
+ * The members of an error that belong in a line; others (statements, parameters, requests) may hold secrets. Expected
+ * failures that affect every request (503: storage is down, keys are stale) are logged without a stack.
  */
 function describeError(error: unknown): unknown {
   const isExpected = isDomain(error) && error.status === 503
@@ -155,7 +155,7 @@ function chainOf(error: unknown): unknown[] {
   return chain
 }
 
-/** Ours, which this file must not know (errors.ts). */
+/** Whether an error is a DomainError, which this file must not import (errors.ts). */
 function isDomain(error: unknown): error is Error & { detail: unknown; status?: unknown } {
   return error instanceof Error && 'publicMessage' in error && 'detail' in error
 }

@@ -1,24 +1,24 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
-/** Where work comes from: a request of somebody, or a command of an operator; neither for work of our own accord. */
+/** The origin of work: a request, or a command of an operator; empty for background work. */
 export interface Origin {
-  /** As in the header of the answer and in the lines of the log. */
+  /** As in the header of the response and in the log lines. */
   requestId?: string | undefined
-  /** The caller's address, as the edge found it. */
+  /** The caller's address, as determined by the edge. */
   ip?: string | undefined
-  /** What the caller's program says of itself (`userAgentIn`), made up by the caller. */
+  /** The `User-Agent` of the caller (`userAgentIn`), which the caller can choose freely. */
   userAgent?: string | undefined
-  /** The command, by its name. */
+  /** The name of the command. */
   command?: string | undefined
-  /** Who asks through the admin API, and the role that permits it. */
+  /** The caller of the admin API, and the role that permits the request. */
   operator?: { kind: 'account' | 'client'; id: string; role: string } | undefined
-  /** Takes the types of the audit events that are written of it, where somebody wants to know. */
+  /** Collects the types of the audit events written, if present. */
   events?: string[] | undefined
 }
 
 const context = new AsyncLocalStorage<Origin>()
 
-/** Whatever `work` writes down has come from there. */
+/** Runs `work` with this origin: everything it records gets it. */
 export function withOrigin<T>(origin: Origin, work: () => T): T {
   return context.run(origin, work)
 }
@@ -28,6 +28,6 @@ export function currentOrigin(): Origin {
   return context.getStore() ?? {}
 }
 
-/** What a program says of itself in `User-Agent`, as far as it is kept; absent where it says nothing. */
+/** The stored part of `User-Agent`; undefined if it is absent. */
 export const userAgentIn = (header: string | undefined): string | undefined =>
   header?.slice(0, 256) || undefined

@@ -7,7 +7,7 @@ import type { OutgoingFetch } from './outgoing/fetch.ts'
 import type { Sealer } from './secrets/seal.ts'
 import type { Database } from './storage/database.ts'
 
-/** What capabilities stand on; each says which parts it needs. */
+/** What capabilities are built on; each declares the parts that it needs. */
 export interface Platform {
   config: Config
   log: Log

@@ -1,4 +1,4 @@
-/** An object whose members that may be undefined or null may be absent instead. */
+/** An object whose undefined or null members may be absent instead. */
 type Present<Members> = {
   [Name in keyof Members as Members[Name] extends Something ? Name : never]: Members[Name]
 } & {
@@ -8,7 +8,7 @@ type Present<Members> = {
 }
 type Something = object | string | number | bigint | boolean | symbol
 
-/** The members that are neither undefined nor, as in a row, null: what is absent is not said. */
+/** Removes members that are undefined, or null as in a row. */
 export function present<Members extends object>(members: Members): Present<Members> {
   return Object.fromEntries(
     Object.entries(members).filter(([, value]) => value !== undefined && value !== null),

@@ -1,10 +1,10 @@
 import type { Core } from './core.ts'
 
 /**
- * Removes what is over from every table, in small batches, so that tables stay bounded under endless traffic
- * (security class C25, R-19). A table that cannot be swept keeps none of the others from it.
- * @returns how many rows
- * @throws AggregateError when some could not be, after all were tried
+ * Deletes expired rows from every table, in small batches, so that tables stay bounded under continuous traffic
+ * (security class C25, R-19). A table that cannot be swept does not keep the others from being swept.
+ * @returns the number of rows
+ * @throws AggregateError when some tables failed, after all were tried
  */
 export async function sweepExpired(core: Core): Promise<number> {
   const { shortLived, singleUse, attempts, denials, families, sessions, grants, audit, outbox } =

@@ -3,20 +3,20 @@ import type { Clock } from './clock.ts'
 import type { Log } from './log.ts'
 import { type Metrics, noMetrics, timed } from './metrics/metrics.ts'
 
-/** Work that a process does again and again beside its requests. */
+/** Periodic background work of a process. */
 export interface Round {
-  /** Seconds, at most, between the end of one and the start of the next. */
+  /** The maximum number of seconds between the end of one round and the start of the next. */
   seconds: number
   what: string
-  /** It is for the installation: of several workers on a machine one does it. */
+  /** Whether the work is for the whole installation, so that only one of several workers on a machine does it. */
   once?: true
   work(): Promise<unknown>
 }
 
 /**
- * Repeats it, one at a time: a round that takes longer than the pause is not overtaken by the next. One that fails is
- * logged, and followed like any other.
- * @returns ends it; what is under way ends by itself
+ * Repeats a round, one at a time: a slow round delays the next. A failure is logged, and the next round follows as
+ * usual.
+ * @returns a function that stops the repetition; a round in progress completes
  */
 export function repeat(
   { seconds, what, work }: Round,
@@ -39,7 +39,7 @@ export function repeat(
       .catch((error: Error) => log.warn({ err: error, what }, 'background work failed'))
       .finally(plan)
   }
-  // An increase is one of a series that was there before.
+  // Both series start at 0, so that the first increase is visible.
   for (const outcome of ['done', 'failed']) {
     metrics.count('keyturn_rounds_total', { round: what, outcome }, 0)
   }
@@ -51,8 +51,8 @@ export function repeat(
 }
 
 /**
- * Repeats each of them, and says when each was done last.
- * @returns ends them
+ * Repeats all rounds, and reports the time of the last success of each as a metric.
+ * @returns a function that stops all
  */
 export function startRounds(
   rounds: readonly Round[],
@@ -81,8 +81,8 @@ export function startRounds(
 }
 
 /**
- * The whole pause or down to three quarters of it, another each time, and on the beat: processes that were started together
- * part, and what one process does comes together.
+ * A random pause between three quarters of `seconds` and all of it, ending on a beat: processes that started together
+ * drift apart, while the rounds of one process run together.
  * @returns milliseconds
  */
 export function pauseOf(seconds: number): number {

@@ -7,7 +7,7 @@ import { sealedSignalAuthorizations } from './signals/stream.store.ts'
 import { sealedSigningKeys } from './signing/sealed-signer.ts'
 import { sealedWebhookSecrets } from './webhooks/webhooks.ts'
 
-/** All that is sealed under the key-encryption key: what a start checks and what a rotation seals anew. */
+/** All columns sealed under the key-encryption key: a start checks them and a rotation seals them again. */
 export const sealedColumns: SealedColumn[] = [
   sealedSharedSecrets,
   sealedSigningKeys,

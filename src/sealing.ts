@@ -12,8 +12,8 @@ import type { Storage } from './storage/storage.ts'
 import { defaultTenant } from './tenants/tenant.ts'
 
 /**
- * The keys that seal what is secret at rest (architecture §5).
- * @param create whether a first start may make them
+ * The keys that seal secrets at rest (architecture §5).
+ * @param create whether a first start may create them
  * @throws DomainError `key_encryption_key_invalid`
  */
 export function keyEncryptionKeys(config: Config, create: boolean) {
@@ -32,7 +32,7 @@ async function warnOfOpenKeys({ keyEncryptionKey, keysDir }: Config, log: Log): 
 }
 
 /**
- * Opens what was sealed, and makes sure that every key is there that has sealed something.
+ * Opens sealing, and ensures that every key that has sealed something is present.
  * @throws DomainError `key_encryption_key_invalid`
  */
 export async function openSealing(

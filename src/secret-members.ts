@@ -1,4 +1,4 @@
-/** Members of what operators and clients declare whose value is a secret: it is shown nowhere, and not logged. */
+/** Members of declarations of operators and clients whose value is a secret: never shown, never logged. */
 export const declaredSecrets = [
   'client_secret',
   'password',

@@ -28,7 +28,7 @@ import { startTracing } from './tracing/open.ts'
 import { roundsOf } from './upkeep.ts'
 
 export interface Server {
-  /** Where it listens. */
+  /** The URL that it listens on. */
   url: string
   /** Checks now whether files that may be renewed (TLS, countries) have changed. */
   look(): Promise<void>
@@ -99,7 +99,7 @@ export async function startServer(
     const retry = status === 503 ? { 'Retry-After': '2' } : {}
     const close = stopping ? { Connection: 'close' } : {}
     const type = { 'Content-Type': 'application/json' }
-    // Set apart: whoever traces a response cannot read headers that are given to writeHead().
+    // Set separately: tracing cannot read headers that are given to writeHead().
     if (body['error_id'] !== undefined) response.setHeader('Request-Id', body['error_id'])
     response.writeHead(status, { ...headers, ...retry, ...close, ...type })
     response.end(JSON.stringify(body))

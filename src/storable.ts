@@ -1,4 +1,4 @@
-/** How deep what is kept may be nested: far below where it could not be written as JSON. */
+/** The maximum nesting of stored JSON, far below the depth at which it cannot be serialised. */
 const deepest = 100
 
 /** What `isStorable` requires, for error messages. */

@@ -1,14 +1,14 @@
 import type { Log } from './log.ts'
 
-/** What happens too often for a line each: it is counted where it happens, and told of by number. */
+/** Events that are too frequent for a log line each: they are counted, and logged as a number. */
 export interface Tally {
   level: 'info' | 'warn'
   message: string
-  /** How often so far, by kind. */
+  /** The counts so far, by kind. */
   read(): Readonly<Record<string, number>>
-  /** Of fewer, all kinds together, nothing is told. */
+  /** The least total that is logged. */
   least?: number
-  /** What else is told, of the time since it was asked last. */
+  /** Further members of the line, about the time since the last call. */
   beside?(): object
 }
 
@@ -16,9 +16,9 @@ export interface Tally {
 const every = 10_000
 
 /**
- * Writes a line for each tally that has grown, once in ten seconds, with how much by kind: what is done in an overload
- * for each refusal is an integer.
- * @returns ends it, and tells what has not been told
+ * Logs each tally that has grown, once in ten seconds, with its growth by kind: under overload, a refusal costs only an
+ * increment.
+ * @returns a function that stops this and logs the rest
  */
 export function tellTallies(tallies: readonly Tally[], log: Log): () => void {
   const told = tallies.map(({ read }) => read())

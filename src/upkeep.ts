@@ -4,8 +4,8 @@ import type { Round } from './rounds.ts'
 import { followDatabaseClock } from './storage/storage.ts'
 
 /**
- * What a process does beside its requests.
- * @param hooks.checkFiles looks at TLS files that may have been renewed
+ * The background work of a process.
+ * @param hooks.checkFiles checks TLS files that may have been renewed
  * @param hooks.tellCounts logs what has been counted since the last time
  */
 export function roundsOf(
@@ -33,7 +33,7 @@ export function roundsOf(
         core.clockWatch.look()
       },
     },
-    // Less than half of what counts as no outage (`unnoticed`, families/served-time.ts).
+    // Less than half of the gap that does not count as an outage (`unnoticed`, families/served-time.ts).
     { seconds: 2, what: 'served time', work: core.servedTime.note },
     { seconds: 30, what: 'unusual refreshes', once: true, work: core.familyWatch.look },
     { seconds: 60, what: 'counts', work: hooks.tellCounts },

@@ -20,7 +20,7 @@ describe('files that are followed', () => {
   })
   const path = (name: string) => join(folder, name)
   const pair = (one = '', other = '') => {
-    if (one !== other) throw new Error('they do not fit')
+    if (one !== other) throw new Error('the two files do not match')
     return one
   }
   beforeEach(async () => {
@@ -47,7 +47,7 @@ describe('files that are followed', () => {
     await followed.check()
     expect(followed.current).to.equal('old')
     expect(lines.filter((line) => line.includes('are not valid'))).to.have.length(2)
-    expect(lines.join('')).to.include('ENOENT').and.include('they do not fit')
+    expect(lines.join('')).to.include('ENOENT').and.include('the two files do not match')
 
     await writeFile(path('b'), 'new')
     await followed.check()
@@ -69,6 +69,6 @@ describe('files that are followed', () => {
   it('must be sound at the start', async () => {
     await writeFile(path('b'), 'other')
     const failure = await followFiles([path('a'), path('b')], pair, log).catch((e: Error) => e)
-    expect(failure).to.be.an('error').with.property('message', 'they do not fit')
+    expect(failure).to.be.an('error').with.property('message', 'the two files do not match')
   })
 })

@@ -23,7 +23,7 @@ describe('rounds of background work', () => {
   async function rounds(count: number): Promise<void> {
     let done = 0
     start(async () => void done++)
-    await eventually('the other rounds went on', () => done >= count)
+    await eventually('the other rounds run', () => done >= count)
   }
 
   it('are not overtaken by the next, however long one takes', async () => {
@@ -33,11 +33,11 @@ describe('rounds of background work', () => {
       begun++
       return promise
     })
-    await eventually('the first has begun', () => begun > 0)
+    await eventually('the first round has begun', () => begun > 0)
     await rounds(20)
     expect(begun).to.equal(1)
     resolve()
-    await eventually('others follow', () => begun > 3)
+    await eventually('more rounds follow', () => begun > 3)
   })
 
   it('go on after one that failed, which is logged', async () => {
@@ -51,7 +51,7 @@ describe('rounds of background work', () => {
     let begun = 0
     const log = createLog({ level: 'warn', destination })
     start(() => Promise.reject(new Error(`failure ${++begun}`)), log)
-    await eventually('the third failed', () => lines.includes('failure 3'))
+    await eventually('the third round has failed', () => lines.includes('failure 3'))
     expect(lines).to.include('background work failed').and.include('"what":"work"')
   })
 
@@ -62,7 +62,7 @@ describe('rounds of background work', () => {
       begun++
       return promise
     })
-    await eventually('the first has begun', () => begun > 0)
+    await eventually('the first round has begun', () => begun > 0)
     end()
     resolve()
     await rounds(20)

@@ -48,7 +48,7 @@ export const ownerAt = (ctx: Context): Actor => ({ by: 'owner', ...presenterOf(c
  */
 const formOf = ({ uid }: SignedIn): Share => ({ limit: 'account_browser', subject: uid })
 
-/** Missing objects and those of other accounts: nobody can tell them apart (security class C22). */
+/** Missing objects and those of other accounts are indistinguishable (security class C22). */
 export const notTheirs = (what: string) =>
   new DomainError('not_found', { detail: `no ${what} of this account has that id` })
 

@@ -40,20 +40,20 @@ export const factorMethods = {
 const setUpTtl = 600
 
 /**
- * The second factors of whoever is signed in:
+ * Managing the second factors of the signed-in user:
  *
  * | state  | event                                           | next                              |
  * |--------|-------------------------------------------------|-----------------------------------|
- * | any    | nobody is signed in                             | sign-in, then the list            |
- * | any    | signed in over five minutes ago, or without the | sign-in once more, then the list; |
- * |        | second factor that there is                     | nothing was changed               |
+ * | any    | no one is signed in                             | sign-in, then the list            |
+ * | any    | signed in over five minutes ago, or without the | sign-in again, then the list;     |
+ * |        | second factor of the account                    | nothing was changed               |
  * | list   | add                                             | set up, with a new key            |
  * | list   | rename, remove                                  | list                              |
  * | list   | remove the last, where the tenant requires one  | list, with the reason             |
  * | list   | make codes                                      | codes, shown once                 |
  * | set up | wrong code, or a passkey that does not answer   | set up, with the reason           |
  * | set up | right code, or a passkey that a browser made    | codes for the first, else list    |
- * | set up | time is over, another sign-in                   | list                              |
+ * | set up | expired, another sign-in                        | list                              |
  */
 export function factorRoutes(router: Router, parts: PageParts, desk: Desk): void {
   const { tenant, csrf, session, revocations, factors, sealer, shortLived, pageContext } = parts

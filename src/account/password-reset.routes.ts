@@ -121,8 +121,8 @@ export function passwordResetRoutes(parts: PageParts): Middleware {
     const { locale } = pageContext(ctx).messages
     try {
       const owner = { ...ownerAt(ctx), language: locale }
-      // The browser becomes known to the account, so that guesses of strangers do not lock out the owner of the
-      // mailbox; their pause goes on elsewhere.
+      // The browser becomes known to the account, so that guesses from unknown browsers do not lock out the owner of
+      // the mailbox; their pause continues.
       knowMailed(ctx, await passwordReset.reset(tenant, token, chosen, owner))
     } catch (error) {
       if (isDomainError(error, 'action_token_invalid')) return showOver(ctx)

@@ -19,12 +19,12 @@ export const passwordMethods = { '/account/password': ['GET', 'HEAD', 'POST'] }
  *
  * | event, the first that applies                      | next                                              |
  * |----------------------------------------------------|---------------------------------------------------|
- * | nobody is signed in, or not within five minutes    | sign-in, then the form                            |
+ * | no one is signed in, or not within five minutes    | sign-in, then the form                            |
  * | a field is missing, the new ones differ            | the form, with the reason; no try is taken        |
  * | rate limit, overload                               | the form, with the reason; no try is taken        |
  * | the current one is wrong, or the account is locked | the form, with the reason; a try is taken         |
  * | the new one is refused by the policy               | the form, with the reason                         |
- * | the current one was replaced meanwhile             | the form, as if it were wrong                     |
+ * | the current one was replaced concurrently          | the form, as if it were wrong                     |
  * | accepted                                           | changed; other sessions end if wanted; new handle |
  */
 export function passwordRoutes(router: Router, parts: PageParts, desk: Desk) {

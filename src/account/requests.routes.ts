@@ -31,15 +31,15 @@ const pathOf = (id: string) => `/account/requests/${id}`
  *
  * | state | event                                   | next                                 |
  * |-------|-----------------------------------------|--------------------------------------|
- * | any   | nobody is signed in                     | sign-in, then this request           |
- * | any   | decided, expired, or another's          | over                                 |
- * | open  | signed in too long ago (`max_age`), or  | sign-in once more, then this request |
+ * | any   | no one is signed in                     | sign-in, then this request           |
+ * | any   | decided, expired, or another account's  | over                                 |
+ * | open  | signed in too long ago (`max_age`), or  | sign-in again, then this request     |
  * |       | without the factor that is required     |                                      |
  * | open  | a factor is required, and there is none | adding one                           |
  * | open  | deny, or anything but allow             | denied                               |
  * | open  | allow                                   | allowed                              |
  *
- * @param signIn where a person signs in, to come back to a request; once more, even if somebody is signed in
+ * @param signIn redirects to the sign-in and back to a request; if asked to, even when a user is signed in
  */
 export function requestRoutes(
   router: Router,

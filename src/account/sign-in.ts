@@ -16,7 +16,7 @@ export type Destination = { page: AccountPage } | { request: string }
 export interface SignIn {
   uiLocales?: string | undefined
   destination?: Destination | undefined
-  /** Even if somebody is signed in. */
+  /** Even if a user is signed in. */
   onceMore?: boolean
   /** Most seconds since an earlier sign-in (OpenID Connect Core §3.1.2.1). */
   maxAge?: number

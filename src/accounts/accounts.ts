@@ -58,7 +58,7 @@ export interface Accounts {
     password: string,
     visitor: Visitor,
   ): Promise<Authenticated>
-  /** Whether a password would be checked now; always true for a browser in which somebody has signed in. */
+  /** Whether a password would be checked now; always true for a browser in which a user has signed in. */
   hasRoom(tenant: string, visitor: Visitor): boolean
   /**
    * Replaces a password that was just verified and must be changed by one that its owner chose.
@@ -109,7 +109,8 @@ export interface Accounts {
   enrol(tenant: string, account: NewAccount, chosen: Chosen): Promise<Account>
   /**
    * Sets a password, after the required proof was verified; joins the transaction of that.
-   * @throws DomainError `password_policy` when it is long enough only with a second factor, which is gone meanwhile
+   * @throws DomainError `password_policy` when it is long enough only with a second factor, which was removed
+   *   concurrently
    */
   setChosen(account: Account, chosen: Chosen): Promise<void>
   /** Least number of characters of a new password now. @param accountId undefined for a new account */

@@ -26,8 +26,8 @@ const mostFamiliar = 50_000
 const familiarFor = 24 * 3600 * 1000
 
 /**
- * Networks from which somebody has recently signed in, in this process. They are the first victims of a flood, and
- * seldom part of it.
+ * Networks from which users have recently signed in, in this process. They are the first victims of a flood, and seldom
+ * part of it.
  */
 function createFamiliar(clock: Clock) {
   const since = new Map<string, number>()
@@ -89,7 +89,7 @@ export function createGuesses({
       if (isWrong) {
         const failed = { type: 'account.sign_in_failed', accountId, ip, userAgent } as const
         const subject = accountId ?? lockouts.nobodyOf(identifierKey(identifier))
-        // Guesses at a locked account may go on for ever, so they are counted by the day.
+        // Guesses at a locked account may never stop, so they are counted by the day.
         await audit.count(tenant, failed, subject, outcome === 'locked' ? 'day' : 'hour')
       }
       return outcome

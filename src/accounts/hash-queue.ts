@@ -9,7 +9,7 @@ export interface Turn {
    * before all shares.
    */
   share?: string | undefined
-  /** Whether somebody has recently signed in from this network: served before other shares. */
+  /** Whether a user has recently signed in from this network: served before other shares. */
   familiar?: boolean
 }
 

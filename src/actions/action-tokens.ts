@@ -5,27 +5,27 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
 /**
- * What a link in a mail allows its owner to do, once (security class C8). A token is void as soon as one of these is so:
+ * Tokens of the links in mails, each for one action and one use (security class C8). A token is void as soon as:
  *
- * | when                                             | what holds it                                     |
+ * | event                                            | enforced by                                       |
  * |--------------------------------------------------|---------------------------------------------------|
- * | it was used                                      | `used_at`, set by one conditional update          |
- * | its time is over                                 | `expires_at` in the same condition                |
- * | there is a later one of its purpose              | the primary key: an account has one of each       |
- * | the address or the password of the account changed | the account as it is now, in the same condition |
- * | it is for another address, and the account was signed out everywhere (else) since | the same condition |
+ * | it is used                                       | `used_at`, set by one conditional update          |
+ * | it expires                                       | `expires_at` in the same condition                |
+ * | a later token of its purpose is issued           | the primary key: one per account and purpose      |
+ * | the address or the password of the account changes | the current account, in the same condition      |
+ * | it is for another address, and the account is signed out everywhere (else) | the same condition      |
  * | the account is disabled                          | the same condition                                |
- * | the account is deleted                           | its row is gone; none is made for who is no more  |
- * | it is shown where another purpose is asked for   | `purpose` in the same condition                   |
+ * | the account is deleted                           | its row is deleted; a deleted account gets none   |
+ * | it is presented for another purpose              | `purpose` in the same condition                   |
  *
- * The token is not random but the MAC of its random id, under a key that is sealed in the database: whoever delivers
- * the mail can make it, again and again, and a dump of the database has nothing that can be presented (ADR 0014).
+ * The token is not random but the MAC of its random id, under a key that is sealed in the database: the process that
+ * delivers the mail can compute it repeatedly, and a dump of the database has nothing that can be presented (ADR 0014).
  */
 export interface ActionTokens {
   /**
-   * A new one in place of any earlier of its purpose; joins the transaction of this context.
-   * @param email whom it is mailed to, which is what it proves
-   * @returns its id, which is no secret; undefined when the account is disabled or deleted by now
+   * Issues a token that replaces any earlier one of its purpose; joins the current transaction.
+   * @param email the address that the token is mailed to, and proves
+   * @returns the id of the token, which is not secret; undefined if the account is disabled or deleted
    */
   issue(
     tenant: string,
@@ -33,21 +33,21 @@ export interface ActionTokens {
     account: { id: string; email: string },
     email?: string,
   ): Promise<string | undefined>
-  /** What a mail needs of it; absent when it is void by now. */
+  /** The token and its address, for the mail; undefined if the token is void. */
   forDelivery(tenant: string, id: string): Promise<{ token: string; email: string } | undefined>
-  /** Whether a token would be taken now, and for whom; consumes nothing, as programs open links, too. */
+  /** What a token proves, if it is valid; does not consume it, since mail scanners open links as well. */
   look(tenant: string, purpose: Purpose, token: string): Promise<Proof | undefined>
-  /** Consumes it; of many at once one gets the proof. Joins the transaction of what it allows. */
+  /** Consumes a token: one of several concurrent calls gets the proof. Joins the current transaction. */
   use(tenant: string, purpose: Purpose, token: string): Promise<Proof | undefined>
-  /** Makes one void. */
+  /** Deletes an unused token. @returns whether there was one */
   withdraw(tenant: string, purpose: Purpose, accountId: string): Promise<boolean>
-  /** Removes those whose time is over, a batch at a time; returns how many. */
+  /** Deletes expired tokens in batches. @returns their number */
   sweep(): Promise<number>
 }
 
 export type Purpose = 'reset' | 'verification' | 'email_change' | 'email_objection'
 
-/** That whoever has the token reads what is sent to this address. */
+/** Proof that the holder of the token reads mail to this address. */
 export interface Proof {
   accountId: string
   email: string
@@ -102,7 +102,7 @@ export function createActionTokens({
   return {
     async issue(tenant, purpose, account, email = account.email) {
       const id = randomUUID()
-      // Who deletes the account waits, and takes this away with it.
+      // A concurrent deletion of the account waits for this row, and deletes it too.
       const issued = await database.execute(
         `insert into action_tokens
            (tenant_id, account_id, purpose, id, hash, email, account_email, created_at, expires_at)

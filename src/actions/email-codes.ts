@@ -5,33 +5,33 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, nullable, table } from '../storage/table.ts'
 
 /**
- * Codes that are mailed, and typed where they were asked for. A code is void as soon as one of these is so:
+ * Codes sent by e-mail and typed where they were requested. A code is void as soon as:
  *
- * | when                                    | what holds it                                                  |
+ * | event                                   | enforced by                                                    |
  * |-----------------------------------------|----------------------------------------------------------------|
- * | it was used                             | `used_at`, set by one conditional update                       |
+ * | it is used                              | `used_at`, set by one conditional update                       |
  * | its ten minutes are over                | `expires_at` in the same condition                             |
- * | five were tried against it              | `tries`, taken before anything is compared                     |
- * | there is a later one of the same place  | the primary key: a place has one                               |
+ * | five guesses were made at it            | `tries`, counted before anything is compared                   |
+ * | a later one is issued for the same binding | the primary key: a binding has one                          |
  * | it is typed anywhere else               | `binding`: one sign-in of one browser, of one account          |
- * | the address changed, or is unconfirmed  | the account as it is now, in the same condition                |
+ * | the address changes, or is unconfirmed  | the current account, in the same condition                     |
  *
- * Like the tokens of links it is the MAC of a random id, shortened to digits: whoever delivers the mail can make it, and
- * neither a dump of the database nor the outbox has anything that can be typed (ADR 0014).
+ * Like the tokens of links, a code is the MAC of a random id, shortened to digits: the process that delivers the mail
+ * can compute it, and neither a dump of the database nor the outbox has anything that can be typed (ADR 0014).
  */
 export interface EmailCodes {
   /**
-   * A new one in place of the one before, but for who asks again too soon: after the first 30 seconds have to pass, then
-   * twice as many each time; five are all. None for an account that is disabled or deleted by now. Joins the transaction of
-   * this context.
-   * @returns its id, which is no secret; undefined when none is sent now
+   * Issues a code that replaces the previous one. A request that comes too soon issues none: the first pause is 30
+   * seconds, each further one twice as long, and five codes are the maximum. Nor does a disabled or deleted account get
+   * one. Joins the current transaction.
+   * @returns the id of the code, which is not secret; undefined if none is sent now
    */
   issue(tenant: string, account: Addressee, binding: string): Promise<string | undefined>
-  /** What a mail needs of it; absent when it is void by now. */
+  /** The code and its address, for the mail; undefined if the code is void. */
   forDelivery(tenant: string, id: string): Promise<{ code: string; email: string } | undefined>
-  /** Takes a try, and uses the code up when it is right: true for one caller alone. */
+  /** Counts a guess, and consumes the code if it is right: true for only one of several concurrent calls. */
   use(tenant: string, accountId: string, binding: string, code: string): Promise<boolean>
-  /** Removes those whose time is over, a batch at a time; returns how many. */
+  /** Deletes expired codes in batches. @returns their number */
   sweep(): Promise<number>
 }
 
@@ -40,11 +40,11 @@ interface Addressee {
   email: string
 }
 
-/** Seconds that a code is good for. */
+/** The lifetime of a code, in seconds. */
 export const codeTtl = 600
 const mostTries = 5
 const mostSent = 5
-/** Seconds before a second one; twice as many before the next. */
+/** Seconds before a second code is sent; doubled before each further one. */
 const pause = 30
 const digits = 8
 
@@ -72,7 +72,7 @@ const isGood = `c.tenant_id = $1 and c.used_at is null and c.expires_at > $2
   and exists (select 1 from accounts a where a.tenant_id = $1 and a.id = c.account_id
     and a.disabled_at is null and a.email_verified and a.email = c.email)`
 
-/** What somebody typed, as a code: eight digits, however they are grouped. */
+/** The code in typed text: eight digits, in any grouping. */
 export function emailCodeIn(typed: string): string | undefined {
   const code = typed.normalize('NFKC').replace(/[\s-]/g, '')
   return /^\d{8}$/.test(code) ? code : undefined
@@ -85,7 +85,7 @@ export function createEmailCodes({
 }: Pick<Platform, 'database' | 'clock' | 'sealer'>): EmailCodes {
   const now = () => new Date(clock.now())
 
-  /** 64 of the 256 bits of the MAC: what is left over by the division makes no code likelier. */
+  /** 64 of the 256 bits of the MAC, so that the bias of the division is negligible. */
   function codeOf(tenant: string, id: string): string {
     const mac = Buffer.from(sealer.mac('email-code', `${tenant} ${id}`), 'base64url')
     return String(mac.readBigUInt64BE() % 10n ** BigInt(digits)).padStart(digits, '0')
@@ -93,7 +93,7 @@ export function createEmailCodes({
 
   return {
     async issue(tenant, { id: accountId, email }, binding) {
-      // Who deletes the account waits, and takes this away with it.
+      // A concurrent deletion of the account waits for this row, and deletes it too.
       const rows = await database.query<{ id: string }>(
         `insert into email_codes as c
            (tenant_id, account_id, binding, id, email, sent, tries, sent_at, expires_at)

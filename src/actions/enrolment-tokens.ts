@@ -8,45 +8,46 @@ import { column, nullable, ofTenant, table } from '../storage/table.ts'
 import { domainOf } from '../tenants/tenant.ts'
 
 /**
- * Links to people who have no account yet: who has one reads the mail of an address, and may make an account of it, once
- * (security class C8). Nothing of an account is stored before. A token is void as soon as one of these is so:
+ * Tokens of links mailed to people without an account. A token proves that its holder reads mail to an address, and
+ * creates an account for it, once (security class C8). Nothing of an account is stored before. A token is void as soon
+ * as:
  *
- * | when                                              | what holds it                                    |
+ * | event                                             | enforced by                                      |
  * |---------------------------------------------------|--------------------------------------------------|
- * | it was used, or withdrawn                         | its row is gone, by one conditional delete       |
- * | its time is over                                  | `expires_at` in the same condition               |
- * | there is a later one of its kind for the address, | the primary key: an address has one of each kind |
- * | in whatever spelling                              |                                                  |
- * | the address is of an account                      | the accounts, in the same condition; their unique key |
- * | the tenant is disabled, or takes nobody that way any more | the tenant as it is now, in the same condition |
+ * | it is used or withdrawn                           | its row is deleted, by one conditional delete    |
+ * | it expires                                        | `expires_at` in the same condition               |
+ * | a later one of its kind is issued for the address, | the primary key: one per address and kind       |
+ * | in any spelling                                   |                                                  |
+ * | the address belongs to an account                 | the accounts, in the same condition; their unique key |
+ * | the tenant is disabled, or no longer allows this kind | the current tenant, in the same condition    |
  *
- * Like the other tokens of mail it is the MAC of its random id (ADR 0014).
+ * Like the other tokens in mails, it is the MAC of its random id (ADR 0014).
  */
 export interface EnrolmentTokens {
   /**
-   * A new one in place of any earlier of its kind for this address; joins the transaction of this context.
-   * @returns its id, which is no secret
+   * Issues a token that replaces any earlier one of its kind for this address; joins the current transaction.
+   * @returns the id of the token, which is not secret
    */
   issue(tenant: string, enrolment: Enrolment): Promise<string>
-  /** What a mail needs of it; absent when it is void by now. */
+  /** What the mail needs of a token; undefined if the token is void. */
   forDelivery(tenant: string, id: string): Promise<Delivery | undefined>
-  /** What a token would be taken for now; consumes nothing, as programs open links, too. */
+  /** What a token is for, if it is valid; does not consume it, since mail scanners open links as well. */
   look(tenant: string, token: string): Promise<Issued | undefined>
-  /** Holds what waits for the address of a token, so that nothing of it is used at the same time. */
+  /** Locks all tokens of the address of a token, so that no other is used concurrently. */
   lock(tenant: string, token: string): Promise<void>
-  /** Consumes it, with whatever else waits for its address; of many at once one gets it. Joins the transaction. */
+  /** Consumes a token and all others of its address: one of several concurrent calls gets it. Joins the transaction. */
   use(tenant: string, token: string): Promise<Issued | undefined>
-  /** Those of a kind, over or not, by address. @param page `after`: the address that the page before ended with */
+  /** The tokens of a kind, expired or not, by address. @param page `after`: the last address of the previous page */
   page(
     tenant: string,
     kind: EnrolmentKind,
     page: { after?: string | undefined; limit: number },
   ): Promise<Listed[]>
-  /** One of them. */
+  /** Finds a token by its id. */
   find(tenant: string, kind: EnrolmentKind, id: string): Promise<Listed | undefined>
-  /** Makes one void; whether there was one. @param id that one alone, whatever else waits for the address */
+  /** Deletes a token. @param id only the token with this id @returns whether there was one */
   withdraw(tenant: string, kind: EnrolmentKind, email: string, id?: string): Promise<boolean>
-  /** Removes those whose time is over, a batch at a time; returns how many. */
+  /** Deletes expired tokens in batches. @returns their number */
   sweep(): Promise<number>
 }
 
@@ -55,9 +56,9 @@ export type EnrolmentKind = 'sign_up' | 'invitation'
 export interface Enrolment {
   kind: EnrolmentKind
   email: string
-  /** What whoever invites calls the person. */
+  /** The name that the inviting operator gave the person. */
   name?: string | undefined
-  /** Names the browser that asked, as a hash of what its cookie has. */
+  /** The hash of the cookie of the browser that made the request. */
   browser?: string | undefined
 }
 
@@ -187,7 +188,7 @@ export function createEnrolmentTokens({
     },
 
     async lock(tenant, token) {
-      // In one order, so that two links of one address never wait for each other.
+      // In a fixed order, so that two links of one address cannot deadlock.
       await database.query(
         `select 1 from enrolments where tenant_id = $1 and email_key =
            (select email_key from enrolments where tenant_id = $1 and hash = $2) order by kind for update`,
@@ -220,7 +221,7 @@ export function createEnrolmentTokens({
     },
 
     async find(tenant, kind, id) {
-      // By what there is an index of; an id has one hash.
+      // By the indexed column; an id has one hash.
       const [row] = await database.query<Row>(
         `select ${columns} from enrolments e where e.tenant_id = $1 and e.hash = $2 and e.kind = $3`,
         [tenant, hashOf(tokenOf(tenant, id)), kind],

@@ -88,8 +88,8 @@ export async function assertCovers(
 }
 
 /**
- * A caller who lets a subject in, or could sign in as it afterwards, needs a token with the scopes of all that
- * subject's roles. Otherwise a token with few scopes would be worth as much as those roles (RFC 9700 §2.3).
+ * A caller who enables a subject, or could sign in as it afterwards, needs a token with the scopes of all roles of that
+ * subject. Otherwise a token with few scopes would be worth as much as those roles (RFC 9700 §2.3).
  * @throws DomainError `scope_insufficient` naming a missing one
  */
 export function assertScopesOf(

@@ -127,9 +127,9 @@ async function assertMayChange(
 }
 
 /**
- * The same where the caller could afterwards act as the client, or as people who sign in there. A client that gets
- * tokens for this API is for owners alone, as its scope is a limit set by them; and the caller's token needs the scopes
- * of all that the client could do.
+ * The same where the caller could afterwards act as the client, or as users who sign in there. Only owners may change a
+ * client that gets tokens for this API, as its scope is a limit set by them; and the caller's token needs the scopes of
+ * all that the client could do.
  */
 async function assertMaySteer(call: Call, clientId: string, ...versions: Version[]): Promise<void> {
   if (call.tenant !== defaultTenant) return

@@ -1,6 +1,6 @@
-// Sends a form once however often its button is pressed: the second time its link would be used, or its page be over.
-// For three seconds, as whoever stays on the page, with a file or without an answer, may press it again. Other forms of
-// the page are sent at any time, and whoever comes back to it by the browser's own button begins anew.
+// Submits a form only once, however often its button is pressed: a second request would find its link used or its page
+// expired. The button works again after three seconds, for people who stay on the page because of a download or a
+// missing response. Other forms of the page are not affected, and returning with the browser's back button resets all.
 let sent = new WeakMap()
 document.addEventListener('submit', (event) => {
   if (event.defaultPrevented) return

@@ -1,5 +1,5 @@
-// Has the browser make a passkey, or ask for one, and sends what it answers with the form. Without script, or where a
-// browser knows no passkeys, the page goes on saying what else there is.
+// Lets the browser create or use a passkey, and submits its answer with the form. Without script, or in browsers
+// without passkeys, the page still shows the other ways to sign in.
 const bytesOf = (text) =>
   Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (c) => c.charCodeAt(0))
 const textOf = (buffer) =>
@@ -75,9 +75,9 @@ const offer = (form) => {
       failed = true
       show(error.name === 'InvalidStateError' && part('known') ? 'known' : 'failed', true)
     }
-    // Also for whoever comes back to this page by the browser's own button.
+    // Also after returning to this page with the browser's back button.
     button.disabled = false
-    // While it was disabled it lost the focus.
+    // A disabled button loses the focus.
     if (failed) button.focus()
   })
 }

@@ -1,4 +1,4 @@
-// Offers to show what is typed; without script the button stays hidden and nothing is missing.
+// Offers to show the typed password; without script the button stays hidden.
 for (const button of document.querySelectorAll('button[data-shows]')) {
   const field = document.getElementById(button.dataset.shows)
   const show = (shown) => {
@@ -7,6 +7,6 @@ for (const button of document.querySelectorAll('button[data-shows]')) {
   }
   button.hidden = false
   button.addEventListener('click', () => show(field.type === 'password'))
-  // Browsers keep the history of text fields, and offer to keep what a password field sends.
+  // Browsers keep the history of text fields, and offer to save only what a password field submits.
   field.form.addEventListener('submit', () => show(false))
 }

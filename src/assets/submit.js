@@ -1,3 +1,3 @@
-// Sends the one form of a page that hands over what it carries; without script its button does. As if that were pressed,
-// so that once.js sees it.
+// Submits the only form of a handover page; without script, the user presses its button. Uses requestSubmit(), so that
+// once.js sees the submission.
 document.forms[0].requestSubmit()

@@ -3,9 +3,9 @@ import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
 /**
- * Limits how often somebody may guess at values that people type, which a program could try out (security class C9).
- * The count is in Postgres, so that neither a flushed Redis nor another node resets it. A try is counted before the
- * guess is checked, so that a hundred concurrent guesses do not exceed the limit.
+ * Limits guesses at values that people type, which a program could try out (security class C9). The count is in
+ * Postgres, so that neither a flushed Redis nor another node resets it. A try is counted before the guess is checked,
+ * so that a hundred concurrent guesses do not exceed the limit.
  */
 export interface Attempts {
   /**

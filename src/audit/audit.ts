@@ -209,8 +209,8 @@ function rowOf(event: AuditEvent, log: Log) {
 }
 
 /**
- * The members of `detail` that the type defines. Any other is a bug of ours: it is logged and dropped, but does not
- * make the request fail.
+ * The members of `detail` that the type defines. Any other is a bug in this server: it is logged and dropped, but does
+ * not make the request fail.
  */
 function detailOf(type: AuditType, detail: Record<string, unknown>, log: Log) {
   const members = Object.entries(detail).filter(([, value]) => value !== undefined)

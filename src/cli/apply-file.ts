@@ -41,7 +41,7 @@ export type Sections = z.infer<z.ZodObject<typeof sections>>
 /**
  * Validates a document and resolves its secrets in place: memory has no room for two copies of a large one.
  * @param tenant that the top-level sections belong to
- * @throws DomainError `apply_invalid` with every fault: where, what was expected, what came
+ * @throws DomainError `apply_invalid` with every fault: where, what was expected, what was found
  */
 export async function checkApplyFile(
   document: OperatorDocument,

@@ -12,7 +12,7 @@ import { identities, keyOf, type StoredItem, storedAccounts, storedClients } fro
 
 const policyMembers = ['sign_up', 'require_mfa', 'email_codes', 'registration'] as const
 
-/** Declares tenants, before everything else, which belongs to one. */
+/** Declares tenants first, since everything else belongs to one. */
 export async function declareTenants(work: Work, tenants: ApplyDocument['tenants']): Promise<void> {
   const { core, declared } = work
   const known = new Map((await core.tenants.list()).map((tenant) => [tenant.id, tenant]))

@@ -82,7 +82,7 @@ async function remove(
       tenant,
       found.map(({ id }) => id),
     )
-    // One deleted by somebody else meanwhile is fine.
+    // An item deleted concurrently is fine.
     const kept = await accounts.lists.named(tenant, ids)
     return kept.map(({ id, email }) => [email, { accountId: id }])
   }

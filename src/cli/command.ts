@@ -65,7 +65,7 @@ export interface Command<Input = unknown, Result = unknown> {
   readonly printer?: (json: boolean) => PartPrinter
   /** For a slow command that emits its progress: a line for standard error. */
   progress?(part: unknown): string
-  /** Whether the complete result is bad news (exit code 1). */
+  /** Whether the complete result reports a problem (exit code 1). */
   failed?(result: Result): boolean
 }
 

@@ -46,7 +46,7 @@ const latest = 10
 /** A refusal as printed, with the account's address, and the state of a refresh token's family. */
 export interface Explanation extends RefusalExplanation {
   account?: string
-  /** Where an unknown client id exists by now. */
+  /** Where a client with the unknown id exists now. */
   client_now?: string
   family?: FamilyOutput
   /** Whether the family is only claimed by an unverified token. */

@@ -1,6 +1,6 @@
 import { isDomainError } from '../errors.ts'
 
-/** Lines that tell an operator what went wrong; the first is a sentence, the others are faults, one per line. */
+/** The description of a failure for an operator; the first line is a sentence, the others are faults, one per line. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   if (!isDomainError(error)) return ofPostgres(error) + (error.message || error.name)

@@ -78,7 +78,7 @@ export function stepOutput(step: FamilyStep): StepOutput {
   })
 }
 
-/** What became of it. */
+/** The current state of a family, as a sentence. */
 export function sentenceOn(family: FamilyOutput): string {
   const until = family.ends_with_session ? ', or until its session ends' : ''
   switch (family.state) {

@@ -1,9 +1,9 @@
 import cluster, { type Worker } from 'node:cluster'
 
 /**
- * Starts a process of this program. It may fail for want of files, processes or memory (EMFILE, EAGAIN, ENOMEM), some
- * of which Node reports by throwing and some later. Any other failure ends the worker and is reported there.
- * @param env in addition to our own environment
+ * Starts a process of this program. It may fail for lack of files, processes or memory (EMFILE, EAGAIN, ENOMEM); Node
+ * reports some of these by throwing and some later. Any other failure ends the worker and is reported there.
+ * @param env in addition to this process's environment
  * @param refused called once, in a later turn, when no process could be started
  */
 export function forkWorker(

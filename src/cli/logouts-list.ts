@@ -21,7 +21,7 @@ const input = z.strictObject({
   ...ofState,
 })
 
-/** A log-out that a client is told of, as commands print it; times as RFC 3339. */
+/** A log-out to be delivered to a client, as commands print it; times as RFC 3339. */
 interface LogoutOutput extends MessageOutput {
   id: string
   client_id: string

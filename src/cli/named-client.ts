@@ -2,8 +2,8 @@ import type { Capabilities } from '../oidc/capabilities.ts'
 import type { Refusal } from '../refusals/refusal.ts'
 
 /**
- * Where the unknown client of a refused request exists by now. The caller must not be able to tell a misspelt id,
- * another tenant and a disabled client apart; an operator may.
+ * Where the unknown client of a refused request exists now. The caller must not be able to tell a misspelt id, another
+ * tenant and a disabled client apart; an operator may.
  * @returns a sentence; undefined when the client was known, or its id was not stored
  */
 export async function whereItIs(

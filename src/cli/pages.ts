@@ -24,9 +24,9 @@ export function pageIn<Item, Place>(
 }
 
 /**
- * Prints all pages of a list as they come, each after the previous one was written; `--json` makes one document of
- * them.
- * @returns whether one of them is bad news
+ * Prints all pages of a list as they arrive, each after the previous one was written; `--json` combines them into one
+ * document.
+ * @returns whether one of them reports a problem
  */
 export async function printPages(
   { name, command, list }: { name: CommandName; command: Command; list: string },
@@ -52,7 +52,10 @@ interface Page {
   next?: unknown
 }
 
-/** Empty pages, whose items were deleted meanwhile, print nothing; if all are empty, that is said once. */
+/**
+ * Pages that are empty because their items were deleted concurrently print nothing; if all are empty, that is printed
+ * once.
+ */
 function textPrinter(command: Command, io: Io) {
   let empty: Page | undefined
   let printed = false

@@ -51,7 +51,7 @@ export async function serve(io: Io): Promise<void> {
     log.info({ signal: core }, 'stopping before startup has finished')
     return
   }
-  /** Whether it was told to stop; a signal that came with the last answer is delivered at the end of the turn. */
+  /** Whether a signal to stop has arrived; one that came with the last answer is delivered at the end of the turn. */
   async function isOver(): Promise<boolean> {
     const signal = await Promise.race([stop, turn()])
     if (signal) log.info({ signal }, 'stopping before startup has finished')
@@ -60,7 +60,7 @@ export async function serve(io: Io): Promise<void> {
   try {
     if (await isOver()) return
     const operator = await core.firstStart()
-    // Otherwise the account would exist, and nobody could read its password any more.
+    // Otherwise the account would exist with a password that nobody has read.
     const tellOperator = () => {
       if (operator) io.out(operatorBox(operator, config.oneTimePasswordTtl))
     }

@@ -20,7 +20,7 @@ export function endBySignals(): void {
 /**
  * Resolves at the first signal to stop.
  * @param secondEnds whether a second signal ends the process at once (exit code 1). Not for a worker: when the whole
- *   process group is signalled (Ctrl-C, systemd), its supervisor forwards the same signal to it once more
+ *   process group is signalled (Ctrl-C, systemd), its supervisor forwards the same signal to it again
  */
 export function stopSignal({ secondEnds = true } = {}): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()

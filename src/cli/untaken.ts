@@ -33,7 +33,7 @@ const patience = 2000
  *
  * A worker confirms a connection before it reads from it, and its confirmations have arrived when its channel closes:
  * so no request is served twice.
- * @param closed called for each connection that is closed for want of room
+ * @param closed called for each connection that is closed for lack of room
  */
 export function serveUntaken(worker: Worker, closed: () => void): void {
   const { process } = worker

@@ -12,7 +12,7 @@ import { createWorkerMetrics } from './worker-metrics.ts'
 /** The id of this worker; undefined in a single process. */
 export const workerId: number | undefined = cluster.worker?.id
 
-/** Tells a worker its place; a replacement gets the same. */
+/** Passes its place to a worker; a replacement gets the same. */
 const placeVariable = 'KEYTURN_WORKER_PLACE'
 
 /** Whether this process runs the tasks that run once per installation: the worker in the first place does. */

@@ -83,7 +83,7 @@ export function createClientViews({ database }: { database: Database }) {
       return row && toView(row)
     },
 
-    /** Those of these ids that there are. @param at now, in milliseconds */
+    /** The existing clients among these ids. @param at now, in milliseconds */
     async named(tenant: string, ids: readonly string[], at: number): Promise<ClientView[]> {
       const rows = await database.query<Row>(
         `${selectViews} and c.client_id = any($3) order by c.client_id`,

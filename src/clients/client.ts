@@ -261,7 +261,7 @@ export interface Client {
   /** As stored. It is validated where it is used, so that an invalid client harms only itself. */
   metadata: unknown
   secrets: ClientSecret[]
-  /** It registered itself (RFC 7591): nobody vouches for it. */
+  /** Whether it registered itself (RFC 7591): no operator vouches for it. */
   selfRegistered?: true
   /** Its metadata is a document at the address that is its `client_id`. */
   fromDocument?: true

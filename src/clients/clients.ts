@@ -44,7 +44,7 @@ export interface Clients {
    * generated one, which is returned and cannot be read again.
    * @param documents from `prepare`; if absent, they are fetched here
    * @param only `new`: refuses a client that exists
-   * @throws DomainError `client_invalid` naming the member, what was expected and what came; `already_exists`
+   * @throws DomainError `client_invalid` naming the member, what was expected and what was received; `already_exists`
    */
   declare(
     tenant: string,

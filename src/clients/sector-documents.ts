@@ -52,7 +52,7 @@ export function createSectorDocuments(fetch: OutgoingFetch): SectorDocuments {
 
 /**
  * Removes from a fault what this server met at the address, for self-registered clients: it must not reveal names and
- * open ports to strangers who choose the address (security class C11).
+ * open ports to untrusted callers who choose the address (security class C11).
  */
 export const withoutAnswer = (fault: string): string =>
   fault.replace(/(: (?:could not be fetched|must return status 200))[:,].*$/s, '$1')

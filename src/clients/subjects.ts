@@ -7,7 +7,7 @@ import { receiverOf } from './redirect-uri.ts'
 export interface Subjects {
   /** The account's id; for a pairwise client a pseudonym, which nobody can link to those of other sectors. */
   of(tenant: string, client: SubjectMembers, accountId: string): Promise<string>
-  /** The account of a subject; undefined for one that is not ours. */
+  /** The account of a subject; undefined if this server did not issue the subject. */
   accountBehind(tenant: string, client: SubjectMembers, sub: string): Promise<string | undefined>
 }
 

@@ -17,16 +17,16 @@ export interface Denial {
    * clocks of nodes need not agree. Always so for `jti`, `family` and `grant`.
    */
   forGood?: boolean
-  /** Extends the denial by these milliseconds: nodes that have not heard of it yet still issue. */
+  /** Extends the denial by these milliseconds, during which nodes that do not know it yet may still issue tokens. */
   unheardFor?: number
-  /** The resource servers that have such tokens; absent where these are not known, empty where no API is told. */
+  /** The resource servers that have such tokens; absent if they are unknown, empty if no API is notified. */
   audiences?: readonly string[] | undefined
 }
 
 /** Milliseconds after a change within which a node may not know of it, and may still issue tokens. */
 export const unheardFor = 1000
 
-/** Denies what a client got up to now, and what nodes that have not heard of it still issue. */
+/** Denies what a client got up to now, and what nodes that do not know the denial yet still issue. */
 export const denialOfClient = (clientId: string): Denial => ({
   kind: 'client',
   subject: clientId,
@@ -51,7 +51,7 @@ export interface Denials {
   /** Denies every token issued up to now that one of these names. */
   add(tenant: string, denials: Denial[]): Promise<void>
   /**
-   * Whether any of these denials is in force for a token. Reads memory alone.
+   * Whether any of these denials is in force for a token. Reads only memory.
    * @param issuedAt the token's `iat`, in seconds
    * @throws DomainError `deny_list_stale` when the list is too old to tell
    */
@@ -66,8 +66,8 @@ export interface Denials {
   /** The number of the entry that came to this node last. */
   arrived(): number
   /**
-   * Up to which `iat` tokens are denied, in milliseconds since the epoch; undefined where none are, or all are for
-   * good. Asks Postgres: this node may not have heard of the denial yet.
+   * The `iat` up to which tokens are denied, in milliseconds since the epoch; undefined if none are, or all are
+   * permanently. Queries Postgres: this node may not know the denial yet.
    */
   deniedUntil(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>): Promise<number | undefined>
   /** Reads new entries from Postgres; the list is then as new as this call. */
@@ -110,7 +110,7 @@ export const overlap = 20_000
 /**
  * Milliseconds after which all live entries are read again. A commit can become visible later than the overlap covers:
  * Postgres may wait for a synchronous replica, or its machine may stall; and a node adds its own entry only once it
- * hears that the commit succeeded.
+ * learns that the commit succeeded.
  */
 const rereadEvery = 60_000
 const notReread = 'could not reload the deny-list'
@@ -154,7 +154,7 @@ export function createDenials({
 }): Denials {
   const list = createDenyList(overlap)
   const listeners = new Set<(tenants: ReadonlySet<string>) => void>()
-  /** Tenants with new entries that listeners were not told of yet: they are told once the list is as new. */
+  /** Tenants with new entries that listeners have not been given yet: they are notified once the list is as new. */
   const news = new Set<string>()
   let refreshed: Moment | undefined
   /** When all entries were last read, by `clock`. */
@@ -212,7 +212,7 @@ export function createDenials({
       for (const { entry } of page) found.push(entry)
       if (page.length < pageSize) break
     }
-    // Late entries are dated by the end of the read: listeners may have been told the list up to then. Entries that
+    // Late entries are dated by the end of the read: listeners may have received the list up to then. Entries that
     // expired during the read must not come back.
     const end = clock.now()
     const living = found.filter(([, , , , , expiresAt]) => expiresAt > end)
@@ -256,7 +256,7 @@ export function createDenials({
         detail: { expected: `at most ${maxStaleness} s old`, milliseconds: Math.round(old) },
       })
     }
-    // The machine may have stood still, and `age` with it: what was revoked, or has expired, meanwhile is not known.
+    // The machine may have paused, and `age` with it: what was revoked or has expired during the pause is unknown.
     if (clock.steps !== refreshed.steps) {
       const detail = 'the clock was changed and has not been compared with Postgres yet'
       throw new DomainError('deny_list_stale', { detail })

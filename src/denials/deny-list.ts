@@ -28,14 +28,14 @@ export interface Since {
 /** The live denials of every tenant, in memory: what introspection asks instead of the database. */
 export interface DenyList {
   /**
-   * @param late new entries that were written before `before` are dated `cameAt`: copies that were made meanwhile must
-   *   get them, too
+   * @param late new entries that were written before `before` are dated `cameAt`, so that copies made in between get
+   *   them, too
    * @returns the tenants with new entries
    */
   put(entries: DenyListEntry[], late?: { before: number; cameAt: number }): Set<string>
   /** @param issuedAt the token's `iat`, in seconds */
   denies(tenant: string, denials: Denial[], issuedAt: number): boolean
-  /** Those that concern an audience, the newest first. */
+  /** The entries that concern an audience, the newest first. */
   concerning(tenant: string, audience: string, since: Since): DenyListEntry[]
   /** The number of the entry that came last. */
   arrived(): number

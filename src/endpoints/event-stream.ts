@@ -9,7 +9,7 @@ export interface EventStream {
   /** Sends an event; the first one begins the answer. @param data one line */
   send(event: string, id: string, data: string): void
   end(): void
-  /** Calls back when the stream has ended, whoever ended it. */
+  /** Calls back when the stream has ended, at either side. */
   onEnd(ended: () => void): void
 }
 

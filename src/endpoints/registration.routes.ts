@@ -13,8 +13,8 @@ export const registrationMethods = {
 }
 
 /**
- * Dynamic client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592). It is ours and
- * not the engine's, so that clients have one schema and one writer.
+ * Dynamic client registration (RFC 7591, OpenID Connect Registration 1.0) and its management (RFC 7592). This server
+ * implements it instead of the engine, so that clients have one schema and one writer.
  */
 export function registrationRoutes(context: IssuerContext): Middleware {
   const { tenant, issuer, config, registrations } = context

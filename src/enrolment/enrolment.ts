@@ -6,15 +6,18 @@ import { DomainError } from '../errors.ts'
 import { hashOf } from '../secrets/handle.ts'
 import type { Database } from '../storage/database.ts'
 
-/** The end of both ways to an account: whoever has the link reads the mail of the address (`SignUps`, `Invitations`). */
+/**
+ * Creating an account by a mailed link, for `SignUps` and `Invitations`: the holder of the link reads mail to the
+ * address.
+ */
 export interface Enrolment {
-  /** Whose account a token would make now; consumes nothing. */
+  /** The account that a valid token would create; does not consume the token. */
   look(tenant: string, token: string): Promise<Issued | undefined>
-  /** Characters that its password has at least. */
+  /** The minimum length of the password, in characters. */
   minLength(tenant: string): Promise<number>
   /**
-   * Makes it, in one transaction with the end of the token.
-   * @throws DomainError `action_token_invalid`; `account_exists` when the address came to be of an account meanwhile;
+   * Creates the account and consumes the token, in one transaction.
+   * @throws DomainError `action_token_invalid`; `account_exists` when the address belongs to an account by then;
    *   `password_policy`, `hash_queue_full`
    */
   finish(tenant: string, token: string, chosen: Chosen): Promise<Finished>
@@ -23,7 +26,7 @@ export interface Enrolment {
 export interface Chosen {
   name?: string | undefined
   password: string
-  /** What the cookie of this browser has. */
+  /** The value of this browser's cookie. */
   browser?: string | undefined
   ip: string
   userAgent?: string | undefined
@@ -31,7 +34,10 @@ export interface Chosen {
 
 export interface Finished {
   account: Account
-  /** Whether it is the browser that asked: another must not come to be signed in where that one was. */
+  /**
+   * Whether the link was opened in the browser that requested it: another browser must not be signed in where that one
+   * began.
+   */
   sameBrowser: boolean
 }
 

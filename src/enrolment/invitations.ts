@@ -9,24 +9,26 @@ import type { Database } from '../storage/database.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 /**
- * Operators ask people to make an account (`invitation` and `open`). The invited address alone can accept.
+ * Operators invite people to create an account (`invitation` and `open`). Only the invited address can accept.
  *
  * | state   | event                                                          | next                                |
  * |---------|----------------------------------------------------------------|-------------------------------------|
  * | –       | invited; the tenant is closed, has no mail, or has the account | –, with the reason                  |
  * | –       | invited                                                        | invited; a link to the address      |
  * | invited | invited again                                                  | invited; the earlier link is void   |
- * | invited | revoked, expired, the address came to be of an account         | – (the link is void)                |
- * | invited | the tenant is closed                                           | invited; no link works until it is not |
- * | invited | accepted, the first of many at once                            | – (an account: `Enrolment`)         |
+ * | invited | revoked, expired, the address now belongs to an account        | – (the link is void)                |
+ * | invited | the tenant is closed                                           | invited; no link works while it is closed |
+ * | invited | accepted, the first of several at once                         | – (an account: `Enrolment`)         |
  */
 export interface Invitations {
   /** @throws DomainError `sign_up_closed`, `mail_off`, `account_exists`, `email_invalid` */
   create(tenant: string, invited: Invited): Promise<Listed>
-  /** Those that wait, or expired not long ago, by address. @param page `after`: the address the page before ended with */
+  /**
+   * Pending and recently expired invitations, by address. @param page `after`: the last address of the previous page
+   */
   page(tenant: string, page: { after?: string | undefined; limit: number }): Promise<Listed[]>
   find(tenant: string, id: string): Promise<Listed | undefined>
-  /** Whether there was one. @param id that one alone, and none that replaced it */
+  /** Revokes an invitation. @param id only this one, not one that replaced it @returns whether there was one */
   revoke(tenant: string, email: string, id?: string): Promise<boolean>
 }
 

@@ -16,23 +16,23 @@ import { domainOf } from '../tenants/tenant.ts'
 import type { Tenants } from '../tenants/tenants.ts'
 
 /**
- * People make accounts for themselves, where a tenant is `open`. Nothing of an account exists before its address is
- * proven: who types the address of somebody else leaves nothing there that this other would meet (pre-hijacking).
+ * Self-service sign-up, in tenants whose mode is `open`. No part of an account is stored before its address is proven:
+ * somebody who types another person's address leaves nothing that this person would find later (pre-hijacking).
  *
  * | state  | event                                                       | next                                 |
  * |--------|-------------------------------------------------------------|--------------------------------------|
- * | –      | asked for, whatever the address                             | asked; the answer is the same (C10)  |
- * | asked  | the tenant is not open by now, the domain is not wanted, too many mails | – (nothing is sent)      |
- * | asked  | the address is of an account                                | – (a notice to the account's address; none when it is disabled) |
- * | asked  | the outbox comes to it                                      | mailed; an earlier link is void      |
- * | mailed | the link is opened, however often                           | mailed                               |
- * | mailed | a name or a password that is refused, or no room to hash it | mailed, with the reason              |
- * | mailed | accepted, the first of many at once                         | – (an account with that address, verified: one transaction; `Enrolment`) |
- * | mailed | asked for again, expired, the address came to be of an account, the tenant closed | – (the link is void) |
+ * | –      | requested, for any address                                  | asked; the response is the same (C10) |
+ * | asked  | the tenant is no longer open, the domain is not allowed, too many mails | – (nothing is sent)      |
+ * | asked  | the address belongs to an account                           | – (a notice to the account's address; none if it is disabled) |
+ * | asked  | the outbox processes the request                            | mailed; an earlier link is void      |
+ * | mailed | the link is opened, any number of times                     | mailed                               |
+ * | mailed | a name or password is refused, or the hash queue is full    | mailed, with the reason              |
+ * | mailed | accepted, the first of several at once                      | – (an account with that address, verified: one transaction; `Enrolment`) |
+ * | mailed | requested again, expired, the address now belongs to an account, the tenant closed | – (the link is void) |
  */
 export interface SignUps {
   /**
-   * The same work whatever the address: one message to ourselves.
+   * Requests a sign-up. Does the same work for every address: one message to the outbox.
    * @throws DomainError `email_invalid`, `too_many_requests`
    */
   ask(tenant: string, address: string, about: AskedBy): Promise<void>
@@ -41,11 +41,11 @@ export interface SignUps {
 export interface AskedBy {
   ip: string
   language: MailLanguage
-  /** What the browser's cookie has. */
+  /** The value of the browser's cookie. */
   browser: string
 }
 
-/** A message to ourselves. */
+/** The outbox message of a request. */
 const request = z.object({
   email: z.string(),
   language: z.enum(['en', 'de']),
@@ -54,7 +54,7 @@ const request = z.object({
 })
 
 const kind = 'sign_up'
-/** No host is called so. */
+/** No host has such a name. */
 const destination = `${kind} requests`
 
 export function createSignUps({
@@ -76,16 +76,16 @@ export function createSignUps({
   mail: Mail
   audit: Audit
 }): SignUps {
-  /** Whether one more mail may go to an address because somebody typed it. */
+  /** Whether an address may get another mail caused by somebody typing it. */
   async function mayMail(tenant: string, email: string): Promise<boolean> {
     const share = { limit: 'sign_up_address', subject: mailboxOf(email) } as const
     if (await limiter.took(tenant, share)) return true
-    // Without the address of who asked it is the same line, however many ask (log-repeats.ts).
+    // Without the caller's address, repeated lines are equal, so that they are summarised (log-repeats.ts).
     log.warn({ tenant }, 'no further sign-up is mailed to this address now')
     return false
   }
 
-  /** The part that differs between addresses, where nobody waits for it. */
+  /** The part that differs between addresses; it runs in the background, so that no response time shows it. */
   async function answer({ tenant, payload }: Message): Promise<void> {
     const { email, language, ip, browser } = request.parse(payload)
     const signUp = (await tenants.find(tenant))?.signUp
@@ -110,9 +110,9 @@ export function createSignUps({
   if (mail.isOn) {
     outbox.deliverWith(kind, {
       deliver: async () => 'delivered',
-      // In the transaction that writes down that it is done: one request is one token, whoever dies in between.
+      // In the transaction that records the delivery: one request issues one token, even if a process dies in between.
       settled: answer,
-      // It has an address that may be nobody's here.
+      // The message has an address that may belong to nobody here.
       forgets: true,
     })
   }
@@ -131,7 +131,7 @@ export function createSignUps({
   }
 }
 
-/** Many addresses are one mailbox: what stands behind a `+` counts for nothing where mail is counted. */
+/** Many addresses may be one mailbox: for limits on mail, the part after a `+` is ignored. */
 function mailboxOf(email: string): string {
   const at = email.lastIndexOf('@')
   return `${identifierKey(email.slice(0, at).replace(/(?<=.)\+.*$/, ''))}@${domainOf(email)}`

@@ -83,7 +83,7 @@ export function createFactorStore({
       return account?.counts === true
     },
 
-    /** Those of the given accounts that have any factor. */
+    /** The given accounts that have any factor. */
     async owners(tenant: string, accountIds: string[]): Promise<string[]> {
       const rows = await database.query<{ account_id: string }>(
         `select account_id from second_factors where tenant_id = $1 and account_id = any($2)

@@ -203,7 +203,7 @@ export function createFactors(deps: Dependencies): Factors {
     write: (id: string) => Promise<void>,
   ): Promise<Added> {
     return database.transaction(async () => {
-      // After a sign-out everywhere, or when the account was disabled or deleted meanwhile, nothing is added.
+      // After a sign-out everywhere, or if the account was disabled or deleted concurrently, nothing is added.
       if (!(await store.hold(tenant, accountId, verifiedAt))) return 'ended'
       if (secret !== undefined && !(await isNew(tenant, accountId, secret))) return 'known'
       const known = await list(tenant, accountId)
@@ -337,7 +337,7 @@ export function createFactors(deps: Dependencies): Factors {
     makeCodes: (tenant, accountId, by) =>
       database.transaction(async () => {
         await store.hold(tenant, accountId)
-        // The last factor may have been removed meanwhile, and with it its owner's codes.
+        // The last factor may have been removed concurrently, and with it the recovery codes of its owner.
         if ((await list(tenant, accountId)).length === 0) return []
         return replaceCodes(tenant, accountId, by)
       }),

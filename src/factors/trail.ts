@@ -42,7 +42,7 @@ export function createFactorTrail({
   mail: Mail
   language: MailLanguage
 }): FactorTrail {
-  /** Undefined for a deleted account: nobody is notified any more. */
+  /** Undefined for a deleted account, which is no longer notified. */
   async function ownerOf(tenant: string, accountId: string) {
     const [row] = await database.query<{ email: string; emailVerified: boolean }>(
       `select email, email_verified as "emailVerified" from accounts

@@ -32,13 +32,13 @@ export interface Families {
   find(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
   /** Like `find`, with token and family locked until the transaction ends (architecture §6). */
   findLocked(tenant: string, hash: string): Promise<StoredRefreshToken | undefined>
-  /** The id of the family that a token of ours carries, whatever became of the family. */
+  /** The id of the family that a refresh token of this server carries, even if the family no longer exists. */
   namedBy(token: string): string | undefined
-  /** The live family of a token of ours whose row was purged long ago. */
+  /** The live family of a refresh token of this server whose row was purged long ago. */
   findForgotten(tenant: string, token: string): Promise<FamilyView | undefined>
   /**
-   * Starts a family with its first token. Past `mostFamilies`, the oldest family ends once this is committed.
-   * @returns false when the client was disabled meanwhile, and nothing was written
+   * Starts a family with its first token. Past `mostFamilies`, the oldest family ends after this is committed.
+   * @returns false if the client was disabled concurrently, and nothing was written
    */
   start(family: Family, token: NewToken, about?: Told): Promise<boolean>
   /** Records the events of tokens without a family, under the same condition as `start`. */
@@ -89,8 +89,8 @@ export interface Families {
   /** Where live families of accounts come from that outlive their session: each client and session once. */
   outlivingSessions(tenant: string, accountIds: string[]): Promise<FamilyOrigin[]>
   /**
-   * Ends every live family that matches, in batches. Outside a transaction each batch is one of its own, as a client
-   * may have more families than one transaction can end.
+   * Ends every live family that matches, in batches. Outside a transaction, each batch is its own transaction, as a
+   * client may have more families than one transaction can end.
    * @param deniedBy what denies the access tokens of all of them, in place of a denial for each family. Written with
    *   every batch: until its family ends, a refresh still issues tokens. Empty where the caller denies them itself.
    * @returns whether there were any
@@ -320,7 +320,7 @@ export function createFamilies(
     steps: views.steps,
     async sweep() {
       for (const { tenant, clientId } of await retention.disabledOwners()) {
-        // If the client was enabled meanwhile, these families were ended then, and what it got since must stay.
+        // If the client was enabled concurrently, these families were ended then, and what it got since must stay.
         await endAll(
           tenant,
           { clientIds: [clientId] },

@@ -111,9 +111,9 @@ export function createFamilyStart({ database, clock }: { database: Database; clo
 
     /**
      * Ends the live families of an account at a client past the newest `most`, in one statement. Returns the resource
-     * servers of their access tokens where these are known. Families that somebody holds, and those beyond the rows of
-     * one statement, are left to the next start: who starts a family holds its grant and client, and must not wait for
-     * another family.
+     * servers of their access tokens where these are known. Families that another transaction has locked, and those
+     * beyond the rows of one statement, are left to the next start: a transaction that starts a family has locked its
+     * grant and client, and must not wait for another family.
      *
      * The query reads by account first, whatever the statistics say of the client: it may have a million families. It
      * counts before it sorts. `offset 0` makes Postgres look up each token by its family, even while it has no

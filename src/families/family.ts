@@ -94,7 +94,7 @@ export interface FamilyView extends Family {
   endedDetail?: Record<string, unknown>
 }
 
-/** ended: by somebody; expired: its absolute lifetime is over; idle_expired: nobody used it for too long. */
+/** ended: explicitly; expired: its absolute lifetime is over; idle_expired: it was unused for too long. */
 export type FamilyState = 'alive' | 'idle_expired' | 'expired' | 'ended'
 
 /** @param now milliseconds since the epoch */

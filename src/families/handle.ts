@@ -20,10 +20,10 @@ export function newRefreshToken(sealer: Sealer, familyId: string): string {
   return `${head}${macOf(sealer, head)}.e30`
 }
 
-/** Whether a string has the form of a refresh token of ours; no other handle has. */
+/** Whether a string has the form of this server's refresh tokens; no other handle has. */
 export const looksLikeRefreshToken = (token: string): boolean => form.test(token)
 
-/** The family that a token of ours names; undefined for anything else. */
+/** The family that a refresh token of this server names; undefined for anything else. */
 export function familyNamedBy(sealer: Sealer, token: string): string | undefined {
   if (!looksLikeRefreshToken(token)) return undefined
   const head = token.slice(0, handleLength + familyLength)

@@ -49,9 +49,9 @@ export interface Presenter {
 }
 
 /**
- * Whether a reused token looks like the same device racing itself or like somebody else. The family ends either way;
+ * Whether a reused token looks like the same device racing itself or like another party. The family ends either way;
  * the verdict is for operators.
- * @param elapsed milliseconds since the token was consumed, when that is known
+ * @param elapsed milliseconds since the token was consumed, if that is known
  */
 export function verdictOn(
   presenter: Presenter,

@@ -8,8 +8,8 @@ export const revocationsType = 'revocations+jwt'
 export const documentLife = 30
 
 /**
- * The claim of an access token that an entry is matched with. Accounts have none: `sub` would tell readers how other
- * sectors call the person (OpenID Connect Core §8.1), and `gid` identifies each token just as well.
+ * The claim of an access token that an entry is matched with. Accounts have none: `sub` would reveal to readers the
+ * subject of the user at other sectors (OpenID Connect Core §8.1), and `gid` identifies each token just as well.
  */
 const claimOf: Partial<Record<DenialKind, string>> = {
   jti: 'jti',

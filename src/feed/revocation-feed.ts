@@ -21,7 +21,7 @@ import {
  */
 export interface RevocationFeed {
   /**
-   * What was revoked since a cursor; everything if the cursor is absent, too old or not ours.
+   * What was revoked since a cursor; everything if the cursor is absent, too old or not issued by this server.
    * @throws DomainError `deny_list_stale`, `signing_keys_stale`
    */
   document(tenant: string, server: ResourceServer, since?: string): Promise<RevocationDocument>

@@ -4,7 +4,7 @@ import type { Log } from '../log.ts'
 import type { ResourceServer } from '../resources/resource-server.ts'
 import type { RevocationDocument, RevocationFeed } from './revocation-feed.ts'
 
-/** Streams of documents: every node sends what it learns as soon as it learns it. */
+/** Streams of documents: every node sends revocations as soon as it knows them. */
 export interface RevocationStreams {
   /**
    * Sends a document now, one after each revocation that concerns the audience, and one as a sign of life.
@@ -23,7 +23,7 @@ export interface RevocationStreams {
 }
 
 export interface Reader {
-  /** Whether the last document was taken; if not, the next one will also contain the news since. */
+  /** Whether the last document was taken; if not, the next one will also contain the newer revocations. */
   isReady(): boolean
   receive(document: RevocationDocument): void
   /** Whether the reader may go on; asked whenever something of its tenant was revoked, and with each heartbeat. */

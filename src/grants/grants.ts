@@ -31,7 +31,7 @@ export interface Grants {
     lock?: 'for update',
   ): Promise<string | undefined>
   /**
-   * Stores a grant, new or widened. One that was revoked meanwhile stays revoked.
+   * Stores a grant, new or widened. A grant that was revoked concurrently stays revoked.
    * @throws a unique violation on `uq_grants_live` when the account has another live grant to the client
    */
   save(grant: Omit<Grant, 'createdAt'>): Promise<void>

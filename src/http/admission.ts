@@ -82,7 +82,7 @@ export function createAdmission({ most, longestBody, beginnings }: AdmissionOpti
   /**
    * Takes a place. It is freed when the answer is made, not when it is read: the caller may never read it, or may be
    * waiting for earlier answers on its connection. When the caller leaves, the place is freed only if work has not
-   * begun: work goes on without the caller.
+   * begun, since work continues without the caller.
    */
   function enter(response: ServerResponse, target: Target): { leave: Leave; begin: () => void } {
     const leave = capacity.take(begins(target))

@@ -51,8 +51,8 @@ function identify(ctx: Context): void {
 }
 
 /**
- * Codes logged as warnings, since nobody has to be alerted: a limit that worked, a key that does not sign yet or any
- * more, a third party's host that does not answer.
+ * Codes logged as warnings, since nobody has to be alerted: a limit that worked, a key that does not sign yet or no
+ * longer signs, a third party's host that does not answer.
  */
 const foreseen: ReadonlySet<DomainErrorCode> = new Set([
   'overloaded',
@@ -66,12 +66,12 @@ const foreseen: ReadonlySet<DomainErrorCode> = new Set([
 ])
 
 /**
- * Logs a failed request. An error that is no DomainError is a bug of ours or a fault of storage; its text is never
- * sent.
+ * Logs a failed request. An error that is no DomainError is a bug in this server or a fault of storage; its text is
+ * never sent.
  */
 export function logFailure(ctx: Context, thrown: unknown, log: Log): DomainError {
   const error = asDomainError(thrown)
-  // An unreachable Postgres is no bug of ours: errors with status 503 are logged without a stack (log.ts).
+  // An unreachable Postgres is not a bug: errors with status 503 are logged without a stack (log.ts).
   const err = error.status === 503 ? error : thrown
   const line = { request_id: requestIdOf(ctx), error: error.code, detail: error.detail, err }
   if (error.status >= 500) log[foreseen.has(error.code) ? 'warn' : 'error'](line, 'request failed')

@@ -1,7 +1,7 @@
 import type { Middleware } from 'koa'
 import { DomainError } from '../errors.ts'
 
-/** Tells the engine its mount path, from which it builds absolute URLs. */
+/** Sets the engine's mount path, from which it builds absolute URLs. */
 export function mountedAt(basePath: string): Middleware {
   return (ctx, next) => {
     Object.assign(ctx, { mountPath: basePath })

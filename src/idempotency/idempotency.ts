@@ -5,42 +5,42 @@ import { openUnder, sealUnder } from '../secrets/presented-seal.ts'
 import { sweepTable } from '../storage/sweep.ts'
 import { column, ofTenant, table } from '../storage/table.ts'
 
-/** An answer that a repeated request gets again. */
+/** The response that a repeated request gets again. */
 export interface KeptAnswer {
   status: number
   headers: Record<string, string>
   body: unknown
 }
 
-/** A request that names itself, so that who does not hear the answer can ask again. */
+/** A request with a key, so that a client that received no response can repeat it. */
 export interface NamedRequest {
   tenant: string
-  /** Who asks: nobody gets another one's answer. */
+  /** The caller: no caller gets the response of another. */
   caller: string
-  /** The caller's name for it, in the header `Idempotency-Key`. */
+  /** The caller's key, from the header `Idempotency-Key`. */
   key: string
-  /** Everything that it asks for. */
+  /** The complete content of the request. */
   request: string
 }
 
-/** Requests that are executed once, however often they arrive (draft-ietf-httpapi-idempotency-key-header). */
+/** Executes requests once, even if they arrive repeatedly (draft-ietf-httpapi-idempotency-key-header). */
 export interface Idempotency {
   /**
-   * Executes a request in a transaction, or gives the answer of the first time. Of two at the same moment the second
-   * waits for the first. An answer that may hold a secret is kept sealed: only the same caller with the same key
-   * gets it open, and not without the secrets of this server.
-   * @param work nothing of a request that fails is kept, and it can be repeated
-   * @throws DomainError `idempotency_key_reused` when the key came with another request
+   * Executes a request in a transaction, or returns the stored response. Of two concurrent calls, the second waits for
+   * the first. Since a response may contain a secret, it is stored sealed: only the same caller with the same key can
+   * open it, and only with the secrets of this server.
+   * @param work if it fails nothing is stored, and the request can be repeated
+   * @throws DomainError `idempotency_key_reused` when the key was used for another request
    */
   once(named: NamedRequest, work: () => Promise<KeptAnswer>): Promise<KeptAnswer>
   /**
-   * The same for work that is more than one transaction. Of two at the same moment the second is refused, since nothing
-   * holds it meanwhile. Work that was cut off with its process is executed again when somebody asks after a minute: it
-   * must be harmless to repeat.
+   * The same for work of more than one transaction. Of two concurrent calls, the second is refused, since no lock is
+   * held. Work whose process died is executed again when the request is repeated after a minute, so it must be harmless
+   * to repeat.
    * @throws DomainError `idempotency_key_reused`, `idempotency_key_in_use`
    */
   onceApart(named: NamedRequest, work: () => Promise<KeptAnswer>): Promise<KeptAnswer>
-  /** Removes answers that are older than a day, a batch at a time; returns how many. */
+  /** Deletes responses older than a day, in batches. @returns their number */
   sweep(): Promise<number>
 }
 
@@ -59,7 +59,7 @@ export const IdempotencyKeysTable = table('idempotency_keys', {
 
 /** Milliseconds. */
 const keptFor = 24 * 3600 * 1000
-/** Milliseconds after which work that left no answer has been cut off. */
+/** Milliseconds after which work without a response counts as interrupted. */
 const workedOnFor = 60_000
 
 const info = 'keyturn idempotent answer'
@@ -69,7 +69,7 @@ export function createIdempotency({
   clock,
   sealer,
 }: Pick<Platform, 'database' | 'clock' | 'sealer'>): Idempotency {
-  /** An answer that is empty is seen by others only while work goes on apart from a transaction, or was cut off. */
+  /** Others see an empty response only during the work of `onceApart`, or after it was interrupted. */
   async function claim(tenant: string, id: string, request: string): Promise<boolean> {
     const now = new Date(clock.now())
     const written = await database.execute(

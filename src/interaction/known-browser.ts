@@ -4,7 +4,7 @@ import { deviceLife } from '../lockouts/known-devices.ts'
 import type { PageParts } from './parts.ts'
 
 /**
- * The accounts that a browser is known to; guesses of strangers do not lock their owners out of it
+ * The accounts that a browser is known to; guesses from unknown browsers do not lock their owners out of it
  * (lockouts/known-devices.ts).
  */
 export function createKnownBrowser({ tenant, lockouts, knownCookie }: PageParts) {
@@ -20,7 +20,7 @@ export function createKnownBrowser({ tenant, lockouts, knownCookie }: PageParts)
 
   return {
     cookieIn,
-    /** The id of this browser, if somebody has signed in to the account with it. */
+    /** The id of this browser, if a user has signed in to the account with it. */
     idFor: (ctx: Context, accountId: string) =>
       lockouts.devices.find(cookieIn(ctx), tenant, accountId),
     /** The same, or if it is known by a mailed link; for mailed codes, which need the mailbox anyway. */

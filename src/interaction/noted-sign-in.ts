@@ -20,7 +20,7 @@ interface SignIn {
 /**
  * Records a finished sign-in in one transaction: resets the counts of wrong guesses, and writes an event with what was
  * unusual.
- * @returns false for a sign-in that was voided meanwhile: nothing is recorded
+ * @returns false for a sign-in that was voided concurrently: nothing is recorded
  */
 export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn): Promise<boolean> {
   const { tenant, database, accounts, lockouts, places, audit } = parts
@@ -69,7 +69,7 @@ export async function noteSignIn(parts: PageParts, ctx: Context, signIn: SignIn)
 
 /**
  * Notifies the owner of a sign-in from a new browser (ASVS 6.3.5), in one mail whatever else is new. A known browser in
- * another country is its owner on a journey and only shown in the history. Only to a verified address: a stranger must
+ * another country is its owner on a journey and only shown in the history. Only to a verified address: anyone else must
  * not learn who signs in from where.
  */
 async function tellOfNewDevice(

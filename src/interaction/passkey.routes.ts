@@ -28,7 +28,7 @@ export function passkeyRoutes(
       return showLogin(ctx, interaction, { error: 'passkey', status: 429 })
     }
 
-    // Taken before the passkey is checked: what ends the account's sessions meanwhile must end this sign-in.
+    // Taken before the passkey is checked: what ends the account's sessions from now on must end this sign-in.
     const verifiedAt = clock.now()
     const shown = { binding: uid, credential }
     const accountId = await factors.passkeys.signIn(tenant, shown, presenterOf(ctx))

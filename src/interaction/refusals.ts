@@ -16,7 +16,7 @@ export function noteRefusal(
   refusals.note({ id: requestIdOf(ctx), tenant, ip: ctx.ip, ...about })
 }
 
-/** The same for a DomainError; its `detail` has what was expected and what came. */
+/** The same for a DomainError; its `detail` has what was expected and what was received. */
 export function noteDomainError(
   context: Pick<IssuerContext, 'tenant' | 'refusals'>,
   ctx: Context,

@@ -17,7 +17,7 @@ import type { SetUpStep } from './sign-in-steps.ts'
 
 /**
  * Sets up an app or a passkey on the way to a client that requires a second factor, where the account has none. Only a
- * password was proven, so nothing is added if the account has got a factor meanwhile.
+ * password was proven, so nothing is added if the account has got a factor in between.
  */
 export function setUpRoutes(router: Router, parts: PageParts, { steps, finish, showLogin }: Next) {
   const { tenant, accounts, factors, interactions, csrf, clock, pageContext } = parts

@@ -219,7 +219,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
       return showLogin(ctx, interaction, { error: 'missing', username, status: 400 })
     }
 
-    // Taken before the password is checked: a change meanwhile must void this sign-in.
+    // Taken before the password is checked: a change from now on must void this sign-in.
     const verifiedAt = clock.now()
     let authenticated: Authenticated
     try {
@@ -236,7 +236,7 @@ export function signInRoutes(router: Router, parts: PageParts) {
     return proceed(ctx, interaction, account, verifiedAt, undefined, authenticated)
   })
 
-  /** Notifies the owner, whoever chose it (ASVS 6.3.7). */
+  /** Notifies the owner, no matter who set the password (ASVS 6.3.7). */
   async function tellOfChosen(ctx: Context, { accountId }: PasswordStep): Promise<void> {
     const { ip, userAgent } = presenterOf(ctx)
     const detail = { by: 'owner', others: 'stay' }

@@ -3,7 +3,7 @@ import { DomainError } from '../errors.ts'
 import { newHandle } from '../secrets/handle.ts'
 import type { PageCookie } from './parts.ts'
 
-/** A browser in which somebody signs up, and the interaction in which it began. */
+/** A browser in which a sign-up is in progress, and the interaction in which it began. */
 export interface SigningUp {
   browser: string
   uid?: string | undefined

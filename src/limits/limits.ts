@@ -1,7 +1,7 @@
 /**
  * Rate limits: the only place of each figure. docs/security.md has the same table, which a test compares. A network is
- * a /24 of IPv4 or a /48 of IPv6 (attempts/network.ts). The limits are generous to many people behind one address.
- * Where right and wrong attempts can be told apart, only wrong ones count.
+ * a /24 of IPv4 or a /48 of IPv6 (attempts/network.ts). The limits leave room for many people behind one address. Where
+ * right and wrong attempts can be distinguished, only wrong ones count.
  */
 export interface Limit {
   /** Capacity of a bucket. */

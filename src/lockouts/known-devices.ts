@@ -14,10 +14,10 @@ import { equalInConstantTime, newHandle } from '../secrets/handle.ts'
  * Nor does a browser in which somebody was signed in when the account was signed out everywhere.
  */
 export interface KnownDevices {
-  /** Whether the cookie is one of ours, for any account. */
+  /** Whether this server issued the cookie, for any account. */
   isOurs(cookie: string | undefined, tenant: string): boolean
   /**
-   * The id of the browser, if somebody has signed in to this account with it.
+   * The id of the browser, if a user has signed in to this account with it.
    * @param after not before this second of the epoch
    */
   find(

@@ -18,12 +18,13 @@ export interface Lockouts {
   /** Which browsers are known to an account. */
   devices: KnownDevices
   /**
-   * Checks one guess at a person's secret, if the account has a try left. The try is taken before the check, so that a
-   * hundred guesses at once get no more tries than there are; it is given back for a right guess, or when the check failed.
-   * @param look compares the secret. When called with `false` it does the same work and must answer false: a locked
-   *   account cannot be told by timing
+   * Checks one guess at a user's secret, if the account has a try left. The try is taken before the check, so that a
+   * hundred concurrent guesses get no more tries than there are; it is given back for a right guess, or when the check
+   * failed.
+   * @param look compares the secret. When called with `false` it does the same work and must return false, so that
+   *   timing does not reveal a locked account
    * @param beside a query that a right guess needs anyway; it is sent along with the statement that gives the try back
-   * @example await lockouts.guess(tenant, { owner: { accountId } }, async (may) => fits(code, may ? secret : dummy))
+   *   @example await lockouts.guess(tenant, { owner: { accountId } }, async (may) => fits(code, may ? secret : dummy))
    * @throws Error inside of a transaction: what is rolled back would not count
    */
   guess(
@@ -45,10 +46,10 @@ export interface Lockouts {
   lift(tenant: string, accountId: string, by: 'operator' | 'owner'): Promise<boolean>
   /**
    * Lifts a permanent lock, for an owner who got a new password by mail (NIST SP 800-63B-4 §3.2.2). A running pause
-   * goes on: access to the mailbox is no reason for new guesses.
+   * continues: access to the mailbox is no reason for new guesses.
    */
   unblock(tenant: string, accountId: string): Promise<void>
-  /** Those of the given accounts that have wrong guesses in a row. */
+  /** The given accounts that have wrong guesses in a row. */
   list(tenant: string, accountIds: readonly string[]): Promise<Lockout[]>
   /** Deletes expired counts of identifiers without an account, in batches. @returns how many */
   sweep(): Promise<number>

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { present } from '../present.ts'
 
-/** A session at a client that has ended, which the client must be told of. */
+/** An ended session at a client, of which the client must be notified. */
 export interface EndedPart {
   accountId: string
   clientId: string

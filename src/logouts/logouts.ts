@@ -61,7 +61,7 @@ export function createLogouts({
 }): Logouts {
   type Receiver = ClientMetadata & { backchannel_logout_uri: string }
 
-  /** An enabled client that wants to be told. */
+  /** An enabled client with a back-channel log-out address. */
   async function receiver(tenant: string, clientId: string): Promise<Receiver | undefined> {
     const client = await clients.metadata(tenant, clientId)
     return client?.backchannel_logout_uri === undefined ? undefined : (client as Receiver)

@@ -23,8 +23,8 @@ export interface Envelope {
 }
 
 /**
- * Milliseconds. Together shorter than the outbox's lease, so that no other node sends the message meanwhile; if one
- * does, its message id is the same.
+ * Milliseconds. Together shorter than the outbox's lease, so that no other node sends the message at the same time; if
+ * one does, its message id is the same.
  */
 const timeouts = {
   dnsTimeout: 2000,

@@ -2,7 +2,7 @@ import { type Counters, type CountName, countMeanings } from '../counters.ts'
 import type { LogFigures } from '../log-repeats.ts'
 import type { Counted } from './registry.ts'
 
-/** Counters that have a metric of their own; all others are exported as events. */
+/** Counters with their own metric; all others are exported as events. */
 const placed: Partial<Record<CountName, Counted>> = {
   family_rotated: ['keyturn_refreshes_total', { verdict: 'rotated' }, 0],
   family_replayed: ['keyturn_refreshes_total', { verdict: 'replayed' }, 0],

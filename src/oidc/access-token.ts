@@ -4,8 +4,8 @@ import { sidOf } from '../sessions/session.ts'
 import { scopeSet } from './scopes.ts'
 
 /**
- * Claims of an access token beyond RFC 9068 §2.2, in both forms: they say what the token hangs from, so that it can be
- * traced and denied with that. None of them is a credential.
+ * Claims of an access token beyond RFC 9068 §2.2, in both forms: the grant, family and session that the token depends
+ * on, so that it can be traced and denied with them. None of them is a credential.
  */
 export interface TraceClaims {
   tenant_id: string

@@ -31,7 +31,7 @@ export function createAdapter(
   structured: StructuredTokens,
   access: ResourceAccess,
 ) {
-  /** Checks before storing: strangers can have only so much stored (growth.ts). */
+  /** Checks before storing: untrusted callers can store only a limited amount (growth.ts). */
   const limited = (model: string, adapter: Adapter): Adapter => ({
     ...adapter,
     async upsert(id, payload, expiresIn) {

@@ -8,7 +8,7 @@ export interface AskedOnce {
   /**
    * | the question is       | the caller                                                                |
    * |-----------------------|---------------------------------------------------------------------------|
-   * | not being asked       | asks it, however many wait for others: no stranger keeps anybody out      |
+   * | not being asked       | asks it, however many wait for others, so that no flood keeps anybody out |
    * | under way             | waits for the same answer                                                 |
    * | under way, no room    | is refused                                                                |
    *

@@ -80,7 +80,7 @@ export async function needsFactor(
 }
 
 /**
- * Whether something comes from a sign-in that is too weak by now (ASVS 6.3.3):
+ * Whether a sign-in no longer meets the current requirements (ASVS 6.3.3):
  *
  * | what is redeemed, of a sign-in without a second factor | the client requires one | the tenant does |
  * |---------------------------------------------------------|-------------------------|-----------------|

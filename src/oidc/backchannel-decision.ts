@@ -25,17 +25,17 @@ export interface WaitingRequest {
   expiresAt: number
 }
 
-/** What a person can do with the requests that wait for them. */
+/** What users can do with their pending requests. */
 export interface BackchannelDecisions {
   waiting(accountId: string): Promise<WaitingRequest[]>
   find(accountId: string, id: string): Promise<WaitingRequest | undefined>
   /**
-   * What they have to do before they may allow it: add a second factor, or sign in once more. Signing in once more is
+   * What a user has to do before allowing a request: add a second factor, or sign in again. Signing in again is
    * required by `max_age`, by `require_mfa` of client or tenant, and by an `acr` that is essential, or voluntary and
-   * within their reach.
+   * possible for the user.
    */
   needs(ctx: Context, accountId: string, id: string): Promise<'sign_in' | 'factor' | undefined>
-  /** Both return false when the request is over meanwhile. */
+  /** Both return false if the request has ended in between. */
   allow(ctx: Context, accountId: string, id: string): Promise<boolean>
   deny(ctx: Context, accountId: string, id: string): Promise<boolean>
 }
@@ -113,7 +113,7 @@ export function createBackchannelDecisions(
       const stillSignedIn = await session.persist().then(
         () => true,
         (error: unknown) => {
-          // Signed out meanwhile, in another tab or by an operator.
+          // Signed out concurrently, in another tab or by an operator.
           if (error instanceof errors.LoginRequired) return false
           throw error
         },
@@ -141,7 +141,7 @@ export function createBackchannelDecisions(
   }
 }
 
-/** Whether a request asks for two factors, and how much it wants them (OpenID Connect Core §5.5.1.1, CIBA §7.1). */
+/** Whether a request asks for two factors, and whether that is essential (OpenID Connect Core §5.5.1.1, CIBA §7.1). */
 function wishesForFactor({ claims }: AskedPayload): 'essential' | 'voluntary' | undefined {
   const acr = claims?.id_token?.['acr'] as AcrRequest | null | undefined
   if (!wishesOf(acr).includes(multiFactor)) return undefined

@@ -5,16 +5,16 @@ import type { IssuerContext } from './capabilities.ts'
 import { pollInterval } from './polling.ts'
 
 /**
- * The backchannel authentication endpoint (OpenID CIBA Core §7) beyond what the engine checks. Whom a request is for:
+ * The backchannel authentication endpoint (OpenID CIBA Core §7) beyond what the engine checks. The user of a request:
  *
- * | hint               | who is meant                                                                      |
+ * | hint               | user                                                                              |
  * |--------------------|-----------------------------------------------------------------------------------|
  * | `login_hint`       | the account with that e-mail address or username                                  |
- * | `id_token_hint`    | the subject of an ID token of ours that the client got, expired or not            |
+ * | `id_token_hint`    | the subject of an ID token that this server issued to the client, expired or not  |
  * | `login_hint_token` | refused: no issuer of such tokens is trusted                                      |
  *
  * An account that is unknown or disabled is answered `unknown_user_id` (§13). Only authenticated clients of this grant
- * can learn that from it, and each may name only so many strangers.
+ * can learn that from it, and each may name only a limited number of unknown users.
  */
 export function backchannelFeature(context: IssuerContext) {
   const { tenant, accounts, attempts, counters } = context

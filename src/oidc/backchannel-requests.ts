@@ -34,20 +34,20 @@ export type RequestState =
   | { state: 'over' }
 
 /**
- * Backchannel authentication requests. What was asked and what was decided is short-lived, sealed, and may vanish; then
- * the client starts over. Postgres holds that a request waits, for whom, which decision came first, and that it was
- * used: a Redis restored from a backup makes no request pending, or allowed, once more.
+ * Backchannel authentication requests. What was requested and decided is short-lived, sealed, and may vanish; then the
+ * client starts over. Postgres records that a request is pending, for which account, which decision came first, and
+ * that it was used: a Redis restored from a backup makes no request pending, or allowed, again.
  */
 export interface StoredRequests {
   /** @throws `access_denied` when too many wait for this person */
   create(handle: string, payload: AskedPayload): Promise<void>
   /** @param hash of the `auth_req_id` */
   find(hash: string): Promise<RequestState>
-  /** Those that wait for an account, the oldest first. */
+  /** The pending requests of an account, the oldest first. */
   waiting(accountId: string): Promise<Array<{ hash: string; asked: AskedPayload }>>
   /**
-   * Stores what the person decided, and notifies the client.
-   * @returns false when the request is over: decided, expired, or the person was signed out meanwhile
+   * Stores the user's decision, and notifies the client.
+   * @returns false if the request is over: decided, expired, or the user was signed out concurrently
    */
   decide(hash: string, decided: DecidedPayload): Promise<boolean>
   /** Counts that the client asked while nobody has decided. @returns whether it asked too soon */

@@ -21,14 +21,14 @@ export interface SignedIn {
 
 /** The SSO session of a browser, for our own pages. */
 export interface BrowserSession {
-  /** Who is signed in here; nobody where the tenant by now requires a second factor that the session lacks. */
+  /** The user signed in here; undefined if the tenant now requires a second factor that the session lacks. */
   find(ctx: Context): Promise<SignedIn | undefined>
   /** Like `find`, even without that factor: for what ends the session. */
   whose(ctx: Context): Promise<SignedIn | undefined>
   /**
    * Gives the session of this browser another handle, in the transaction of the change that requires it (ASVS 7.2.4).
    * @returns sets the cookie; to be called when the transaction has ended
-   * @throws DomainError `session_changed` when the session ended meanwhile
+   * @throws DomainError `session_changed` when the session ended concurrently
    */
   renew(ctx: Context): Promise<() => void>
   /** Ends the session and takes its cookie back. */

@@ -5,13 +5,13 @@ import type { Clock } from '../clock.ts'
 import { longestLife, mostAhead } from './lifetimes.ts'
 
 /**
- * What a client says of itself in `client_assertion` (RFC 7523 §3), beyond what the engine checks: signature, `iss` and
- * `sub` are the client, `exp` is to come, `jti` is new.
+ * The rules for `client_assertion` (RFC 7523 §3) beyond what the engine checks: signature, `iss` and `sub` are the
+ * client, `exp` is in the future, `jti` is new.
  *
  * | claim | rule                                                                                          |
  * |-------|-----------------------------------------------------------------------------------------------|
- * | `aud` | the issuer alone, as RFC 7523bis wants it: an assertion for another server is none for us       |
- * |       | clients with `client_assertion_audience: token_endpoint`: also what RFC 7523 §3 lets them say  |
+ * | `aud` | only the issuer, as RFC 7523bis requires: an assertion for another server is not valid here    |
+ * |       | clients with `client_assertion_audience: token_endpoint`: also what RFC 7523 §3 allows         |
  * |       | clients of FAPI 2.0: as a string, not a list; and with an algorithm of that profile             |
  * | `exp` | at most an hour ahead                                                                         |
  * | `iat` | at most a minute ahead                                                                        |

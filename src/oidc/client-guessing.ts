@@ -28,9 +28,9 @@ function sharesOf(ip: string, clientId: string) {
 }
 
 /**
- * Called before anything of a client is looked at. Only failures count, so that a client whose requests are right is
- * never limited. A client is limited only where it has failed itself: neither a stranger elsewhere nor a broken
- * neighbour behind the same address shuts it out.
+ * Called before anything of a client is checked. Only failures count, so that a client whose requests are right is
+ * never limited. A client is limited only where it has failed itself: neither a caller elsewhere nor a broken neighbour
+ * behind the same address shuts it out.
  * @throws DomainError `too_many_requests`
  */
 export function assertMayAuthenticate(
@@ -69,13 +69,13 @@ export function hasFailedHere(
 /**
  * Counts failed authentications, for the limits and in the audit, however the client is registered to authenticate.
  *
- * | who fails                                                    | counts for the limits | is audited              |
+ * | failing client                                               | counts for the limits | is audited              |
  * |--------------------------------------------------------------|-----------------------|-------------------------|
- * | a name that no client has                                    | yes                   | until a limit is spent  |
- * | a client with a secret that somebody chose                   | yes                   | likewise                |
- * | a client with keys, a certificate, a secret of ours, nothing | no                    | until its own is spent  |
+ * | an unknown client id                                         | yes                   | until a limit is spent  |
+ * | a client with a secret that a person chose                   | yes                   | likewise                |
+ * | a client with keys, a certificate, a generated secret, none  | no                    | until its own is spent  |
  *
- * Nobody can guess 256 random bits, a signature or a certificate: a limit would protect nothing, and anybody in its
+ * Nobody can guess 256 random bits, a signature or a certificate: a limit would protect nothing, and any caller in its
  * network could shut the client out. The cost of a check is a part of the cost of the request, which is bounded as for
  * all requests (http/admission.ts).
  */

@@ -32,21 +32,22 @@ interface KeyStore extends Iterable<Jwk> {
 }
 
 /**
- * Uses the keys that a client publishes at `jwks_uri` only for as long as they are there. The engine by itself fetches
- * them again only when a signature fits none that it knows: a stolen key would count for ever after its withdrawal.
+ * Uses the keys that a client publishes at `jwks_uri` only for as long as they are published. The engine by itself
+ * fetches them again only when a signature matches none that it knows: a stolen key would stay valid after its
+ * withdrawal.
  *
- * | the known keys                          | what is done                                                         |
+ * | the known keys                          | action                                                               |
  * |-----------------------------------------|----------------------------------------------------------------------|
- * | fresh: a minute to an hour, as told     | used                                                                 |
- * | fresh, without the `kid` that is named  | fetched first, if that was a minute ago                              |
+ * | fresh: a minute to an hour, per headers | used                                                                 |
+ * | fresh, without the requested `kid`      | fetched first, if the last fetch was a minute ago                    |
  * | stale                                   | fetched first                                                        |
  * | stale, another request fetches          | used; a signature by none of them waits for the answer, too          |
  * | stale, and no more may wait             | used as if they were fresh                                           |
  * | stale, and the address does not answer  | used for an hour; fetched again in 10 s                              |
  * | none, or stale for longer               | fetched; few others of the client wait (asked-once.ts), or 429       |
- * | the same, and no answer                 | 503, which counts as no guess; fetched again in 5 s                  |
+ * | the same, and no answer                 | 503, which is not counted as a guess; fetched again in 5 s           |
  *
- * An answer is a JWK Set with status 200, even an empty one. Any other (404, too) is none: hosts give it during
+ * An answer is a JWK Set with status 200, even an empty one. Any other (404, too) counts as none: hosts send it during
  * repairs.
  */
 export function followClientKeys(provider: Provider, clock: Clock): void {
@@ -67,7 +68,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     return found
   }
 
-  /** Whether another request fetches the keys, and the known ones may be used meanwhile. */
+  /** Whether another request fetches the keys, and the known ones may be used until then. */
   const countMeanwhile = (keys: KeyStore) =>
     isAsked(nameOf(keys)) && (knownOf(keys)?.goodUntil ?? 0) > clock.now()
 
@@ -96,7 +97,7 @@ export function followClientKeys(provider: Provider, clock: Clock): void {
     try {
       await refresh.call(keys)
       const now = clock.now()
-      // The engine computes by the clock of the process; converted to ours.
+      // The engine computes by the clock of the process; converted to the server's clock.
       const told = now + (keys.freshUntil ?? 0) * 1000 - Date.now()
       const freshUntil = Math.min(Math.max(told, now + shortestFresh), now + longestFresh)
       const goodUntil = freshUntil + longestStale

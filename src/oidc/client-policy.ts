@@ -21,7 +21,7 @@ export function authenticateBySecret(provider: Provider, { tenant, clients }: Is
     const refusal = new errors.InvalidClientAuth(
       `client is registered for ${this.clientAuthMethod}, but the secret was sent in ${inBody ? 'the body' : 'the Authorization header'}`,
     )
-    // Only a caller with the right secret learns the reason; for all others both faults look the same.
+    // Only a caller with the right secret gets the reason; for all others both faults look the same.
     if (fits) refusal.error_description = refusal.error_detail ?? ''
     throw refusal
   }
@@ -48,7 +48,7 @@ export function requiresPkce(ctx: KoaContextWithOIDC, client: EngineClient): boo
   return false
 }
 
-/** RFC 7009 §2.1: the token must have been issued to the client that wants it revoked. */
+/** RFC 7009 §2.1: the token must have been issued to the client that revokes it. */
 export function ownTokensOnly(
   _ctx: KoaContextWithOIDC,
   client: EngineClient,

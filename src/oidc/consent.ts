@@ -89,16 +89,16 @@ export async function loadGrant(
   return id === undefined ? undefined : await provider.Grant.find(id)
 }
 
-/** The details of a consent in an audit event, whether asked for or given. */
+/** The details of a consent in an audit event, whether requested or given. */
 export function auditedConsent({ openidScopes, resources }: Consent) {
   const scopes = new Set([...openidScopes, ...Object.values(resources).flat()])
   return { scopes: [...scopes].toSorted(), resources: Object.keys(resources) }
 }
 
 /**
- * Adds what a person allowed to what they allowed before.
- * @param shown only for a client that nobody vouches for
- * @returns the grant's id; undefined if the person was signed out everywhere, disabled or deleted meanwhile
+ * Adds what a user allowed to what they allowed before.
+ * @param shown only for a client that no operator vouches for
+ * @returns the grant's id; undefined if the user was signed out everywhere, disabled or deleted concurrently
  */
 export async function rememberConsent(
   { tenant, clock, accounts, grants, database, audit, clientDocuments }: IssuerContext,

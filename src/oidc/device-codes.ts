@@ -8,17 +8,17 @@ import { createPolling } from './polling.ts'
 export type DeviceCodePayload = AdapterPayload & { decidedAt?: number }
 
 /**
- * Device codes (RFC 8628). What was asked and what was decided is short-lived and may vanish: then the device starts
- * over. What counts once is in Postgres, each a claim whose primary key says who was first:
+ * Device codes (RFC 8628). What was requested and decided is short-lived and may vanish: then the device starts over.
+ * What must count only once is in Postgres, each a claim whose primary key decides which was first:
  *
  * | claim            | made when                            | so that                                          |
  * |------------------|--------------------------------------|--------------------------------------------------|
- * | `UserCode`       | a code is given out                  | no two devices show the same                     |
- * | `DeviceDecision` | a person allows or denies            | the first decision stands, whatever Redis restores |
+ * | `UserCode`       | a code is issued                     | no two devices show the same                     |
+ * | `DeviceDecision` | a user allows or denies              | the first decision is final, whatever Redis restores |
  * | `DeviceCode`     | the device gets its tokens, with them | it gets them once                               |
  *
- * Stored are the SHA-256 of the device code and an HMAC of the user code. The user code is also sealed, as its person
- * is shown it again.
+ * Stored are the SHA-256 of the device code and an HMAC of the user code. The user code is also sealed, as the user is
+ * shown it again.
  */
 export interface DeviceCodes {
   /** Keeps a new code. @throws errors.TemporarilyUnavailable when its user code is in use */
@@ -28,8 +28,8 @@ export interface DeviceCodes {
   /** One that waits for its person. @returns the hash of the device code */
   waitingFor(userCode: string): Promise<{ hash: string; payload: DeviceCodePayload } | undefined>
   /**
-   * Stores what the person decided: `accountId` and what comes with it, or `error`.
-   * @returns false when another decision came first, or the person was signed out meanwhile
+   * Stores the user's decision: `accountId` and what comes with it, or `error`.
+   * @returns false when another decision came first, or the user was signed out concurrently
    */
   decide(hash: string, payload: AdapterPayload): Promise<boolean>
   /** Counts that the device asked while nobody has decided. @returns whether it asked too soon */

@@ -27,7 +27,7 @@ const decisions = new WeakMap<object, Decision>()
 
 /**
  * Notes what the engine would have written. Only a refusal ends the code: the engine would end it on any error, but a
- * fault of ours is no decision of the person's.
+ * server error is not the user's decision.
  */
 export function recordDecision(hash: string, payload: AdapterPayload): void {
   const { ctx } = Provider

@@ -24,11 +24,11 @@ export interface DeviceVerification {
    * @throws DomainError `client_document_invalid`, `client_document_unavailable`, `too_many_requests`
    */
   find(userCode: string, network: string): Promise<WaitingDevice | undefined>
-  /** @returns false when it was decided meanwhile */
+  /** @returns false when it was decided concurrently */
   deny(id: string): Promise<boolean>
   /**
    * Starts signing in and consent.
-   * @returns the path where the engine goes on; undefined when it is over meanwhile
+   * @returns the path where the engine continues; undefined if the code is no longer pending
    * @throws DomainError `too_many_requests`
    */
   begin(ctx: Context, id: string): Promise<string | undefined>
@@ -73,7 +73,7 @@ export function createDeviceVerification(
         deviceCode: deviceReference(id),
         cid: newHandle(),
       }
-      // Limited: a code waits until somebody has decided, and its page can be sent again and again.
+      // Limited: a code stays pending until it is decided, and its page can be sent again and again.
       await limiter.take(tenant, roomForInteraction(ctx.ip, members))
       const Interaction = provider.Interaction as unknown as new (
         uid: string,

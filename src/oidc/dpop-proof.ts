@@ -16,7 +16,7 @@ import { mostAhead } from './lifetimes.ts'
 import { routes } from './routes.ts'
 import { currentTokenRequest } from './token-request.ts'
 
-/** Seconds that a proof without a nonce of ours is valid. */
+/** Seconds that a proof without a nonce of this server is valid. */
 const mostBehind = 300
 
 /** What a proof must be about. */
@@ -75,7 +75,7 @@ export async function verifyProof(
 
 /**
  * Whether the proof that comes with a bound token is by another key. The engine spends the `jti` of a verified proof
- * before it compares keys. Checked here first, so that whoever has a token without its key uses up nothing of its
+ * before it compares keys. Checked here first, so that a caller who has a token without its key uses up nothing of its
  * holder's limit.
  */
 export async function provesOtherKey(ctx: KoaContextWithOIDC | undefined): Promise<boolean> {

@@ -43,7 +43,7 @@ export interface DryRun {
   complete: boolean
 }
 
-/** Faults whose mend replaces the scopes or resources that were asked for. */
+/** Faults whose correction replaces the requested scopes or resources. */
 const asksAnew: ReadonlySet<CheckName> = new Set([
   'scope_characters',
   'scope_known',
@@ -98,7 +98,7 @@ export async function dryRun(
     faults.push({ check: 'authorize_address', error: 'not_found', expected: endpoint, received })
   }
   const draft: Draft = { params, lifted: new Set(), client: undefined }
-  // Whether somebody is signed in is not known, so the rest is checked without `prompt=none`.
+  // Whether a user is signed in is unknown, so the rest is checked without `prompt=none`.
   if (params.get('prompt') === 'none') params.delete('prompt')
   const canSignUp = found.signUp.mode === 'open' && capabilities.mail.isOn
   const walk = await rehearsal({ ...capabilities, tenant, issuer, canSignUp }, draft)

@@ -9,10 +9,10 @@ import { routes } from './routes.ts'
 const unit = 2048
 
 /**
- * Bounds what strangers, and people with an account, can have stored here (security-bar M5, C25): before anything is
- * stored, it is charged to a limit.
+ * Bounds what callers and users can store here (security-bar M5, C25): before anything is stored, it is charged to a
+ * limit.
  *
- * | what                    | whose limit                                                         |
+ * | object                  | charged limit                                                       |
  * |-------------------------|---------------------------------------------------------------------|
  * | an interaction          | the network's, and that of a signed-in browser at the client        |
  * | one of a device's code  | the network's (`roomForInteraction`)                                |
@@ -20,7 +20,7 @@ const unit = 2048
  * | a pushed request        | the client's when it has authenticated, else the network's          |
  * | the proof beside one    | the network's, of a public client (`takeRoomForProof`)              |
  * | a device code           | as for a pushed request                                             |
- * | a backchannel request   | the client's, besides the limit of requests that wait for a person  |
+ * | a backchannel request   | the client's, besides the limit of pending requests                 |
  *
  * @throws DomainError `too_many_requests`
  */
@@ -111,7 +111,7 @@ function sharesOf(ctx: KoaContextWithOIDC, model: string, payload: AdapterPayloa
         ...(session?.accountId === undefined ? [] : [browserShareOf(session.uid, client, cost)]),
       ]
     case 'AuthorizationCode':
-      // An ordinary code is free: who is signed in goes from application to application.
+      // An ordinary code is free: a signed-in user goes from application to application.
       return session && cost > 1 ? [browserShareOf(session.uid, client, cost - 1)] : []
     case 'PushedAuthorizationRequest':
       if (ctx.path !== routes.pushed_authorization_request) return []

@@ -6,7 +6,7 @@ import { isTrustedWithErrors } from '../clients/error-trust.ts'
 import { present } from '../present.ts'
 import type { EngineError } from './refused-checks.ts'
 
-/** An error of an authorization request that may reach the client only if the person goes on. */
+/** An error of an authorization request that may reach the client only if the user continues. */
 export interface HeldError {
   error: string
   description?: string
@@ -16,11 +16,11 @@ export interface HeldError {
  * Notes errors that are about to go to a client (RFC 9700 §4.11.2, P-016), by request. The first row that applies
  * decides.
  *
- * | the client, the person, the request | the error               |
+ * | the client, the user, the request   | the error               |
  * |-------------------------------------|-------------------------|
  * | a client trusted with errors        | goes there              |
- * | somebody is signed in               | goes there              |
- * | `prompt=none`: nobody sees anything | goes there              |
+ * | a user is signed in                 | goes there              |
+ * | `prompt=none`: no page is shown     | goes there              |
  * | all others                          | is held, and shown here |
  */
 export function noteHeldErrors(provider: Provider): (ctx: object) => HeldError | undefined {

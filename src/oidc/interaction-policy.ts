@@ -8,16 +8,16 @@ import { isShownOtherwise } from './consent.ts'
 const { Check, Prompt, base } = interactionPolicy
 
 /**
- * When a person is asked something on the way to a code; the first row that applies decides.
+ * When a user is asked for something on the way to a code; the first row that applies decides.
  *
  * | step           | when                                                                         |
  * |----------------|------------------------------------------------------------------------------|
  * | create         | `prompt=create`, where people may sign up                                    |
- * | login          | `prompt=login`; nobody signed in, too long ago, or not the one who is meant; |
- * |                | without the second factor that is asked for                                  |
+ * | login          | `prompt=login`; not signed in, too long ago, or as another than requested;   |
+ * |                | without the requested second factor                                          |
  * | select_account | `prompt=select_account`: signing in again is how one chooses                 |
- * | consent        | `prompt=consent`; something was not allowed yet; anybody could be the client;|
- * |                | nobody vouches for it, and it has another name or address than was allowed   |
+ * | consent        | `prompt=consent`; something was not allowed yet; any app could be the client;|
+ * |                | no operator vouches for it, and its name or address differs from before      |
  */
 export function askingPolicy(context: IssuerContext) {
   const policy = base()
@@ -86,8 +86,8 @@ export function demandOf(reasons: readonly string[]): 'set_up' | 'refuse' | unde
 }
 
 /**
- * Whether the client wishes for a second factor that the signed-in person has, but did not use. A wish never causes an
- * error (OpenID Connect Core §3.1.2.1): who has none, or must not be asked, goes on without.
+ * Whether the client prefers a second factor that the signed-in user has, but did not use. A preference never causes an
+ * error (OpenID Connect Core §3.1.2.1): a user who has none, or must not be asked, continues without.
  */
 async function couldBeStronger(
   { tenant, factors }: IssuerContext,
@@ -114,7 +114,7 @@ export async function claimsRules(
   if (!isStorable(claims)) throw new errors.InvalidRequest(`claims ${storableRule}`)
   for (const [name, wanted] of Object.entries(claims.id_token ?? {})) {
     if (wanted !== null && (typeof wanted !== 'object' || Array.isArray(wanted))) {
-      // The sender chose the name, and a page of ours may show the description: the name is only for the log.
+      // The sender chose the name, and a page of this server may show the description: the name is only for the log.
       const description = 'each member of claims.id_token must be null or an object'
       throw new errors.InvalidRequest(
         description,

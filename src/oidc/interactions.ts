@@ -89,7 +89,7 @@ export function createInteractions(provider: Provider, context: IssuerContext): 
   }
 
   /**
-   * The engine's `interactionResult`, without a second look-up: an interaction that ended meanwhile stays ended, as it
+   * The engine's `interactionResult`, without a second look-up: an interaction that ended in between stays ended, as it
    * is only overwritten (adapters/interaction.ts).
    */
   async function finish(ctx: Context, result: InteractionResults): Promise<string> {

@@ -26,8 +26,9 @@ interface KeyRefusal {
 }
 
 /**
- * Counts and audits tokens that came without the key that they are bound to (RFC 9449, RFC 8705): whoever sends one has
- * it from somebody else. The middleware must be outside of the token transaction, which is undone by then.
+ * Counts and audits tokens that came without the key that they are bound to (RFC 9449, RFC 8705): the sender must have
+ * obtained the token from its holder. The middleware must be outside of the token transaction, which is rolled back by
+ * then.
  */
 export function keyRefusals(
   provider: Provider,
@@ -67,8 +68,8 @@ export function keyRefusals(
 }
 
 /**
- * Audits the first refusal for a grant at once, once a day. Further ones are counted: whoever has a token can send it
- * for as long as it lives.
+ * Audits the first refusal for a grant at once, once a day. Further ones are counted: the sender can repeat it for as
+ * long as the token lives.
  */
 export async function noteKeyRefusal(
   { tenant, audit, counters }: Pick<IssuerContext, 'tenant' | 'audit' | 'counters'>,

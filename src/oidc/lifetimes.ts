@@ -3,7 +3,7 @@ import { fapiCodeTtl } from '../clients/fapi.ts'
 import type { IssuerContext } from './capabilities.ts'
 import { refreshPolicy } from './refresh-policy.ts'
 
-/** The engine wants an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
+/** The engine requires an expiry; a grant lives until it is revoked, and so outlives every family (architecture §6). */
 export const foreverSeconds = 100 * 365 * 24 * 3600
 
 /** Seconds that the clock of a client may be ahead (P-053). */

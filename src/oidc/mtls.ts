@@ -117,7 +117,7 @@ const directRoutes: Array<[string, string]> = [
   ['revocation_feed_stream', revocationsStreamPath],
 ]
 
-/** The paths below the issuer that are served where certificates are asked for. */
+/** The paths below the issuer that are served on the port that requests certificates. */
 export const mutualPaths: readonly string[] = directRoutes.map(([, path]) => path)
 
 /** The endpoints for clients with a certificate, as in discovery; undefined when they are those of all others. */

@@ -39,7 +39,7 @@ export interface PlainTokens {
     of: { metadata: ClientMetadata; accountId: string; familyId: string },
   ): Promise<string>
   /**
-   * An ID token (OpenID Connect Core §3.1.3.3) by the engine's own classes, where no claims were asked for one by one;
+   * An ID token (OpenID Connect Core §3.1.3.3) by the engine's own classes, if no individual claims were requested;
    * undefined without `openid`.
    */
   idToken(

@@ -9,7 +9,7 @@ import type { SecretClients } from './secret-clients.ts'
 export type PlainUserinfo = (token: string) => Promise<object | undefined>
 
 /**
- * Userinfo as JSON, by a token of either form that is bound to no key and asked for no single claims. One statement
+ * Userinfo as JSON, for a token of either form that is bound to no key and requests no individual claims. One statement
  * reads the account and its grant, as in the engine's path.
  */
 export function plainUserinfo(

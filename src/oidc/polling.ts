@@ -17,7 +17,7 @@ const purposes = { DeviceCode: 'device-code', BackchannelAuthenticationRequest: 
 const macOf = (model: PolledModel, sealer: Sealer, handle: string) =>
   sealer.mac(purposes[model], handle).slice(0, 22)
 
-/** 256 random bits and a MAC, which tells an expired handle of ours from an invented one. */
+/** 256 random bits and a MAC, which distinguishes an expired handle from an invented one. */
 export function newPolledHandle(model: PolledModel, sealer: Sealer): string {
   const handle = newHandle()
   return handle + macOf(model, sealer, handle)

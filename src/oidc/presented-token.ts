@@ -51,12 +51,12 @@ const credentials = /^(Bearer|DPoP) ([\w\-.~+/]+=*)$/i
  *
  * | check, in this order                         | refused with    |
  * |----------------------------------------------|-----------------|
- * | there is one, in one Authorization header     | `token_missing` |
- * | ours: signature, `typ`, issuer, expiry, tenant | `token_invalid` |
+ * | present, in one Authorization header         | `token_missing` |
+ * | issued here: signature, `typ`, issuer, expiry, tenant | `token_invalid` |
  * | not on the deny-list, its client enabled      | `token_invalid` |
  * | for this audience                             | `token_invalid` |
  * | the key that it is bound to is proved         | `token_invalid` |
- * | its person may act                            | `token_invalid` |
+ * | its user may act                              | `token_invalid` |
  *
  * A refusal counts against the network that it came from (`limit`); a valid token is accepted whatever others of that
  * network do.
@@ -125,7 +125,7 @@ export function createTokenCheck(
     }
   }
 
-  /** Notes that a bound token came without its key: its sender has it from somebody else. */
+  /** Notes that a bound token came without its key: the sender must have obtained it from its holder. */
   function noteKey(
     mechanism: 'dpop' | 'mtls',
     key: 'missing' | 'other',

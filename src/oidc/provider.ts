@@ -62,7 +62,7 @@ export interface ProviderParts extends EngineSecrets {
 export function createProvider(parts: ProviderParts): Provider {
   const { context } = parts
   const provider = new Provider(context.issuer, configuration(parts))
-  // The headers from which the engine learns its own address were set by us (http/edge.ts).
+  // This server itself sets the headers from which the engine derives its own address (http/edge.ts).
   provider.proxy = true
 
   const { tenant, families, sealer, singleUse } = context
@@ -72,7 +72,7 @@ export function createProvider(parts: ProviderParts): Provider {
   onlyIdTokensAreHints(provider)
   keepWhatWasShown(provider)
   followClientKeys(provider, context.clock)
-  // Every ID token names its session, so that a client can be told when it ends.
+  // Every ID token names its session, so that a client can be notified when it ends.
   Object.assign(provider.Client.prototype, { includeSid: () => true })
   // The same `sid` whichever of two overlapping requests comes first.
   provider.Session.prototype.ensureClientContainer = function (clientId) {
@@ -95,8 +95,8 @@ export function createProvider(parts: ProviderParts): Provider {
     Object.assign(provider[model].prototype, { generateTokenId })
   }
   completeDeviceAnswers(provider)
-  // The `jti` is hashed, as it is a stranger's text of any length. It is kept for as long as a clock that is ahead lets
-  // it be presented, and a second more, as the engine compares whole seconds.
+  // The `jti` is hashed, as the caller chooses its text and length. It is kept for as long as a clock that is ahead
+  // lets it be presented, and a second more, as the engine compares whole seconds.
   provider.ReplayDetection.unique = async (iss, jti, exp) => {
     // The engine then refuses the proof for its key.
     if (await provesOtherKey(Provider.ctx)) return true
@@ -156,7 +156,7 @@ function configuration(parts: ProviderParts): Configuration {
         // OpenID Connect Initiating User Registration 1.0 §3.1: clients may rely on what is listed.
         ...(context.canSignUp ? ['create'] : []),
       ],
-      // The engine's own feature is off: it would tell clients while a person waits (ADR 0010).
+      // The engine's own feature is off: it would notify clients while the user waits (ADR 0010).
       backchannel_logout_supported: true,
       backchannel_logout_session_supported: true,
     },

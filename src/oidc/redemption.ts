@@ -30,7 +30,7 @@ export interface Redemption {
   endWhatItIssued(id: string): void
   /**
    * Called by the engine.
-   * @throws errors.InvalidGrant when it was used already, or its client was disabled meanwhile
+   * @throws errors.InvalidGrant when it was used already, or its client was disabled concurrently
    */
   consume(): void
 }

@@ -3,7 +3,7 @@ import type { CheckName } from '../refusals/checks.ts'
 /** The engine's errors, as far as we look at them. */
 export interface EngineError extends Error {
   error_description?: string
-  /** What was expected and what came; never sent. */
+  /** What was expected and what was received; never sent. */
   error_detail?: string
 }
 
@@ -124,7 +124,7 @@ const ambiguous: ReadonlySet<string> = new Set([
   'insufficient_scope',
 ])
 
-/** The check of ours that an error of the engine stands for. @param grant the grant type of a token request */
+/** The check that an error of the engine stands for. @param grant the grant type of a token request */
 export function refusedCheck(
   error: EngineError,
   route: string | undefined,

@@ -4,7 +4,7 @@ import { mask, maskAddress, maskClientId } from '../refusals/mask.ts'
 import { multiFactor } from './authentication-context.ts'
 import { accessTokenValues, assertionValues, hintValues, proofValues } from './refused-jwts.ts'
 
-/** What a check expected and what came, without secrets. */
+/** What a check expected and received, without secrets. */
 export interface Values {
   expected?: string | undefined
   received?: string | undefined
@@ -229,7 +229,7 @@ const readers: Partial<Record<CheckName, Reader>> = {
   dpop_nonce: (_oidc, _params, ctx) => proofValues(ctx),
 }
 
-/** What the check expected of this request, and what came. */
+/** What the check expected of this request, and what it received. */
 export function refusedValues(check: CheckName, ctx: KoaContextWithOIDC): Values {
   if (!ctx.oidc) return {}
   return readers[check]?.(ctx.oidc, paramsOf(ctx), ctx) ?? {}

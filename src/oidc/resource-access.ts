@@ -48,7 +48,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     return (await resources.default(tenant)) ?? implicitDefault(issuer)
   }
 
-  /** The issuer itself is always one: it holds what was allowed before a default was declared. */
+  /** The issuer itself always counts as one: it has what was allowed before a default was declared. */
   async function find(identifier: string): Promise<ResourceServer | undefined> {
     const fallback = identifier === issuer ? implicitDefault(issuer) : undefined
     return (await resources.find(tenant, identifier)) ?? fallback
@@ -93,7 +93,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
       if (oneOf && Array.isArray(ctx.oidc.params?.['resource'])) return [...oneOf]
       if (oneOf === undefined || oneOf.includes(identifier)) return identifier
       const { Grant: grant } = ctx.oidc.entities
-      // The grant tells which one was the default, and a plain request has not read it yet.
+      // The grant shows which one was the default, and a plain request has not read it yet.
       if (!grant) return [...oneOf]
       return oneOf.find((each) => wasDefault(grant, each)) ?? (oneOf[0] as string)
     },
@@ -130,7 +130,7 @@ export function createResourceAccess(context: IssuerContext): ResourceAccess {
     async mayIntrospect(clientId, token) {
       if (token.clientId === clientId) return true
       if (token.kind === 'RefreshToken' || typeof token.aud !== 'string') return false
-      // A client that is a document exists only once somebody has allowed it something.
+      // A client that is a document exists only once a user has allowed it something.
       const asking = await clients.find(tenant, clientId)
       if (!asking || asking.selfRegistered) return false
       const server = await find(token.aud)

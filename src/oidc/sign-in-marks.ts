@@ -4,9 +4,9 @@ import type { IssuerContext } from './capabilities.ts'
 import { cookieNames } from './cookie-names.ts'
 
 /**
- * Marks the browser in which somebody signed in, for the rest of that interaction. The interaction's own cookies do not
- * prove it: another host of the domain may have planted those of an attacker, who waits for a person to sign in and
- * goes on elsewhere (session fixation, security class C6). No other host can set these cookies. Each interaction has
+ * Marks the browser in which a user signed in, for the rest of that interaction. The interaction's own cookies do not
+ * prove it: another host of the domain may have planted those of an attacker, who waits for the user to sign in and
+ * continues elsewhere (session fixation, security class C6). No other host can set these cookies. Each interaction has
  * its own, so that several tabs do not interfere.
  */
 interface SignInMarks {

@@ -27,7 +27,7 @@ export type AccessTokenClaims = JWTPayload &
   TraceClaims & {
     client_id: string
     scope?: string
-    /** Claims that were asked for one by one, for userinfo. */
+    /** Individually requested claims, for userinfo. */
     userinfo_claims?: string[]
     cnf?: { jkt?: string; 'x5t#S256'?: string }
   }

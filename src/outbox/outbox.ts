@@ -139,7 +139,7 @@ export function createOutbox(
 
   /**
    * Finds due messages whose notification was lost. It is not a question of the poll (storage/poll.ts): it may be slow
-   * and would delay the news of revocations.
+   * and would delay revocations.
    */
   function look(): void {
     const began = performance.now()
@@ -158,7 +158,7 @@ export function createOutbox(
       })
   }
 
-  /** Takes as many messages as there is room for: one round at a time, and another one if it was called meanwhile. */
+  /** Takes as many messages as there is room for: one round at a time, and another one if it was called during it. */
   function takeMore(): void {
     again = true
     if (!end || running) return

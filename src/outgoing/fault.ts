@@ -12,7 +12,7 @@ export const fetchFaults = [
 
 export type FetchFault = (typeof fetchFaults)[number]
 
-/** Its message says what was expected and what came, for operators, without query or credentials. */
+/** Its message says what was expected and what was received, for operators, without query or credentials. */
 export class FetchError extends Error {
   override readonly name = 'FetchError'
   readonly code: FetchFault

@@ -3,13 +3,13 @@ import { DomainError } from '../errors.ts'
 import { type Followed, followLargeFile } from '../followed-files.ts'
 import type { Log } from '../log.ts'
 
-/** Countries by address, from a file in the MaxMind DB format (2.0) that an operator brings. */
+/** Countries by address, from a file in the MaxMind DB format (2.0) that an operator provides. */
 export interface Countries {
-  /** ISO 3166-1, two letters; undefined where the file does not say, and without a file. */
+  /** ISO 3166-1, two letters; undefined if the file does not have the address, and without a file. */
   of(ip: string): string | undefined
-  /** What the file says of itself; absent without one. */
+  /** The metadata of the file; absent without one. */
   readonly about?: { type: string; builtAt: Date }
-  /** Takes up a file that was replaced; a broken one is logged, and the old goes on. Never throws. */
+  /** Loads a replaced file; a broken one is logged, and the old one stays in use. Never throws. */
   check(): Promise<void>
 }
 
@@ -32,7 +32,7 @@ export async function openCountries(path: string | undefined, log: Log): Promise
         const code = file.current.get(ip)?.country?.iso_code
         return code !== undefined && /^[A-Z]{2}$/.test(code) ? code : undefined
       } catch (error) {
-        // A file with a fault in its middle keeps nobody from signing in.
+        // A file with a fault in its middle must not keep anybody from signing in.
         if (!isTold)
           log.error(
             { file: path, err: error },
@@ -75,7 +75,7 @@ async function readerOf(bytes: Buffer): Promise<CountryReader> {
     throw new Error(`expected version 2 of the format, got ${binaryFormatMajorVersion}`)
   }
   if (searchTreeSize > metadataAt) throw new Error('the file is truncated')
-  // Those of cities and of enterprises have the country, too.
+  // Databases of cities and enterprises include the country.
   if (!/country|city|enterprise/i.test(databaseType)) {
     throw new Error(`expected a database of countries or cities, got ${databaseType}`)
   }

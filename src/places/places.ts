@@ -6,21 +6,24 @@ import { column, table } from '../storage/table.ts'
 import type { Countries } from './countries.ts'
 
 /**
- * Where an account is signed in from: networks and countries, never addresses, so that a sign-in from elsewhere can be
- * told from the usual ones. It decides nothing; whoever signs in from anywhere is signed in.
+ * The networks and countries, never addresses, from which an account signs in, so that unusual sign-ins can be
+ * recognised. This decides nothing: sign-ins from anywhere succeed.
  */
 export interface Places {
-  /** Notes where a sign-in came from, in its transaction. Of two at once from one new network one is told so. */
+  /**
+   * Records the place of a sign-in, in its transaction. Of two concurrent ones from a new network, one reports it as
+   * new.
+   */
   visit(tenant: string, accountId: string, ip: string): Promise<Visit>
-  /** What is known of an account, the latest first. */
+  /** The known places of an account, the latest first. */
   list(tenant: string, accountId: string): Promise<KnownPlace[]>
-  /** Forgets what is known of accounts. */
+  /** Deletes the known places of accounts. */
   forget(tenant: string, accountIds: string[]): Promise<void>
-  /** Removes what was not used for long, a batch at a time; returns how many. */
+  /** Deletes places that were not used for long, in batches. @returns their number */
   sweep(): Promise<number>
 }
 
-/** What is new is so to an account of which others of its kind were known: a first sign-in is no news. */
+/** A place is new only to an account with other known places of its kind: a first sign-in is not reported. */
 export interface Visit {
   isNewNetwork: boolean
   /** ISO 3166-1, where it is known. */
@@ -56,7 +59,7 @@ export const AccountPlacesTable = table('account_places', {
   index: { kept: ['last_at'] },
 })
 
-/** The most that is known of an account; one more forgets the one that was not used for longest. */
+/** The most known places of an account; a further one replaces the one that was unused for longest. */
 const most: Record<PlaceKind, number> = { country: 20, network: 50 }
 
 /** As long as the audit events that they explain. */
@@ -86,7 +89,8 @@ export function createPlaces({
         ['network', networkOf(ip)],
         ...(country === undefined ? [] : [['country', country] satisfies [PlaceKind, string]]),
       ]
-      // Who deletes the account waits, or was first: then nothing is kept. `others` are those of before this statement.
+      // A concurrent deletion of the account waits; if it was first, nothing is stored. `others` are from before this
+      // statement.
       const rows = await database.query<{ kind: PlaceKind; is_first: boolean; others: boolean }>(
         `with owner as (
            select tenant_id, id from accounts where tenant_id = $1 and id = $2 and deleted_at is null for share)

@@ -11,27 +11,30 @@ import type { Actor } from '../revocation/revocation.ts'
 import type { Database } from '../storage/database.ts'
 
 /**
- * Whose an e-mail address is, and another one in its place (security class C8, ASVS 6.3.7). Nothing but the mail of the
- * address that it is about takes effect:
+ * Verifying and changing the e-mail address of an account (security class C8, ASVS 6.3.7). Only a link mailed to the
+ * address concerned takes effect:
  *
  * | state      | event                                            | next                                              |
  * |------------|--------------------------------------------------|---------------------------------------------------|
- * | unverified | its owner asks                                   | unverified; a link to the address                 |
- * | unverified | the button behind that link                      | verified                                          |
- * | any        | its owner asks for another address, freshly signed in | asked; a link to the new one, a warning to the old one |
- * | asked      | the button behind the link to the old one        | any; the link to the new one is void              |
- * | asked      | the button behind the link to the new one        | verified, of the new address; both are told       |
- * | asked      | the new address was taken meanwhile              | asked; the unique key finds out                   |
- * | asked      | asked again, time is over, password changed, signed out everywhere (else), disabled | any            |
+ * | unverified | the owner asks for verification                  | unverified; a link to the address                 |
+ * | unverified | the button on the page of that link              | verified                                          |
+ * | any        | the owner asks for another address, freshly signed in | asked; a link to the new one, a warning to the old one |
+ * | asked      | the button on the page of the link to the old one | any; the link to the new one is void             |
+ * | asked      | the button on the page of the link to the new one | verified, with the new address; both are notified |
+ * | asked      | the new address now belongs to another account   | asked; the unique key detects it                  |
+ * | asked      | asked again, expired, password changed, signed out everywhere (else), disabled | any                 |
  */
 export interface EmailAddresses {
-  /** @throws DomainError `too_many_requests`; `account_not_found` when it is disabled or deleted by now */
+  /** @throws DomainError `too_many_requests`; `account_not_found` when the account is disabled or deleted */
   askVerification(account: Account, by: Owner): Promise<void>
   /** @throws DomainError `email_invalid`, and as above */
   askChange(account: Account, address: string, by: Owner): Promise<void>
-  /** What a link would do, for its page; consumes nothing. */
+  /** What a link would do, for its page; does not consume the token. */
   look(tenant: string, step: Step, token: string): Promise<{ email: string } | undefined>
-  /** Does it. @throws DomainError `action_token_invalid`; `account_exists` when the address is another's by now */
+  /**
+   * Does what the link is for. @throws DomainError `action_token_invalid`; `account_exists` when another account has
+   * the address
+   */
   take(tenant: string, step: Step, token: string, by: Owner): Promise<void>
 }
 
@@ -54,11 +57,11 @@ export function createEmailAddresses({
   mail: Mail
   audit: Audit
 }): EmailAddresses {
-  // Apart from what strangers may have sent to the same account, who could use it up.
+  // Separate from the limit of mails that anonymous callers can cause, so that they cannot use it up.
   const mayMail = ({ tenant, id }: Account) =>
     limiter.take(tenant, { limit: 'mail_account', subject: `signed in ${id}` })
 
-  /** What each link does, once its token was used. */
+  /** What each link does, once its token is used. */
   const takes: Record<Step, (account: Account, email: string, by: Owner) => Promise<void>> = {
     async verification({ tenant, id: accountId }, email, { ip, userAgent }) {
       await accounts.verifyEmail(tenant, accountId, email)
@@ -87,7 +90,7 @@ export function createEmailAddresses({
     },
   }
 
-  /** @throws DomainError `account_not_found` when it is disabled or deleted by now */
+  /** @throws DomainError `account_not_found` when the account is disabled or deleted */
   async function issue(step: Step, account: Account, address?: string): Promise<string> {
     const tokenId = await actionTokens.issue(account.tenant, step, account, address)
     if (tokenId !== undefined) return tokenId
@@ -109,7 +112,7 @@ export function createEmailAddresses({
       await mayMail(account)
       const { tenant, id: accountId } = account
       const about = { accountId, language, ip }
-      // Whether the new address is somebody's already is for nobody to learn here (C10).
+      // Nobody may learn here whether the new address belongs to an account (C10).
       await database.transaction(async () => {
         const change = await issue('email_change', account, address)
         const objection = await issue('email_objection', account)

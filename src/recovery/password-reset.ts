@@ -17,32 +17,33 @@ import type { Platform } from '../platform.ts'
 import type { Actor, Revocations } from '../revocation/revocation.ts'
 
 /**
- * A new password for whoever reads the mail of an account (security class C8, ASVS 6.4.3):
+ * Password reset by mail (security class C8, ASVS 6.4.3):
  *
  * | state  | event                                                     | next                                  |
  * |--------|-----------------------------------------------------------|---------------------------------------|
- * | –      | asked for, whoever is meant                               | asked; the answer is the same (C10)   |
- * | asked  | nobody is meant, disabled, too many mails                 | – (nothing is sent)                   |
- * | asked  | the outbox comes to it                                    | mailed; an earlier link is void       |
- * | mailed | the link is opened, however often                         | mailed                                |
- * | mailed | a password that the policy refuses, or no room to hash it | mailed, with the reason               |
- * | mailed | an accepted password, the first of many at once           | – (password, sessions, families, notice: one transaction) |
- * | mailed | asked for again, used, expired, address or password changed | – (the link is void)                |
+ * | –      | requested, for any identifier                             | asked; the response is the same (C10) |
+ * | asked  | no such account, account disabled, too many mails         | – (nothing is sent)                   |
+ * | asked  | the outbox processes the request                          | mailed; an earlier link is void       |
+ * | mailed | the link is opened, any number of times                   | mailed                                |
+ * | mailed | the policy refuses the password, or the hash queue is full | mailed, with the reason              |
+ * | mailed | an accepted password, the first of several at once        | – (password, sessions, families, notice: one transaction) |
+ * | mailed | requested again, used, expired, address or password changed | – (the link is void)                |
  *
- * Nobody is signed in by it: whoever has a second factor is asked for it as ever.
+ * A reset does not sign in: an account with a second factor still needs it.
  */
 export interface PasswordReset {
   /**
-   * The same work whoever is meant: one look at the account, one message to ourselves.
+   * Requests a reset. Does the same work for every identifier: one look-up of the account, one message to the outbox.
    * @throws DomainError `too_many_requests`
    */
   ask(tenant: string, identifier: string, about: Asked): Promise<void>
-  /** Whose password a token would set now; consumes nothing. */
+  /** The account whose password a valid token would set; does not consume the token. */
   look(tenant: string, token: string): Promise<Account | undefined>
-  /** Characters that its new password has at least. */
+  /** The minimum length of the new password, in characters. */
   minLength(account: Account): Promise<number>
   /**
-   * @returns whose it is now
+   * Sets the new password.
+   * @returns the account
    * @throws DomainError `action_token_invalid`, `password_policy`, `hash_queue_full`
    */
   reset(
@@ -56,22 +57,22 @@ export interface PasswordReset {
 export interface Asked {
   ip: string
   language: MailLanguage
-  /** Who comes before strangers: whoever has the cookie of a browser that is known to the account, or an operator. */
+  /** The cookie of a browser known to the account. Requests from such a browser, or by an operator, come first. */
   knownDevice?: string | undefined
   byOperator?: true
 }
 
-/** A message to ourselves. Whom it means was looked up already; a stranger's id belongs to nobody. */
+/** The outbox message of a request. For an unknown identifier, `account_id` is random. */
 const request = z.object({ account_id: z.string(), language: z.enum(['en', 'de']), ip: z.string() })
 
 const kind = 'password_reset'
 
 /**
- * Where requests wait, each lane being worked on beside the others: a flood, even from thousands of networks, waits behind
- * itself. No host is called so.
+ * The lanes of waiting requests, processed in parallel: a flood, even from thousands of networks, delays only its own
+ * lane. No host has such a name.
  */
 const lanes = { known: `${kind} known`, first: `${kind} first`, others: `${kind} others` }
-/** Milliseconds after which a network comes first again. */
+/** Milliseconds after which a request of a network counts as its first again. */
 const firstAgain = 600_000
 /** Networks that a process remembers. */
 const mostNetworks = 50_000
@@ -100,13 +101,13 @@ export function createPasswordReset({
 }): PasswordReset {
   const isVoid = () => new DomainError('action_token_invalid')
 
-  /** The part that differs between people, where nobody waits for it. */
+  /** The part that differs between accounts; it runs in the background, so that no response time shows it. */
   async function answer({ tenant, payload }: Message): Promise<void> {
     const { account_id: accountId, language, ip } = request.parse(payload)
     const account = await accounts.active(tenant, accountId)
     if (!account) return
     if (!(await limiter.took(tenant, { limit: 'mail_account', subject: accountId }))) {
-      // Without the address it is the same line, however many ask (log-repeats.ts).
+      // Without the address, repeated lines are equal, so that they are summarised (log-repeats.ts).
       log.warn({ account: accountId, tenant }, 'no further reset is mailed to this account now')
       return
     }
@@ -119,14 +120,14 @@ export function createPasswordReset({
   if (mail.isOn) {
     outbox.deliverWith(kind, {
       deliver: async () => 'delivered',
-      // In the transaction that writes down that it is done: one request is one token, whoever dies in between.
+      // In the transaction that records the delivery: one request issues one token, even if a process dies in between.
       settled: answer,
-      // Strangers have as many written as they like, nearly all for nobody.
+      // Anonymous callers can add any number of messages, most of them for no account.
       forgets: true,
     })
   }
 
-  /** When each network asked last. */
+  /** The time of the last request of each network. */
   const asked = new Map<string, number>()
 
   function laneOf(
@@ -153,7 +154,7 @@ export function createPasswordReset({
       const { ip, language } = about
       await limiter.take(tenant, { limit: 'reset_network', subject: networkOf(ip) })
       const account = await accounts.byIdentifier(tenant, identifier)
-      // What was typed is not kept: it may be a password in the wrong field.
+      // The input is not stored: it may be a password in the wrong field.
       const accountId = account?.id ?? randomUUID()
       const payload = { account_id: accountId, language, ip }
       const destination = laneOf(tenant, accountId, about)
@@ -166,7 +167,7 @@ export function createPasswordReset({
       if (!account) throw isVoid()
       const chosen = await accounts.hashChosen(account, password)
       await database.transaction(async () => {
-        // The account first, as in every transaction that ends what it has; then nothing of it changes meanwhile.
+        // The account is locked first, as in every transaction that ends its sessions, so that nothing of it changes.
         await accounts.lock(tenant, account.id)
         if (!(await actionTokens.use(tenant, 'reset', token))) throw isVoid()
         await accounts.setChosen(account, chosen)

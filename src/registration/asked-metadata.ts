@@ -120,10 +120,7 @@ export function isAllowed(uri: string, hosts: readonly string[]): boolean {
 
 const shown = (text: string) => text.slice(0, 100)
 
-/**
- * @param faults each begins with the member (RFC 7591 §3.2.2)
- * @param told what the caller hears of them
- */
+/** @param faults each begins with the member (RFC 7591 §3.2.2) @param told the part that the caller is shown */
 export function refusedMetadata(
   faults: readonly string[],
   told: readonly string[] = faults,

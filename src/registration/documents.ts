@@ -24,8 +24,8 @@ import { createRegisteredClientStore, roomFor } from './registered-clients.ts'
 import { assertSigned } from './signed-answers.ts'
 
 /**
- * Clients whose `client_id` is the address of a document that says what they are (OAuth Client ID Metadata Document).
- * A stranger's address is kept in memory alone; the client becomes a row when a person allows it something.
+ * Clients whose `client_id` is the URL of a metadata document (OAuth Client ID Metadata Document). A document is only
+ * kept in memory until a user allows the client something; then the client becomes a row.
  */
 export interface ClientDocuments {
   /**

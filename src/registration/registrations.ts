@@ -74,8 +74,8 @@ export interface Registered {
 /** The limit of all registrations without a token. */
 const ofTenant: Share = { limit: 'registration_tenant', subject: 'all' }
 /**
- * Most registrations that wait in this process: they are counted one at a time (`registered.add`). Those with a token
- * have a queue of their own, so that strangers do not delay them.
+ * The most registrations that wait in this process: they are counted one at a time (`registered.add`). Those with a
+ * token have their own queue, so that anonymous ones do not delay them.
  */
 const mostWaiting = 32
 
@@ -124,7 +124,7 @@ export function createRegistrations(
 
   const wrongToken = (detail: string) => new DomainError('registration_token_invalid', { detail })
 
-  /** All faults get the same answer, so that nobody learns which clients exist. */
+  /** All faults get the same answer, so that it does not reveal which clients exist. */
   async function authorize(tenant: string, clientId: string, token: string | undefined) {
     if (token === undefined) throw wrongToken('the request has no token')
     const hash = hashOf(token)
@@ -265,7 +265,7 @@ export function createRegistrations(
         const documents = await clients.prepare([{ tenant, declaration }])
         const next = newHandle()
         return database.transaction(async () => {
-          // Again, with a lock: an operator may have changed the client meanwhile.
+          // Again, with a lock: an operator may have changed the client in between.
           const bound = await bounded(tenant, clientId, made.declaration, true)
           if (!(await tokens.replaceManagement(tenant, clientId, hash, hashOf(next)))) {
             throw wrongToken('the token was replaced meanwhile')
@@ -288,7 +288,7 @@ export function createRegistrations(
       await revocations
         .deleteClient(tenant, clientId, { by: 'client', ip, userAgent })
         .catch((error: unknown) => {
-          // Somebody else deleted it meanwhile, so the request is fulfilled.
+          // Deleted concurrently, so the request is fulfilled.
           if (!isDomainError(error, 'client_not_found')) throw error
         })
     },

@@ -100,7 +100,7 @@ export function createRevocations(
 
   /**
    * Waits until new tokens no longer fall under an earlier denial. Denials only ever grow: to take one back, every
-   * node, and every API with a copy, would have to hear of it before anything is issued. Does not wait within a
+   * node, and every API with a copy, would have to know of it before anything is issued. Does not wait within a
    * transaction of the caller, which would hold its locks and, with embedded storage, the only connection.
    */
   async function untilUndenied(tenant: string, denial: Pick<Denial, 'kind' | 'subject'>) {
@@ -168,7 +168,7 @@ export function createRevocations(
       const type = reaches.account_deleted.event
       const events = accountIds.map((accountId) => ({ type, accountId }))
       await record(tenant, events, actor)
-      // The mail does not tell the owner the address of an operator.
+      // The mail does not reveal the address of an operator.
       const ip = actor.by === 'owner' ? actor.ip : undefined
       const { language = deps.language } = actor
       const told = { kind: 'account_deleted', language } as const
@@ -265,7 +265,7 @@ export function createRevocations(
         // Locked now, in the order of the locks; deleted only when their families have ended.
         await grants.lock(tenant, going)
         const clientIds = await clients.lock(tenant, going)
-        // Written just before the commit, so that `unheardFor` covers what nodes issue until they hear of it.
+        // Written just before the commit, so that `unheardFor` covers what nodes issue until they know of it.
         await denials.add(tenant, clientIds.map(denialOfClient))
         await endFamiliesOf(tenant, clientIds, 'client_deleted')
         await families.forget(tenant, clientIds)

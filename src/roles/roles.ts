@@ -27,7 +27,7 @@ export interface Roles {
   revoke(id: string, force?: boolean): Promise<void>
   /**
    * Call before disabling or deleting a subject, in the same transaction.
-   * @throws DomainError `last_owner` when nobody could assign roles any more
+   * @throws DomainError `last_owner` if nobody could assign roles afterwards
    */
   assertNotLastOwner(subject: Subject): Promise<void>
   /**

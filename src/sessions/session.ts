@@ -59,8 +59,8 @@ export type SessionEnd =
   | 'operator'
 
 /**
- * What came of writing a session:
- * saved; ended: it was ended meanwhile, and stays so; superseded: another request changed its handle first.
+ * The result of writing a session: saved; ended: it was ended concurrently, and stays so; superseded: another request
+ * changed its handle first.
  */
 export type SaveOutcome = 'saved' | 'ended' | 'superseded'
 

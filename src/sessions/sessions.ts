@@ -54,13 +54,13 @@ export interface Sessions {
   hold(tenant: string, uid: string): Promise<boolean>
   /**
    * Ends every session of accounts and all that clients got in them, including offline access and sessions that have
-   * ended already. Clients are told of each, even of offline access from earlier sessions.
+   * ended already. Clients are notified of each, even of offline access from earlier sessions.
    * @param except a session that stays, with what clients got in it
    */
   endAll(tenant: string, accountIds: string[], reason: SessionEnd, except?: string): Promise<void>
   /**
-   * Ends a session for good, with everything that lives only as long as it; every client in it is told.
-   * @param accountId whose session it must be
+   * Ends a session for good, with everything that depends on it; every client in it is notified.
+   * @param accountId the account that the session must belong to
    * @returns whether it had not ended before
    */
   end(tenant: string, uid: string, reason: SessionEnd, accountId?: string): Promise<boolean>
@@ -141,7 +141,7 @@ export function createSessions(
     endAll: (tenant, accountIds, reason, except) =>
       database.transaction(async () => {
         const outliving = await families.outlivingSessions(tenant, accountIds)
-        // Not those of the session that stays: told without a `sid`, a client would end what it has there, too.
+        // Not those of the session that stays: notified without a `sid`, a client would end what it has there, too.
         const outlived =
           except === undefined
             ? outliving

@@ -124,7 +124,7 @@ export function createSignals(
     await send(tenant, stream, rows)
   }
 
-  /** Tells a returning receiver that events are missing (SSF 1.0 §8.1.5). */
+  /** Informs a returning receiver that events are missing (SSF 1.0 §8.1.5). */
   async function tellLoss(tenant: string, stream: SignalStream): Promise<void> {
     const reason = `more than ${mostWaiting} events were waiting: the oldest were dropped`
     log.warn({ tenant, stream: stream.id, client_id: stream.clientId }, reason)
@@ -224,7 +224,7 @@ export function createSignals(
       if (failed === undefined || failed === 'answered 400') {
         await store.settle(tenant, stream.id, [waiting.id])
       } else if (failed === notPushed) {
-        // If a pause ended meanwhile, this event was not requeued, as it was in progress.
+        // If a pause ended concurrently, this event was not requeued, as it was in progress.
         const current = await store.lock(tenant, stream.id)
         if (current) await send(tenant, current, [waiting])
       } else if (stream.delivery.method === 'push') {

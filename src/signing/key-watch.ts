@@ -5,7 +5,7 @@ import { type Schedule, successorDueAt } from './schedule.ts'
 export interface KeyAlarms {
   /** Keys whose successor is not published in time. */
   late: number
-  /** Those among them that have signed for longer than scheduled. */
+  /** The number of those that have signed for longer than scheduled. */
   overdue: number
 }
 

@@ -4,8 +4,8 @@ import { type Answer, type Fault, type Request, sessions, type Work } from './pk
 import type { SigningAlg } from './signing-key.ts'
 
 /**
- * A process of its own that speaks to a PKCS#11 token: its library may block, hang or crash, and the server goes on. It
- * holds the login, and ends with the server.
+ * A separate process that speaks to a PKCS#11 token: its library may block, hang or crash while the server continues.
+ * It holds the login, and ends with the server.
  */
 
 const oids = { ES256: '06082a8648ce3d030107', EdDSA: '06032b6570' }

@@ -2,11 +2,11 @@ import { DomainError } from '../errors.ts'
 import type { Log } from '../log.ts'
 import { type Link, openLink, TokenFault, type Work } from './pkcs11-link.ts'
 
-/** A PKCS#11 token, used by a process of its own that is started at the first use and after each failure. */
+/** A PKCS#11 token, used by a separate process that is started at the first use and after each failure. */
 export interface Token {
   readonly label: string
   /**
-   * Performs work in bounded time; once more in a new process if the token was lost.
+   * Performs work in bounded time; again in a new process if the token was lost.
    * @throws DomainError `signing_unavailable`
    */
   perform<Result>(work: Exclude<Work, { what: 'login' | 'alive' }>): Promise<Result>

@@ -16,8 +16,8 @@ export interface PrivateKeys {
   /** Destroys those of these keys that have no row. Never throws. */
   discardUnkept(tenant: string, made: MadeKey[]): Promise<void>
   /**
-   * Destroys private keys outside of the database that nothing signs with any more. Their rows refer to them until
-   * then. Never throws.
+   * Destroys private keys outside of the database that no longer sign anything. Their rows refer to them until then.
+   * Never throws.
    * @returns how many
    */
   destroyOver(): Promise<number>

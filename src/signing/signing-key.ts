@@ -18,7 +18,7 @@ export interface SigningKey {
   activateAt: number
   /** When its successor starts to sign; absent without a successor. */
   retireAt?: number
-  /** When nothing that it signed is valid any more. */
+  /** When nothing that it signed is valid. */
   removeAt?: number
   revokedAt?: number
 }

@@ -169,7 +169,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
     }
   }
 
-  /** All in one transaction: whoever fetches the key set of a new tenant finds every key that signs at once. */
+  /** All in one transaction: the first key set fetched of a new tenant has every key that signs at once. */
   async function makeFirst(tenant: string, algs: SigningAlg[]): Promise<boolean> {
     const wanted = await missing(tenant, algs)
     if (wanted.length === 0) return false
@@ -246,7 +246,7 @@ export function createSigningKeys(deps: SigningKeysDependencies): SigningKeys {
       if (state === 'active') {
         return { changed: true, revoked, replacement: await replace(tenant, key, spare) }
       }
-      // The predecessor has no successor any more: it goes on signing until another one is made.
+      // The predecessor has no successor now: it continues to sign until another one is made.
       if (state === 'pending' || state === 'unpublished') {
         const before = keys.find((each) => each.alg === key.alg && each.retireAt === key.activateAt)
         if (before) await store.setTimes(tenant, before.kid, { retireAt: null, removeAt: null })

@@ -22,10 +22,10 @@ const mostAbsent = 1000
  * as `changes` reports it. While this node may be missing changes (`changes.isFresh()` is false), the cache is
  * bypassed.
  *
- * Concurrent requests share one load, except within an open transaction: what a transaction reads is not for others to
- * see, and to wait for another request's connection while holding one would deadlock a pool of one.
+ * Concurrent requests share one load, except within an open transaction: others must not see what a transaction reads,
+ * and waiting for another request's connection while holding one would deadlock a pool of one.
  * @param maxAge seconds
- * @param changes tells whether changes of other nodes are heard; the cache's owner follows them and calls `drop`
+ * @param changes whether changes of other nodes are received; the cache's owner follows them and calls `drop`
  */
 export function createCache<Value>(
   { database, clock }: { database: Database; clock: Clock },

@@ -10,17 +10,17 @@ import { DomainError } from '../errors.ts'
 /**
  * An exclusive lock on a data folder: two engines on one cluster would overwrite each other's pages.
  *
- * Node has no file locks. So every process first creates a file of its own, `lock-<pid>-<start>-<scope>`, and *then*
- * looks for the files of others: of two processes that start together, at least one sees the other. No file name is
- * ever reused, so any process may remove the file of a dead one at any time. The content says whether its process holds
- * the folder or is still looking.
+ * Node has no file locks. So every process first creates its own file, `lock-<pid>-<start>-<scope>`, and *then* looks
+ * for the files of others: of two processes that start together, at least one sees the other. No file name is ever
+ * reused, so any process may remove the file of a dead one at any time. The content says whether its process holds the
+ * folder or is still looking.
  */
 export interface DataLock {
   /** Releases the folder. Idempotent. */
   release(): Promise<void>
 }
 
-/** In milliseconds: tells a live lock holder from a dead one where its process id means nothing here. */
+/** In milliseconds: distinguishes a live lock holder from a dead one where its process id means nothing here. */
 export interface Heartbeat {
   readonly beat: number
   readonly stale: number

@@ -22,7 +22,7 @@ export interface Embedded {
   close(): Promise<void>
 }
 
-/** Postgres' defaults assume a machine of its own: 128 MB of buffers, all of which this engine touches at once. */
+/** Postgres' defaults assume a dedicated machine: 128 MB of buffers, all of which this engine touches at once. */
 const settings = ['shared_buffers=16MB', 'wal_sync_method=fsync', 'max_wal_size=64MB'].flatMap(
   (setting) => ['-c', setting],
 )

@@ -20,7 +20,7 @@ export interface Notifications {
   close(): Promise<void>
 }
 
-/** For the embedded engine: a single process has no other nodes to hear from. */
+/** For the embedded engine: a single process has no other nodes to listen to. */
 export const noNotifications = ({ query }: Database): Notifications => ({
   listen: () => undefined,
   query,

@@ -21,7 +21,7 @@ export async function rehearse(redis: Redis | Cluster): Promise<void> {
     redis.getdel(key),
     redis.del(key),
     redis.eval('return 0', 1, key),
-    // ioredis sends this when it connects, and goes on without an answer when it is not permitted.
+    // ioredis sends this when it connects, and continues without an answer when it is not permitted.
     redis.info('server'),
   ])
 }

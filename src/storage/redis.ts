@@ -77,7 +77,7 @@ function isMisconfigured({ message, code = '' }: Error & { code?: string }): boo
 }
 
 /**
- * Connects. Nothing in Redis is required to start, so a start goes on without it, just like a process that loses it
+ * Connects. Nothing in Redis is required to start, so a start continues without it, just like a process that loses it
  * later; the client reconnects until Redis answers.
  * @throws DomainError `config_invalid` when Redis refuses the configured credentials or certificate
  */

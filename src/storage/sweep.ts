@@ -41,8 +41,8 @@ export function sweepTable(
 }
 
 /**
- * Repeats a statement that changes at most `sweepBatch` rows until it changes fewer. Each run is a transaction of its
- * own, so requests get in between.
+ * Repeats a statement that changes at most `sweepBatch` rows until it changes fewer. Each run is its own transaction,
+ * so requests get in between.
  * @param statement must match rows only where `mySweep`
  * @returns how many rows
  */

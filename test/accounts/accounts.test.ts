@@ -318,12 +318,12 @@ onAnyStorage('accounts', (kind) => {
     expect(account.email).to.equal(wanted[0]?.email)
     await signIn(known.email)
     await refusalOf(signIn(wanted[4]?.email as string), 'credentials_invalid')
-    const told = await nodes.a.database.query<{ email: string }>(
+    const mailed = await nodes.a.database.query<{ email: string }>(
       `select a.email from audit_events e join accounts a on a.id = e.account_id
        where e.type = 'account.created' and a.email = any($1)`,
       [wanted.map(({ email }) => email)],
     )
-    expect(told.map(({ email }) => email)).to.have.members([wanted[0]?.email, wanted[4]?.email])
+    expect(mailed.map(({ email }) => email)).to.have.members([wanted[0]?.email, wanted[4]?.email])
   })
 
   describe('with a one-time password', () => {
@@ -336,7 +336,7 @@ onAnyStorage('accounts', (kind) => {
     async function verified() {
       const { account, oneTime } = await invited()
       const { mustChange } = await signIn(account.email, oneTime)
-      if (!mustChange) throw new Error('it must be changed')
+      if (!mustChange) throw new Error('expected that the one-time password must be changed')
       return { account, oneTime, mustChange }
     }
 

@@ -164,8 +164,8 @@ describe('hash queue (M3)', () => {
   })
 
   it('reports each refusal', async () => {
-    let told = 0
-    const queue = createHashQueue({ concurrency: 1, length: 1, onRefusal: () => told++ })
+    let refusals = 0
+    const queue = createHashQueue({ concurrency: 1, length: 1, onRefusal: () => refusals++ })
     const { work, finishOne } = createWork()
     const running = queue(work)
     const turnedAway = refusalOf(
@@ -178,7 +178,7 @@ describe('hash queue (M3)', () => {
     finishOne()
     await running
     expect(await known).to.equal('known')
-    expect(told).to.equal(2)
+    expect(refusals).to.equal(2)
   })
 
   it('can have a length of 0', async () => {

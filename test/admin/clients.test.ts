@@ -61,7 +61,7 @@ describe('clients in the admin API', () => {
     expect(page.body).to.contain('half a surrogate pair')
   })
 
-  it('get a second secret while the old one remains valid (R-18)', async () => {
+  it('get a second secret while the old one remains valid', async () => {
     const { client_id, client_secret } = (
       await ask(server, 'POST', clients, { token, body: wanted })
     ).json() as { client_id: string; client_secret: string }

@@ -97,9 +97,9 @@ describe('denials in the admin API', () => {
     expect((await get('?tenant=nobody')).status).to.equal(404)
     const all = itemsOf(await get('')).map(({ id }) => id)
     expect(all).to.include.members([here, there])
-    const nobody = await tokenOf(server, await machineWith(server))
-    expect((await get('', nobody)).status).to.equal(403)
-    expect((await get(`/${there}`, nobody)).status).to.equal(403)
+    const roleless = await tokenOf(server, await machineWith(server))
+    expect((await get('', roleless)).status).to.equal(403)
+    expect((await get(`/${there}`, roleless)).status).to.equal(403)
   })
 
   it('are listed by client, check, error and time, page by page, newest first (C28)', async () => {

@@ -137,7 +137,7 @@ describe('a role in the admin API', () => {
     const given = send(owner, 'POST', '/roles', { body }).finally(() => {
       isOver = true
     })
-    await eventually('given or waiting', async () => {
+    await eventually('the role is granted, or waits for a lock', async () => {
       // Embedded storage has only one connection.
       if (isOver || anyStorage === 'embedded') return true
       const waiting = await core.database.query(
@@ -217,13 +217,13 @@ describe('a role in the admin API', () => {
       expectCode(await send(operator, 'PATCH', path, { body }), 409, 'account_exists')
     }
     expect((await send(operator, 'PATCH', path, { body: { email: next } })).status).to.equal(200)
-    const meant = async (identifier: string) =>
+    const accountIdOf = async (identifier: string) =>
       (await core.accounts.byIdentifier(defaultTenant, identifier))?.id
-    expect([await meant(next), await meant(account.email), await meant(email)]).to.deep.equal([
-      account.id,
-      undefined,
-      theirs.id,
-    ])
+    expect([
+      await accountIdOf(next),
+      await accountIdOf(account.email),
+      await accountIdOf(email),
+    ]).to.deep.equal([account.id, undefined, theirs.id])
   })
 
   it('cannot get tokens with more permissions by changing its own client', async () => {

@@ -65,7 +65,11 @@ describe('the admin API, by caller, route and object', () => {
   })
 
   /** Calls a route with an unknown parameter, so that a permitted request fails validation and changes nothing. */
-  async function knock(route: Route, token: string | undefined, tenant: string): Promise<string> {
+  async function tryRoute(
+    route: Route,
+    token: string | undefined,
+    tenant: string,
+  ): Promise<string> {
     const address = addressOf(route.path, objects[tenant] ?? {})
     const page = await ask(server, route.method, `${address}?knock=1`, { token })
     if (route.permission === 'public') return page.status === 200 ? 'in' : String(page.status)
@@ -123,7 +127,7 @@ describe('the admin API, by caller, route and object', () => {
         for (const tenant of route.path.includes('{tenant}') ? [own, foreign] : [own]) {
           cells++
           const expected = outcomeOf(caller, route, tenant)
-          const came = await knock(route, caller.token, tenant)
+          const came = await tryRoute(route, caller.token, tenant)
           if (came !== expected) {
             wrong.push(`${caller.name}, ${nameOf(route)}, ${tenant}: ${came}, not ${expected}`)
           }
@@ -139,7 +143,7 @@ describe('the admin API, by caller, route and object', () => {
     for (const route of routes.filter(({ permission }) => permission !== 'public')) {
       const others = permissions.filter((each) => each !== route.permission).map(scopeOf)
       const token = await tokenOf(server, client, others.join(' '))
-      expect(await knock(route, token, own), nameOf(route)).to.equal('403 scope_insufficient')
+      expect(await tryRoute(route, token, own), nameOf(route)).to.equal('403 scope_insufficient')
     }
   })
 
@@ -211,7 +215,7 @@ describe('the admin API, by caller, route and object', () => {
     travel(601)
     for (const route of routes) {
       const expected = route.permission === 'public' ? 'in' : '401 token_invalid'
-      expect(await knock(route, owner, own), nameOf(route)).to.equal(expected)
+      expect(await tryRoute(route, owner, own), nameOf(route)).to.equal(expected)
     }
   })
 })

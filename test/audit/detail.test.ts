@@ -25,17 +25,17 @@ describe('the detail of an audit event', () => {
 describe('an audit event that is counted', () => {
   it('needs only two statements for many concurrent events, and counts all of them', async () => {
     const core = await openNode(await freshStorage(anyStorage))
-    const come = (clientId: string, times: number) =>
+    const countFailures = (clientId: string, times: number) =>
       Array.from({ length: times }, (_, i) => {
         const detail = { endpoint: `/${i}` }
         const event = { type: 'client.authentication_failed', clientId, detail } as const
         return core.audit.count('default', event, clientId)
       })
     const { statements } = await countingTrips(core.database, () =>
-      Promise.all([...come('a', 40), ...come('b', 1)]),
+      Promise.all([...countFailures('a', 40), ...countFailures('b', 1)]),
     )
     expect(written(statements)).to.have.length(3)
-    await Promise.all(come('a', 1))
+    await Promise.all(countFailures('a', 1))
     const types = ['client.authentication_failed'] as const
     const { events } = await core.audit.listEvents('default', { types }, { limit: 9 })
     const counts = events.map(({ clientId, detail }) => [clientId, detail])

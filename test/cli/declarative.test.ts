@@ -246,7 +246,7 @@ describe('Configuration as code', () => {
   })
 
   /** A document that adds signing keys with a tenant, and whose last item the database refuses. */
-  const manyAnd = (accounts: object[]) => ({
+  const documentWith = (accounts: object[]) => ({
     resource_servers: [{ identifier: 'urn:eddsa', access_token_signing_alg: 'EdDSA' }],
     clients: [
       {
@@ -261,7 +261,7 @@ describe('Configuration as code', () => {
   it('apply changes no row if the last item fails: no client, no key of a new tenant', async () => {
     const file = await fileOf(
       'failing.json',
-      manyAnd([
+      documentWith([
         { email: 'one@example.com', username: 'same' },
         { email: 'two@example.com', username: 'same' },
         { email: 'three@example.com', username: 'same' },
@@ -295,14 +295,14 @@ describe('Configuration as code', () => {
   })
 
   it('apply changes no row if it is killed before its last item; a concurrent export neither waits nor sees any of it', async () => {
-    const file = await fileOf('killed.json', manyAnd([{ email: 'one@example.com' }]))
+    const file = await fileOf('killed.json', documentWith([{ email: 'one@example.com' }]))
     const before = await rows()
     const exported = await done(['export'])
     await connected(async (client) => {
       await client.query('begin')
       await client.query('lock table accounts in share row exclusive mode')
       const child = await startCommand(['apply', file], envOf(names[0]))
-      await eventually('it waits for its last item', async () => {
+      await eventually('apply waits for its last item', async () => {
         const { rows: waiting } = await client.query(
           `select 1 from pg_locks where relation = 'accounts'::regclass and not granted`,
         )
@@ -313,7 +313,7 @@ describe('Configuration as code', () => {
       expect(await child.exit).to.include({ signal: 'SIGKILL' })
       await client.query('rollback')
     })
-    await eventually('Postgres has undone it', async () => {
+    await eventually('Postgres has rolled the transaction back', async () => {
       expect(await rows()).to.deep.equal(before)
       return true
     })
@@ -339,7 +339,7 @@ describe('Configuration as code', () => {
       await client.query('lock table clients in share row exclusive mode')
       const started = files.map((file) => done(['apply', file]))
       await eventually(
-        'one waits for its row, and one for the other, in no statement that would be ended',
+        'one run waits for a row lock, the other outside any statement that could time out',
         async () => {
           // Within a transaction, statistics stay those of the first query.
           await client.query('select pg_stat_clear_snapshot()')

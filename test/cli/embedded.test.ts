@@ -108,7 +108,7 @@ describe('The command line on embedded storage', () => {
       const claim = `lock-${other.pid}-`
       const isThere = async () =>
         (await readdir(env['DATA_DIR'] ?? '')).some((name) => name.startsWith(claim))
-      await eventually('it has the data folder', isThere, { every: 1 })
+      await eventually('the process holds the data folder', isThere, { every: 1 })
       expect(await done(...create('b2@example.com'))).to.include('b2@example.com')
       expect(await other.exit, other.stderr()).to.deep.equal({ code: 0, signal: null })
       expect(other.stdout()).to.include('b1@example.com')
@@ -130,7 +130,7 @@ describe('The command line on embedded storage', () => {
     after(() => node.stop())
 
     it('serve prints its address and locks the data folder', async () => {
-      await eventually('the banner', async () =>
+      await eventually('the banner is printed', async () =>
         node.stdout().includes(`${node.url}/.well-known/openid-configuration`),
       )
       const socket = await stat(join(env['DATA_DIR'] ?? '', 'control.sock'))
@@ -344,7 +344,7 @@ accounts:
       expect(String((await once(caller, 'data'))[0])).to.match(/^HTTP\/1.1 100 /)
       let exit: Exit | undefined
       void node.exit.then((outcome) => (exit = outcome))
-      await eventually('the end', async () => {
+      await eventually('the process ends', async () => {
         if (exit === undefined) node.signal('SIGTERM')
         return exit !== undefined
       })

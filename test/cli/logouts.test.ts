@@ -41,12 +41,15 @@ onAnyStorage('logouts list', (kind) => {
     }
     await signInAndOut()
     await eventually(
-      'delivered',
+      'the logout is delivered',
       async () => (await list({ state: 'delivered' })).logouts.length === 1,
     )
     party.answerWith((response) => response.writeHead(400).end('{"error":"sid \\u001b[31m"}'))
     await signInAndOut()
-    await eventually('failed', async () => (await list({ state: 'failed' })).logouts.length === 1)
+    await eventually(
+      'the logout has failed',
+      async () => (await list({ state: 'failed' })).logouts.length === 1,
+    )
 
     const { logouts } = await list({ account: alice.email, client: web.client_id })
     expect(logouts.map(({ state }) => state)).to.deep.equal(['failed', 'delivered'])

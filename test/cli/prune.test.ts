@@ -175,7 +175,7 @@ describe('apply --prune', () => {
     expect(events, 'and deletes nothing').to.deep.equal([])
   })
 
-  it('deletes in the same transaction as all other changes, with dependent objects, and records events (R-03)', async () => {
+  it('deletes in the same transaction as all other changes, with dependent objects, and records events', async () => {
     const grant = { grant_type: 'client_credentials' }
     const client = machine('goes')
     const { access_token: token } = tokensIn(await post(server, '/token', client, grant))

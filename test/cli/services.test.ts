@@ -76,7 +76,7 @@ describe('The command line on servers', () => {
 
     before(async () => {
       const found = services()
-      if (!found) throw new Error('there are no services')
+      if (!found) throw new Error('no services are running')
       await found.createDatabase(database)
       env = {
         DATABASE_URL: found.databaseUrl(database),

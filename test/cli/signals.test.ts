@@ -22,7 +22,7 @@ describe('signals to stop (R-15)', () => {
        console.log('listens')`,
     )
     const child = await startChild(process.execPath, [path], { cwd: '/', env: {} })
-    await eventually('it listens', () => child.stdout().includes('listens'))
+    await eventually('the child listens', () => child.stdout().includes('listens'))
     return child
   }
   const heard = (child: Child) => child.stdout().split('heard').length - 1
@@ -30,7 +30,7 @@ describe('signals to stop (R-15)', () => {
   it('end a process at once when repeated', async () => {
     const child = await start('stopSignal()')
     child.signal('SIGINT')
-    await eventually('it stops', () => child.stdout().includes('stopping SIGINT'))
+    await eventually('the child stops', () => child.stdout().includes('stopping SIGINT'))
     await pause(later)
     child.signal('SIGTERM')
     expect(await child.exit).to.deep.equal({ code: 1, signal: null })
@@ -43,7 +43,9 @@ describe('signals to stop (R-15)', () => {
     const server = await start('(endBySignals(), hangUpSignal(), stopSignal())')
     server.signal('SIGHUP')
     server.signal('SIGTERM')
-    await eventually('it stops in order', () => server.stdout().includes('stopping SIGTERM'))
+    await eventually('the child stops gracefully', () =>
+      server.stdout().includes('stopping SIGTERM'),
+    )
     expect(server.ended()).to.equal(undefined)
     await server.stop('SIGKILL')
   })
@@ -52,10 +54,10 @@ describe('signals to stop (R-15)', () => {
     const child = await start('stopSignal({ secondEnds: false })')
     try {
       child.signal('SIGTERM')
-      await eventually('it stops', () => heard(child) === 1)
+      await eventually('the first signal arrives', () => heard(child) === 1)
       await pause(later)
       child.signal('SIGTERM')
-      await eventually('it goes on', () => heard(child) === 2)
+      await eventually('the second signal arrives', () => heard(child) === 2)
       expect(child.ended()).to.equal(undefined)
     } finally {
       await child.stop('SIGKILL')

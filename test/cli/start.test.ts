@@ -88,7 +88,7 @@ describe('a start', () => {
         ({ status }) => status,
         () => 0,
       )
-    await eventually('it is ready', async () => (await answers('/readyz')) === 200)
+    await eventually('the server is ready', async () => (await answers('/readyz')) === 200)
     return { child, answers }
   }
 
@@ -149,9 +149,9 @@ describe('a start', () => {
         HOST: '127.0.0.1',
         PORT: String(await freePort()),
       })
-      await eventually('it looks for an operator', async () => (await waitingForRows()) > 0)
+      await eventually('the server looks for an operator', async () => (await waitingForRows()) > 0)
       child.signal('SIGTERM')
-      await eventually('the signal has reached it', async () => !hasPending(child.pid))
+      await eventually('the signal has reached the server', async () => !hasPending(child.pid))
       release.resolve()
       expect(await child.exit).to.deep.equal({ code: 0, signal: null })
       expect(child.stdout()).to.include('before startup has finished').and.not.include('is ready')

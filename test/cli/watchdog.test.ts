@@ -24,7 +24,7 @@ describe('the watchdog of a worker (R-15)', () => {
   let worker: Watched
   const pace = 5
   const asked = (times: number) =>
-    eventually('it is asked', () => worker.asked >= times || worker.killed.length > 0)
+    eventually('the worker is pinged', () => worker.asked >= times || worker.killed.length > 0)
   beforeEach(() => {
     lines = []
     worker = new Watched()
@@ -39,7 +39,7 @@ describe('the watchdog of a worker (R-15)', () => {
   it('kills it after six unanswered pings, and logs that', async () => {
     worker.emit('listening')
     worker.silent = Infinity
-    await eventually('it is killed', () => worker.killed.length > 0)
+    await eventually('the worker is killed', () => worker.killed.length > 0)
     worker.emit('disconnect')
     expect(worker.asked).to.equal(6)
     expect(worker.killed).to.deep.equal(['SIGKILL'])
@@ -52,7 +52,7 @@ describe('the watchdog of a worker (R-15)', () => {
   })
 
   it('kills it if it does not start to listen, and logs that', async () => {
-    await eventually('it is killed', () => worker.killed.length > 0)
+    await eventually('the worker is killed', () => worker.killed.length > 0)
     expect([worker.asked, worker.killed]).to.deep.equal([0, ['SIGKILL']])
     expect(JSON.parse(lines[0] ?? '')).to.include({
       level: 'error',
@@ -75,7 +75,7 @@ describe('the watchdog of a worker (R-15)', () => {
     const other = new Watched()
     watchOver(other as unknown as Worker, createLog({ level: 'silent' }), pace)
     other.emit('listening')
-    await eventually('the other is asked', () => other.asked > 3)
+    await eventually('the other worker is pinged', () => other.asked > 3)
     expect(worker.asked).to.equal(0)
     other.emit('disconnect')
     const before = other.asked

@@ -24,10 +24,10 @@ class Counted extends EventEmitter {
   isConnected = () => true
   send({ question, shared }: { question: number; shared: boolean }): void {
     this.shared.push(shared)
-    if (this.answers) this.tell(question)
+    if (this.answers) this.sendMetrics(question)
     this.#asked()
   }
-  tell(question?: number): void {
+  sendMetrics(question?: number): void {
     const values = [{ labels: { route: '/token' }, value: 10 }]
     const figures = [{ name, help: 'h', type: 'counter', aggregator: 'sum', values }]
     this.emit('message', { metrics: 'figures', question, figures })

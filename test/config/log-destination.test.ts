@@ -13,11 +13,11 @@ const { O_RDWR, O_RDONLY, O_WRONLY, O_NONBLOCK } = constants
 
 describe('the log destination (ASVS 16.2, 16.5.4)', () => {
   const losses = { lost: 0 }
-  const told: unknown[] = []
+  const reports: unknown[] = []
   let opened: number[]
   beforeEach(() => {
     losses.lost = 0
-    told.length = 0
+    reports.length = 0
     opened = []
   })
   afterEach(() => opened.forEach((fd) => closeSync(fd)))
@@ -28,7 +28,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
     return fd
   }
   const destinationAt = (fd: number): LogDestination =>
-    createLogDestination(fd, losses, (lost, reason) => void told.push({ lost, reason }))
+    createLogDestination(fd, losses, (lost, reason) => void reports.push({ lost, reason }))
   async function pipe(): Promise<string> {
     const path = join(await temporaryFolder('log'), 'pipe')
     execFileSync('/bin/sh', ['-c', 'mkfifo "$0"', path])
@@ -53,7 +53,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
     for (let i = 0; i < 3; i++) destination.write('a line\n')
     destination.flushSync()
     expect(losses.lost).to.equal(3)
-    expect(told).to.deep.equal([])
+    expect(reports).to.deep.equal([])
   })
 
   it('resumes when a reader returns, and reports how many lines were dropped', async () => {
@@ -67,7 +67,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
     destination.write('there\n')
     expect(drained(second)).to.equal('there\n')
     expect(losses.lost).to.equal(2)
-    expect(told).to.deep.equal([{ lost: 2, reason: 'EPIPE' }])
+    expect(reports).to.deep.equal([{ lost: 2, reason: 'EPIPE' }])
   })
 
   it('buffers one MiB for a stalled reader, complete and in order, and drops the rest', async () => {
@@ -80,12 +80,12 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
     let text = drained(fd)
     const held = text.length / line.length + Math.floor(2 ** 20 / line.length)
     expect(losses.lost, 'the others are in the buffer and the pipe').to.equal(2000 - held)
-    await eventually('it is written', async () => {
+    await eventually('the loss is logged', async () => {
       text += drained(fd)
-      return told.length > 0
+      return reports.length > 0
     })
     expect(text).to.equal(line.repeat(2000 - losses.lost))
-    expect(told).to.deep.equal([{ lost: losses.lost, reason: 'EAGAIN' }])
+    expect(reports).to.deep.equal([{ lost: losses.lost, reason: 'EAGAIN' }])
     destination.write('next\n')
     expect(drained(fd)).to.equal('next\n')
   })
@@ -102,7 +102,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
       // 16 MB per second, as fast as lines are written.
       await pause(1)
     }
-    await eventually('the rest is written', async () => {
+    await eventually('the remaining lines are written', async () => {
       read += drained(fd).length
       return read + losses.lost * line.length === (100 + 150 * 16) * line.length
     })
@@ -160,7 +160,7 @@ describe('the log destination (ASVS 16.2, 16.5.4)', () => {
       { cwd: folder, env: { PATH: process.env['PATH'] } },
     )
     try {
-      await eventually('it writes', () => existsSync(began))
+      await eventually('the process writes', () => existsSync(began))
       terminal.signal('SIGSTOP')
       await eventually('lines are lost', () => existsSync(over))
     } finally {

@@ -155,10 +155,11 @@ describe('redaction in the log (ASVS 16.2.5)', () => {
     const text = fc
       .array(fc.constantFrom(...pieces), { maxLength: 12 })
       .map((each) => each.join(''))
-    const closely = (value: string) => lineOf((log) => log.info({ token: '' }, value))['msg']
+    const loggedBesideSecret = (value: string) =>
+      lineOf((log) => log.info({ token: '' }, value))['msg']
     fc.assert(
       fc.property(text, (value) => {
-        expect(lineOf((log) => log.info(value))['msg']).to.equal(closely(value))
+        expect(lineOf((log) => log.info(value))['msg']).to.equal(loggedBesideSecret(value))
       }),
       { numRuns: 2000 },
     )

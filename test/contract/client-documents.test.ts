@@ -21,7 +21,7 @@ onEachStorage('client metadata documents', (kind) => {
     await nodes?.close()
   })
 
-  const nobodyAsks = { network: undefined }
+  const inBackground = { network: undefined }
   const somebodyAsks = { network: '192.0.2.0/24' }
   async function keep(clientId: string): Promise<void> {
     const { a } = nodes
@@ -38,13 +38,13 @@ onEachStorage('client metadata documents', (kind) => {
     const clientId = host.publish('/kept')
     await keep(clientId)
     const { b } = nodes
-    expect(await b.clientDocuments.settle(tenant, clientId, nobodyAsks)).to.equal(true)
+    expect(await b.clientDocuments.settle(tenant, clientId, inBackground)).to.equal(true)
     expect(await b.clientDocuments.find(tenant, clientId)).to.include({ fromDocument: true })
     host.publish('/kept', { client_name: 'Another name' })
     travel(301)
     await Promise.all(
       [nodes.a, b, nodes.a, b].map((node) =>
-        node.clientDocuments.settle(tenant, clientId, nobodyAsks),
+        node.clientDocuments.settle(tenant, clientId, inBackground),
       ),
     )
     travel(1)

@@ -27,7 +27,8 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     for (let i = 0; i < count; i++) outcomes.push(await guess(guesser))
     return outcomes
   }
-  const looked = (outcomes: string[]) => outcomes.filter((outcome) => outcome !== 'locked').length
+  const countEvaluated = (outcomes: string[]) =>
+    outcomes.filter((outcome) => outcome !== 'locked').length
   const stateOf = async ({ accountId }: { accountId: string }) =>
     (await nodes.b.lockouts.list(tenant, [accountId]))[0]
 
@@ -58,22 +59,22 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
   it('pause for 30 s after five guesses, twice as long after each further one, an hour at most', async () => {
     travel(0)
     const owner = await someone()
-    expect(looked(await guesses(7, { owner }))).to.equal(5)
+    expect(countEvaluated(await guesses(7, { owner }))).to.equal(5)
     for (const pause of [30, 60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]) {
       travel(pause - 1)
       expect(await guess({ owner }), `${pause - 1} s`).to.equal('locked')
       travel(1)
-      expect(looked(await guesses(3, { owner })), `${pause} s`).to.equal(1)
+      expect(countEvaluated(await guesses(3, { owner })), `${pause} s`).to.equal(1)
     }
   })
 
   it('allow strangers eighty guesses in a row and then none, however long they wait (NIST SP 800-63B-4 §3.2.2)', async () => {
     travel(0)
     const owner = await someone()
-    let evaluated = looked(await guesses(5, { owner }))
+    let evaluated = countEvaluated(await guesses(5, { owner }))
     for (let i = 0; i < 100; i++) {
       travel(3600)
-      evaluated += looked(await guesses(1, { owner }))
+      evaluated += countEvaluated(await guesses(1, { owner }))
     }
     expect(evaluated).to.equal(80)
     expect(await stateOf(owner)).to.deep.include({ failures: 80, blocked: true })
@@ -91,7 +92,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
       // The known browsers guess in the early rounds and in the last one.
       const browsers = round < 15 || round === 89 ? ['one', 'two', 'three'] : []
       for (const deviceId of [...browsers, undefined]) {
-        evaluated += looked([await guess({ owner, deviceId })])
+        evaluated += countEvaluated([await guess({ owner, deviceId })])
       }
     }
     expect(evaluated).to.equal(100)
@@ -102,25 +103,25 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     await guesses(10, { owner })
     expect(await guess({ owner }, right)).to.equal('locked')
     expect(await guess({ owner, deviceId: 'hers' }, right)).to.equal('right')
-    expect(looked(await guesses(9, { owner, deviceId: 'hers' }))).to.equal(5)
-    expect(looked(await guesses(9, { owner, deviceId: 'his' }))).to.equal(5)
+    expect(countEvaluated(await guesses(9, { owner, deviceId: 'hers' }))).to.equal(5)
+    expect(countEvaluated(await guesses(9, { owner, deviceId: 'his' }))).to.equal(5)
   })
 
   it('pause a known browser too, which cannot use the guesses of strangers meanwhile', async () => {
     const hers = { owner: await someone(), deviceId: 'hers' }
-    expect(looked(await guesses(20, hers))).to.equal(5)
+    expect(countEvaluated(await guesses(20, hers))).to.equal(5)
     const strangers = { owner: hers.owner }
-    expect(looked(await guesses(9, strangers)), 'strangers still have theirs').to.equal(5)
+    expect(countEvaluated(await guesses(9, strangers)), 'strangers still have theirs').to.equal(5)
   })
 
   it('start again after a complete sign-in, not after a right password', async () => {
     const owner = await someone()
     await guesses(4, { owner })
     for (let i = 0; i < 3; i++) expect(await guess({ owner }, right)).to.equal('right')
-    expect(looked(await guesses(3, { owner })), 'the right one was given back').to.equal(1)
+    expect(countEvaluated(await guesses(3, { owner })), 'the right one was given back').to.equal(1)
 
     await nodes.b.lockouts.signedIn(tenant, owner.accountId)
-    expect(looked(await guesses(9, { owner }))).to.equal(5)
+    expect(countEvaluated(await guesses(9, { owner }))).to.equal(5)
   })
 
   it('run the follow-up query of a right guess in the round trip that gives it back, and of no other guess', async () => {
@@ -142,7 +143,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
     await ask({ owner })()
     expect(answers, 'none when wrong or locked').to.have.length(2)
     await lockouts.signedIn(tenant, owner.accountId)
-    expect(looked(await guesses(9, { owner }))).to.equal(5)
+    expect(countEvaluated(await guesses(9, { owner }))).to.equal(5)
   })
 
   it('do not count a guess whose check failed', async () => {
@@ -151,7 +152,7 @@ onEachStorage('lockouts (C9, C20, C26)', (kind) => {
       const error = await errorOf(guess({ owner }, () => Promise.reject(new Error('storage'))))
       expect(error.message).to.equal('storage')
     }
-    expect(looked(await guesses(9, { owner }))).to.equal(5)
+    expect(countEvaluated(await guesses(9, { owner }))).to.equal(5)
   })
 
   it('refuse to count inside a transaction, whose rollback could undo it (C20)', async () => {

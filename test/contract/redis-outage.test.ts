@@ -70,7 +70,7 @@ onServices('Redis that fails', () => {
   it('refuses within 300 ms while it is stopped, and is used again afterwards', async () => {
     await redis().stop('SIGKILL')
     await refusesQuickly()
-    await eventually('it is said why there is no connection', async () => {
+    await eventually('the error says why there is no connection', async () => {
       const { message } = await refusalOf(core.shortLived.ping(), 'storage_unavailable')
       return message.startsWith('Redis does not answer: connect ECONNREFUSED 127.0.0.1:')
     })
@@ -85,7 +85,7 @@ onServices('Redis that fails', () => {
     redis().pause()
     expect(await isUp()).to.equal(0)
     redis().resume()
-    await eventually('it is there again', async () => (await isUp()) === 1)
+    await eventually('Redis is up again', async () => (await isUp()) === 1)
   })
 
   it('counts as down in the metrics while it answers but cannot write', async () => {
@@ -125,7 +125,7 @@ onServices('Redis that fails', () => {
         expect(await late.tenants.list()).to.have.length(1)
         redis().resume()
         await redis().start()
-        await eventually('it is used', async () => (await late.shortLived.ping()) === undefined)
+        await eventually('Redis is used', async () => (await late.shortLived.ping()) === undefined)
       } finally {
         await late.close()
       }

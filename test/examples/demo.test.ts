@@ -61,14 +61,14 @@ describe('examples: API, machine client, and the demo as a program', () => {
     const { config, key } = await machine()
     const { access_token: token } = await clientCredentialsGrant(config, { scope: 'orders:report' })
     const claims = { scope: 'orders:read', client_id: 'web-app', sub: 'alice', jti: 'x' }
-    const lie = (made: UnsecuredJWT | SignJWT) =>
+    const forgedClaims = (made: UnsecuredJWT | SignJWT) =>
       made
         .setIssuer(demo.issuer)
         .setAudience('https://orders.example.com')
         .setIssuedAt()
         .setExpirationTime('5m')
-    const unsigned = (lie(new UnsecuredJWT(claims)) as UnsecuredJWT).encode()
-    const foreign = await (lie(new SignJWT(claims)) as SignJWT)
+    const unsigned = (forgedClaims(new UnsecuredJWT(claims)) as UnsecuredJWT).encode()
+    const foreign = await (forgedClaims(new SignJWT(claims)) as SignJWT)
       .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt', kid: 'of nobody' })
       .sign(key)
     const invalid = /^Bearer realm="orders", error="invalid_token", error_description="[^"]+"$/
@@ -116,7 +116,10 @@ describe('examples: API, machine client, and the demo as a program', () => {
     await client.revoke(second.refresh_token ?? '')
     // By introspection or by the feed, whichever is first.
     expect((await refund()).challenge).to.match(/error="invalid_token".*(not active|revoked)/)
-    await eventually('the API was told', async () => (await ask('/orders', bearer)).status === 401)
+    await eventually(
+      'the API refuses the token',
+      async () => (await ask('/orders', bearer)).status === 401,
+    )
     const over = await client.refresh(second.refresh_token ?? '').catch(isOver)
     expect(over).to.equal(true)
   })
@@ -160,7 +163,7 @@ describe('examples: API, machine client, and the demo as a program', () => {
       expect(refused.status).to.equal(503)
       expect(refused.headers.get('retry-after')).to.equal('2')
       away = false
-      await eventually('it goes on', async () => (await call()).status === 200)
+      await eventually('the call succeeds again', async () => (await call()).status === 200)
     } finally {
       globalThis.fetch = fetched
       console.error = say

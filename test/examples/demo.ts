@@ -57,7 +57,7 @@ export async function startDemo(
 ): Promise<Demo> {
   const child = await launchDemo(folder, ports, args)
   const outcome = await eventually(
-    'the walk-through',
+    'the demo prints its walk-through',
     () =>
       child.stdout().includes('Press Ctrl-C to stop everything.') ||
       (child.ended() !== undefined && 'ended'),

@@ -65,8 +65,8 @@ describe('examples: the demo', () => {
       expect(await press(tab, 'refund')).to.match(/Refund: 200.*"state":"refunded"/s)
 
       const [jti, fid] = [await claim(tab, 'jti'), await claim(tab, 'fid')]
-      const told = await press(tab, 'refresh')
-      expect(told).to.include(`${jti} → ${await claim(tab, 'jti')}`)
+      const printed = await press(tab, 'refresh')
+      expect(printed).to.include(`${jti} → ${await claim(tab, 'jti')}`)
       expect(await claim(tab, 'jti')).to.not.equal(jti)
       expect(await claim(tab, 'fid')).to.equal(fid)
       expect(await tab.textContent('#access-token .expiry')).to.match(/Expires in (9|10) min/)

@@ -85,7 +85,7 @@ onAnyStorage('refresh-token families', (kind) => {
     expect(tally).to.deep.equal({ true: 1, false: 19 })
     expect(
       seen.filter((at) => at === undefined),
-      'who waited sees it consumed',
+      'the waiting caller sees it consumed',
     ).to.have.length(1)
     expect(await liveTokens(family.id)).to.have.length(1)
   })

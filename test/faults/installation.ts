@@ -61,7 +61,7 @@ export async function startInstallation(): Promise<Installation> {
       async silentCode() {
         const page = await agent.get(authorizeUrl(server, web, { ...fields, prompt: 'none' }))
         const code = page.location?.searchParams.get('code')
-        if (!code) throw new Error(`no silent code: ${page.location?.href ?? page.body}`)
+        if (!code) throw new Error(`no code without a prompt: ${page.location?.href ?? page.body}`)
         return code
       },
       async allowedDevice() {

@@ -143,7 +143,7 @@ describe('keys rotate-kek while a server runs on embedded storage', function () 
       expect(generated).to.equal(true)
       keys.add(id)
     }
-    await eventually('there was traffic', () => (traffic.done['log-out'] ?? 0) > 1)
+    await eventually('there is traffic', () => (traffic.done['log-out'] ?? 0) > 1)
     await traffic.stop()
     const { code } = await node.stop()
     expect(code).to.equal(0)
@@ -166,8 +166,14 @@ describe('keys rotate-kek while a server runs on embedded storage', function () 
       const command = runHere(rotate, env).finally(() => {
         isThrough = true
       })
-      await eventually('it has begun', () => isThrough || existsSync(previous), { every: 1 })
-      await eventually('it has come so far', () => isThrough || isThere(), { every: 1 })
+      await eventually('the rotation has begun', () => isThrough || existsSync(previous), {
+        every: 1,
+      })
+      await eventually(
+        'the rotation reaches the moment of the kill',
+        () => isThrough || isThere(),
+        { every: 1 },
+      )
       node.signal('SIGKILL')
       await node.exit
       const { code, stderr } = await command

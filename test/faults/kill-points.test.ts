@@ -7,16 +7,16 @@ import { createTrials, type Trial, type Trials } from './trials.ts'
 import { learnBackground, startVictim, type Victim } from './victim.ts'
 
 /**
- * A lower count means that the gate misses statements: there are at least a read with its BEGIN and a write with its
- * COMMIT. The counted node has served before, and may have client and resource server in its cache.
+ * The least number of statements; fewer mean that the gate misses some. A request sends at least a read with its BEGIN
+ * and a write with its COMMIT. The counted node may have client and resource server in its cache.
  */
 const FEWEST_POINTS = 2
 
-/** How often a request is made while this machine keeps pausing. */
+/** Attempts per request, in case the machine pauses. */
 const patience = 4
 
-/** Whether the machine paused: nothing is signed until the clock is compared. */
-const stoodStill = ({ status }: Page) => status === 503
+/** Whether the machine paused: a node signs nothing until it has compared the clocks again. */
+const wasPaused = ({ status }: Page) => status === 503
 
 const suite = servicesFound() ? describe : describe.skip
 suite('a node that is killed at any statement of a token request (M2, R-02)', function () {
@@ -43,7 +43,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
   async function victim(): Promise<Victim> {
     const start = () => {
       const starting = startVictim(installation.env, background)
-      // Whoever awaits it later gets the failure.
+      // A later await gets the failure.
       starting.catch(() => undefined)
       return starting
     }
@@ -61,9 +61,9 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     const trial = await prepare()
     unharmed.gate.arm()
     const page = await trial.send(nodeAt(unharmed.url))
-    if (stoodStill(page) && tries > 1) return pointsOf(prepare, tries - 1)
+    if (wasPaused(page) && tries > 1) return pointsOf(prepare, tries - 1)
     expect(page.status, page.body).to.equal(200)
-    // Reads through a cache are sent by one request and not by the next, or once more by a slow one.
+    // Not every request sends the reads of a cache, and a slow one may send them twice.
     const points = unharmed.gate
       .counted()
       .filter(({ text }) => !/ from tenants where id = /.test(text))
@@ -85,7 +85,7 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
     struck.gate.arm(target)
     const answer = await trial.send(nodeAt(struck.url)).catch((error: Error) => error)
     await struck.stop()
-    if (!(answer instanceof Error) && stoodStill(answer) && tries > 1) {
+    if (!(answer instanceof Error) && wasPaused(answer) && tries > 1) {
       return strike(prepare, target, tries - 1)
     }
     if (!struck.gate.isStruck()) {
@@ -123,12 +123,12 @@ suite('a node that is killed at any statement of a token request (M2, R-02)', fu
         `killed wherever one makes a difference; ${committed.length} of ${strikes.length} times after COMMIT\n`,
     )
     expect(failures).to.deep.equal([])
-    // The background may send a statement for the first time while a request is counted, but not in two of them.
+    // Background work may send a statement for the first time while a request is counted, but not twice in a row.
     const again = missed.length > 0 ? await pointsOf(prepare) : []
     const own = missed.filter((one) =>
       again.some((each) => each.text === one.text && each.nth === one.nth),
     )
-    expect(own, 'statements that did not come again').to.deep.equal([])
+    expect(own, 'statements that were not repeated').to.deep.equal([])
     // Both outcomes occurred: a kill after COMMIT, and one right before it.
     expect(committed).not.to.have.length(0)
     const justBefore = undone.filter(({ side, text }) => side === 'before' && commits.test(text))

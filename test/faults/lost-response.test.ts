@@ -29,7 +29,7 @@ suite('a connection that is cut after COMMIT and before the response (R-07)', fu
     await installation?.stop()
   })
 
-  async function sendInVain(trial: Trial): Promise<void> {
+  async function loseResponse(trial: Trial): Promise<void> {
     const before = cuts
     const to = nodeAt(`http://127.0.0.1:${scissors.port}`)
     const answer = await trial.send(to).catch((error: Error) => error)
@@ -39,20 +39,20 @@ suite('a connection that is cut after COMMIT and before the response (R-07)', fu
 
   it('does not break a refresh: retries on the same node get the same answer, however often it is lost', async () => {
     const trial = await trials.refresh()
-    for (let time = 0; time < 3; time++) await sendInVain(trial)
+    for (let time = 0; time < 3; time++) await loseResponse(trial)
     expect(await trial.recover()).to.equal(true, 'committed')
   })
 
   it('leaves the code used: the retry is refused, and a silent sign-in succeeds', async () => {
     const trial = await trials.codeExchange()
-    await sendInVain(trial)
+    await loseResponse(trial)
     expect(await trial.recover()).to.equal(true, 'committed')
     await trials.expectNoOrphans()
   })
 
   it('leaves the device code used: the retry is refused, and a new code succeeds', async () => {
     const trial = await trials.deviceExchange()
-    await sendInVain(trial)
+    await loseResponse(trial)
     expect(await trial.recover()).to.equal(true, 'committed')
     await trials.expectNoOrphans()
   })

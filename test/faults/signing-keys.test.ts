@@ -68,7 +68,8 @@ suite('keys rotate that is killed at any statement (R-02)', function () {
         DATABASE_URL: there.href,
         REDIS_URL: '',
       })
-      if (until) await eventually('it has come so far', () => until(gate.counted()))
+      if (until)
+        await eventually('the process reaches the moment of the kill', () => until(gate.counted()))
       if (until) child.signal('SIGKILL')
       const { code } = await child.exit
       return { code, points: gate.counted(), isStruck: gate.isStruck(), stderr: child.stderr() }

@@ -66,7 +66,7 @@ const ROUNDS = 5
  */
 export async function learnBackground(victim: Victim): Promise<Background> {
   victim.gate.arm()
-  const heard = await eventually('the idle node repeats itself', async () => {
+  const heard = await eventually('the idle node repeats its background statements', async () => {
     await (await fetch(`${victim.url}/jwks`)).arrayBuffer()
     const points = victim.gate.counted()
     return points.some(({ nth }) => nth >= ROUNDS) && points

@@ -60,10 +60,10 @@ describe('slots for streams', () => {
         const refused = await open()
         expect(refused.status).to.equal(429)
         expect(refused.headers['retry-after']).to.equal('10')
-        await eventually('it says why', () => refused.ended())
+        await eventually('the refusal ends', () => refused.ended())
         expect(JSON.parse(refused.body())).to.include({ error: 'temporarily_unavailable' })
         streams[0]?.close()
-        const next = await eventually('a place', async () => {
+        const next = await eventually('a stream is accepted', async () => {
           const stream = await open()
           return stream.status === 200 && stream
         })

@@ -29,11 +29,11 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     travel(25 * 24 * 3600)
     await scene.server.core.sessions.sweep()
     expect(await scene.server.core.database.query('select 1 from sessions')).to.deep.equal([])
-    await scene.server.core.revocations.logOutEverywhere(await scene.aliceHerself())
+    await scene.server.core.revocations.logOutEverywhere(await scene.accountOfAlice())
     // The token is due at the time of the log-out, so the clock must not go back before it is sent.
-    const told = await eventually('a logout token', () => scene.shopParty.received[0])
+    const received = await eventually('a logout token arrives', () => scene.shopParty.received[0])
     backToPresent()
-    expect(decodeJwt(told.token)).to.include({
+    expect(decodeJwt(received.token)).to.include({
       sid: decodeJwt(id_token as string)['sid'],
       aud: 'shop',
     })
@@ -51,9 +51,9 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(scene.server, web, {}, agent)
     await scene.signOut(agent)
-    await eventually('an attempt failed', async () => (await scene.logouts())[0]?.lastError)
+    await eventually('an attempt has failed', async () => (await scene.logouts())[0]?.lastError)
     travel(24 * 3600 + 1)
-    const [failed] = await eventually('given up', async () => {
+    const [failed] = await eventually('the delivery is given up', async () => {
       const found = await scene.logouts({ state: 'failed' })
       return found.length > 0 && found
     })
@@ -66,7 +66,10 @@ onAnyStorage('back-channel log-out over time (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(scene.server, web, {}, agent)
     await scene.signOut(agent)
-    await eventually('delivered', async () => (await scene.logouts())[0]?.state === 'delivered')
+    await eventually(
+      'the logout token is delivered',
+      async () => (await scene.logouts())[0]?.state === 'delivered',
+    )
     travel(6.9 * 24 * 3600)
     expect(await scene.server.core.outbox.sweep()).to.equal(0)
     expect(await scene.logouts()).to.have.length(1)
@@ -94,7 +97,7 @@ onAnyStorage('back-channel log-out to a private address', (kind) => {
       await tokensFor(server, web, {}, agent)
       await tokensFor(server, shop, {}, agent)
       await agent.submit(await agent.get(`${server.issuer}/logout`))
-      const found = await eventually('both attempted', async () => {
+      const found = await eventually('both deliveries were attempted', async () => {
         const all = await server.core.logouts.list(defaultTenant, {})
         return all.filter(({ lastError }) => lastError !== undefined).length === 2 && all
       })

@@ -39,7 +39,10 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const { sub } = decodeJwt(atWeb.id_token as string)
     await signOut(agent)
 
-    const [web_, shop_] = [...(await webParty.told(1)), ...(await shopParty.told(1))]
+    const [web_, shop_] = [
+      ...(await webParty.waitForTokens(1)),
+      ...(await shopParty.waitForTokens(1)),
+    ]
     expect(web_).to.include({ sub, sid: sidIn(atWeb.id_token), aud: 'web', iss: server.issuer })
     expect(shop_).to.include({ sid: sidIn(atShop.id_token), aud: 'shop' })
     expect(shop_, 'this client gets sid only').not.to.have.property('sub')
@@ -47,7 +50,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const header = decodeProtectedHeader(shopParty.received[0]?.token ?? '')
     expect(header).to.include({ alg: 'ES256', typ: 'logout+jwt' }).and.have.property('kid')
 
-    await eventually('both deliveries recorded', async () => {
+    await eventually('both deliveries are recorded', async () => {
       const states = (await logouts()).map(({ state }) => state)
       return states.length === 2 && states.every((state) => state === 'delivered')
     })
@@ -77,7 +80,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    await webParty.told(1)
+    await webParty.waitForTokens(1)
     const { token } = webParty.received[0] as { token: string }
     const other = createUserAgent()
     await tokensFor(server, web, {}, other)
@@ -99,7 +102,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     await tokensFor(server, shop, {}, agent)
     const asked = await agent.get(`${server.issuer}/logout?id_token_hint=${id_token}`)
     await agent.submit(asked, { form: '#stay-form' })
-    expect((await webParty.told(1))[0]).to.include({ sid: sidIn(id_token) })
+    expect((await webParty.waitForTokens(1))[0]).to.include({ sid: sidIn(id_token) })
     expect((await logouts()).map(({ clientId }) => clientId)).to.deep.equal(['web'])
   })
 
@@ -114,7 +117,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     while (page.location === undefined) page = await agent.follow(await agent.submit(page))
     expect(page.location.searchParams.get('code')).to.be.a('string')
     const { sub } = decodeJwt(id_token as string)
-    expect((await webParty.told(1))[0]).to.include({ sub, sid: sidIn(id_token) })
+    expect((await webParty.waitForTokens(1))[0]).to.include({ sub, sid: sidIn(id_token) })
     expect(await logouts()).to.have.length(1)
   })
 
@@ -132,11 +135,11 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       const two = await tokensFor(server, web, {}, phone)
       const three = await tokensFor(server, shop, {}, phone)
       await bobs.walk(authorizeUrl(server, web), { username: bob.email, password: bob.password })
-      await end(await scene.aliceHerself())
-      const sids = (await webParty.told(2)).map((claims) => claims['sid'])
+      await end(await scene.accountOfAlice())
+      const sids = (await webParty.waitForTokens(2)).map((claims) => claims['sid'])
       expect(sids).to.have.members([sidIn(one.id_token), sidIn(two.id_token)])
       const { sub } = decodeJwt(one.id_token as string)
-      expect((await shopParty.told(1))[0]).to.include({ sub, sid: sidIn(three.id_token) })
+      expect((await shopParty.waitForTokens(1))[0]).to.include({ sub, sid: sidIn(three.id_token) })
     })
   }
 
@@ -169,9 +172,9 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const told = await webParty.told(3)
+    const told = await webParty.waitForTokens(3)
     expect(new Set(told.map(({ jti }) => jti)).size).to.equal(1)
-    const delivered = await eventually('delivered', async () => {
+    const delivered = await eventually('the logout token is delivered', async () => {
       const [logout] = await logouts({ state: 'delivered' })
       return logout
     })
@@ -183,13 +186,13 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const waiting = await eventually('an attempt failed', async () => {
+    const waiting = await eventually('an attempt has failed', async () => {
       const [logout] = await logouts({ state: 'waiting' })
       return logout?.lastError !== undefined && logout
     })
     expect(waiting.lastError).to.match(/^connection_failed: .*ECONNREFUSED/)
     await webParty.start()
-    await webParty.told(1)
+    await webParty.waitForTokens(1)
   })
 
   it('follows no redirect, and delivers after the address is corrected', async () => {
@@ -198,14 +201,14 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const [logout] = await eventually('an attempt failed', async () => {
+    const [logout] = await eventually('an attempt has failed', async () => {
       const found = await logouts()
       return found[0]?.lastError !== undefined && found
     })
     expect(logout).to.include({ state: 'waiting', lastError: 'answered 307' })
     expect(canary.connections()).to.equal(0)
     await scene.declare({ ...web, backchannel_logout_uri: canary.uri })
-    await canary.told(1)
+    await canary.waitForTokens(1)
     await canary.stop()
   })
 
@@ -219,7 +222,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    const [failed] = await eventually('given up', async () => {
+    const [failed] = await eventually('the delivery is given up', async () => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
     })
@@ -235,18 +238,18 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
     const agent = createUserAgent()
     await tokensFor(server, web, {}, agent)
     await signOut(agent)
-    await eventually('an attempt failed', async () => (await logouts())[0]?.lastError)
+    await eventually('an attempt has failed', async () => (await logouts())[0]?.lastError)
     await server.core.revocations.deleteClient(scene.tenant, web.client_id)
-    const [failed] = await eventually('given up', async () => {
+    const [failed] = await eventually('the delivery is given up', async () => {
       const found = await logouts({ state: 'failed' })
       return found.length > 0 && found
     })
-    expect(failed?.lastError).to.match(/^the client is deleted or disabled/)
+    expect(failed?.lastError).to.match(/^the client was deleted or disabled/)
   })
 
   it('is not delayed by a slow receiver, nor are the other receivers (R-21)', async () => {
     shopParty.answerWith(() => undefined)
-    const { id: accountId } = await scene.aliceHerself()
+    const { id: accountId } = await scene.accountOfAlice()
     const many = Array.from({ length: 300 }, (_, i) => ({
       accountId,
       clientId: 'shop',
@@ -263,7 +266,7 @@ onAnyStorage('back-channel log-out (P-070)', (kind) => {
       await agent.submit(asked)
       // In milliseconds: the timeout of one attempt.
       expect(performance.now() - startedAt, 'log-out').to.be.below(5000)
-      await webParty.told(round)
+      await webParty.waitForTokens(round)
     }
     expect(shopParty.connections(), 'connections to the slow receiver').to.be.below(20)
   })

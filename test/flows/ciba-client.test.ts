@@ -72,7 +72,10 @@ onAnyStorage(
 
     const partyOf = (clientId: string) => parties[clientId] as RelyingParty
     /** Overrides the polling interval, so that the test need not wait. */
-    const impatient = (request: BackchannelAuthenticationResponse) => ({ ...request, interval: 0 })
+    const withoutInterval = (request: BackchannelAuthenticationResponse) => ({
+      ...request,
+      interval: 0,
+    })
     const ofAlice = { scope: 'openid email offline_access', login_hint: alice.email }
 
     it('poll: discovers the endpoint, starts a request, gets tokens and refreshes them', async () => {
@@ -81,7 +84,7 @@ onAnyStorage(
       const request = await initiateBackchannelAuthentication(config, parameters)
       expect(request).to.include({ interval: 5, expires_in: 600 })
       await answerRequest(server, '#allow', agent)
-      const tokens = await pollBackchannelAuthenticationGrant(config, impatient(request))
+      const tokens = await pollBackchannelAuthenticationGrant(config, withoutInterval(request))
       const subject = tokens.claims()?.sub as string
       expect((await userinfo(tokens.access_token, subject)).email).to.equal(alice.email)
       expect((await refresh(tokens.refresh_token as string)).refresh_token).to.be.a('string')
@@ -93,18 +96,18 @@ onAnyStorage(
       const parameters = { ...ofAlice, client_notification_token }
       const request = await initiateBackchannelAuthentication(config, parameters)
       await answerRequest(server, '#allow', agent)
-      const [ping] = await receiver.told(1)
+      const [ping] = await receiver.waitForPings(1)
       expect(ping?.authorization).to.equal(`Bearer ${client_notification_token}`)
       const told = ping?.body as { auth_req_id: string }
       expect(told.auth_req_id).to.equal(request.auth_req_id)
-      const result = await pollBackchannelAuthenticationGrant(config, impatient(request))
+      const result = await pollBackchannelAuthenticationGrant(config, withoutInterval(request))
       expect(result.claims()?.sub).to.be.a('string')
     })
 
     it('gets access_denied when the user denies, and expired_token when the request is lost', async () => {
       const { config } = partyOf('bank')
       const errorOf = (request: BackchannelAuthenticationResponse) =>
-        pollBackchannelAuthenticationGrant(config, impatient(request)).then(
+        pollBackchannelAuthenticationGrant(config, withoutInterval(request)).then(
           () => 'tokens',
           ({ error }: { error?: string }) => error,
         )
@@ -125,7 +128,7 @@ onAnyStorage(
       const DPoP = getDPoPHandle(config, await randomDPoPKeyPair('ES256'))
       const tokens = await pollBackchannelAuthenticationGrant(
         config,
-        impatient(request),
+        withoutInterval(request),
         {},
         { DPoP },
       )
@@ -153,7 +156,7 @@ onAnyStorage(
         await answerRequest(server, '#allow', agent)
         const DPoP = getDPoPHandle(config, await randomDPoPKeyPair('ES256'))
         const tokens = await pollBackchannelAuthenticationGrant(
-          ...([config, impatient(request), {}, { DPoP }] as const),
+          ...([config, withoutInterval(request), {}, { DPoP }] as const),
         )
         expect(tokens.token_type).to.equal('dpop')
         const { refresh } = partyOf(fapi.client_id)

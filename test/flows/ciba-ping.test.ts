@@ -60,7 +60,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
       const request = await start()
       const before = receiver.received.length
       await answerRequest(server, button, agent)
-      const [ping] = (await receiver.told(before + 1)).slice(before)
+      const [ping] = (await receiver.waitForPings(before + 1)).slice(before)
       expect(ping).to.deep.equal({
         method: 'POST',
         authorization: `Bearer ${client_notification_token}`,
@@ -90,7 +90,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
-    await eventually('an attempt', () => receiver.received.length > 0)
+    await eventually('an attempt arrives', () => receiver.received.length > 0)
     const kept = await dump(server.core.database, server.env['REDIS_URL'])
     expect(kept).to.include('backchannel_ping')
     expect(secretsIn(kept)).to.deep.equal([])
@@ -126,7 +126,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
-    await eventually('an attempt', () => receiver.received.length > 0)
+    await eventually('an attempt arrives', () => receiver.received.length > 0)
     const attempts = receiver.received.length
     travel(700)
     const failure = await outcome('backchannel.notify_failed')
@@ -138,7 +138,7 @@ onAnyStorage('backchannel authentication, ping (OpenID CIBA Core §10.2)', (kind
     receiver.answerWith((response) => response.writeHead(503).end())
     await start()
     await answerRequest(server, '#allow', agent)
-    await eventually('an attempt', () => receiver.received.length > 0)
+    await eventually('an attempt arrives', () => receiver.received.length > 0)
     await server.core.revocations.setClientDisabled('default', teller.client_id, true)
     const failure = await outcome('backchannel.notify_failed')
     expect(JSON.stringify(failure)).to.include('disabled')

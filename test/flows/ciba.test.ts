@@ -358,7 +358,7 @@ onEachStorage('backchannel authentication, poll (OpenID CIBA Core 1.0)', (kind) 
     })
   })
 
-  test('max_age: a user who signed in too long ago signs in again, and auth_time reflects it (P-021)', async () => {
+  test('max_age: a user who signed in too long ago signs in again, and auth_time reflects it (P-019)', async () => {
     const agent = createUserAgent()
     await openAccount(server, agent)
     travel(3000)

@@ -66,9 +66,12 @@ describe('clients identified by a metadata document', () => {
       const page = await send('GET', '/.well-known/oauth-authorization-server')
       return (page.json() as Record<string, unknown>)['client_id_metadata_document_supported']
     }
-    await eventually('advertised', async () => (await advertised()) === true)
+    await eventually('the metadata advertises documents', async () => (await advertised()) === true)
     await declare({})
-    await eventually('not advertised', async () => (await advertised()) === undefined)
+    await eventually(
+      'the metadata no longer advertises documents',
+      async () => (await advertised()) === undefined,
+    )
     const client_id = host.publish('/off')
     const page = await createUserAgent().get(authorizeUrl(server, { client_id }))
     expect(page.status).to.equal(400)

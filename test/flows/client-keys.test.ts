@@ -153,7 +153,7 @@ describe('client keys at a jwks_uri', () => {
       if (status === 429) refused++
       return status
     })
-    await eventually('requests beyond 32 refused', async () => refused === 8)
+    await eventually('the requests beyond 32 are refused', async () => refused === 8)
     release()
     const answers = await Promise.all(all)
     expect(answers.filter((status) => status === 200)).to.have.length(32)
@@ -161,7 +161,7 @@ describe('client keys at a jwks_uri', () => {
 
     travel(61)
     const first = by(client_id, { key })
-    await eventually('a fetch', async () => held.length === 1)
+    await eventually('the keys are fetched', async () => held.length === 1)
     expect(await by(client_id, { key })).to.equal(200)
     release()
     expect(await first).to.equal(200)
@@ -194,7 +194,7 @@ describe('client keys at a jwks_uri', () => {
     expect(await by('new', { key }), 'first of a new client').to.equal(200)
     hold('patient')
     const first = by('patient', { key })
-    await eventually('a fetch', () => held.length === 4)
+    await eventually('the keys are fetched', () => held.length === 4)
     expect(await by('patient', { key })).to.equal(200)
     expect(await by('patient', wrong), 'answered without a fetch').to.equal(401)
     for (const response of held) response.end(JSON.stringify({ keys: [jwk] }))

@@ -122,7 +122,7 @@ onEachStorage('authorization codes', (kind) => {
   })
 
   test('presented without the right verifier and redirect URI end nothing, before or after redemption (ADR 0034)', async () => {
-    const inVain = [
+    const wrongFields = [
       { code_verifier: 'x'.repeat(43) },
       { code_verifier: undefined },
       { redirect_uri: 'https://elsewhere.example/callback' },
@@ -131,12 +131,12 @@ onEachStorage('authorization codes', (kind) => {
       const code = await codeFor(server, client, {}, agent)
       const pages = await Promise.all(
         Array.from({ length: 12 }, (_, i) =>
-          redeem(server, client, code, i === 4 ? {} : inVain[i % inVain.length]),
+          redeem(server, client, code, i === 4 ? {} : wrongFields[i % wrongFields.length]),
         ),
       )
       const [won, ...others] = pages.toSorted((a, b) => a.status - b.status)
       for (const page of others) expectRefusal(page, 400, 'invalid_grant')
-      for (const fields of inVain) {
+      for (const fields of wrongFields) {
         expectRefusal(await redeem(server, client, code, fields), 400, 'invalid_grant')
       }
       const tokens = tokensIn(await refresh(server, client, tokensIn(won as (typeof pages)[0])))

@@ -29,7 +29,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
 
   const partyOf = (clientId: string) => parties[clientId] as RelyingParty
   /** Overrides the polling interval, so that the test need not wait. */
-  const impatient = (device: DeviceAuthorizationResponse) => ({ ...device, interval: 0 })
+  const withoutInterval = (device: DeviceAuthorizationResponse) => ({ ...device, interval: 0 })
 
   for (const clientId of ['tv', 'kiosk']) {
     it(`${clientId} discovers the endpoint, gets its tokens and refreshes`, async () => {
@@ -40,7 +40,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
       const agent = createUserAgent()
       await enterCode(server, agent, device.user_code)
       await allowDevice(server, device, agent)
-      const tokens = await pollDeviceAuthorizationGrant(config, impatient(device))
+      const tokens = await pollDeviceAuthorizationGrant(config, withoutInterval(device))
       const subject = tokens.claims()?.sub as string
       expect((await userinfo(tokens.access_token, subject)).email).to.equal('alice@example.com')
       const next = await refresh(tokens.refresh_token as string)
@@ -56,7 +56,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
     const end = await agent.follow(await agent.submit(confirm, { button: '#deny' }))
     expect(outcomeOf(end)).to.equal('denied')
     const errorOf = (device: DeviceAuthorizationResponse) =>
-      pollDeviceAuthorizationGrant(config, impatient(device)).then(
+      pollDeviceAuthorizationGrant(config, withoutInterval(device)).then(
         () => 'tokens',
         ({ error }: { error?: string }) => error,
       )
@@ -71,7 +71,7 @@ onAnyStorage('openid-client as a device (K-44)', (kind) => {
     const device = await initiateDeviceAuthorization(config, { scope: 'openid offline_access' })
     await allowDevice(server, device)
     const DPoP = getDPoPHandle(config, await randomDPoPKeyPair('ES256'))
-    const tokens = await pollDeviceAuthorizationGrant(config, impatient(device), {}, { DPoP })
+    const tokens = await pollDeviceAuthorizationGrant(config, withoutInterval(device), {}, { DPoP })
     expect(tokens.token_type).to.equal('dpop')
   })
 })

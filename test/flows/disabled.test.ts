@@ -108,7 +108,7 @@ onAnyStorage('disabled and invalid entities', (kind) => {
     const acme = { ...server, issuer: `${server.issuer}/t/acme` }
     const give = (where: TestServer) =>
       post(where, '/token', machine, { grant_type: 'client_credentials', resource: api })
-    const flaps: [TestServer, (disabled: boolean) => Promise<boolean>][] = [
+    const switches: [TestServer, (disabled: boolean) => Promise<boolean>][] = [
       [
         server,
         (disabled) => revocations.setClientDisabled(defaultTenant, machine.client_id, disabled),
@@ -118,7 +118,7 @@ onAnyStorage('disabled and invalid entities', (kind) => {
     const isActive = async (where: TestServer, token: string) =>
       (await introspect(where, ordersApi, token))['active']
     await Promise.all(
-      flaps.map(async ([where, set]) => {
+      switches.map(async ([where, set]) => {
         const { access_token: before } = tokensIn(await give(where))
         expect(await set(true)).to.equal(true)
         expect(await set(false)).to.equal(true)

@@ -47,7 +47,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     agent.get(authorizeUrl(server, client, fields))
 
   /** The way back that the page offers: a link, or a form with its fields. */
-  function wayBack(page: Page): { to: string; fields: Record<string, string> } {
+  function returnForm(page: Page): { to: string; fields: Record<string, string> } {
     const link = page.root.querySelector('a#way-back')
     if (link) return { to: link.getAttribute('href') ?? '', fields: {} }
     const form = page.root.querySelector('form#way-back-form')
@@ -78,7 +78,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
       expectErrorPage(page)
       expect(page.root.querySelector('#error-code')?.textContent, what).to.equal(error)
       expect(page.root.querySelector('#way-back-host')?.textContent, what).to.equal('localhost:9')
-      const back = new URL(wayBack(page).to)
+      const back = new URL(returnForm(page).to)
       expect(back.origin + back.pathname, what).to.equal(callback)
       const answer = new URLSearchParams(back.hash.slice(1) || back.search)
       expect(answer.get('error'), what).to.equal(error)
@@ -96,7 +96,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
       (sources: string[]) => sources.length === 1 && /\/once\.js\?/.test(sources[0] ?? ''),
     )
     expect(page.headers.get('content-security-policy')).not.to.match(/sha256/)
-    const { to, fields } = wayBack(page)
+    const { to, fields } = returnForm(page)
     expect(to).to.equal(callback)
     expect(fields).to.include({ error: 'invalid_scope', state: 'the-state', iss: server.issuer })
   })
@@ -105,7 +105,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     for (const response_mode of ['jwt', 'query.jwt', 'fragment.jwt', 'form_post.jwt']) {
       const page = await ask({ ...tooMuch, response_mode })
       expectErrorPage(page)
-      const { to, fields } = wayBack(page)
+      const { to, fields } = returnForm(page)
       const back = new URL(to)
       const answer = new URLSearchParams(back.hash.slice(1) || back.search)
       expect(fields['response'] ?? answer.get('response'), response_mode).to.match(/^ey/)
@@ -117,7 +117,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     const cancelled = await agent.submit(page, { form: 'form[action$=abort]' })
     const shown = await agent.follow(cancelled)
     expectErrorPage(shown)
-    expect(new URL(wayBack(shown).to).searchParams.get('error')).to.equal('access_denied')
+    expect(new URL(returnForm(shown).to).searchParams.get('error')).to.equal('access_denied')
   })
 
   it('of a native app are shown with its scheme', async () => {
@@ -125,7 +125,7 @@ describe('errors of authorization requests (P-016, RFC 9700 §4.11.2)', () => {
     const page = await ask(fields, app)
     expectErrorPage(page)
     expect(page.root.querySelector('#way-back-host')?.textContent).to.equal('com.example.app:')
-    expect(wayBack(page).to).to.match(/^com\.example\.app:\/back\?error=invalid_scope/)
+    expect(returnForm(page).to).to.match(/^com\.example\.app:\/back\?error=invalid_scope/)
   })
 
   it('are returned as JSON without a redirect to a program', async () => {

@@ -16,7 +16,7 @@ import {
 import { forgeries, misissued } from '../support/forgeries.ts'
 import { exchange } from '../support/http-exchange.ts'
 import { basic, encode, expectRefusal, introspect, post, tokensFor } from '../support/protocol.ts'
-import { statementsOfTruth } from '../support/stack.ts'
+import { validityStatements } from '../support/stack.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 const inactive = { active: false }
@@ -35,8 +35,8 @@ onAnyStorage('introspection', (kind) => {
       const { sub } = decodeJwt(tokens.id_token ?? '')
       for (const caller of [web, ordersApi]) {
         for (const token_type_hint of [undefined, 'access_token', 'refresh_token', 'nonsense']) {
-          const told = await introspect(server, caller, tokens.access_token, { token_type_hint })
-          expect(told).to.include({
+          const claims = await introspect(server, caller, tokens.access_token, { token_type_hint })
+          expect(claims).to.include({
             active: true,
             sub,
             iss: server.issuer,
@@ -45,10 +45,10 @@ onAnyStorage('introspection', (kind) => {
             scope: asked.scope.split(' ')[1],
             token_type: 'Bearer',
           })
-          for (const name of ['exp', 'iat']) expect(told[name], name).to.be.a('number')
-          expect(told['sid']).to.be.a('string')
+          for (const name of ['exp', 'iat']) expect(claims[name], name).to.be.a('number')
+          expect(claims['sid']).to.be.a('string')
           // An opaque token has no jti: its identifier is the token itself.
-          expect('jti' in told).to.equal(asked.resource === api)
+          expect('jti' in claims).to.equal(asked.resource === api)
         }
       }
     })
@@ -71,7 +71,7 @@ onAnyStorage('introspection', (kind) => {
       body: encode({ token: access_token }),
       headers: { authorization: basic(ordersApi) },
     }
-    expect(await statementsOfTruth(server, form)).to.deep.equal([])
+    expect(await validityStatements(server, form)).to.deep.equal([])
   })
 
   it('of a refresh token works for its own client only (P-060)', async () => {

@@ -6,7 +6,7 @@ import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { anyStorage, onAnyStorage } from '../support/any-storage.ts'
 import { boot, freshStorage, type StorageKind, type TestServer } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { alice, api, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import {
@@ -68,14 +68,14 @@ async function publishedBy({ issuer }: Node): Promise<string[]> {
 }
 
 describe('KEY_PREPUBLISH (R-09)', () => {
-  for (const [set, told] of [
+  for (const [set, isTooShort] of [
     ['359', true],
     ['360', false],
   ] as const) {
-    it(`of ${set} s, with key sets cached for 300 s, is ${told ? 'logged as too short' : 'long enough'}`, async () => {
+    it(`of ${set} s, with key sets cached for 300 s, is ${isTooShort ? 'logged as too short' : 'long enough'}`, async () => {
       const server = await boot(anyStorage, { KEY_PREPUBLISH: set })
       await server.stop()
-      expect(server.logged().includes('KEY_PREPUBLISH is too short')).to.equal(told)
+      expect(server.logged().includes('KEY_PREPUBLISH is too short')).to.equal(isTooShort)
     })
   }
 })
@@ -104,7 +104,7 @@ onAnyStorage('signing keys', (kind) => {
 
   /** Waits until both nodes publish the same keys. */
   async function agree(): Promise<void> {
-    await eventually('both nodes agree', async () => {
+    await eventually('both nodes publish the same keys', async () => {
       const [ofA, ofB] = await Promise.all([publishedBy(nodes.a), publishedBy(nodes.b)])
       return ofA.join() === ofB.join()
     })
@@ -185,7 +185,7 @@ onAnyStorage('signing keys', (kind) => {
     const since = performance.now()
     expect(kidOf(await token(nodes.a)), 'on this node, at once').to.not.equal(kid)
     const isKnown = async () => kidOf(await token(nodes.b)) !== kid
-    const latest = await lastInVain('the other node knows', isKnown, { since })
+    const latest = await lastFailureAt('the other node signs with another key', isKnown, { since })
     expect(latest, 'last token signed with the revoked key by the other node').to.be.below(2000)
     for (const node of [nodes.a, nodes.b]) {
       expect(await publishedBy(node)).to.not.include(kid)
@@ -215,7 +215,7 @@ onAnyStorage('signing keys', (kind) => {
       })
     const verifier = createRemoteJWKSet(new URL(`${nodes.a.issuer}/jwks`))
     for (const alg of algs) {
-      const page = await eventually('the nodes know the resource server', async () => {
+      const page = await eventually('the node knows the resource server', async () => {
         const answer = await tokenOf(alg)
         return answer.status !== 400 && answer
       })

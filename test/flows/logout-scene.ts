@@ -29,7 +29,7 @@ export interface LogoutScene {
   webParty: LogoutReceiver
   shopParty: LogoutReceiver
   declare(client: object): Promise<unknown>
-  aliceHerself(): Promise<Account>
+  accountOfAlice(): Promise<Account>
   logouts(filter?: LogoutFilter): Promise<LogoutView[]>
   /** The audit events about log-outs. */
   audited(): Promise<{ type: string; client_id: string; detail: object }[]>
@@ -57,7 +57,7 @@ export async function logoutScene(on: TestServer): Promise<LogoutScene> {
   return {
     server: { ...on, issuer },
     ...{ tenant, webParty, shopParty, declare },
-    aliceHerself: async () => (await core.accounts.byIdentifier(tenant, alice.email)) as Account,
+    accountOfAlice: async () => (await core.accounts.byIdentifier(tenant, alice.email)) as Account,
     logouts: (filter = {}) => core.logouts.list(tenant, filter),
     audited: () =>
       core.database.query(

@@ -46,7 +46,7 @@ describe('a self-signed certificate at a jwks_uri (RFC 8705 §2.2.2)', () => {
     const held: ServerResponse[] = []
     host.answer('/keys', (response) => void held.push(response))
     const all = Array.from({ length: 40 }, ask)
-    await eventually('requests beyond 32 answered', () => served.length === 1 + 8)
+    await eventually('the requests beyond 32 are answered', () => served.length === 1 + 8)
     for (const response of held) response.end(keys)
     await Promise.all(all)
     expect(served).to.deep.equal(Array(41).fill(200))

@@ -69,12 +69,12 @@ describe('plain exchanges of codes', () => {
   }
   const change = (sql: string, ...parameters: unknown[]) =>
     server.core.database.execute(sql, parameters)
-  const aliceIs = (disabled: boolean) =>
+  const setDisabled = (disabled: boolean) =>
     change('update accounts set disabled_at = $1', disabled ? new Date() : null)
 
-  let hearAgain = (): void => undefined
+  let resumePolls = (): void => undefined
   /** Freezes the result of the poll for changes, so that cached state stays in use. */
-  async function hearNothingNew(): Promise<void> {
+  async function freezePolls(): Promise<void> {
     const { notifications } = server.core.storage
     const { query } = notifications
     let first: Promise<never[]> | undefined
@@ -86,10 +86,10 @@ describe('plain exchanges of codes', () => {
       })
       return first
     }
-    hearAgain = () => {
+    resumePolls = () => {
       notifications.query = query
     }
-    await eventually('a poll', () => isHeard)
+    await eventually('a poll ends', () => isHeard)
   }
 
   const rows: Row[] = [
@@ -128,13 +128,13 @@ describe('plain exchanges of codes', () => {
       plain: false,
       fields: { redirect_uri: 'https://other.example/callback' },
     },
-    { what: 'without a verifier (P-018)', plain: false, fields: { code_verifier: undefined } },
+    { what: 'without a verifier (P-008)', plain: false, fields: { code_verifier: undefined } },
     {
-      what: 'with another verifier (P-018)',
+      what: 'with another verifier (P-008)',
       plain: false,
       fields: { code_verifier: 'y'.repeat(43) },
     },
-    { what: 'with a short verifier (P-018)', plain: false, fields: { code_verifier: 'y' } },
+    { what: 'with a short verifier (P-008)', plain: false, fields: { code_verifier: 'y' } },
     { what: 'with a code of another client (P-017)', plain: false, by: strict },
     { what: 'of a client with DPoP-bound tokens', plain: false, client: bound },
     {
@@ -172,20 +172,20 @@ describe('plain exchanges of codes', () => {
       plain: false,
       client: strict,
       async before() {
-        await hearNothingNew()
+        await freezePolls()
         await sendForm(server, formOf('none', {}, strict))
         await change(`update clients set disabled_at = now() where client_id = 'strict'`)
       },
       async after() {
-        hearAgain()
+        resumePolls()
         await change(`update clients set disabled_at = null where client_id = 'strict'`)
       },
     },
     {
       what: 'of a disabled user',
       plain: false,
-      before: () => aliceIs(true),
-      after: () => aliceIs(false),
+      before: () => setDisabled(true),
+      after: () => setDisabled(false),
     },
     {
       what: 'whose sign-in is too weak by now (ASVS 6.3.3)',
@@ -239,7 +239,7 @@ describe('plain exchanges of codes', () => {
   })
 
   /** The stored family and events, without values unique to one code. */
-  async function keptOf(family: string): Promise<unknown> {
+  async function storedFamily(family: string): Promise<unknown> {
     const tokens = await server.core.database.query(
       `select payload - 'iat' - 'exp' - 'iiat' - 'authTime' - 'sid' - 'sessionUid' as payload,
          (payload->>'iiat') = (payload->>'iat') as fresh, t.ip, t.user_agent, f.ip as from_ip,
@@ -252,14 +252,14 @@ describe('plain exchanges of codes', () => {
       [family],
     )
     const events = await server.core.audit.ofFamily(defaultTenant, family)
-    const told = events.map(
+    const comparable = events.map(
       ({ type, outcome, actor, accountId, clientId, ip, userAgent, detail, requestId }) => ({
         ...{ type, outcome, actor, accountId, clientId, ip, userAgent, detail },
         traced: typeof requestId,
       }),
     )
     // Events of the same time are in no defined order.
-    return { tokens, told: told.toSorted((a, b) => a.type.localeCompare(b.type)) }
+    return { tokens, events: comparable.toSorted((a, b) => a.type.localeCompare(b.type)) }
   }
 
   /** Exchanges a new code on one path and returns everything observable. */
@@ -277,7 +277,7 @@ describe('plain exchanges of codes', () => {
          where kind = 'AuthorizationCode' and key = $1`,
         [hashOf(code)],
       )
-      const kept = await keptOf(familyStartedBy(hashOf(code)))
+      const kept = await storedFamily(familyStartedBy(hashOf(code)))
       return { seen: { ...seen, body: bodyOf(page), claims, kept }, lookUps }
     } finally {
       await row.after?.()

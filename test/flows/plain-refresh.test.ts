@@ -60,7 +60,7 @@ describe('plain refreshes', () => {
 
   const formOf = (fields: Fields, client: typeof web) =>
     tokenForm({ grant_type: 'refresh_token', ...fields }, client)
-  const plainly = (tokens: Pick<Tokens, 'refresh_token'>): Form =>
+  const refreshForm = (tokens: Pick<Tokens, 'refresh_token'>): Form =>
     formOf({ refresh_token: tokens.refresh_token }, web)
   const change = (sql: string, ...parameters: unknown[]) =>
     server.core.database.execute(sql, parameters)
@@ -72,7 +72,7 @@ describe('plain refreshes', () => {
     )
   const ordersOffer = (scopes: string[]) =>
     server.core.resources.declare(defaultTenant, { identifier: api, name: 'Orders', scopes })
-  const aliceIs = (disabled: boolean) =>
+  const setDisabled = (disabled: boolean) =>
     change('update accounts set disabled_at = $1', disabled ? new Date() : null)
 
   const rows: Row[] = [
@@ -83,7 +83,7 @@ describe('plain refreshes', () => {
     {
       what: 'after another refresh',
       plain: true,
-      before: async (tokens) => tokensIn(await sendForm(server, plainly(tokens))),
+      before: async (tokens) => tokensIn(await sendForm(server, refreshForm(tokens))),
     },
     {
       what: 'after part of the grant was revoked',
@@ -136,8 +136,8 @@ describe('plain refreshes', () => {
     {
       what: 'of a disabled user',
       plain: false,
-      before: () => aliceIs(true),
-      after: () => aliceIs(false),
+      before: () => setDisabled(true),
+      after: () => setDisabled(false),
     },
     {
       what: 'whose sign-in is too weak by now (ASVS 6.3.3)',
@@ -152,7 +152,7 @@ describe('plain refreshes', () => {
       async before(tokens) {
         // The response contains its remaining lifetime in seconds.
         travel(0)
-        await sendForm(server, plainly(tokens))
+        await sendForm(server, refreshForm(tokens))
         return undefined
       },
     },
@@ -160,7 +160,7 @@ describe('plain refreshes', () => {
       what: 'with a replaced token, after the replay window',
       plain: false,
       async before(tokens) {
-        await sendForm(server, plainly(tokens))
+        await sendForm(server, refreshForm(tokens))
         travel(61)
         return undefined
       },
@@ -185,20 +185,20 @@ describe('plain refreshes', () => {
   it('get the same response when repeated on the other path (R-07)', async () => {
     const ways = [throughStack, (form: Form) => form]
     for (const [first, second] of [ways, ways.toReversed()]) {
-      const form = plainly(await tokensFor(server, web, offline, agent))
+      const form = refreshForm(await tokensFor(server, web, offline, agent))
       const answer = tokensIn(await sendForm(server, (first as typeof throughStack)(form)))
       const again = tokensIn(await sendForm(server, (second as typeof throughStack)(form)))
       expect({ ...again, expires_in: 0 }).to.deep.equal({ ...answer, expires_in: 0 })
-      const next = tokensIn(await sendForm(server, plainly(answer)))
+      const next = tokensIn(await sendForm(server, refreshForm(answer)))
       travel(10)
       expectRefusal(await sendForm(server, form), 400, 'invalid_grant')
-      expectRefusal(await sendForm(server, plainly(next)), 400, 'invalid_grant')
+      expectRefusal(await sendForm(server, refreshForm(next)), 400, 'invalid_grant')
     }
   })
 
   it('at the same time on both paths: one successor (K-41, C26)', async () => {
     const tokens = await tokensFor(server, web, offline, agent)
-    const form = plainly(tokens)
+    const form = refreshForm(tokens)
     const family = await familyOf(tokens)
     const asked = Array.from({ length: 8 }, (_, n) => (n % 2 ? form : throughStack(form)))
     const answers = await Promise.all(asked.map((each) => sendForm(server, each)))
@@ -216,14 +216,14 @@ describe('plain refreshes', () => {
     families.find = (...given) => (asked.push('find'), find(...given))
     families.findLocked = (...given) => (asked.push('findLocked'), findLocked(...given))
     try {
-      const refused = await sendForm(server, plainly({ refresh_token: forged }))
+      const refused = await sendForm(server, refreshForm({ refresh_token: forged }))
       expectRefusal(refused, 400, 'invalid_grant')
       expect(asked).to.deep.equal(['find'])
       await change(
         'update refresh_tokens set token_hash = $1 where token_hash = $2',
         ...[forged, token].map(hashOf),
       )
-      tokensIn(await sendForm(server, plainly({ ...tokens, refresh_token: forged })))
+      tokensIn(await sendForm(server, refreshForm({ ...tokens, refresh_token: forged })))
       expect(asked).to.deep.equal(['find', 'find', 'findLocked'])
     } finally {
       Object.assign(families, { find, findLocked })

@@ -53,14 +53,14 @@ describe('plain requests on the wire', () => {
     const wrong = encode({ token: 'a.b.c' })
     const all = [stack, body(), wrong, body(), body(), stack]
     socket.write(all.map((each) => head(each.length) + each).join(''))
-    const text = await read('six answers', (so) => answers(so).length >= 12)
+    const text = await read('six responses', (so) => answers(so).length >= 12)
     const active = ['HTTP/1.1 200', '"active":true']
     const inactive = ['HTTP/1.1 200', '"active":false']
     const expected = [active, active, inactive, active, active, active].flat()
     expect(answers(text)).to.deep.equal(expected)
     // The connection stays open, also after a request handed over to the stack.
     socket.write(head(body().length) + body())
-    await read('a seventh answer', (so) => answers(so).length === 14)
+    await read('a seventh response', (so) => answers(so).length === 14)
     socket.destroy()
   })
 
@@ -74,7 +74,7 @@ describe('plain requests on the wire', () => {
       await new Promise((resolve) => socket.write(part, resolve))
     }
     const { result, lookUps } = await stackLookUps(server, () =>
-      read('an answer', (so) => answers(so).length >= 3),
+      read('a response', (so) => answers(so).length >= 3),
     )
     expect(answers(result)).to.deep.equal(['HTTP/1.1 100', 'HTTP/1.1 200', '"active":true'])
     expect(lookUps).to.equal(0)
@@ -90,7 +90,7 @@ describe('plain requests on the wire', () => {
         const asked = head(body().length).replace('HTTP/1.1', way).replace('form-urlencoded', type)
         socket.write(asked + body())
         const text = await read(
-          'an answer',
+          'a response',
           (so) => so.includes('"active":true') && so.endsWith('}'),
         )
         socket.destroy()

@@ -47,14 +47,14 @@ describe('plain requests for userinfo', () => {
       what: 'after a scope was revoked',
       plain: true,
       of: short,
-      before: () => scene.grantIs({ scope: 'openid email' }),
+      before: () => scene.setGrantClaims({ scope: 'openid email' }),
     },
     {
       what: 'after a claim was rejected',
       plain: true,
       of: short,
-      before: () => scene.grantIs(all, { claims: ['email', 'sub'] }),
-      after: () => scene.grantIs(all),
+      before: () => scene.setGrantClaims(all, { claims: ['email', 'sub'] }),
+      after: () => scene.setGrantClaims(all),
     },
 
     {
@@ -134,7 +134,7 @@ describe('plain requests for userinfo', () => {
     { what: 'by HEAD', plain: false, form: () => ({ method: 'HEAD' }) },
     { what: 'by DELETE', plain: false, form: () => ({ method: 'DELETE' }) },
     ...['http://localhost:9', 'https://evil.example'].map((origin) => ({
-      what: `from ${origin} (P-044)`,
+      what: `from ${origin} (K-23)`,
       plain: false,
       form: (token: string) => ({ headers: { authorization: `Bearer ${token}`, origin } }),
     })),
@@ -155,8 +155,8 @@ describe('plain requests for userinfo', () => {
       what: 'with a token for the former default resource server',
       plain: true,
       at: () => scene.acme,
-      before: () => scene.defaultIs(false),
-      after: () => scene.defaultIs(true),
+      before: () => scene.setDefaultResource(false),
+      after: () => scene.setDefaultResource(true),
     },
     {
       what: 'with an unnecessary proof',

@@ -57,7 +57,7 @@ describe('rate limits', () => {
   const wrongly = { ...machine, client_secret: 'a guess' }
 
   /** The limit of `web` in the last browser that signed in. */
-  async function shareOfWeb() {
+  async function limitOfWeb() {
     const [session] = await server.core.database.query<{ uid: string }>(
       'select uid from sessions where account_id is not null order by created_at desc limit 1',
     )
@@ -164,7 +164,7 @@ describe('rate limits', () => {
   it('limit a client in a signed-in browser, without affecting other clients', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
-    const share = await shareOfWeb()
+    const share = await limitOfWeb()
     await server.core.limiter.note(tenant, { ...share, cost: 300 })
     expectErrorPage(await agent.get(authorizeUrl(server, web, { prompt: 'login' })), 429)
     expect((await agent.get(authorizeUrl(server, spa, { prompt: 'login' }))).status).to.equal(303)
@@ -181,7 +181,7 @@ describe('rate limits', () => {
   it('limit large codes of a client, while ordinary ones still work (C25)', async () => {
     const agent = createUserAgent()
     await signIn(server, web, {}, agent)
-    const share = await shareOfWeb()
+    const share = await limitOfWeb()
     const large = authorizeUrl(server, web, { nonce: 'x'.repeat(9000) })
     const small = authorizeUrl(server, web)
     const codeOf = (page: Page) => page.location?.searchParams.get('code')

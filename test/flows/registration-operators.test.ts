@@ -107,7 +107,7 @@ describe('self-registered clients, and operators', () => {
     })
     await holding.promise
     const swept = registrations.sweep()
-    await eventually('the sweep waits', async () => {
+    await eventually('the sweep waits for a lock', async () => {
       const waiting = await database.query(
         `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
       )

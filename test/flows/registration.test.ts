@@ -44,7 +44,7 @@ describe('self-registered clients', () => {
     await eventually('advertised', async () => (await advertised()) === `${server.issuer}/register`)
     await declare({ mode: 'off' })
     expectError(await register(metadata), 404, 'invalid_request')
-    await eventually('not advertised', async () => (await advertised()) === undefined)
+    await eventually('no longer advertised', async () => (await advertised()) === undefined)
   })
 
   it('get an id, a secret and a registration token, and sign users in (RFC 7591 §3.2.1)', async () => {
@@ -278,8 +278,8 @@ describe('self-registered clients', () => {
     const answers = await Promise.all([1, 2, 3, 4, 5].map(() => register(metadata)))
     expect(answers.map(({ status }) => status)).to.have.members([201, 201, 503, 503, 503])
     // Reaching the limit is expected, so it is logged as a warning only.
-    const told = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
-    expect(told?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
+    const warnings = server.logged().match(/"level":"\w+".*"error":"registration_full"/g)
+    expect(warnings?.map((line) => line.slice(9, 13))).to.deep.equal(['warn', 'warn', 'warn'])
     const [used, unused] = answers.filter(({ status }) => status === 201).map(informationIn)
     if (!used || !unused) throw new Error('too few')
     tokensIn(await redeem(server, used, await codeFor(server, used)))
@@ -320,7 +320,7 @@ describe('self-registered clients', () => {
     expect(await signing.list(defaultTenant)).to.have.length(before.length)
   })
 
-  it('get a response whatever characters their metadata contains (K-10)', async () => {
+  it('get a response whatever characters their metadata contains (P-080)', async () => {
     for (const text of ['a\u0000', 'a\ud800', '\udc00']) {
       const page = await register({ ...metadata, client_name: text })
       expect(informationIn(page)['client_name'], JSON.stringify(text)).to.equal(

@@ -109,7 +109,7 @@ describe('the revocation feed', () => {
         authorization: `DPoP ${bound}`,
         dpop: await proof(undefined, bound, '/revocations/stream'),
       })
-      await eventually('a first document', () => stream.events[0])
+      await eventually('a first document arrives', () => stream.events[0])
       stream.close()
     })
 
@@ -188,7 +188,7 @@ describe('the revocation feed', () => {
       const etag = first.headers.get('etag') as string
       const again = await askRevocations(server, token, undefined, { 'if-none-match': etag })
       if (again.status !== 304) expect(again.headers.get('etag')).to.not.equal(etag)
-      const renewed = await eventually('another document', async () => {
+      const renewed = await eventually('another document is served', async () => {
         const page = await askRevocations(server, token, undefined, { 'if-none-match': etag })
         return page.status === 200 && page
       })
@@ -205,7 +205,7 @@ describe('the revocation feed', () => {
       await server.core.denials.add(defaultTenant, many)
       const url = new URL(`${server.issuer}/revocations?audience=${encodeURIComponent(api)}`)
       for (const coding of ['gzip', 'br']) {
-        const response = await eventually('a document of that size', async () => {
+        const response = await eventually('a compressed document is served', async () => {
           const headers = { authorization: `Bearer ${token}`, 'accept-encoding': coding }
           const answer = await fetch(url, { headers })
           return answer.headers.get('content-encoding') === coding && answer
@@ -231,7 +231,7 @@ describe('the revocation feed', () => {
       // The access token is signed with the same key.
       expectRefusal(await askRevocations(server, token), 401, 'invalid_token')
       token = await feedToken(server, ordersApi)
-      const renewed = await eventually('another document', async () => {
+      const renewed = await eventually('a document signed with another key is served', async () => {
         const page = await askRevocations(server, token)
         return decodeProtectedHeader(page.body).kid !== kid && page
       })
@@ -253,12 +253,12 @@ describe('the revocation feed', () => {
       try {
         expect(stream.status).to.equal(200)
         expect(stream.headers['content-type']).to.equal('text/event-stream')
-        const first = await eventually('a first document', () => stream.events[0])
+        const first = await eventually('a first document arrives', () => stream.events[0])
         const { cursor, since } = await verified(server, first.data)
         expect(since).to.equal(undefined)
         expect(first).to.include({ event: 'revocations', id: cursor })
         await post(server, '/revoke', machine, { token: issued })
-        const told = await eventually('the revocation', async () => {
+        const told = await eventually('the revocation arrives', async () => {
           for (const { data } of stream.events) {
             const claims = await verified(server, data)
             if (denies(claims.revoked, decodeJwt(issued))) return claims
@@ -275,7 +275,7 @@ describe('the revocation feed', () => {
     it('continues from Last-Event-ID', async () => {
       const { cursor } = await revocations(server, token)
       const stream = await openStream(server, token, { audience: api }, { 'last-event-id': cursor })
-      const first = await eventually('a first document', () => stream.events[0])
+      const first = await eventually('a first document arrives', () => stream.events[0])
       stream.close()
       expect((await verified(server, first.data)).since).to.equal(cursor)
     })
@@ -283,7 +283,7 @@ describe('the revocation feed', () => {
     it('ends when its token is revoked or its client may no longer introspect, and sends nothing more', async () => {
       const own = await feedToken(server, ordersApi)
       const [revoked, unnamed] = [await openStream(server, own), await openStream(server, token)]
-      await eventually('first documents', () => revoked.events[0] && unnamed.events[0])
+      await eventually('the first documents arrive', () => revoked.events[0] && unnamed.events[0])
       await post(server, '/revoke', ordersApi, { token: own })
       await eventually('the stream ends', revoked.ended)
       expect(unnamed.ended()).to.equal(false)
@@ -307,10 +307,10 @@ describe('the revocation feed', () => {
       const stream = await openStream(server, await feedToken(server, mailApi), { audience: mail })
       const own = await openStream(server, token)
       try {
-        await eventually('a first document', () => stream.events[0] && own.events[0])
+        await eventually('the first documents arrive', () => stream.events[0] && own.events[0])
         const issued = await machineToken()
         await post(server, '/revoke', machine, { token: issued })
-        await eventually('the revocation', async () => {
+        await eventually('the revocation arrives', async () => {
           const last = own.events.at(-1)
           return last && denies((await verified(server, last.data)).revoked, decodeJwt(issued))
         })

@@ -46,7 +46,7 @@ onEachStorage('revocation', (kind) => {
     { form: 'a JWT', resource: api, scope: 'openid orders:read offline_access' },
     { form: 'an opaque token', resource: opaque, scope: 'openid read offline_access' },
   ]
-  it('of an opaque token holds even if its stored entry reappears (architecture §4, R-07)', async () => {
+  it('of an opaque token holds even if its stored entry reappears (architecture §4, R-18)', async () => {
     const { access_token } = await tokensFor(server, web, kinds[1], agent)
     const key = { tenant: 'default', model: 'AccessToken', id: hashOf(access_token) }
     const before = await server.core.shortLived.get(key)

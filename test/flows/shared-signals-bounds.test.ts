@@ -71,7 +71,7 @@ describe('limits for a receiver of shared signals', () => {
       await setStatus(stream_id, 'enabled')
     }
     expect(await queued(), 'after pauses').to.equal(5)
-    await eventually('attempts', () => receiver.received.length >= 5)
+    await eventually('five attempts arrive', () => receiver.received.length >= 5)
 
     const other = await startPushReceiver()
     try {
@@ -79,8 +79,8 @@ describe('limits for a receiver of shared signals', () => {
         stream_id,
         delivery: { method: pushed, endpoint_url: other.url },
       })
-      await eventually('all events at the new address', () => other.received.length >= 5)
-      await eventually('nothing is queued', async () => (await queued()) === 0)
+      await eventually('all events arrive at the new address', () => other.received.length >= 5)
+      await eventually('the queue is empty', async () => (await queued()) === 0)
     } finally {
       await other.stop()
     }
@@ -111,7 +111,7 @@ describe('limits for a receiver of shared signals', () => {
     await fill(stream_id, 2)
     const delivery = { method: pushed, endpoint_url: receiver.url }
     await ask('PATCH', 'ssf/streams', { stream_id, delivery })
-    await eventually('both events', () => own().length === 2)
+    await eventually('both events arrive', () => own().length === 2)
   })
 
   it('a late change neither restores a deleted stream nor ends a pause', async () => {
@@ -144,7 +144,7 @@ describe('limits for a receiver of shared signals', () => {
     const { stream_id, delivery } = await create()
     // More than the limit, because a poll that does not wait may take a place first.
     const wait = Array.from({ length: 20 }, () => ask('POST', delivery.endpoint_url, {}))
-    await eventually('all places taken', async () => {
+    await eventually('all long polls are taken', async () => {
       const page = await ask('POST', delivery.endpoint_url, { returnImmediately: true })
       return page.status === 429
     })

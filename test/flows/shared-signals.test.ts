@@ -279,9 +279,9 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const stream = await create({ delivery })
     expect(stream.delivery).to.deep.equal({ method: pushed, endpoint_url: receiver.url })
     await ask('POST', 'ssf/verify', { stream_id: stream.stream_id, state: 's' })
-    await eventually('a first attempt', () => receiver.received[0])
+    await eventually('a first attempt arrives', () => receiver.received[0])
     receiver.answerWith(undefined)
-    const again = await eventually('another attempt', () => receiver.received[1])
+    const again = await eventually('another attempt arrives', () => receiver.received[1])
     expect(again.headers).to.include({
       'content-type': 'application/secevent+jwt',
       accept: 'application/json',
@@ -290,7 +290,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     const [one, other] = receiver.received.map(({ set }) => decodeJwt(set).jti)
     expect(one, 'the same token').to.equal(other)
     await verifiedSet(server.issuer, api, again.set)
-    await eventually('no event is waiting', async () => {
+    await eventually('no event is queued', async () => {
       const rows = await server.core.database.query('select 1 from signal_events')
       return rows.length === 0
     })
@@ -321,7 +321,7 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
     receiver.received.length = 0
     await ask('POST', 'ssf/verify', { stream_id, state: 'waits' })
     await ask('POST', 'ssf/status', { stream_id, status: 'enabled' })
-    const { set } = await eventually('the push', () => receiver.received[0])
+    const { set } = await eventually('the push arrives', () => receiver.received[0])
     expect(decodeJwt(set)['events']).to.deep.equal({ [`${ssf}/verification`]: { state: 'waits' } })
   })
 
@@ -375,8 +375,8 @@ describe('shared signals (SSF 1.0, CAEP 1.0)', () => {
       [],
     )
     const all = await until(stream, `${ssf}/stream-updated`)
-    const told = all.find(({ events }) => `${ssf}/stream-updated` in events)
-    expect(told?.events[`${ssf}/stream-updated`]).to.deep.equal({
+    const updated = all.find(({ events }) => `${ssf}/stream-updated` in events)
+    expect(updated?.events[`${ssf}/stream-updated`]).to.deep.equal({
       status: 'enabled',
       reason: 'more than 10000 events were waiting: the oldest were dropped',
     })

@@ -90,7 +90,7 @@ export async function useTokens(server: TestServer): Promise<void> {
 export async function useRevocations(server: TestServer): Promise<void> {
   const { accounts, revocations } = server.core
   const account = await accounts.byIdentifier(defaultTenant, alice.email)
-  if (!account) throw new Error('there is no account of alice')
+  if (!account) throw new Error('no account of alice')
   const fields = { scope: 'openid offline_access' }
   await tokensFor(server, web, fields)
   await revocations.revokeGrant(defaultTenant, account.id, web.client_id)
@@ -165,7 +165,7 @@ export async function usePeople(server: TestServer, mailbox: Mailbox): Promise<v
   const account = await core.accounts.active(defaultTenant, reader.id)
   if (account) await core.mailedCodes.turnOn(account, { by: 'owner' })
   await step(reader, async () => {
-    const otp = await eventually('the code', () =>
+    const otp = await eventually('the code arrives', () =>
       mailbox.mails
         .filter(({ to }) => to === reader.username)
         .flatMap(({ text }) => /asks for it: (\d{8})\b/.exec(text)?.[1] ?? [])
@@ -238,7 +238,7 @@ export async function useApis(server: TestServer): Promise<void> {
   await agent.submit(await agent.get('/account'))
   const poll = () =>
     askSignals(server, listener, 'POST', delivery.endpoint_url, { returnImmediately: true })
-  await eventually('signals', async () => (await poll()).body.includes('ey'))
+  await eventually('signals arrive', async () => (await poll()).body.includes('ey'))
 }
 
 /** Background work, and the short-lived store of an installation without Redis. */

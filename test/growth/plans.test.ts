@@ -124,11 +124,11 @@ suite('the statements sent to Postgres, as it fills (R-19)', () => {
     await useRevocations(server)
     for (const table of ['denials', 'changes', 'signing_keys']) {
       const isPolled = () => [...recorded.polled].some((text) => text.includes(`from ${table}`))
-      await eventually(`${table} are polled`, isPolled)
+      await eventually(`${table} is polled`, isPolled)
     }
-    const told = () =>
+    const isRecorded = () =>
       [...recorded.asked.keys()].some((text) => /told as \(insert into audit/.test(text))
-    await eventually('tokens of machines are told of', told)
+    await eventually('tokens of machines are recorded in the audit log', isRecorded)
     recorded.stop()
     statements = [...recorded.asked.values()]
     client = new pg.Client({ connectionString: server.env['DATABASE_URL'] })

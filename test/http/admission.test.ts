@@ -38,8 +38,8 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
   }
 
   /** An earlier request may not have ended yet. */
-  const patiently = (tokens: Tokens) =>
-    eventually('it is taken', async () => {
+  const refreshWhenAdmitted = (tokens: Tokens) =>
+    eventually('the refresh is admitted', async () => {
       const page = await refresh(server, web, tokens)
       return page.status !== 503 && page
     })
@@ -67,10 +67,10 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
 
   it('refuses a further request, stays alive meanwhile, and serves again', async () => {
     const tokens = await families(most)
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
-      const refused = await eventually('one more is refused', async () => {
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
+      const refused = await eventually('one more request is refused', async () => {
         const page = await ask()
         return page.status === 503 && page
       })
@@ -102,7 +102,7 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
           body: new URLSearchParams({ grant_type: 'refresh_token', refresh_token: token ?? '' }),
         }).catch((error: Error) => error.name),
       )
-      await eventually('each waits for its family', async () => {
+      await eventually('each request waits for the lock of its family', async () => {
         const [row] = await server.core.database.query<{ count: string }>(
           'select count(*) from pg_locks where not granted',
         )
@@ -110,13 +110,13 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
       })
       abort.abort()
       expect(await Promise.all(left)).to.deep.equal(left.map(() => 'AbortError'))
-      await eventually('all have left', async () => {
+      await eventually('no request is in flight', async () => {
         const text = await scrape(metricsPort)
         return figure(text, 'keyturn_http_requests_in_flight') === 0
       })
       expect((await ask()).status).to.equal(503)
     })
-    await eventually('it serves again', async () => (await ask()).status === 200)
+    await eventually('requests are served again', async () => (await ask()).status === 200)
   })
 
   it('does not count a request that has not arrived completely', async () => {
@@ -165,9 +165,12 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
       // Requests that are still being sent do not count, so this one is served.
       tokensIn(await ask())
       for (const { socket, body } of senders) socket.write(body.slice(20))
-      await eventually('those that are too many are refused', async () => of('503').length === most)
+      await eventually(
+        'the requests over the limit are refused',
+        async () => of('503').length === most,
+      )
     })
-    await eventually('the others are served', async () => of('200').length === most)
+    await eventually('the other requests are served', async () => of('200').length === most)
     for (const { socket } of senders) socket.destroy()
   })
 
@@ -177,13 +180,21 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
     const waiting: Promise<unknown>[] = []
     await whileLocked(async () => {
       await server.core.database.query('lock table tenants')
-      for (const each of tokens) waiting.push(patiently(each).then(tokensIn))
-      waiting.push(eventually('it is not there', async () => (await begin('/t/absent')) === 404))
-      await eventually('another is refused', async () => (await begin()) === 503)
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each).then(tokensIn))
+      waiting.push(
+        eventually(
+          'the unknown tenant answers 404',
+          async () => (await begin('/t/absent')) === 404,
+        ),
+      )
+      await eventually('another request is refused', async () => (await begin()) === 503)
       expect((await fetch(`${server.issuer}/favicon.ico`)).status).to.equal(200)
     })
     await Promise.all(waiting)
-    await eventually('it may begin again', async () => (await begin()) === 400)
+    await eventually(
+      'authorization requests are admitted again',
+      async () => (await begin()) === 400,
+    )
   })
 
   it('does not count answers queued behind a stream, so that one connection cannot use all (R-14)', async () => {
@@ -197,7 +208,7 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
     expect(opened.toString()).to.match(/^HTTP\/1.1 200/)
     for (let i = 0; i < most; i++) get('/assets/keyturn.css')
     try {
-      await eventually('they are there', async () => {
+      await eventually('the requests are in flight', async () => {
         const text = await scrape(metricsPort)
         return figure(text, 'keyturn_http_requests_in_flight') > most
       })
@@ -244,11 +255,11 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
       figure(await scrape(metricsPort), 'keyturn_http_requests_total', labels)
     const before = await count()
     const tokens = await families(most)
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
       await eventually(
-        'it is refused',
+        'the request is refused',
         async () => (await fetch(`${server.issuer}/t/nobody/jwks`)).status === 503,
       )
     })
@@ -277,15 +288,15 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
         port: sent.socket?.localPort,
       }
     }
-    const waiting: ReturnType<typeof patiently>[] = []
+    const waiting: ReturnType<typeof refreshWhenAdmitted>[] = []
     const refused: Awaited<ReturnType<typeof again>>[] = []
     await whileLocked(async () => {
-      for (const each of tokens) waiting.push(patiently(each))
-      await eventually('it is full', async () => (await again()).status === 503)
+      for (const each of tokens) waiting.push(refreshWhenAdmitted(each))
+      await eventually('all places are taken', async () => (await again()).status === 503)
       for (let i = 0; i < 4; i++) refused.push(await again())
     })
     await Promise.all(waiting)
-    const served = await eventually('it is served', async () => {
+    const served = await eventually('the request is served', async () => {
       const answer = await again()
       return answer.status === 200 && answer
     })
@@ -312,12 +323,12 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
     await server.core.database.transaction(async () => {
       await server.core.database.query('lock table tenants, clients')
       const sockets = heads.map((head) => slowSender(head))
-      await eventually('one more is refused', async () => (await icon()) === 503)
+      await eventually('one more request is refused', async () => (await icon()) === 503)
       expect((await fetch(`${server.issuer}/t/nobody-3/jwks`)).status).to.equal(503)
       expect((await fetch(`${server.issuer}/jwks`)).status).to.equal(200)
       for (const socket of sockets) socket.destroy()
     })
-    await eventually('it serves again', async () => (await icon()) === 200)
+    await eventually('requests are served again', async () => (await icon()) === 200)
   })
 
   it('probes its stores once for concurrent readiness checks of all tenants, and again a moment later', async () => {
@@ -332,7 +343,7 @@ suite('a process at its limit of concurrent requests (R-12)', () => {
     }
     try {
       await eventually(
-        'the other issuer is there',
+        'the other issuer is ready',
         async () => (await ready('/t/other/readyz')) === 200,
       )
       travel(1)

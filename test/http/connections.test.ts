@@ -37,7 +37,10 @@ describe('bytes that are not a request (ASVS 16.3.4)', () => {
       else socket.resume().once('close', () => resolve())
     })
   const allGone = () =>
-    eventually('they are gone', async () => (await metric('keyturn_connections_open')) === 0)
+    eventually(
+      'all connections are closed',
+      async () => (await metric('keyturn_connections_open')) === 0,
+    )
 
   it('are counted by status and logged as numbers, like connections beyond MAX_CONNECTIONS', async () => {
     const head = 'GET / HTTP/1.1\r\n'
@@ -71,7 +74,10 @@ describe('bytes that are not a request (ASVS 16.3.4)', () => {
     await allGone()
     open()
     open()
-    await eventually('two are open', async () => (await metric('keyturn_connections_open')) === 2)
+    await eventually(
+      'two connections are open',
+      async () => (await metric('keyturn_connections_open')) === 2,
+    )
     await Promise.all([closed(open()), closed(open()), closed(open())])
     expect(await metric('keyturn_connections_refused_total')).to.equal(3)
     for (const socket of sockets) socket.destroy()
@@ -83,12 +89,12 @@ describe('bytes that are not a request (ASVS 16.3.4)', () => {
       .filter((line) => /malformed requests|MAX_CONNECTIONS/.test(line))
       .map((line) => JSON.parse(line) as Record<string, unknown>)
     // The tally may be logged in between, after which there is another line.
-    const told = (level: string, kind: string) =>
+    const loggedCount = (level: string, kind: string) =>
       lines.reduce((sum, line) => sum + (line['level'] === level ? Number(line[kind] ?? 0) : 0), 0)
-    expect(told('warn', 'closed')).to.equal(3)
-    expect(told('info', '400')).to.equal(4)
-    expect(told('info', '431')).to.equal(1)
-    expect(told('info', '417')).to.equal(1)
+    expect(loggedCount('warn', 'closed')).to.equal(3)
+    expect(loggedCount('info', '400')).to.equal(4)
+    expect(loggedCount('info', '431')).to.equal(1)
+    expect(loggedCount('info', '417')).to.equal(1)
   })
 })
 

@@ -102,7 +102,10 @@ function expectGuarded(headers: Headers, what: string, https: boolean, cacheable
 }
 
 /** Sends bytes and reads until the server closes. */
-async function rawly(port: number, bytes: string): Promise<{ status: number; headers: Headers }> {
+async function sendBytes(
+  port: number,
+  bytes: string,
+): Promise<{ status: number; headers: Headers }> {
   const socket = connect({ port, host: '127.0.0.1' })
   socket.write(bytes)
   const [head = ''] = (await text(socket)).split('\r\n\r\n')
@@ -155,12 +158,12 @@ for (const https of [false, true]) {
 
     it('are set on answers to malformed requests (431, 400)', async () => {
       const { port } = server.core.config
-      const long = await rawly(
+      const long = await sendBytes(
         port,
         `GET / HTTP/1.1\r\nHost: x\r\nX: ${'y'.repeat(17_000)}\r\n\r\n`,
       )
       expect(long.status).to.equal(431)
-      const broken = await rawly(port, 'GARBAGE\r\n\r\n')
+      const broken = await sendBytes(port, 'GARBAGE\r\n\r\n')
       expect(broken.status).to.equal(400)
       for (const { headers, status } of [long, broken]) {
         expectGuarded(headers, String(status), https)

@@ -52,7 +52,7 @@ function optionsOf(body: string): { challenge: string; rpId?: string } {
 }
 
 /** Replaces what differs between requests regardless of their headers. */
-function steady(said: string): string {
+function normalised(said: string): string {
   return (
     said
       // The length of a page with a time varies: nine o'clock is shorter than ten.
@@ -155,7 +155,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
           if (value) jar.set(name, value)
           else jar.delete(name)
         }
-        said[what] = steady(`${answer.head}\r\n\r\n${answer.body}`)
+        said[what] = normalised(`${answer.head}\r\n\r\n${answer.body}`)
         return answer
       }
       /** Follows redirects within the server and records each answer. */
@@ -185,7 +185,7 @@ for (const trustProxy of ['', '127.0.0.1/32']) {
       async function mailed(what: string, to: string, subject: RegExp): Promise<void> {
         const fits = (mail: Mail) => mail.to === to && subject.test(mail.subject)
         const mail = await nextMail(what, () => mailbox.mails, fits)
-        said[what] = steady((mail.text.match(/https?:\S+/g) ?? []).join('\n'))
+        said[what] = normalised((mail.text.match(/https?:\S+/g) ?? []).join('\n'))
       }
 
       for (const path of [

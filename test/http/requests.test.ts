@@ -287,7 +287,7 @@ describe('http: caching, CORS and the request log', () => {
       const { hostname, host, port, pathname, search } = authorizeUrl(server, spa)
       const one = `GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
       // Not every client disconnects while an answer is being made.
-      await eventually('one has gone before its answer', async () => {
+      await eventually('a client disconnects before its response', async () => {
         const caller = connect(Number(port), hostname).on('error', () => undefined)
         await new Promise<void>((resolve) => caller.write(one.repeat(10), () => resolve()))
         await once(caller, 'data')

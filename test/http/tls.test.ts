@@ -83,7 +83,10 @@ describe('TLS in the process', () => {
       socket.on('error', () => undefined)
       socket.end(said)
       expect(await text(socket).catch(() => '')).not.to.include('HTTP/1.1 2')
-      await eventually('it is counted', async () => (await failed()) === before + more)
+      await eventually(
+        'the failed handshakes are counted',
+        async () => (await failed()) === before + more,
+      )
     }
     expect((await handshake()).version).to.equal('TLSv1.3')
   })
@@ -91,7 +94,7 @@ describe('TLS in the process', () => {
   it('closes a connection without a handshake after HEADERS_TIMEOUT (R-14)', async () => {
     const socket = connect({ port: server.core.config.port, host: '127.0.0.1' })
     socket.on('error', () => undefined).resume()
-    await eventually('it is closed', () => socket.closed)
+    await eventually('the connection is closed', () => socket.closed)
   })
 
   it('requests no client certificate', async () => {
@@ -106,7 +109,7 @@ describe('TLS in the process', () => {
     const before = (await handshake()).peer
     const next = await files.issue()
     await replaceFile(files.certFile, next.cert)
-    await eventually('the broken pair is in the log', () =>
+    await eventually('the log reports the mismatched files', () =>
       server.logged().includes('renewed files are not valid'),
     )
     expect(server.logged()).to.include('expected the key of the first certificate')
@@ -115,7 +118,7 @@ describe('TLS in the process', () => {
     await replaceFile(files.keyFile, next.key)
     const renewed = new X509Certificate(next.cert).fingerprint256
     await eventually(
-      'the new certificate is shown',
+      'the server presents the new certificate',
       async () => (await handshake()).peer?.fingerprint256 === renewed,
     )
     expect(server.logged().split('files are not valid'), 'logged once').to.have.length(2)
@@ -142,7 +145,7 @@ describe('TLS in the process', () => {
     )
     const [late, mute] = [1, 2].map(() => connect({ port, host: '127.0.0.1' }))
     mute?.on('error', () => undefined).resume()
-    await eventually('both are taken', () => taken === 2)
+    await eventually('both connections are accepted', () => taken === 2)
     const end = listener.stop()
     const socket = connectTls({ socket: late, servername: 'localhost' })
     socket.write('GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n')
@@ -160,7 +163,7 @@ describe('TLS in the process', () => {
     const others = await open()
     const mute = connect({ port: server.core.config.port, host: '127.0.0.1' })
     mute.on('error', () => undefined).resume()
-    await eventually('it is open', async () => (await open()) === others + 1)
+    await eventually('the connection is open', async () => (await open()) === others + 1)
     await stop()
     // A timeout would have counted it.
     const after = figure(await figures(), 'keyturn_tls_handshakes_failed_total')

@@ -6,7 +6,7 @@ import { type Html, html } from '../../src/http/html.ts'
 import { counted, momentText } from '../../src/interaction/pages/format.ts'
 import { messagesOf, spoken } from '../../src/interaction/pages/messages.ts'
 import { everyPage } from '../support/every-page.ts'
-import { expectNoEnglish, leaves } from '../support/german.ts'
+import { expectNoEnglish, textsByPath } from '../support/german.ts'
 
 describe('interaction/pages: languages', () => {
   it('are those that the setting accepts, each under its own tag', () => {
@@ -18,8 +18,8 @@ describe('interaction/pages: languages', () => {
   })
 
   it('have the same keys and placeholders, and no text left untranslated', () => {
-    const english = leaves(messagesOf('en'))
-    const german = leaves(messagesOf('de'))
+    const english = textsByPath(messagesOf('en'))
+    const german = textsByPath(messagesOf('de'))
     expect([...german.keys()]).to.have.members([...english.keys()])
     const alike = [...german].filter(([key, text]) => text === english.get(key))
     // Words that both languages share.

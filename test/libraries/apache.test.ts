@@ -167,9 +167,9 @@ OIDCRefreshAccessTokenBeforeExpiry 7200 logout_on_error
     const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
     await server.core.revocations.logOutEverywhere(account as Account)
     await eventually('the phone is signed out', async () => !(await isSignedIn(phone)))
-    await eventually('what was delivered is written down', async () => {
-      const told = await server.core.logouts.list(defaultTenant, {})
-      return told.every(({ state, attempts }) => state === 'delivered' && attempts === 1)
+    await eventually('all deliveries are recorded', async () => {
+      const deliveries = await server.core.logouts.list(defaultTenant, {})
+      return deliveries.every(({ state, attempts }) => state === 'delivered' && attempts === 1)
     })
   })
 

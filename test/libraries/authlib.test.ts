@@ -13,7 +13,7 @@ import { alice, api, furnish, machine, ordersApi, web } from '../support/fixture
 import { forgeries, misissued } from '../support/forgeries.ts'
 import { freePort } from '../support/free-port.ts'
 import { exchange } from '../support/http-exchange.ts'
-import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
+import { printNotice, servicesRequired } from '../support/root-hooks.ts'
 import { createUserAgent } from '../support/user-agent.ts'
 
 /** Debian's Python, which finds Debian's packages. */
@@ -28,7 +28,7 @@ function authlibFound(): boolean {
   } catch {
     const what = 'NOT TESTED with Authlib: no python3-authlib on this machine.'
     if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-    sayLoudly(what, 'Debian: apt-get install python3-authlib python3-requests.')
+    printNotice(what, 'Debian: apt-get install python3-authlib python3-requests.')
     return false
   }
 }

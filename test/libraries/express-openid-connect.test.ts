@@ -149,7 +149,7 @@ describe('express-openid-connect', () => {
       const account = await server.core.accounts.byIdentifier(defaultTenant, alice.email)
       await server.core.revocations.logOutEverywhere(account as Account)
       await eventually('the phone is signed out', async () => !(await isSignedIn(phone)))
-      await eventually('both are written down', async () =>
+      await eventually('both deliveries are recorded', async () =>
         (await server.core.logouts.list(defaultTenant, {})).every(
           ({ state, attempts }) => state === 'delivered' && attempts === 1,
         ),

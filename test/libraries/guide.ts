@@ -37,7 +37,7 @@ export async function declareAsDocumented(
   places: Readonly<Record<string, string>>,
 ): Promise<string> {
   const [file] = blocksOf(guide.get(library) ?? '', 'yaml')
-  if (file === undefined) throw new Error(`docs/clients.md declares nothing for ${library}`)
+  if (file === undefined) throw new Error(`docs/clients.md has no declaration for ${library}`)
   const moved = Object.entries(places).reduce((text, [from, to]) => text.replaceAll(from, to), file)
   const secret = randomBytes(24).toString('base64url')
   remember(secret)

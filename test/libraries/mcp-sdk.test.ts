@@ -133,7 +133,7 @@ describe('the TypeScript SDK of MCP', () => {
       scopes: ['tools:use'],
     })
     await registrationPolicies.declare(defaultTenant, policy)
-    await eventually('advertised', async () => {
+    await eventually('the registration endpoint is advertised', async () => {
       const found = await discoverAuthorizationServerMetadata(server.issuer)
       return found?.registration_endpoint !== undefined
     })
@@ -187,7 +187,7 @@ describe('the TypeScript SDK of MCP', () => {
       scopes: ['tools:use'],
     })
     await registrationPolicies.declare(defaultTenant, policy)
-    await eventually('advertised', async () => {
+    await eventually('the metadata advertises documents', async () => {
       const found = await discoverAuthorizationServerMetadata(server.issuer)
       return found?.client_id_metadata_document_supported === true
     })
@@ -252,7 +252,7 @@ describe('the TypeScript SDK of MCP', () => {
     const first = await connect()
     expect(first.fault).to.be.instanceOf(UnauthorizedError)
     const [request] = kept.asked
-    if (!request) throw new Error('nobody was asked')
+    if (!request) throw new Error('the SDK sent no authorization request')
     const parameters = Object.fromEntries(request.searchParams)
     expect(parameters).to.include({ resource: api, code_challenge_method: 'S256' })
     expect(parameters).not.to.have.property('scope')

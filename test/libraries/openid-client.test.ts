@@ -134,7 +134,7 @@ describe('openid-client as documented, with passport, and in Chromium', () => {
         undefined,
         { initialAccessToken: token, execute: [allowInsecureRequests] },
       )
-    const own = await eventually('registered', register)
+    const own = await eventually('the client is registered', register)
     const pkceCodeVerifier = randomPKCECodeVerifier()
     const request = buildAuthorizationUrl(own, {
       redirect_uri: callback,

@@ -99,7 +99,7 @@ describe('/metrics', () => {
     try {
       for (let i = 0; i < 64; i++) hold(i)
       hold(64)
-      await eventually('it is full', () => closed > 0)
+      await eventually('a connection is closed', () => closed > 0)
       for (let i = 0; i < 5; i++) expect(await status()).to.equal(200)
     } finally {
       isOver = true
@@ -126,11 +126,11 @@ describe('/metrics', () => {
     try {
       const ahead = open().on('data', (data) => void (said += data))
       ahead.write('GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(2))
-      await eventually('the first is answered', () => asked === 2 && said.includes('first'))
+      await eventually('the first response arrives', () => asked === 2 && said.includes('first'))
       for (let i = 0; i < 64; i++) open().resume()
-      await eventually('one gave way', () => closed > 0)
+      await eventually('a connection is closed', () => closed > 0)
       release.resolve('second')
-      await eventually('the second is answered', () => said.includes('second'))
+      await eventually('the second response arrives', () => said.includes('second'))
     } finally {
       for (const socket of sockets) socket.destroy()
       await endpoint.stop()

@@ -74,7 +74,7 @@ suite('the audit chain on two nodes (ASVS 16.4.2, R-21)', function () {
         await mayIdle(database)
         await database.query(`select 1 from audit_events where id = 'event-${many / 2}' for update`)
         node.signal('SIGCONT')
-        await eventually('it waits', async () => (await waitingForRows()) > 0)
+        await eventually('the node waits for the row', async () => (await waitingForRows()) > 0)
         await node.stop('SIGKILL')
       })
       const cut = await positions(other)
@@ -85,7 +85,7 @@ suite('the audit chain on two nodes (ASVS 16.4.2, R-21)', function () {
       expect(half.head.position).to.equal(cut.last)
 
       // Postgres may not have noticed yet that the dead node, which holds the chain lock, is gone.
-      await eventually('the rest', async () => {
+      await eventually('the other node seals the remaining events', async () => {
         await other.audit.sealEvents()
         return (await positions(other)).waiting === 0
       })

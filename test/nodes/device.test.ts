@@ -40,7 +40,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
   })
   beforeEach(async () => {
     agent = createUserAgent()
-    expect(outcomeOf(await across(agent, await started()))).to.equal('allowed')
+    expect(outcomeOf(await approveAcrossNodes(agent, await started()))).to.equal('allowed')
   })
   after(() => nodes && stopWithoutTraces(nodes))
 
@@ -51,7 +51,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
   }
 
   /** Goes through all steps and sends each request to the other node than the one before. */
-  async function across(person: UserAgent, { user_code }: DeviceAuthorization) {
+  async function approveAcrossNodes(person: UserAgent, { user_code }: DeviceAuthorization) {
     const credentials = { username: alice.email, password: alice.password }
     let page = await enterCode(b, person, user_code)
     for (let step = 0; step < 20; step += 1) {
@@ -64,7 +64,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       const isLogin = page.root.querySelector('input[name=password]') !== null
       page = await person.submit(page, { fields: isLogin ? credentials : {} })
     }
-    throw new Error(`no end of steps: ${page.body}`)
+    throw new Error(`more than 20 steps: ${page.body}`)
   }
 
   it('work on the other node for a client with a metadata document that has not been used before', async () => {
@@ -79,7 +79,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
       })
       const another = clientAt('/another')
       for (const node of [a, b]) {
-        await eventually('it knows the policy', () => startDevice(node, {}, another))
+        await eventually('the node knows the policy', () => startDevice(node, {}, another))
       }
       const client = clientAt('/tv')
       const device = await startDevice(a, { scope: 'openid' }, client)
@@ -94,7 +94,7 @@ suite('device codes on two nodes with one Postgres and one Redis', function () {
 
   async function allowed(scope?: string): Promise<DeviceAuthorization> {
     const device = await started(scope)
-    expect(outcomeOf(await across(agent, device))).to.equal('allowed')
+    expect(outcomeOf(await approveAcrossNodes(agent, device))).to.equal('allowed')
     return device
   }
 

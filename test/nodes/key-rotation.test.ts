@@ -52,7 +52,7 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
   async function restartEach(settings: Record<string, string>): Promise<void> {
     for (const [i, { port, node }] of nodes.entries()) {
       balancer.use(nodes.map((each) => each.port).filter((each) => each !== port))
-      await eventually('it is drained', () => balancer.open(port) === 0)
+      await eventually('the node has no open connections', () => balancer.open(port) === 0)
       expect((await node.stop()).code).to.equal(0)
       logs += node.stdout() + node.stderr()
       nodes[i] = await start(i, port, settings)
@@ -101,7 +101,7 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
     })
     await restartEach(keys(second.text))
     const enough = { refresh: 100, 'sign-in': 10, 'log-out': 5, jwks: 50, introspection: 50 }
-    await eventually('there was traffic', () =>
+    await eventually('there is enough traffic', () =>
       Object.entries(enough).every(([kind, count]) => (traffic.done[kind] ?? 0) >= count),
     )
     await traffic.stop()
@@ -163,16 +163,16 @@ suite('rotation of the key-encryption key on two nodes (docs/key-encryption-key.
     const doctor = await runHere(['doctor'], { ...env, ...settings })
     expect(doctor.stdout, doctor.stdout).to.match(/^ok +key-encryption key/m)
     const left = { status: 200, key: 'not the current one: see the log' }
-    await eventually('both nodes notice that they have the key before it alone', async () => {
+    await eventually('both nodes report that their key is outdated', async () => {
       expect(await readiness()).to.deep.equal([left, left])
       return true
     })
-    const told = new RegExp(
+    const expected = new RegExp(
       `"level":"error".*is key ${second.id}, which .* retired.* lacks key ${third.id}`,
     )
     for (const { node } of nodes) {
       // The response may arrive before the log line of its process.
-      await eventually('the log says so', () => told.test(node.stdout()))
+      await eventually('the log says so', () => expected.test(node.stdout()))
     }
     const swapped = keys(second.text, third.text)
     await withCore(swapped, async (late) => {

@@ -55,7 +55,8 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
   const outcomes = async () =>
     (await nodes.core.logouts.list(defaultTenant, {})).filter(({ id }) => !ended.has(id))
   const received = () => party.received.slice(earlier)
-  const told = async (count: number) => (await party.told(earlier + count)).slice(earlier)
+  const newTokens = async (count: number) =>
+    (await party.waitForTokens(earlier + count)).slice(earlier)
 
   /** Signs Alice in at the client through node a. */
   async function signedIn() {
@@ -80,7 +81,7 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
         const account = await core.accounts.byIdentifier(defaultTenant, alice.email)
         if (account) await core.revocations.logOutEverywhere(account)
         const committed = performance.now()
-        await told(time + 1)
+        await newTokens(time + 1)
         took.push((received()[time]?.at ?? Infinity) - committed)
       }
       expect(took.toSorted((a, b) => a - b)[1], took.join(' ms, ')).to.be.below(1000)
@@ -95,9 +96,9 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
     const accountId = account?.id as string
     const parts = sids.map((each) => ({ accountId, clientId: 'web', sid: each }))
     await nodes.core.logouts.tell(defaultTenant, parts, false)
-    const messages = await told(200)
+    const messages = await newTokens(200)
     expect(new Set(messages.map(({ jti }) => jti)).size).to.equal(200)
-    await eventually('all are written down', async () =>
+    await eventually('all deliveries are recorded', async () =>
       (await outcomes()).every(({ state, attempts }) => state === 'delivered' && attempts === 1),
     )
   })
@@ -120,7 +121,10 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
 
     party.answerWith(undefined)
     await endLeases(nodes.core, 'backchannel_logout')
-    await eventually('delivered', async () => (await outcomes())[0]?.state === 'delivered')
+    await eventually(
+      'the logout token is delivered',
+      async () => (await outcomes())[0]?.state === 'delivered',
+    )
     const [delivered, ...others] = await outcomes()
     expect(others).to.deep.equal([])
     expect(delivered).to.include({ attempts: 2, sid })
@@ -146,7 +150,7 @@ suite('delivery of back-channel log-outs on two nodes (R-25)', function () {
 
     const again = await startHere({ ...nodes.env, PORT: new URL(nodes.b.url).port })
     try {
-      expect((await told(1))[0]).to.include({ sid })
+      expect((await newTokens(1))[0]).to.include({ sid })
     } finally {
       await again.stop()
     }

@@ -45,7 +45,7 @@ suite('mail on two nodes (C8, R-25)', function () {
     const earlier = mailbox.attempts.length
     mailbox.refuseWith(554)
     await ask(nodes.b)
-    const [failed] = await eventually('the event', async () => {
+    const [failed] = await eventually('the event is recorded', async () => {
       const rows = await nodes.core.database.query<{ detail: { reason: string } }>(
         `select detail from audit_events where type = 'mail.failed'`,
       )
@@ -87,11 +87,11 @@ suite('mail on two nodes (C8, R-25)', function () {
     mailbox.refuseWith(451, 0)
     await nodes.core.outbox.stop()
     await ask(nodes.a)
-    await eventually('two attempts', () => attempts.length === 2)
+    await eventually('two attempts are made', () => attempts.length === 2)
     await nodes.a.stop('SIGKILL')
     nodes.core.outbox.start()
     await endLeases(nodes.core, 'mail')
-    const [mail] = await eventually('the mail', () => mails.length > 0 && mails)
+    const [mail] = await eventually('the mail arrives', () => mails.length > 0 && mails)
     expect(new Set(attempts).size).to.equal(1)
     expect(attempts).to.have.length(3)
     expect(new Set(links)).to.deep.equal(new Set([mail?.link]))

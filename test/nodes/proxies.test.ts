@@ -14,7 +14,7 @@ import { eventually } from '../support/eventually.ts'
 import { furnish, spa } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { authorizeUrl, refresh, tokensFor } from '../support/protocol.ts'
-import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
+import { printNotice, servicesRequired } from '../support/root-hooks.ts'
 
 interface Place {
   folder: string
@@ -85,7 +85,7 @@ for (const [name, configure] of Object.entries(proxies)) {
       if (path === undefined) {
         const what = `NOT TESTED behind a proxy: no ${name} on this machine.`
         if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-        sayLoudly(what, `Debian: apt-get install ${name}.`)
+        printNotice(what, `Debian: apt-get install ${name}.`)
         return this.skip()
       }
       const authority = await createAuthority()

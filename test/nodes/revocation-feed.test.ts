@@ -135,7 +135,7 @@ suite('revocation on one node, in the revocation feed of another', function () {
   const token = (tenant?: string) =>
     feedToken({ issuer: issuerOf(tenant) } as TestServer, ordersApi)
 
-  const told = (stream: FeedStream) =>
+  const revocationsOf = (stream: FeedStream) =>
     stream.events.map(({ data, at }) => ({ claims: decodeJwt<RevocationClaims>(data), at }))
 
   for (const [title, kind] of Object.entries(kinds)) {
@@ -155,11 +155,11 @@ suite('revocation on one node, in the revocation feed of another', function () {
       const before = await page({})
       const stream = await openStream(a, access)
       try {
-        await eventually('a first document', () => stream.events[0])
+        await eventually('a first document arrives', () => stream.events[0])
         expect(denies(before.revoked, held.claims)).to.equal(false)
         await kind.revoke(nodes, held)
-        const by = await eventually('the stream tells of it', () =>
-          told(stream).find(({ claims }) => denies(claims.revoked, held.claims)),
+        const by = await eventually('the revocation arrives', () =>
+          revocationsOf(stream).find(({ claims }) => denies(claims.revoked, held.claims)),
         )
         expect(by.claims.revoked[kind.by]).to.have.property(held.claims[kind.by] as string)
         const polled = await page({ since: before.cursor })
@@ -173,7 +173,7 @@ suite('revocation on one node, in the revocation feed of another', function () {
 
   it("of a disabled tenant: the tenant's other endpoints answer 404, and its feed refuses new clients", async () => {
     const keys = `${nodes.a.url}/t/${suspended}/jwks`
-    await eventually('it is gone', async () => (await fetch(keys)).status === 404)
+    await eventually('the tenant answers 404', async () => (await fetch(keys)).status === 404)
     const nobody = await fetch(`${nodes.a.url}/t/${suspended}/revocations?audience=${api}`)
     expect(nobody.status).to.equal(401)
     expect((await fetch(`${nodes.a.url}/t/never-was/revocations`)).status).to.equal(404)

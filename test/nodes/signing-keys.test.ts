@@ -91,10 +91,13 @@ suite('signing keys of several processes on one database', function () {
       })
       await locked.promise
       const slow = urls.map((url, i) => refreshWith(url, families[i]?.refresh_token))
-      await eventually('both wait for a row', async () => (await waitingForRows()) >= 2)
+      await eventually('both refreshes wait for a row', async () => (await waitingForRows()) >= 2)
       const { replacement } = await core.signing.revoke('default', kid)
       for (const url of urls) {
-        await eventually('it knows', async () => !(await publishedBy(url)).includes(kid))
+        await eventually(
+          'the node no longer publishes the key',
+          async () => !(await publishedBy(url)).includes(kid),
+        )
       }
       release.resolve()
       await lock
@@ -120,7 +123,7 @@ suite('signing keys of several processes on one database', function () {
         const latest = await Promise.all(
           urls.map(async (url) => {
             let last = 0
-            await eventually('it is gone', async () => {
+            await eventually('the node no longer uses the key', async () => {
               const after = Math.round(performance.now() - began)
               const [signer, published] = await Promise.all([signerOf(url), publishedBy(url)])
               if (signer === revoked.replacement?.key.kid && !published.includes(kid)) return true

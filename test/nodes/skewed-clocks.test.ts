@@ -7,7 +7,7 @@ import { serverAt } from '../outages/load.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { prover } from '../support/dpop.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { api, callback, furnish, machine, ordersApi, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
@@ -96,7 +96,7 @@ suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08
       // The accuracy of the measured difference depends on the speed of this machine.
       expect(clock).to.match(/^(3599|3600|3601) s off$/)
       const lines = () => node.stdout().match(/"level":"error".*Postgres differ/g)
-      expect(await eventually('a line', () => lines() ?? undefined)).to.have.length(1)
+      expect(await eventually('the error is logged', () => lines() ?? undefined)).to.have.length(1)
     }
   })
 
@@ -128,12 +128,12 @@ suite('nodes whose clocks are an hour ahead of Postgres and an hour behind (R-08
     }
     await core.revocations.signOutTenant(defaultTenant)
     const areOver = async () => {
-      const told = await Promise.all(
+      const active = await Promise.all(
         nodes.flatMap((node) => tokens.map((token) => isActive(node, token))),
       )
-      return !told.includes(true)
+      return !active.includes(true)
     }
-    expect(await lastInVain('both know', areOver)).to.be.below(1000)
+    expect(await lastFailureAt('both nodes refuse the tokens', areOver)).to.be.below(1000)
   })
 
   it('refuse expired proofs and assertions', async () => {

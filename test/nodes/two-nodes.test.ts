@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import type { TestServer } from '../support/boot.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { alice, api, callback, furnish, machine, web } from '../support/fixtures.ts'
 import { freePort } from '../support/free-port.ts'
 import { type NodeProcess, startNode } from '../support/node-process.ts'
@@ -79,7 +79,7 @@ suite('two nodes on one Postgres and one Redis', function () {
         isLogin ? { fields: { username: alice.email, password: alice.password } } : {},
       )
     }
-    throw new Error(`no end of steps: ${page.body}`)
+    throw new Error(`too many steps: ${page.body}`)
   }
 
   function redeem(node: string, form: Record<string, string>): Promise<Answer> {
@@ -128,9 +128,9 @@ suite('two nodes on one Postgres and one Redis', function () {
       const [winner, ...others] = answers.filter(({ status }) => status === 200)
       expect(others, 'further winners').to.have.length(0)
       expect(winner, 'the winner').to.exist
-      const told = answers.filter((each) => each !== winner).map(({ body }) => body['error'])
-      expect(told.filter(isRefusal)).to.have.length(19)
-      expect(told).to.include('invalid_grant')
+      const errors = answers.filter((each) => each !== winner).map(({ body }) => body['error'])
+      expect(errors.filter(isRefusal)).to.have.length(19)
+      expect(errors).to.include('invalid_grant')
       refused += answers.filter(({ status }) => status === 503).length
 
       // The other requests were reuse, so both nodes revoke what the first one got.
@@ -176,7 +176,7 @@ suite('two nodes on one Postgres and one Redis', function () {
     const access = issued.body['access_token'] as string
     await party.revoke(access)
     const credentials = Buffer.from(`${web.client_id}:${web.client_secret}`).toString('base64')
-    const told = async () => {
+    const introspectionOnB = async () => {
       const answer = await fetch(`${nodes.b.url}/introspect`, {
         method: 'POST',
         headers: { authorization: `Basic ${credentials}` },
@@ -184,8 +184,8 @@ suite('two nodes on one Postgres and one Redis', function () {
       })
       return answer.text()
     }
-    const isOver = async () => (await told()) === '{"active":false}'
-    expect(await lastInVain('b knows', isOver)).to.be.below(1000)
+    const isOver = async () => (await introspectionOnB()) === '{"active":false}'
+    expect(await lastFailureAt('the token is inactive on b', isOver)).to.be.below(1000)
   })
 
   it('publish the same keys (R-24)', async () => {
@@ -233,7 +233,7 @@ suite('two nodes on one Postgres and one Redis', function () {
         }
       }),
     )
-    await eventually('load runs', () => answers.length >= 50)
+    await eventually('the load is running', () => answers.length >= 50)
     const exit = await third.stop('SIGTERM')
     running = false
     await load

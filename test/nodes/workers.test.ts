@@ -144,7 +144,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     const answered = () =>
       new Set(lines().flatMap((line) => (line.msg === 'request' ? line.worker : [])))
     // The responses may arrive before the log lines of their processes.
-    await eventually('all take part', () => answered().size === count)
+    await eventually('all workers serve requests', () => answered().size === count)
   })
 
   const metric = async (name: string, labels: Record<string, string> = {}) =>
@@ -175,7 +175,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     }
     const before = await done()
     // Both rounds run once a second in a process.
-    const now = await eventually('they work', async () => {
+    const now = await eventually('the background rounds run', async () => {
       const found = await done()
       return found.each - before.each >= 4 * count && found
     })
@@ -191,7 +191,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       )
     await replaceFile(countries, mmdb({ '192.0.2.0/24': 'FR' }))
     node.signal('SIGHUP')
-    await eventually('each took it up', async () => renewed().size === count)
+    await eventually('every worker has read the new file', async () => renewed().size === count)
     expect(living()).to.deep.equal(before)
   })
 
@@ -226,11 +226,11 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       void ask('jwks', `${node.url}/jwks`).then((answer) => answers.push(answer))
     }
     try {
-      await eventually('the others answer', () => answers.length === asked - 1)
+      await eventually('all requests but one are answered', () => answers.length === asked - 1)
     } finally {
       process.kill(pid, 'SIGKILL')
     }
-    await eventually('the last is answered', () => answers.length === asked)
+    await eventually('the last request is answered', () => answers.length === asked)
     expect(summary(answers)).to.include(`{"jwks 200":${asked}}`)
     await eventually('another worker listens', async () => {
       const now = living()
@@ -249,7 +249,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     limit(readdirSync(`/proc/${node.pid}/fd`).length)
     const [[id, pid] = [0, 0]] = living()
     process.kill(pid, 'SIGKILL')
-    await eventually('it was tried again', async () => refused() >= 3)
+    await eventually('the spawn is retried', async () => refused() >= 3)
     expect((await fetch(`${node.url}/healthz`)).status).to.equal(200)
     expect(await metric('keyturn_workers')).to.equal(count - 1)
     limit(usual)
@@ -265,7 +265,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
     const [[, pid = 0] = []] = living()
     process.kill(pid, 'SIGKILL')
     const counted = new Set<number>()
-    await eventually('others died at boot', async () => {
+    await eventually('three replacements have died at boot', async () => {
       if (ended() > before) counted.add(await metric('keyturn_workers'))
       return ended() >= before + 3
     })
@@ -290,10 +290,10 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
         .on('error', () => undefined)
         .on('close', () => closed++),
     )
-    await eventually('what nobody has room for is closed', () => closed >= 20)
+    await eventually('the connections over the limit are closed', () => closed >= 20)
     for (const socket of sockets) socket.destroy()
     await eventually(
-      'the others are closed',
+      'the other connections are closed',
       async () => (await metric('keyturn_connections_open')) < 10,
     )
     const answers: number[] = []
@@ -307,16 +307,16 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
         }
       }),
     )
-    await eventually('load runs', async () => answers.length > 100)
+    await eventually('the load is running', async () => answers.length > 100)
     const pids = [...living().values()]
     const began = performance.now()
     const exit = await node.stop('SIGTERM')
     await load
     expect(exit).to.deep.include({ code: 0, signal: null })
-    const told = lines().filter(({ msg }) =>
+    const reported = lines().filter(({ msg }) =>
       msg.endsWith('MAX_CONNECTIONS are open in each worker'),
     )
-    expect(told.map(({ worker }) => worker)).to.include('supervisor')
+    expect(reported.map(({ worker }) => worker)).to.include('supervisor')
     expect(performance.now() - began, 'milliseconds').to.be.below(10_000)
     expect(new Set(answers)).to.deep.equal(new Set([200]))
     expect(pids).to.have.length(count)
@@ -337,7 +337,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
         METRICS_PORT: String(metricsAt),
       },
     })
-    await eventually('both listen', async () => living(brief).size === 2)
+    await eventually('both workers listen', async () => living(brief).size === 2)
     const pids = [...living(brief).values()]
     let closed = 0
     let answers = 0
@@ -356,15 +356,15 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       process.kill(busy, 'SIGSTOP')
       // One connection goes to the stopped worker; the other worker has room for four.
       sockets = open(6)
-      await eventually('the other is full', async () => answers >= 3)
+      await eventually('the other worker is full', async () => answers >= 3)
       // Meanwhile the supervisor asks the stopped worker again whether it has room.
       for (let i = 0; i < 20; i++) await fetch(`http://127.0.0.1:${metricsAt}/`)
       expect(closed).to.equal(0)
       process.kill(busy, 'SIGCONT')
-      await eventually('all are served', async () => answers === 6)
+      await eventually('all requests are answered', async () => answers === 6)
       sockets.push(...open(6))
-      await eventually('as many are closed as have no place', () => closed >= 4)
-      await eventually('they are counted', async () => {
+      await eventually('the connections over the limit are closed', () => closed >= 4)
+      await eventually('the closed connections are counted', async () => {
         const text = await scrape(metricsAt)
         return figure(text, 'keyturn_connections_refused_total') === closed
       })
@@ -373,7 +373,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
       for (const socket of sockets) socket.destroy()
       await brief.stop('SIGKILL')
     }
-    await eventually('they are gone', async () =>
+    await eventually('the processes have ended', async () =>
       pids.every((pid) => {
         try {
           return !process.kill(pid, 0)

@@ -58,7 +58,7 @@ suite('a Postgres connection (R-04)', () => {
   })
 
   it('counts as a transient fault when the server lacks disk, memory or connections', async () => {
-    const told = async (state: string) =>
+    const countsAsTransient = async (state: string) =>
       isTransient(
         await errorOf(
           core.database.query(
@@ -67,10 +67,10 @@ suite('a Postgres connection (R-04)', () => {
         ),
       )
     for (const state of ['53100', '53200', '53300', '53400', '58030', '25P03', '25P04']) {
-      expect(await told(state), state).to.equal(true)
+      expect(await countsAsTransient(state), state).to.equal(true)
     }
     for (const state of ['58P01', '42601', '23514']) {
-      expect(await told(state), state).to.equal(false)
+      expect(await countsAsTransient(state), state).to.equal(false)
     }
   })
 
@@ -108,21 +108,24 @@ suite('a Postgres connection (R-04)', () => {
       )
       return row?.['pid'] as number | undefined
     }
-    const before = await eventually('it listens', listener)
+    const before = await eventually('the listener is connected', listener)
     await admin('alter system set default_transaction_read_only = on')
     try {
       await admin('select pg_reload_conf()')
-      await eventually('it is dropped', async () => (await listener()) !== before)
+      await eventually(
+        'the listener has dropped its connection',
+        async () => (await listener()) !== before,
+      )
       expect((await errorOf(core.denials.refresh())).message, 'through the pool').to.contain(
         'read-only',
       )
-      await eventually('it knows that it does not know', () => !core.changes.isFresh())
+      await eventually('the node knows that its data may be stale', () => !core.changes.isFresh())
     } finally {
       await admin('alter system reset default_transaction_read_only')
       await admin('select pg_reload_conf()')
     }
-    await eventually('it listens again', listener)
-    await eventually('it hears', () => core.changes.isFresh())
+    await eventually('the listener is connected again', listener)
+    await eventually('the node knows all changes', () => core.changes.isFresh())
   })
 
   it('is measured: `keyturn_db_up` is 0 while Postgres is away, but not when the pool is too small', async () => {
@@ -147,12 +150,12 @@ suite('a Postgres connection (R-04)', () => {
     expect(whileFull).to.be.above(0)
     postgres().pause()
     try {
-      await eventually('it is noticed', async () => (await isUp()) === 0)
-      await eventually('connections fail', async () => (await failures()) > whileFull)
+      await eventually('keyturn_db_up is 0', async () => (await isUp()) === 0)
+      await eventually('failed connections are counted', async () => (await failures()) > whileFull)
     } finally {
       postgres().resume()
     }
-    await eventually('it is there again', async () => (await isUp()) === 1)
+    await eventually('keyturn_db_up is 1', async () => (await isUp()) === 1)
   })
 
   it('does not feed the deny-list when its server is read-only', async () => {
@@ -192,7 +195,7 @@ suite('a Postgres connection (R-04)', () => {
       isOver = true
     })
     try {
-      await eventually('it ends, while Postgres does not answer', () => isOver)
+      await eventually('the shutdown ends', () => isOver)
     } finally {
       postgres().resume()
       await end
@@ -214,7 +217,7 @@ suite('a Postgres connection (R-04)', () => {
     await denials.start()
     expect(ask()).to.equal(false)
     postgres().pause()
-    const stale = await eventually('it is too old', () =>
+    const stale = await eventually('the deny-list is stale', () =>
       errorOf(Promise.resolve().then(ask)).catch(() => undefined),
     )
     expect(stale).to.include({ code: 'deny_list_stale', status: 503 })
@@ -222,6 +225,6 @@ suite('a Postgres connection (R-04)', () => {
       core.revocationFeed.document(defaultTenant, implicitDefault('https://a.example'))
     await refusalOf(feed(), 'deny_list_stale')
     postgres().resume()
-    await eventually('it is fresh', () => !ask())
+    await eventually('the deny-list is fresh', () => !ask())
   })
 })

@@ -48,7 +48,7 @@ export interface Load {
   /** Answers of these kinds whose requests began within an interval of the monotonic clock. */
   of(kinds: readonly Kind[], from?: number, to?: number): Answer[]
   /** The most milliseconds that this machine delayed requests which wait for no store, or paused. */
-  alone(): number
+  ownDelay(): number
   /** Presents each client's last token and the one before: a replay must give the same successor. */
   expectNothingLost(): Promise<void>
 }
@@ -130,11 +130,12 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   let running = true
 
   // After an outage, a ready node may answer 503 for up to a second until it has read the revocations.
-  const device = () => eventually('a device', () => newDevice(nodes))
+  const device = () => eventually('a device gets tokens', () => newDevice(nodes))
   const { access_token: live } = await device()
   const { access_token: revoked } = await device()
-  await ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
-  await eventually('the other node has heard', async () =>
+  const revoke = () => ask('introspection', `${nodes.b.url}/revoke`, { token: revoked }, asWeb)
+  await eventually('the token is revoked', async () => (await revoke()).status === 200)
+  await eventually('the other node knows the revocation', async () =>
     (await introspectOn(nodes.a.url, revoked)).body.includes('"active":false'),
   )
 
@@ -192,7 +193,7 @@ export async function startLoad(nodes: TwoNodes): Promise<Load> {
   return {
     answers,
     of,
-    alone: () => Math.max(slowest(of(published)), heldUp()),
+    ownDelay: () => Math.max(slowest(of(published)), heldUp()),
     async stop() {
       running = false
       await Promise.all(workers)
@@ -270,7 +271,7 @@ export async function expectToldToRetry(
     expect(body).not.to.match(/redis|postgres|ioredis|ECONN|timeout|127\.0\.0\.1|select|query|at /i)
     expect(told['error_id']).to.match(/^[\da-f-]{36}$/)
     // The response may arrive before the log line of its process.
-    const line = await eventually(`a line for ${told['error_id']}`, () =>
+    const line = await eventually(`a log line for ${told['error_id']}`, () =>
       log()
         .split('\n')
         .find(

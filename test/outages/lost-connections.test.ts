@@ -164,7 +164,7 @@ suite('a connection to an address that now leads to another server (R-04)', () =
       await openAll()
       for (const state of own) state.isMute = true
       const slow = errorOf(pool.query('select 1'))
-      await eventually('it is asked', () => own.some(({ asked }) => asked))
+      await eventually('a connection is checked', () => own.some(({ asked }) => asked))
       for (const state of own) state.isMute = state.asked
       await fillPool(pool)
       expect((await slow).message).to.contain('did not answer')
@@ -196,7 +196,10 @@ suite('a connection to an address that now leads to another server (R-04)', () =
       const { master } = pool.dataSource.driver as unknown as {
         master: Record<'totalCount' | 'idleCount', number>
       }
-      await eventually('it is there', () => master.idleCount === 1 && master.totalCount === 1)
+      await eventually(
+        'the pool has one idle connection',
+        () => master.idleCount === 1 && master.totalCount === 1,
+      )
     })
 
     it('is kept after a server error, and replaced after a value that cannot be serialised', async () => {

@@ -36,7 +36,7 @@ suite('a revocation on one node (architecture §7)', function () {
     const began = performance.now()
     let last = 0
     await eventually(
-      'B knows',
+      'the token is inactive on B',
       async () => {
         const asked = await introspectOn(nodes.b.url, token)
         if (asked.body === '{"active":false}') return true
@@ -65,7 +65,7 @@ suite('a revocation on one node (architecture §7)', function () {
       })
       expect(time).to.be.below(1000)
       // Terminated backends stay in pg_stat_activity until they are scheduled.
-      await eventually('both listen again', async () => {
+      await eventually('both listeners are connected again', async () => {
         const others = (await listeners()).filter((pid) => !ended.includes(pid))
         return others.length === 2
       })

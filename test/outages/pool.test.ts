@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { hashOf } from '../../src/secrets/handle.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { basic } from '../support/protocol.ts'
 import { servicesFound } from '../support/root-hooks.ts'
@@ -126,7 +126,7 @@ suite('more requests than connections (R-12)', function () {
 
   /** @param before an earlier measurement @param since when the obstacle was removed */
   async function expectRate(before: Before, since: number): Promise<void> {
-    const now = await eventually('the rate is what it was', async () => {
+    const now = await eventually('requests are as fast as before', async () => {
       const times = { round: await timeOfRound(), idle: await timeOfIdle() }
       // This machine may be busier than before.
       const bearable = 3 * before.round * Math.max(1, times.idle / before.idle)
@@ -210,7 +210,10 @@ suite('more requests than connections (R-12)', function () {
       while (!isOver) await refreshWith(nodes.a.url, held)
     })
     try {
-      await eventually('every connection waits', async () => (await waitingForRows()) >= 5)
+      await eventually(
+        'every connection waits for a row',
+        async () => (await waitingForRows()) >= 5,
+      )
       const machines: Answer[] = []
       // Longer than a process may go without reading changes.
       for (const until = performance.now() + 1200; performance.now() < until; ) {
@@ -225,12 +228,19 @@ suite('more requests than connections (R-12)', function () {
       expect(quick / machines.length, summary(machines)).to.be.above(0.9)
       const revoked = await ask('introspection', `${nodes.b.url}/revoke`, { token }, asWeb)
       expect(revoked.status, revoked.body).to.equal(200)
-      expect(await lastInVain('A knows', async () => !(await isActive()))).to.be.below(2000)
+      expect(
+        await lastFailureAt('the token is inactive on A', async () => !(await isActive())),
+      ).to.be.below(2000)
       await core.clients.setDisabled(defaultTenant, machine.client_id, true)
       const isServed = async () => (await forMachine()).status === 200
-      expect(await lastInVain('A knows', async () => !(await isServed()))).to.be.below(2000)
+      expect(
+        await lastFailureAt('A refuses the client', async () => !(await isServed())),
+      ).to.be.below(2000)
       // Connections that were given up have been replaced.
-      await eventually('every connection waits still', async () => (await waitingForRows()) >= 5)
+      await eventually(
+        'every connection waits for a row again',
+        async () => (await waitingForRows()) >= 5,
+      )
     } finally {
       isOver = true
       release.resolve()

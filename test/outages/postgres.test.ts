@@ -71,7 +71,7 @@ suite('Postgres failing under load (R-04)', function () {
 
   const bothReady = () =>
     eventually(
-      'both are ready',
+      'both nodes are ready',
       async () => {
         const answers = await Promise.all(both().map(({ url }) => fetch(`${url}/readyz`)))
         return answers.every(({ ok }) => ok)
@@ -96,7 +96,7 @@ suite('Postgres failing under load (R-04)', function () {
   })) {
     it(`loses no acknowledged write and leaves no request hanging while it is ${how}`, async () => {
       load = await startLoad(nodes)
-      await eventually('every kind is answered', () =>
+      await eventually('every kind of request is answered', () =>
         all.every((kind) => load.of([kind]).length > 5),
       )
       const handlesBefore = handles()
@@ -106,9 +106,9 @@ suite('Postgres failing under load (R-04)', function () {
       await pause(memory)
       const asked = load.probe(needing)
       const probes = await Promise.all(both().map(({ url }) => ask('jwks', `${url}/readyz`)))
-      const told = await asked
+      const refused = await asked
       // The keys of an issuer that were not read before are only in Postgres.
-      told.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
+      refused.push(await ask('jwks', `${nodes.a.url}/t/another/jwks`))
       await pause(Math.max(0, from + outage - performance.now()))
       const ending = performance.now()
       await recover()
@@ -119,7 +119,7 @@ suite('Postgres failing under load (R-04)', function () {
 
       const failed = load.answers.filter((answer) => !succeeded(answer))
       const last = Math.max(...failed.map(({ began }) => began))
-      const alone = load.alone()
+      const alone = load.ownDelay()
       expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + 300 + alone)
       expect(last, summary(failed)).to.be.below(back + bound / 2 + alone)
       expect(load.of(all, last + 1).length).to.be.above(50)
@@ -136,8 +136,8 @@ suite('Postgres failing under load (R-04)', function () {
         expect(status, 'readiness').to.equal(503)
         expect(took).to.be.below(1900 + alone)
       }
-      await expectToldToRetry(told, logs)
-      expect(slowest(told), summary(told)).to.be.below(bound + alone)
+      await expectToldToRetry(refused, logs)
+      expect(slowest(refused), summary(refused)).to.be.below(bound + alone)
       const away = load
         .of(needing, from + memory)
         .filter(({ began, took }) => began + took < ending)
@@ -151,12 +151,12 @@ suite('Postgres failing under load (R-04)', function () {
 
       await load.expectNothingLost()
       // Connections that were given up may still be closing.
-      await eventually('open files and sockets are few', () =>
+      await eventually('few files and sockets are open', () =>
         handles().every((count, i) => count < (handlesBefore[i] as number) + 15),
       )
       // Two pools of ten, two listeners, and the pool of the test.
       const most = 10 + 10 + 2 + 10
-      await eventually('connections are few', async () => (await connections()) <= most)
+      await eventually('few connections are open', async () => (await connections()) <= most)
     })
   }
 
@@ -170,7 +170,7 @@ suite('Postgres failing under load (R-04)', function () {
     await pause(6000)
     await postgres().start()
     // The window resumes with the first node that is back, whichever it is.
-    const retry = await eventually('one of them answers', async () => {
+    const retry = await eventually('a node answers the refresh', async () => {
       const pages = await Promise.all(
         [elsewhere, on].map((server) => refresh(server, brief, first)),
       )
@@ -183,7 +183,7 @@ suite('Postgres failing under load (R-04)', function () {
 
   it('loses nothing while every connection is terminated again and again', async () => {
     load = await startLoad(nodes)
-    await eventually('every kind is answered', () =>
+    await eventually('every kind of request is answered', () =>
       all.every((kind) => load.of([kind]).length > 5),
     )
     for (let round = 0; round < 40; round++) {
@@ -197,7 +197,7 @@ suite('Postgres failing under load (R-04)', function () {
     await load.stop()
     const failed = load.answers.filter((answer) => !succeeded(answer))
     await expectToldToRetry(failed, logs)
-    const alone = load.alone()
+    const alone = load.ownDelay()
     expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + alone)
     const late = failed.filter(({ began }) => began > over + 500)
     expect(late, summary(late)).to.have.length(0)

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { expect } from 'chai'
 import { Redis } from 'ioredis'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { furnish, web } from '../support/fixtures.ts'
 import { startNode } from '../support/node-process.ts'
 import { codeFor, expectRefusal, redeem, tokensIn } from '../support/protocol.ts'
@@ -46,7 +46,7 @@ suite('Redis failing under load (R-03)', function () {
   })
   beforeEach(async () => {
     load = await startLoad(nodes)
-    await eventually('every kind is answered', () =>
+    await eventually('every kind of request is answered', () =>
       [...withoutRedis, 'login' as const].every((kind) => load.of([kind]).length > 5),
     )
   })
@@ -76,7 +76,7 @@ suite('Redis failing under load (R-03)', function () {
     const answers = load.of(withoutRedis)
     const failed = answers.filter((answer) => !succeeded(answer))
     expect(failed, summary(failed)).to.have.length(0)
-    const alone = load.alone()
+    const alone = load.ownDelay()
     expect(median(load.of(published)), 'requests that need neither Redis nor Postgres').to.be.below(
       300,
     )
@@ -116,7 +116,7 @@ suite('Redis failing under load (R-03)', function () {
         const again = await Promise.all([nodes.a, nodes.b].map(({ url }) => loginOn(nodes, url)))
         return again.every(succeeded)
       }
-      const latest = await lastInVain('logins work on both nodes', work, { since: to })
+      const latest = await lastFailureAt('logins work on both nodes', work, { since: to })
       const recovery = to + latest - (await back)
       const refused = load.of(['login'], from, to - grace)
       await expectUntouched(from)
@@ -124,7 +124,7 @@ suite('Redis failing under load (R-03)', function () {
       expect(refused.length).to.be.above(10)
       await expectToldToRetry(refused, logs)
       const alone = load.of(published, from, to)
-      expect(slowest(refused), summary(refused)).to.be.below(300 + load.alone())
+      expect(slowest(refused), summary(refused)).to.be.below(300 + load.ownDelay())
       // By then the client has closed the connection (`socketTimeout`), and refuses commands at once.
       const late = load.of(['login'], from + 1400, to - grace)
       expect(late.length).to.be.above(3)
@@ -144,9 +144,9 @@ suite('Redis failing under load (R-03)', function () {
         [...late.stdout().matchAll(/"pid":(\d+),"place":\d+,"msg":"worker listens"/g)].map(
           ([, pid]) => Number(pid),
         )
-      await eventually('both listen', () => pids().length === 2)
+      await eventually('both workers listen', () => pids().length === 2)
       process.kill(pids()[0] as number, 'SIGKILL')
-      await eventually('another takes its place', () => pids().length === 3)
+      await eventually('another worker listens', () => pids().length === 3)
       expect(late.stdout()).to.include('started without Redis')
       const answer = await fetch(`${late.url}/readyz`)
       expect(answer.status).to.equal(200)
@@ -158,7 +158,7 @@ suite('Redis failing under load (R-03)', function () {
       expect(refreshed.status, refreshed.body).to.equal(200)
       expect((await loginOn(nodes, late.url)).status).to.equal(503)
       await redis().start()
-      await eventually('logins work on it, and on those that were there', async () => {
+      await eventually('logins work on all three nodes', async () => {
         const urls = [late, nodes.a, nodes.b].map(({ url }) => url)
         return (await Promise.all(urls.map((url) => loginOn(nodes, url)))).every(succeeded)
       })
@@ -193,11 +193,11 @@ suite('Redis failing under load (R-03)', function () {
     client.disconnect()
     expectRefusal(await redeem(server(), web, code), 400, 'invalid_grant')
     // The restored code was used a second time, so every node revokes what the first use got.
-    const latest = await lastInVain('revoked on both', async () => {
-      const told = await Promise.all(
+    const latest = await lastFailureAt('the token is inactive on both nodes', async () => {
+      const states = await Promise.all(
         [nodes.a, nodes.b].map(({ url }) => introspectOn(url, tokens.access_token)),
       )
-      return told.every(({ body }) => body === '{"active":false}')
+      return states.every(({ body }) => body === '{"active":false}')
     })
     expect(latest).to.be.below(1000)
     await redis().flush()

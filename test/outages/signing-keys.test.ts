@@ -71,7 +71,7 @@ suite('signing keys while Postgres is away', function () {
     const kid = published.find(({ alg }) => alg === 'ES256')?.kid as string
     await other.signing.revoke(defaultTenant, kid)
     let signed = 0
-    await eventually('it signs no more', async () => {
+    await eventually('signing is refused', async () => {
       const asked = Math.round(performance.now() - cut)
       const refused = await sign().then(
         () => false,
@@ -91,12 +91,12 @@ suite('signing keys while Postgres is away', function () {
     })
 
     isCut = false
-    await eventually('it signs again, with the key that replaced the revoked one', async () => {
+    await eventually('the replacement key signs', async () => {
       await sign()
       const now = await core.signing.current(defaultTenant)
       return !now.published.some((key) => key.kid === kid)
     })
-    await eventually('it is ready', async () => (await readiness()).code === 200)
+    await eventually('the node is ready', async () => (await readiness()).code === 200)
     await server.stop()
   })
 

@@ -55,7 +55,7 @@ onAnyStorage('the outbox', (kind) => {
     answer = (message) =>
       message.destination === 'marker.example' ? Promise.resolve('delivered') : kept(message)
     await add(1, 'marker.example')
-    await eventually('the marker', () => settled.length > before)
+    await eventually('the marker is delivered', () => settled.length > before)
     answer = kept
     settled.pop()
     return arrived.filter(({ message }) => message.destination !== 'marker.example')
@@ -63,14 +63,14 @@ onAnyStorage('the outbox', (kind) => {
   const list = () => nodes.b.outbox.list(defaultTenant, 'test', {})
   /** `settled` is set inside the transaction, whose commit other connections see a moment later. */
   const delivered = (count: number) =>
-    eventually('written down', async () => {
+    eventually('the deliveries are recorded', async () => {
       const messages = await list()
       return messages.filter(({ state }) => state === 'delivered').length === count && messages
     })
 
   it('delivers committed messages promptly, and records the outcome in one transaction', async () => {
     await add(3)
-    await eventually('delivered', () => settled.length === 3)
+    await eventually('all three messages are delivered', () => settled.length === 3)
     expect(arrived.map(({ message }) => message.payload['n'])).to.have.members([0, 1, 2])
     for (const { attempts } of await delivered(3)) expect(attempts).to.equal(1)
   })
@@ -78,7 +78,7 @@ onAnyStorage('the outbox', (kind) => {
   it('does not deliver messages that were rolled back', async () => {
     const work = nodes.a.database.transaction(async () => {
       await add(1)
-      throw new Error('changed my mind')
+      throw new Error('rolled back')
     })
     await errorOf(work)
     expect(await list()).to.deep.equal([])
@@ -96,7 +96,7 @@ onAnyStorage('the outbox', (kind) => {
     }
     // Added in a transaction, whose context deliveries must not inherit.
     await nodes.a.database.transaction(() => add(1))
-    await eventually('delivered', () => settled.length === 1)
+    await eventually('the message is delivered', () => settled.length === 1)
     expect(busy).to.deep.equal([])
     await delivered(1)
   })
@@ -106,14 +106,14 @@ onAnyStorage('the outbox', (kind) => {
     answer = ({ destination }) =>
       destination === 'slow.example' ? held.promise : Promise.resolve('delivered')
     await add(50, 'slow.example')
-    await eventually('the slow one is busy', () => arrived.length >= 4)
+    await eventually('the slow receiver is busy', () => arrived.length >= 4)
     await add(20, 'quick.example')
-    await eventually('the quick one has all', () => settled.length === 20)
+    await eventually('the quick receiver has all messages', () => settled.length === 20)
     const slow = () => arrived.filter(({ message }) => message.destination === 'slow.example')
     // Two nodes that claim messages at the same moment cannot see each other's first four.
     expect(slow().length).to.be.within(4, kind === 'embedded' ? 4 : 8)
     held.resolve('delivered')
-    await eventually('all arrived', () => settled.length === 70)
+    await eventually('all messages are delivered', () => settled.length === 70)
   })
 
   it('is not delayed by many destinations that do not respond (R-21)', async () => {
@@ -122,10 +122,10 @@ onAnyStorage('the outbox', (kind) => {
     answer = ({ destination }) =>
       destination.startsWith('down') ? refuse.promise : Promise.resolve('delivered')
     for (let i = 0; i < 20; i++) await add(20, `down-${i}.example`)
-    await eventually('every place is taken', () => arrived.length >= 32)
+    await eventually('every delivery slot is taken', () => arrived.length >= 32)
     refuse.reject(new Error('nobody there'))
     await add(1, 'up.example')
-    await eventually('the one that is up has it', () => settled.length === 1)
+    await eventually('the reachable receiver has its message', () => settled.length === 1)
   })
 
   it('keeps capacity for each kind of message, whatever the receivers of another kind do', async () => {
@@ -133,23 +133,26 @@ onAnyStorage('the outbox', (kind) => {
     answer = ({ destination }) =>
       destination === 'quick.example' ? Promise.resolve('delivered') : held.promise
     for (let i = 0; i < 20; i++) await add(20, `slow-${i}.example`)
-    await eventually('every place is taken', () => arrived.length >= 32)
+    await eventually('every delivery slot is taken', () => arrived.length >= 32)
     await nodes.a.outbox.add(defaultTenant, 'other', [
       { destination: 'quick.example', payload: {} },
     ])
-    const told = eventually('the other kind is delivered', () => settled.length === 1)
-    await told.finally(() => held.resolve('delivered'))
+    const delivery = eventually(
+      'the message of the other kind is delivered',
+      () => settled.length === 1,
+    )
+    await delivery.finally(() => held.resolve('delivered'))
   })
 
   it('hands the message of a dead node to another when its lease expires', async () => {
     const never = Promise.withResolvers<Attempt>()
     answer = () => never.promise
     await add(1)
-    await eventually('taken', () => arrived.length === 1)
+    await eventually('the message is claimed', () => arrived.length === 1)
     expect(await marker(), 'still leased').to.have.length(1)
     answer = async () => 'delivered'
     travel(16)
-    await eventually('taken again', () => settled.length === 1)
+    await eventually('the message is claimed again', () => settled.length === 1)
     expect(arrived.at(-1)?.message.id).to.equal(arrived[0]?.message.id)
     // The first node was not dead after all; its outcome no longer counts.
     never.resolve({ final: true, reason: 'late' })
@@ -165,7 +168,7 @@ onAnyStorage('the outbox', (kind) => {
       answer = async () => ({ final: true, reason: said })
       settle = (outcome) => nodes.a.database.query('select $1::jsonb', [JSON.stringify(outcome)])
       await add(1)
-      const message = await eventually('given up', async () => {
+      const message = await eventually('the outcome is recorded', async () => {
         const [newest] = await list()
         return settled.length === 1 && newest?.state !== 'waiting' && newest
       })
@@ -183,12 +186,12 @@ onAnyStorage('the outbox', (kind) => {
       const [only] = await list()
       return only?.lastError === undefined ? undefined : only
     }
-    const first = await eventually('noted', message)
+    const first = await eventually('the error is recorded', message)
     expect(first).to.include({ state: 'waiting', attempts: 1 })
     expect(first.lastError).to.contain('could not be stored')
     expect(first.nextAt).to.be.above(first.createdAt)
     travel(25 * 3600)
-    const last = await eventually('given up', async () => {
+    const last = await eventually('the message is given up', async () => {
       const now = await message()
       return now?.state === 'failed' && now
     })
@@ -199,7 +202,7 @@ onAnyStorage('the outbox', (kind) => {
   it('leaves messages of unknown kinds, which another version wrote', async () => {
     await nodes.a.outbox.add(defaultTenant, 'unknown', [{ destination: 'x', payload: {} }])
     await add(1)
-    await eventually('the known one', () => settled.length === 1)
+    await eventually('the message of the known kind is delivered', () => settled.length === 1)
     const [other] = await nodes.a.outbox.list(defaultTenant, 'unknown', {})
     expect(other).to.include({ state: 'waiting', attempts: 0 })
   })
@@ -208,7 +211,7 @@ onAnyStorage('the outbox', (kind) => {
     const held = Promise.withResolvers<Attempt>()
     answer = () => held.promise
     await add(1)
-    await eventually('under way', () => arrived.length === 1)
+    await eventually('the delivery has begun', () => arrived.length === 1)
     let stopped = false
     const stopping = Promise.all([nodes.a.outbox.stop(), nodes.b.outbox.stop()]).then(() => {
       stopped = true

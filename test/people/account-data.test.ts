@@ -188,7 +188,10 @@ describe("people: downloading and deleting the account's data", () => {
           isOver = true
         })
         outcome.catch(() => undefined)
-        await eventually('over or waiting', async () => isOver || (await waitingForRows()) > 0)
+        await eventually(
+          'the work is done, or waits for a row',
+          async () => isOver || (await waitingForRows()) > 0,
+        )
         return [outcome] as const
       })
       return begun
@@ -211,7 +214,7 @@ describe("people: downloading and deleting the account's data", () => {
           return revocations.deleteAccounts('default', [second, first])
         })
         deleted.catch(() => undefined)
-        await eventually('it waits', async () => (await waitingForRows()) > 0)
+        await eventually('the deletion waits for a row', async () => (await waitingForRows()) > 0)
         const sql = 'select 1 from accounts where id = $1 for no key update skip locked'
         return [[deleted], await other.database.query(sql, [second])] as const
       })
@@ -291,8 +294,8 @@ describe("people: downloading and deleting the account's data", () => {
     expect((await redeem(server, web, code)).status).to.equal(400)
     expect(await introspect(server, web, tokens.access_token)).to.include({ active: false })
     expect(await server.core.grants.list('default', { accountId: id })).to.deep.equal([])
-    const told = await server.core.logouts.list('default', { accountId: id })
-    expect(told.map(({ clientId }) => clientId)).to.include(web.client_id)
+    const notified = await server.core.logouts.list('default', { accountId: id })
+    expect(notified.map(({ clientId }) => clientId)).to.include(web.client_id)
     const login = await open(server, '/account', person, createUserAgent())
     expect(login.status, 'the old password').to.equal(403)
     const [kept] = await server.core.database.query(

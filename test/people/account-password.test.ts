@@ -166,7 +166,7 @@ describe('people: changing the password', () => {
     async function begin<T>(work: () => Promise<T>): Promise<Promise<T>[]> {
       const begun = work()
       begun.catch(() => undefined)
-      await eventually('it waits', async () => (await waitingForRows()) > 0)
+      await eventually('the work waits for a row', async () => (await waitingForRows()) > 0)
       return [begun]
     }
 

@@ -65,7 +65,7 @@ describe('people: a relying party in Chromium', () => {
   }
 
   /** Follows the link of the site, signs in, consents, and returns to the site. */
-  async function throughTheDoor(tab: Tab, request: AuthorizationRequest): Promise<URL> {
+  async function signInThroughSite(tab: Tab, request: AuthorizationRequest): Promise<URL> {
     site.html = `<a id="enter" href="${request.url.href.replaceAll('&', '&amp;')}">Sign in</a>`
     await tab.goto(site.origin)
     await tab.click('#enter')
@@ -81,7 +81,7 @@ describe('people: a relying party in Chromium', () => {
     it(`signs in, consents, comes back and signs out, ${script ? 'with' : 'without'} script (K-09, K-24)`, async () => {
       const { tab, complaints } = await open(script)
       const request = await party.authorize({ scope: 'openid email', prompt: 'consent' })
-      const returned = await throughTheDoor(tab, request)
+      const returned = await signInThroughSite(tab, request)
       expect(returned.pathname).to.equal('/callback')
       const tokens = await party.finish(request, returned)
       expect(tokens.claims()?.['email']).to.equal(alice.email)

@@ -30,7 +30,7 @@ describe('people: pages that ask to wait, with their real status, in Chromium (K
     await server?.stop()
   })
 
-  const sit = async (): Promise<Typist> => typistAt(await open(), async () => undefined)
+  const openTypist = async (): Promise<Typist> => typistAt(await open(), async () => undefined)
   const network = '127.0.0.0/24'
   const statusAfter = async ({ tab }: Typist, step: Promise<void>) => {
     const answer = tab.waitForResponse((response) => response.request().method() === 'POST')
@@ -48,7 +48,7 @@ describe('people: pages that ask to wait, with their real status, in Chromium (K
     ] as const) {
       const spent = { limit, subject: network, cost: limits[limit].most } as const
       await server.core.limiter.take(tenant, spent)
-      const typist = await sit()
+      const typist = await openTypist()
       await typist.open(server.issuer + path)
       await typist.type(field, 'somebody@example.com')
       expect(await statusAfter(typist, typist.press(button)), path).to.equal(429)
@@ -62,7 +62,7 @@ describe('people: pages that ask to wait, with their real status, in Chromium (K
     const email = `${randomUUID()}@example.com`
     const { password } = alice
     await server.core.accounts.create(tenant, { email, password })
-    const typist = await sit()
+    const typist = await openTypist()
     await typist.open(`${server.issuer}/account`)
     await typist.type('#username', email)
     await typist.type('#password', password)

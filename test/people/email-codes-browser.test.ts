@@ -22,7 +22,7 @@ describe('people: codes by e-mail in Chromium', () => {
 
   /** The code of a mail, other than those in `before`. */
   const codeTo = (address: string, before: string[] = []) =>
-    eventually('a code', () => {
+    eventually('a code arrives', () => {
       const codes = writtenMail(server)
         .filter(({ to }) => to === address)
         .flatMap(({ text }) => /: (\d{8})\b/.exec(text)?.[1] ?? [])

@@ -61,7 +61,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
       .flatMap(({ text }) => /asks for it: (\d{8})\b/.exec(text)?.[1] ?? [])
   /** The code in the mail of this number. */
   async function code({ username }: { username: string }, number = 1): Promise<string> {
-    const found = await eventually(`code ${number}`, () => codesTo(username)[number - 1])
+    const found = await eventually(`code ${number} arrives`, () => codesTo(username)[number - 1])
     remember(found)
     return found
   }
@@ -130,7 +130,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     )
     // The session is older than this factor, so the page asks for it.
     expect(formOf(list)).to.equal('login-form')
-    await eventually('the letter', () =>
+    await eventually('the mail arrives', () =>
       mailbox.mails.find(({ to, subject }) => to === person.username && /was added/.test(subject)),
     )
     const events = await server.core.database.query<{ type: string; detail: object }>(
@@ -207,7 +207,7 @@ describe('people: codes by e-mail (ASVS 6.5.1, 6.5.5, 6.6.2, 6.6.3)', () => {
     mailbox.refuseWith(554)
     const before = server.logged().length
     await server.core.mailedCodes.send(account, 'somewhere', { ip: '192.0.2.1' })
-    const [failed] = await eventually('the event', async () => {
+    const [failed] = await eventually('the event is recorded', async () => {
       const rows = await server.core.database.query<{ detail: { reason: string } }>(
         `select detail from audit_events where type = 'mail.failed' and account_id = $1`,
         [person.id],

@@ -142,10 +142,10 @@ describe('people: whether an address has an account (C10, ASVS 6.3.8)', () => {
       answers[kind] = { answer: fingerprint(answer, username), sent: fingerprint(sent, username) }
     }
     expectAlike(answers)
-    const told = () => mailbox.mails.filter(({ subject }) => /Choose a new/.test(subject))
+    const resetMails = () => mailbox.mails.filter(({ subject }) => /Choose a new/.test(subject))
     const reached = everybody.filter((kind) => !/unknown|disabled|deleted/.test(kind))
-    await nextMail('all mails', () => told().slice(reached.length - 1))
-    expect(told().map(({ to }) => to)).to.have.members(reached.map(addressOf))
+    await nextMail('all mails', () => resetMails().slice(reached.length - 1))
+    expect(resetMails().map(({ to }) => to)).to.have.members(reached.map(addressOf))
   })
 
   /**

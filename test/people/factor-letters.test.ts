@@ -95,9 +95,11 @@ describe('people: the owner of second factors is notified (ASVS 6.3.7)', () => {
       const added = await factors.add(tenant, id, app, by)
       if (typeof added !== 'string') remember(secret, ...(added.recoveryCodes ?? []))
       expect(await written(id)).to.deep.equal(['factor_added'])
-      throw new Error('the rest of it failed')
+      throw new Error('the rest of the transaction failed')
     })
-    expect(await failed.catch(({ message }: Error) => message)).to.equal('the rest of it failed')
+    expect(await failed.catch(({ message }: Error) => message)).to.equal(
+      'the rest of the transaction failed',
+    )
     expect(await written(id)).to.deep.equal([])
     expect(await factors.list(tenant, id)).to.deep.equal([])
   })

@@ -41,7 +41,7 @@ describe('people: second factors in Chromium', () => {
       const isDrawn =
         '(() => { const i = document.querySelector("#qr-code"); return i.complete && i.naturalWidth > 0 })()'
       // Polls from here, since a page without script does not poll.
-      await eventually('the picture is drawn', () => tab.evaluate<boolean>(isDrawn))
+      await eventually('the QR code is drawn', () => tab.evaluate<boolean>(isDrawn))
       await expectToFit(tab)
       await typeInto(tab, '#otp', '000000')
       await tab.keyboard.press('Enter')

@@ -86,7 +86,7 @@ describe('people: keyboard only and no scripts, in Chromium (WCAG 2.2: 2.1.1, 2.
 
   /** The code of a mail, other than those in `before`. */
   const codeTo = (address: string, before: string[] = []) =>
-    eventually(`a code for ${address}`, () => {
+    eventually(`a code for ${address} arrives`, () => {
       const codes = mailbox.mails
         .filter(({ to }) => to === address)
         .flatMap(({ text }) => /: (\d{8})\b/.exec(text)?.[1] ?? [])

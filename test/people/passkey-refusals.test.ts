@@ -36,7 +36,7 @@ describe('people: a passkey', () => {
 
   const story = passkeyStory(() => server)
   const { originOf, sendAlone, answer, atFactor } = story
-  const { expectNobody, expectRefused, expectFactorRefused } = story
+  const { expectSignedOut, expectRefused, expectFactorRefused } = story
 
   const strangerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
@@ -72,7 +72,7 @@ describe('people: a passkey', () => {
         const visit = await arrive(server, web)
         const shown = answer(visit, carol.key, typeof told === 'function' ? told() : told)
         expectRefused(await sendAlone(visit, shown))
-        await expectNobody(visit.agent)
+        await expectSignedOut(visit.agent)
       })
     }
 
@@ -117,7 +117,7 @@ describe('people: a passkey', () => {
       for (const { key } of [removed, disabled]) {
         const visit = await arrive(server, web)
         expectRefused(await sendAlone(visit, answer(visit, key)))
-        await expectNobody(visit.agent)
+        await expectSignedOut(visit.agent)
       }
     })
 
@@ -138,7 +138,7 @@ describe('people: a passkey', () => {
         const visit = await atFactor(carol)
         const shown = answer(visit, carol.key, typeof told === 'function' ? told() : told)
         expectFactorRefused(await sendAlone(visit, shown))
-        await expectNobody(visit.agent)
+        await expectSignedOut(visit.agent)
       })
     }
 

@@ -34,7 +34,7 @@ export function passkeyStory(booted: () => TestServer) {
     return { agent, page: next }
   }
 
-  async function expectNobody(agent: UserAgent): Promise<void> {
+  async function expectSignedOut(agent: UserAgent): Promise<void> {
     const { page } = await arrive(booted(), web, { prompt: 'none' }, agent)
     expect(page.location?.searchParams.get('error')).to.equal('login_required')
   }
@@ -57,7 +57,7 @@ export function passkeyStory(booted: () => TestServer) {
     sendAlone,
     answer,
     atFactor,
-    expectNobody,
+    expectSignedOut,
     claimsAfter,
     expectRefused,
     expectFactorRefused,

@@ -28,7 +28,7 @@ describe('people: signing in with a passkey', () => {
   const server = booted(anyStorage, {}, furnish)
 
   const story = passkeyStory(() => server)
-  const { sendAlone, answer, atFactor, expectNobody, expectRefused } = story
+  const { sendAlone, answer, atFactor, expectSignedOut, expectRefused } = story
 
   const strangerKey = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 
@@ -48,7 +48,7 @@ describe('people: signing in with a passkey', () => {
       { id: owner.key.id, transports: ['internal'], type: 'public-key' },
     ])
     expect(userVerification).to.equal('preferred')
-    await expectNobody(visit.agent)
+    await expectSignedOut(visit.agent)
     const shown = answer(visit, owner.key, { flags: present, userHandle: null })
     const said = await story.claimsAfter(visit, await sendAlone(visit, shown))
     expect(said).to.deep.equal({ amr: ['pwd', 'pop', 'user', 'mfa'], acr: multiFactor })
@@ -94,7 +94,7 @@ describe('people: signing in with a passkey', () => {
     remember(...codes.root.querySelectorAll('code').map(({ textContent }) => textContent))
     expect(codes.root.querySelectorAll('#recovery-codes li')).to.have.length(10)
     const asked = await agent.follow(await agent.submit(codes))
-    await expectNobody(agent)
+    await expectSignedOut(agent)
     const visit = { agent, page: asked }
     const said = await story.claimsAfter(visit, await sendAlone(visit, answer(visit, key)))
     await server.core.clients.declare(tenant, { ...web, require_mfa: false })
@@ -215,7 +215,7 @@ describe('people: signing in with a passkey', () => {
     const fields = { new_password: chosen, confirm_password: chosen }
     const asked = await agent.follow(await agent.submit(choose, { fields }))
     expect(asked.root.querySelector('form')?.id).to.equal('passkey-form')
-    await expectNobody(agent)
+    await expectSignedOut(agent)
   })
 
   it("fails when the sessions were ended meanwhile, and replaces another account's password in the same sign-in (C6, C7)", async () => {
@@ -225,7 +225,7 @@ describe('people: signing in with a passkey', () => {
     if (!account) throw new Error('no such account')
     await server.core.revocations.logOutEverywhere(account)
     await visit.agent.follow(await sendAlone(visit, answer(visit, owner.key)))
-    await expectNobody(visit.agent)
+    await expectSignedOut(visit.agent)
 
     const crossed = await atFactor(owner)
     const csrf = crossed.page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''

@@ -80,7 +80,7 @@ describe('people: resetting a forgotten password (C8, C10, C17, ASVS 6.4.3, 6.3.
     await ask(email)
     await ask(`${randomUUID()}@example.com`)
     await mailed()
-    await eventually('both are answered and gone', async () => {
+    await eventually('both requests are processed and deleted', async () => {
       const rows = await server.core.database.query(
         `select 1 from outbox where kind = 'password_reset'`,
       )
@@ -348,7 +348,7 @@ describe('people: resetting a forgotten password (C8, C10, C17, ASVS 6.4.3, 6.3.
       mailbox.mails
         .slice(began)
         .flatMap(({ subject, to }) => (/Choose a new password/.test(subject) ? to : []))
-    await eventually('all are mailed', () => arrived().length === 4)
+    await eventually('all four mails arrive', () => arrived().length === 4)
     expect(arrived()[3]).to.equal(people.late)
   })
 
@@ -371,7 +371,7 @@ describe('people: resetting a password without a mail server', () => {
       expect(mail.subject).to.equal('Neues Passwort für Keyturn wählen')
       expect(mail.text).to.include('Wenn Sie das waren, wählen Sie es hier')
       // The file exists a moment before the log line.
-      await eventually('it is told of', () =>
+      await eventually('the log names the file', () =>
         server.logged().includes('written to a file and not sent'),
       )
     } finally {

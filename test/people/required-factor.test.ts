@@ -63,7 +63,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     return { agent, page: shown, secret }
   }
 
-  async function expectNobody(agent: UserAgent): Promise<void> {
+  async function expectSignedOut(agent: UserAgent): Promise<void> {
     const { page } = await arrive(server, web, { prompt: 'none' }, agent)
     expectReturned(page, 'login_required')
   }
@@ -78,13 +78,13 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
     ])
     const wrong = await agent.submit(page, { fields: { otp: '000000', name: 'Phone' } })
     expectFormAgain(wrong, 400, 'factor-form', /This code is wrong/)
-    await expectNobody(agent)
+    await expectSignedOut(agent)
     const codes = await agent.submit(wrong, { fields: { otp: codeOf(secret) } })
     expect(headingOf(codes)).to.equal('Your recovery codes')
     const shown = codes.root.querySelectorAll('#recovery-codes code')
     remember(...shown.map(({ textContent }) => textContent))
     expect(shown).to.have.length(10)
-    await expectNobody(agent)
+    await expectSignedOut(agent)
     const again = await agent.get(page.url)
     expect(again.root.querySelectorAll('#recovery-codes code'), 'shown once').to.have.length(0)
     const back = await walk(agent, await agent.submit(codes), person)
@@ -138,7 +138,7 @@ describe('people: a client that requires a second factor (ASVS 6.3.3, 6.3.4)', (
       const crossed = await agent.post(`${asked.url.href}/${step}`, fields)
       expect([crossed.status, formOf(crossed)], step).to.deep.equal([400, 'login-form'])
     }
-    await expectNobody(agent)
+    await expectSignedOut(agent)
     expect(await server.core.factors.list(tenant, person.id)).to.deep.equal([])
   })
 

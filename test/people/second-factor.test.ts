@@ -42,7 +42,7 @@ describe('people: signing in with a second factor', () => {
     return next.location ? next : agent.follow(await agent.submit(next))
   }
 
-  async function expectNobody(agent: UserAgent): Promise<void> {
+  async function expectSignedOut(agent: UserAgent): Promise<void> {
     const { page } = await arrive(server, web, { prompt: 'none' }, agent)
     expect(page.location?.searchParams.get('error')).to.equal('login_required')
   }
@@ -64,7 +64,7 @@ describe('people: signing in with a second factor', () => {
     expect(textOf(visit.page)).to.include(owner.username)
     const field = visit.page.root.querySelector('#otp')
     expect(field?.getAttribute('autocomplete')).to.equal('one-time-code')
-    await expectNobody(visit.agent)
+    await expectSignedOut(visit.agent)
     const done = await finish(visit, codeOf(owner.secret))
     const said = { amr: ['pwd', 'otp', 'mfa'], acr: multiFactor }
     expect(await claimsIn(done)).to.deep.equal({ ...said, idToken: said })
@@ -79,7 +79,7 @@ describe('people: signing in with a second factor', () => {
       const again = await agent.submit(page, { fields: { otp } })
       expectFormAgain(again, 403, 'factor-form', /already used/)
     }
-    await expectNobody(agent)
+    await expectSignedOut(agent)
   })
 
   it('has the time of the last factor, however late the browser continues (OpenID Connect Core §2, ASVS 7.5.1)', async () => {
@@ -118,7 +118,7 @@ describe('people: signing in with a second factor', () => {
     const over = await agent.submit(page, { fields: { otp: codeOf(owner.secret) } })
     expectFormAgain(over, 429, 'login-form', /Sign in again/)
     expectSignInForm(await agent.submit(page, { fields: { otp: codeOf(owner.secret) } }))
-    await expectNobody(agent)
+    await expectSignedOut(agent)
   })
 
   function expectSignInForm(page: Page): void {
@@ -167,9 +167,9 @@ describe('people: signing in with a second factor', () => {
     const again = await atFactor(owner)
     const refused = await again.agent.submit(again.page, { form: '#recovery-form', fields })
     expectFormAgain(refused, 403, 'factor-form', /already used/)
-    const told = refused.root.querySelectorAll('[aria-invalid]')
-    expect(told.map(({ id }) => id)).to.deep.equal(['recovery_code'])
-    expect(told[0]?.getAttribute('aria-describedby')).to.equal('factor-error')
+    const marked = refused.root.querySelectorAll('[aria-invalid]')
+    expect(marked.map(({ id }) => id)).to.deep.equal(['recovery_code'])
+    expect(marked[0]?.getAttribute('aria-describedby')).to.equal('factor-error')
     expect(refused.root.querySelector('[autofocus]')?.id).to.equal('recovery_code')
   })
 
@@ -189,7 +189,7 @@ describe('people: signing in with a second factor', () => {
     const fields = { new_password: chosen, confirm_password: chosen }
     const asked = await agent.follow(await agent.submit(choose, { fields }))
     expect(formOf(asked)).to.equal('factor-form')
-    await expectNobody(agent)
+    await expectSignedOut(agent)
     expect(
       (await finish({ agent, page: asked }, codeOf(owner.secret))).location?.search,
     ).to.include('code=')
@@ -202,7 +202,7 @@ describe('people: signing in with a second factor', () => {
     if (!account) throw new Error('no such account')
     await server.core.revocations.passwordChanged(account)
     await agent.follow(await agent.submit(page, { fields: { otp: codeOf(owner.secret) } }))
-    await expectNobody(agent)
+    await expectSignedOut(agent)
   })
 
   it('expires after ten minutes', async () => {
@@ -251,7 +251,7 @@ describe('people: signing in with a second factor', () => {
         const uid = page.url.pathname.split('/').at(-1)
         const early = await agent.follow(await agent.get(`${server.issuer}/authorize/${uid}`))
         expect(early.location).to.equal(undefined)
-        await expectNobody(agent)
+        await expectSignedOut(agent)
       })
     }
 
@@ -268,7 +268,7 @@ describe('people: signing in with a second factor', () => {
         ...{ csrf: csrfOf(proven.page), otp },
       })
       expectFault(mixed, 403, /could not confirm/)
-      await expectNobody(early.agent)
+      await expectSignedOut(early.agent)
     })
 
     it('belongs to another account once the password of that account was given', async () => {
@@ -302,7 +302,7 @@ describe('people: signing in with a second factor', () => {
         { limit: 10 },
       )
       expect(events).to.deep.equal([])
-      await expectNobody(agent)
+      await expectSignedOut(agent)
     })
 
     it('accepts one submission, in one browser', async () => {
@@ -368,7 +368,7 @@ describe('people: signing in with a second factor', () => {
       const { agent, page } = await arrive(server, web, essential)
       const back = await agent.follow(await agent.submit(page, credentialsOf(person)))
       expectReturned(back, 'unmet_authentication_requirements')
-      await expectNobody(agent)
+      await expectSignedOut(agent)
       const wish = await arrive(server, web, { acr_values: multiFactor }, agent)
       const done = await agent.follow(await agent.submit(wish.page, credentialsOf(person)))
       expect(headingOf(done), 'voluntary, so no error').to.match(/^Allow/)

@@ -163,7 +163,7 @@ describe('people: signing in while passwords queue', () => {
     expect(server.logged()).to.include('UV_THREADPOOL_SIZE is not larger than HASH_CONCURRENCY')
   })
 
-  it('shows the form again with 503 and Retry-After when the queue is full (R-14)', async () => {
+  it('shows the form again with 503 and Retry-After when the queue is full (R-13)', async () => {
     const visits = await Promise.all(Array.from({ length: 4 }, () => arrive(server, web)))
     const answers = await Promise.all(
       visits.map(({ agent, page }) => agent.submit(page, { fields: credentials })),

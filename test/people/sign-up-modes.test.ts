@@ -25,7 +25,7 @@ const newAddress = (domain = 'example.com') => `${randomUUID()}@${domain}`
 
 /** Waits until every request has been answered in the background, by a mail or by none. */
 const allAnswered = ({ core }: TestServer) =>
-  eventually('all asked for is answered', async () => {
+  eventually('every sign-up request is processed', async () => {
     const waiting = await core.database.query(
       `select 1 from outbox where kind in ('sign_up', 'mail') and delivered_at is null`,
     )
@@ -160,7 +160,7 @@ describe('people: who may sign up, by tenant', () => {
     await shows(404, '/t/acme/sign-up/finish?token=x')
     expect(await status()).to.equal(404)
     await server.core.tenants.setDisabled('acme', false)
-    await eventually('acme is back', async () => (await status()) === 200)
+    await eventually('acme is enabled again', async () => (await status()) === 200)
     expect((await choose(agent, form)).status).to.equal(303)
     const { accounts } = server.core
     expect((await accounts.byIdentifier('acme', email))?.emailVerified).to.equal(true)

@@ -276,7 +276,7 @@ describe('people: signing up (C8, C10, C17, C23; OpenID Connect Initiating User 
       server.core.database.query('select payload from outbox where payload::text like $1', [
         `%${email}%`,
       ])
-    await eventually('nothing kept', async () => (await kept()).length === 0)
+    await eventually('no row with the address is left', async () => (await kept()).length === 0)
     travel(86_401)
     expectOver(await newAgent().get(await linkOf()))
     await sweepExpired(server.core)

@@ -11,7 +11,7 @@ import { arrive, arriveSignedIn, credentials, expectFault, headingOf, type Visit
 const csrfOf = (page: Page) => page.root.querySelector('[name=csrf]')?.getAttribute('value') ?? ''
 
 /** Expects that the browser is not signed in. */
-async function expectNobody(server: TestServer, agent: UserAgent): Promise<void> {
+async function expectSignedOut(server: TestServer, agent: UserAgent): Promise<void> {
   const { page } = await arrive(server, web, { prompt: 'none' }, agent)
   expect(page.location?.searchParams.get('error')).to.equal('login_required')
 }
@@ -54,7 +54,7 @@ describe('people: the steps of a sign-in (C7, ASVS 2.3.1)', () => {
         `csrf=${csrf}&csrf=${csrf}`,
       )
       expectFault(doubled, 400, /request is not valid/)
-      await expectNobody(server, visit.agent)
+      await expectSignedOut(server, visit.agent)
       const again = await visit.agent.get(visit.page.url)
       expect(again.root.querySelector('form')?.id, 'still open').to.equal('login-form')
     })
@@ -67,7 +67,7 @@ describe('people: the steps of a sign-in (C7, ASVS 2.3.1)', () => {
       decision: 'allow',
     })
     expectFault(early, 400, /has expired/)
-    await expectNobody(server, agent)
+    await expectSignedOut(server, agent)
 
     const { agent: other, page: consent } = await arriveSignedIn(server, web)
     for (const step of ['login', 'password']) {
@@ -254,7 +254,7 @@ describe('people: an interaction (C6, ASVS 10.1.2)', () => {
     const login = await victim.submit(await victim.get(href), { fields: credentials })
     expect(login.status).to.equal(303)
     expectFault(await attacker.get(login.location ?? ''), 400, /has expired/)
-    await expectNobody(server, attacker)
+    await expectSignedOut(server, attacker)
   })
 
   it('cannot be continued by that attacker between its steps, after a right password', async () => {

@@ -49,7 +49,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   /** An account with a confirmed address that signed in from a place, with a browser known since. */
-  async function inhabitant(at: string) {
+  async function knownUser(at: string) {
     const person = await somebody(server)
     const { id } = await accountOf(server, person)
     await server.core.accounts.verifyEmail('default', id, person.email)
@@ -75,7 +75,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   it('with a new device is notified in one mail: device, place, time, and what to do', async () => {
-    const { person } = await inhabitant(munich)
+    const { person } = await knownUser(munich)
     const stranger = traveller(paris, 'safari')
     await signInAgain(server, person, stranger)
     const { text } = await mailTo(person, /New sign-in to Keyturn from France/)
@@ -103,7 +103,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   it('is notified even after the hourly limit of mails about new devices; all sign-ins are in the history', async () => {
-    const { person, id } = await inhabitant(munich)
+    const { person, id } = await knownUser(munich)
     const again = async (at: string) => signInAgain(server, person, traveller(at))
     const { database, limiter } = server.core
     const { took } = limiter
@@ -118,7 +118,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
     const letters = Array.from({ length: 11 }, () => ({ ...changed, to: person.email }))
     await server.core.mail.send('default', ...letters)
     await mailTo(person, /New sign-in to Keyturn from France/)
-    const counts = await eventually('all are sent, or dropped', async () => {
+    const counts = await eventually('all mails are sent or dropped', async () => {
       const rows = await server.core.database.query<{ kind: string; count: number; left: number }>(
         `select payload->>'kind' as kind, count(*)::int as count, count(*) filter (where delivered_at is null)::int as left
            from outbox where payload->>'account_id' = $1 group by 1 order by 1`,
@@ -145,7 +145,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   it('with a known device, or in another network of the same country, is only marked in the history', async () => {
-    const { person, agent } = await inhabitant(munich)
+    const { person, agent } = await knownUser(munich)
     for (const [at, marks] of [
       [berlin, ['New network']],
       [paris, ['New network', 'New country']],
@@ -164,7 +164,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   it('is notified in German, without text from the User-Agent header', async () => {
-    const { person } = await inhabitant(munich)
+    const { person } = await knownUser(munich)
     const stranger = traveller(paris)
     const page = await stranger.get(`${server.issuer}/account?ui_locales=de`)
     const login = await stranger.follow(page)
@@ -177,7 +177,7 @@ describe('people: a sign-in in another country (ASVS 6.3.5)', () => {
   })
 
   it('has no country where the file has no entry; a replaced file is loaded', async () => {
-    const { person, id, agent } = await inhabitant(munich)
+    const { person, id, agent } = await knownUser(munich)
     agent.moveTo(nowhere)
     await signInAgain(server, person, agent)
     expect((await marksIn(server, agent))[0]).to.deep.equal(['New network'])

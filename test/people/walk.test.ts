@@ -35,7 +35,7 @@ class Step implements fc.AsyncCommand<World, Site, true> {
       world.people[person % world.people.length],
     ]
     const also = world.browsers[other]
-    if (!by || !who || !also) throw new Error('nobody is there')
+    if (!by || !who || !also) throw new Error('the world has no browser or no person')
     world.last = [by, who]
     const turn = { site, world, browser: by, person: who, other: also, ...rest }
     await moves[this.#name]?.[1](turn).catch((error: unknown) => {

@@ -13,7 +13,7 @@ const files = readdirSync('migrations').filter((name) => /^\d{4}-/.test(name))
 const upOf = (text: string) => /const up = `([^`]*)`/.exec(text)?.[1] ?? ''
 
 /** Whether a process of the previous release may need what a migration drops. */
-const takesAway = (up: string) => /\bdrop (column|table)\b|\brename\b/i.test(up)
+const dropsOrRenames = (up: string) => /\bdrop (column|table)\b|\brename\b/i.test(up)
 
 /** Indexes that a migration creates within its transaction on existing tables. */
 function locking(text: string): string[] {
@@ -38,7 +38,7 @@ describe('migrations', () => {
     const silent = files
       .filter((name) => Number.parseInt(name, 10) > ofNeeds)
       .map((name) => ({ name, up: upOf(readFileSync(`migrations/${name}`, 'utf8')) }))
-      .filter(({ up }) => takesAway(up) && !up.includes('insert into schema_needs'))
+      .filter(({ up }) => dropsOrRenames(up) && !up.includes('insert into schema_needs'))
     expect(
       silent.map(({ name }) => name),
       'migrations/0039-schema-needs.ts',
@@ -48,10 +48,10 @@ describe('migrations', () => {
       'DROP TABLE a;',
       'alter table a rename b to c;',
     ]
-    expect(statements.filter(takesAway), 'the pattern of this test matches').to.deep.equal(
+    expect(statements.filter(dropsOrRenames), 'the pattern of this test matches').to.deep.equal(
       statements,
     )
-    expect(takesAway('create table renamed (dropped text);')).to.equal(false)
+    expect(dropsOrRenames('create table renamed (dropped text);')).to.equal(false)
   })
 
   it('defer only indexes with a conventional name that are not unique', () => {

@@ -25,7 +25,7 @@ onAnyStorage('explain --authorize', (kind) => {
 
   async function rehearse(address: URL | string) {
     const result = await explain.execute(server.core, { authorize: String(address) })
-    if (!('faults' in result)) throw new Error('not a rehearsal')
+    if (!('faults' in result)) throw new Error('not a dry run')
     return {
       ...result,
       checks: result.faults.map(({ check }) => check),

@@ -114,9 +114,9 @@ onAnyStorage('refusals', (kind) => {
     tellAfter(3000, (i) => (i % 2 ? '192.0.2.7' : `2001:db8:${i.toString(16)}:1::1`))
     expect(lines).to.have.length(1)
     expect(lines[0]).to.include({ level: 'warn', 'check.client_secret': 3000, networks: 1000 })
-    const told = Object.entries(lines[0]?.['most_from'] as Record<string, number>)
-    expect(told[0]).to.deep.equal(['192.0.2.0/24', 1500])
-    expect(told).to.have.length(5)
+    const networks = Object.entries(lines[0]?.['most_from'] as Record<string, number>)
+    expect(networks[0]).to.deep.equal(['192.0.2.0/24', 1500])
+    expect(networks).to.have.length(5)
   })
 
   it('are limited in a flood over all clients, and stored again afterwards', async () => {

@@ -134,7 +134,7 @@ describe('copies of client metadata documents', () => {
     )
     const usedSettled = Promise.allSettled(used)
     await refused(hang('/used/no-more', 9, known))
-    await eventually('asked', async () => hanging.length > 0)
+    await eventually('a document is requested', async () => hanging.length > 0)
     isOver = true
     hanging.forEach(end)
     const outcomes = [...(await settled), ...(await usedSettled)]
@@ -160,7 +160,7 @@ describe('copies of client metadata documents', () => {
     const url = host.answer('/slow', (response) => void held.push(response))
     const asked = Array.from({ length: 40 }, () => copies.get(url, undefined, from('192.0.2.0/24')))
     const settled = Promise.allSettled(asked)
-    await eventually('asked', () => held.length === 1)
+    await eventually('the document is requested', () => held.length === 1)
     const last = await refusalOf(copies.get(url, undefined, from('192.0.2.0/24')))
     expect(last.code).to.equal('too_many_requests')
     for (const response of held) response.writeHead(503).end()

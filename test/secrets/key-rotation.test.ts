@@ -117,7 +117,7 @@ onAnyStorage('rotation of a configured key-encryption key', (kind) => {
         session.state = { secret: 'two' }
         await save()
         rotation = fresh.keyRotation.rotate()
-        await eventually('it waits for the row', async () => {
+        await eventually('the rotation waits for the row', async () => {
           const waiting = await old.database.query(
             `select 1 from pg_locks where not granted and pid in (
                select pid from pg_stat_activity where datname = current_database())`,

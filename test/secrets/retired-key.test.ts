@@ -82,7 +82,7 @@ onAnyStorage('nodes that seal during a rotation of the key-encryption key', (kin
     const session = await old.database.transaction(async () => {
       const late = await saved(old, 'late')
       rotation = rotating.keyRotation.rotate()
-      await eventually('the rotation is over, or waits', async () => {
+      await eventually('the rotation is over, or waits for a row', async () => {
         const waiting = await old.database.query(
           `select 1 from pg_locks where not granted and pid in (
              select pid from pg_stat_activity where datname = current_database())`,

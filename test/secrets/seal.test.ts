@@ -21,7 +21,7 @@ describe('sealed secrets', () => {
       expect(String(error)).to.not.contain(plain)
       return
     }
-    throw new Error('it was opened')
+    throw new Error('the value was opened')
   }
 
   it('open again for the same purpose, also in another process', () => {

@@ -8,7 +8,7 @@ import { startServer } from '../../src/server.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { freshStorage } from '../support/boot.ts'
 import { openNode, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
 
 const running = { now: () => Date.now(), monotonic: () => performance.now() }
@@ -139,7 +139,10 @@ describe('a clock that is set while the server runs (R-08)', () => {
       clocks.set(3600)
       await refusalOf(sign(), 'signing_keys_stale')
       expect(await signer()).to.equal(first)
-      const refused = await lastInVain('it signs again', async () => (await sign()) !== undefined)
+      const refused = await lastFailureAt(
+        'the node signs again',
+        async () => (await sign()) !== undefined,
+      )
       expect(refused, 'milliseconds without signing').to.be.below(1000)
       expect(await signer()).to.equal(first)
       expect(core.clock.offset / 1000).to.be.closeTo(-3600, 1)
@@ -191,15 +194,16 @@ describe('a clock that is set while the server runs (R-08)', () => {
     const { denials, changes } = core
     const knows = () => denials.asOf() > 0 && changes.isFresh()
     try {
-      await eventually('it knows', knows)
+      await eventually('the node knows the denials', knows)
       clocks.set(3600)
       expect(() => denials.asOf())
         .to.throw()
         .with.property('code', 'deny_list_stale')
       expect(changes.isFresh()).to.equal(false)
-      expect(await lastInVain('it knows again', knows), 'milliseconds of staleness').to.be.below(
-        1000,
-      )
+      expect(
+        await lastFailureAt('the node knows the denials again', knows),
+        'milliseconds of staleness',
+      ).to.be.below(1000)
     } finally {
       await core.close()
     }

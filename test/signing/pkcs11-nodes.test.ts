@@ -189,7 +189,7 @@ if (softHsmFound()) {
         expect(token.keys().map(({ id }) => id))
           .to.have.length(2)
           .and.not.include(first)
-        await eventually('both sign with another', async () => {
+        await eventually('both nodes sign with another key', async () => {
           const kids = [await machineToken(nodes.a), await machineToken(nodes.b)].map(kidOf)
           return !kids.includes(first)
         })
@@ -202,7 +202,7 @@ if (softHsmFound()) {
           const [pid] = await tokenProcesses(node.pid)
           expect(pid).to.be.a('number')
           await node.stop(signal)
-          await eventually('its process is gone', () => !existsSync(`/proc/${pid}`))
+          await eventually('the token process has ended', () => !existsSync(`/proc/${pid}`))
         }
       } finally {
         await nodes.stop()

@@ -86,7 +86,7 @@ if (softHsmFound()) {
         const pids = await tokenProcesses()
         return pids.length === 1 && pids[0] !== pid
       })
-      await eventually('it is ready', async () => (await readiness()).code === 200)
+      await eventually('the node is ready', async () => (await readiness()).code === 200)
     })
 
     it('passes only the needed environment variables to its process', async () => {

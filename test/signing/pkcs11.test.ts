@@ -189,7 +189,7 @@ if (softHsmFound()) {
       const refusal = await refusalOf(signing().check(), 'signing_unavailable')
       expect(refusal.message).to.contain('expected one token labelled "keyturn test"')
       await token.putBack()
-      await eventually('it signs again', async () => (await machineToken()).status === 200)
+      await eventually('the node signs again', async () => (await machineToken()).status === 200)
       await verified(tokensIn(await refresh(server, web, tokens)).access_token, 'ES256')
     })
 

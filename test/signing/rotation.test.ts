@@ -5,7 +5,7 @@ import { isUniqueViolation } from '../../src/storage/violations.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { onAnyStorage } from '../support/any-storage.ts'
 import { errorOf, type Nodes, openNodes, refusalOf } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { backToPresent, travel } from '../support/time-travel.ts'
 
 const day = 24 * 3600
@@ -91,7 +91,7 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     travel(365 * day)
     expect(signer(await current())).to.equal(first)
     expect(await nodes.b.signing.rotateDue()).to.equal(2)
-    await eventually('a knows', async () => published(await current()).length === 4)
+    await eventually('a publishes all keys', async () => published(await current()).length === 4)
     expect(signer(await current())).to.equal(first)
     travel(901)
     expect(signer(await current())).to.not.equal(first)
@@ -102,11 +102,16 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
       signer(await current()) as string,
       (await nodes.a.signing.rotate(defaultTenant, 'ES256'))?.next.kid,
     ]
-    await eventually('b knows', async () => published(await current(nodes.b)).includes(next ?? ''))
+    await eventually('b publishes the next key', async () =>
+      published(await current(nodes.b)).includes(next ?? ''),
+    )
     const revocation = await nodes.a.signing.revoke(defaultTenant, first)
     expect(revocation.replacement?.kind).to.equal('promoted')
     expect(signer(await current())).to.equal(next)
-    const late = await lastInVain('b knows', async () => signer(await current(nodes.b)) === next)
+    const late = await lastFailureAt(
+      'b signs with the next key',
+      async () => signer(await current(nodes.b)) === next,
+    )
     expect(late).to.be.below(2000)
     expect(published(await current(nodes.b))).to.not.include(first)
     expect(await nodes.b.signing.revoke(defaultTenant, first)).to.include({ changed: false })
@@ -126,7 +131,9 @@ onAnyStorage('rotation of signing keys (R-09)', (kind) => {
     const since = performance.now()
     for (const node of [nodes.a, nodes.b]) {
       const knows = async () => signer(await current(node), 'RS256') === next
-      expect(await lastInVain('all know', knows, { since })).to.be.below(2000)
+      expect(await lastFailureAt('the node signs with the next key', knows, { since })).to.be.below(
+        2000,
+      )
       expect(published(await current(node))).to.not.include(first)
     }
     await refusalOf(nodes.a.signing.revoke(defaultTenant, 'no such key'), 'signing_key_not_found')

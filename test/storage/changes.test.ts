@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { registrationPolicy } from '../../src/registration/policy.ts'
 import { defaultTenant } from '../../src/tenants/tenant.ts'
 import { openedNodes } from '../support/cores.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import { api, furnish, machine } from '../support/fixtures.ts'
 import { servicesFound } from '../support/root-hooks.ts'
 
@@ -41,23 +41,23 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
       if (sql.includes('from changes')) polls++
       return query(sql, parameters)
     }
-    await eventually('b has asked', () => polls > 2)
+    await eventually('b has polled three times', () => polls > 2)
     notifications.query = query
   }
 
   /** Within the promised second, counted to the last request that still saw the old state. */
   async function soon(what: string, check: () => Promise<boolean>): Promise<void> {
-    expect(await lastInVain(what, check), what).to.be.below(1000)
+    expect(await lastFailureAt(what, check), what).to.be.below(1000)
   }
-  const isForgotten = () => soon('b has forgotten it', async () => !(await seenBy('b')))
+  const isForgotten = () => soon('b has dropped the client', async () => !(await seenBy('b')))
 
   beforeEach(async () => {
     await setDisabled(false)
-    await eventually('b knows it', () => seenBy('b'))
+    await eventually('b knows the client', () => seenBy('b'))
   })
 
   it('reads once, and forgets within a second of a change, at once on the node that changes it', async () => {
-    await eventually('it is known', async () => (await asksForIt()) === 0)
+    await eventually('the client is cached', async () => (await asksForIt()) === 0)
     await setDisabled(true)
     expect(await seenBy('a')).to.equal(undefined)
     await isForgotten()
@@ -66,7 +66,7 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
   it('forgets on any change, by any process and in any related table', async () => {
     await elsewhere(`update client_secrets set expires_at = '2020-01-01' where client_id = $1`)
     await soon(
-      'b knows that the secret is over',
+      'b knows that the secret has expired',
       async () =>
         (await seenBy('b'))?.secrets.some(({ expiresAt }) => expiresAt !== undefined) === true,
     )
@@ -112,7 +112,7 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
       return (await asksForIt()) === 0
     }
     // Polls look back over the change for longer.
-    await eventually('it is kept', isKept, { within: 15_000 })
+    await eventually('the client stays cached', isKept, { within: 15_000 })
   })
 
   it('forgets tenants and policies too, and does not query Postgres while nothing changes', async () => {
@@ -126,46 +126,49 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
     await severalPolls()
     const files = ['tenants.ts', 'policies.ts']
     for (const file of files) {
-      await eventually(`${file} asks nothing`, async () => (await questions(file, asks)) === 0)
+      await eventually(`${file} queries nothing`, async () => (await questions(file, asks)) === 0)
     }
     await a.tenants.setPolicy(defaultTenant, { requireMfa: true })
     await a.registrationPolicies.declare(defaultTenant, registrationPolicy.parse({ mode: 'open' }))
-    await soon('b knows', async () => {
+    await soon('b knows both policies', async () => {
       const { mfa, mode } = await asks()
       return mfa === true && mode === 'open'
     })
     await a.database.execute('delete from registration_policies')
-    await soon('b knows', async () => (await asks()).mode === 'off')
+    await soon('b knows the default policy', async () => (await asks()).mode === 'off')
     await a.tenants.setDisabled(defaultTenant, true)
-    await soon('b knows', async () => !(await b.tenants.find(defaultTenant)))
+    await soon(
+      'b knows that the tenant is disabled',
+      async () => !(await b.tenants.find(defaultTenant)),
+    )
     await a.tenants.setDisabled(defaultTenant, false)
   })
 
   it('forgets everything after an import of more changes than a poll reads, and still sees the next change', async () => {
     const named: string[] = []
-    let told = 0
+    let dropped = 0
     nodes.b.changes.follow('client', {
       changed: (_tenant, subject) => named.push(subject),
-      muchChanged: () => told++,
+      muchChanged: () => dropped++,
     })
     await nodes.a.database.execute(
       `insert into changes (tenant_id, kind, subject, changed_at, changed_in)
        select $1, 'client', 'imported-' || n, now(), 0 from generate_series(1, 10001) n`,
       [defaultTenant],
     )
-    await eventually('b was told', () => told > 0)
+    await eventually('b drops everything', () => dropped > 0)
     expect(named.filter((subject) => subject.startsWith('imported-'))).to.deep.equal([])
     await severalPolls()
-    await eventually('b hears of changes', () => nodes.b.changes.isFresh())
-    await eventually('b knows it', () => seenBy('b'))
+    await eventually('b knows all changes', () => nodes.b.changes.isFresh())
+    await eventually('b knows the client', () => seenBy('b'))
     await setDisabled(true)
     await isForgotten()
     await nodes.a.database.execute(`delete from changes where subject like $1`, ['imported-%'])
   })
 
   it('forgets everything when another server answers, as a standby counts transactions from its own position', async () => {
-    let told = 0
-    nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => told++ })
+    let dropped = 0
+    nodes.b.changes.follow('client', { changed: () => undefined, muchChanged: () => dropped++ })
     const { notifications } = nodes.b.storage
     const { query } = notifications
     notifications.query = async <Row>(sql: string, parameters?: unknown[]) => {
@@ -178,10 +181,10 @@ suite("a node's cache of what another node changes (ADR 0024)", () => {
       }
       return rows as Row[]
     }
-    await eventually('b was told', () => told > 0)
+    await eventually('b drops everything', () => dropped > 0)
     notifications.query = query
-    await eventually('b was told of the other', () => told > 1)
-    expect(told).to.equal(2)
+    await eventually('b drops everything again', () => dropped > 1)
+    expect(dropped).to.equal(2)
   })
 
   it('is bypassed while the node cannot read changes', async () => {

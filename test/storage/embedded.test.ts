@@ -145,7 +145,9 @@ describe('the lock of the data folder', () => {
         ),
       ),
     )
-    await eventually('each has an answer', () => starters.every((child) => child.stdout() !== ''))
+    await eventually('each process prints its result', () =>
+      starters.every((child) => child.stdout() !== ''),
+    )
     const answers = starters.map((child) => child.stdout().trim()).toSorted()
     await Promise.all(starters.map((child) => child.stop('SIGKILL')))
     expect(answers).to.deep.equal(['held', 'storage_locked', 'storage_locked', 'storage_locked'])

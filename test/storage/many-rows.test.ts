@@ -293,19 +293,19 @@ if (servicesFound()) {
       }))
       const { lists } = core.accounts
       const { operators } = lists
-      let told = 0
+      let recorded = 0
       // The last step of an apply.
       lists.operators = async (tenant) => {
         const [row] = await core.database.query<{ told: number }>(
           `select count(*)::integer as told from changes where subject like 'applied-%'`,
         )
-        told = row?.told ?? 0
+        recorded = row?.told ?? 0
         return operators(tenant)
       }
       try {
         const document = applyDocument.parse({ clients })
         await apply.execute(core, { tenant: defaultTenant, document, plan: true })
-        expect(told).to.equal(1100)
+        expect(recorded).to.equal(1100)
       } finally {
         lists.operators = operators
       }

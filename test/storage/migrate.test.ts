@@ -144,7 +144,7 @@ onServices('migrations of a shared database', () => {
     await runner.startTransaction()
     await runner.query('lock table accounts in row exclusive mode')
     const migrating = migrate(bare.dataSource)
-    await eventually('it waits for the table', async () => {
+    await eventually('the migration waits for the table', async () => {
       const waiting = await other.query(
         `select 1 from pg_locks where relation = 'accounts'::regclass and not granted`,
       )
@@ -186,7 +186,7 @@ onServices('migrations of a shared database', () => {
 
     const third = await openBare(env)
     const migrating = [migrate(bare.dataSource), migrate(third.dataSource)]
-    await eventually('one of them waits for who has written', async () => {
+    await eventually('one migration waits for the writer', async () => {
       const waiting = await other.query(
         `select 1 from pg_stat_activity where datname = current_database()
            and query like '%index concurrently%' and wait_event_type = 'Lock'`,
@@ -230,7 +230,7 @@ onServices('migrations of a shared database', () => {
     const env = await freshStorage('services')
     const before = await openNode(env)
     const person = await factorOwner(before)
-    const told = await before.accounts.byIdentifier(defaultTenant, person.username)
+    const account = await before.accounts.byIdentifier(defaultTenant, person.username)
     const { dataSource } = before.database
     const count = dataSource.migrations.length
     while ((await before.database.query('select 1 from schema_migrations')).length > 16) {
@@ -248,7 +248,7 @@ onServices('migrations of a shared database', () => {
     const { username, password, id } = person
     const visitor = { ip: '192.0.2.1' }
     const signedIn = await core.accounts.authenticate(defaultTenant, username, password, visitor)
-    expect(signedIn).to.deep.equal({ account: told, secondStep: 'factor' })
+    expect(signedIn).to.deep.equal({ account, secondStep: 'factor' })
     expect(await core.mailedCodes.since(defaultTenant, id)).to.equal(undefined)
     expect(await core.factors.list(defaultTenant, id)).to.have.length(1)
     expect(await core.factors.check(defaultTenant, id, codeOf(person.secret), visitor)).to.equal(

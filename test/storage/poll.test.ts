@@ -34,7 +34,10 @@ suite("a node's poll (ADR 0028)", () => {
       return query(sql, parameters)
     }
     try {
-      await eventually('some polls, and others', () => asked.length >= 8 && others.length > 0)
+      await eventually(
+        'polls and other connections were counted',
+        () => asked.length >= 8 && others.length > 0,
+      )
     } finally {
       notifications.query = query
       database.dataSource.createQueryRunner = create
@@ -63,12 +66,12 @@ suite("a node's poll (ADR 0028)", () => {
         return rows[0]?.wait ?? undefined
       }
       // The poll of the outbox times out and starts again; the revocation may have arrived in between.
-      await eventually('b hears of one during one wait', async () => {
-        const wait = await eventually('b waits for it', waiting)
+      await eventually('b learns of a revocation during one wait', async () => {
+        const wait = await eventually('b waits for changes', waiting)
         const denial = { kind: 'jti', subject: `revoked beside ${wait}` } as const
         await a.denials.add(defaultTenant, [denial])
         const isDenied = () => b.denials.anyDenies(defaultTenant, [denial], b.clock.seconds())
-        await eventually('b knows', isDenied)
+        await eventually('b denies the token', isDenied)
         return b.changes.isFresh() && (await waiting()) === wait
       })
     } finally {
@@ -94,7 +97,7 @@ suite("a node's poll (ADR 0028)", () => {
       // If it gets no connection in time it fails, which is fine here.
       const reading = Promise.allSettled([b.denials.refresh()])
       await a.denials.add(defaultTenant, [denial])
-      await eventually('b knows', isDenied)
+      await eventually('b denies the token', isDenied)
       release.resolve()
       await reading
     } finally {

@@ -30,7 +30,7 @@ suite('a Redis command (R-03)', () => {
       over = true
     })
     const took: Promise<number>[] = []
-    await eventually('the first is over', async () => {
+    await eventually('the first request is over', async () => {
       const from = performance.now()
       const refused = refusalOf(shortLived.ping(), 'storage_unavailable')
       took.push(refused.then(() => performance.now() - from))
@@ -44,7 +44,7 @@ suite('a Redis command (R-03)', () => {
 
   it('does not time out when the process itself paused: an answer that has arrived counts', async () => {
     const { shortLived } = core.storage
-    await eventually('back', () => shortLived.ping().then(() => true))
+    await eventually('Redis answers', () => shortLived.ping().then(() => true))
     const asked = shortLived.ping()
     await immediately()
     for (const until = performance.now() + 500; performance.now() < until; );
@@ -53,7 +53,7 @@ suite('a Redis command (R-03)', () => {
 
   it('does not time out when the process paused before sending', async () => {
     const { shortLived } = core.storage
-    await eventually('back', () => shortLived.ping().then(() => true))
+    await eventually('Redis answers', () => shortLived.ping().then(() => true))
     for (let turn = 0; turn < 5; turn++) {
       const asked = shortLived.ping()
       for (const until = performance.now() + 250; performance.now() < until; );
@@ -63,7 +63,7 @@ suite('a Redis command (R-03)', () => {
 
   it('fails its probe when Redis is full and evicts nothing', async () => {
     const { shortLived } = core.storage
-    await eventually('back', () => shortLived.ping().then(() => true))
+    await eventually('Redis answers', () => shortLived.ping().then(() => true))
     const operator = new Redis(url)
     await operator.config('SET', 'maxmemory', '1')
     try {

@@ -11,7 +11,7 @@ export async function activeKeys(core: Core, algs: SigningAlg[]): Promise<void> 
      where tenant_id = $1 and retire_at is null and activate_at > publish_at`,
     [defaultTenant],
   )
-  await eventually('they sign', async () => {
+  await eventually('the keys sign', async () => {
     const { signing } = await core.signing.current(defaultTenant)
     return algs.every((alg) => signing.some((key) => key.alg === alg))
   })

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { findProgram, unprivilegedUser } from './binaries.ts'
 import { startChild, temporaryFolder } from './child.ts'
 import { eventually } from './eventually.ts'
-import { sayLoudly, servicesRequired } from './root-hooks.ts'
+import { printNotice, servicesRequired } from './root-hooks.ts'
 
 const modules = '/usr/lib/apache2/modules'
 const needed = ['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc', 'include']
@@ -19,7 +19,7 @@ export function apacheFound(): boolean {
   if (missing.length === 0) return true
   const what = `NOT TESTED with Apache: no ${missing.join(', no ')} on this machine.`
   if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(what, 'Debian: apt-get install apache2 libapache2-mod-auth-openidc.')
+  printNotice(what, 'Debian: apt-get install apache2 libapache2-mod-auth-openidc.')
   return false
 }
 

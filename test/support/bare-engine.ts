@@ -15,7 +15,7 @@ export async function bareEngine(core: Core, tenant: string): Promise<Provider> 
   const context = { ...core, tenant, issuer, canSignUp: false }
   const keys = await core.signing.open(tenant)
   const unseen = () => {
-    throw new Error('a page was asked for')
+    throw new Error('expected no page')
   }
   return createProvider({
     context,

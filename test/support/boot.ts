@@ -198,7 +198,7 @@ export async function bootOn(
         const kept = await dump(core.database, env['REDIS_URL'])
         await core.close()
         const found = secretsIn(kept + lines.join(''))
-        if (found.length > 0) throw new Error(`kept or logged: ${found.join(', ')}`)
+        if (found.length > 0) throw new Error(`secrets stored or logged: ${found.join(', ')}`)
         const strange = lines.filter((line) => line.includes(strangeDetail))
         if (strange.length > 0) throw new Error(strange.join(''))
       },

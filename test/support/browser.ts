@@ -6,7 +6,7 @@ import {
   type Page as Tab,
 } from 'playwright-core'
 import { findProgram } from './binaries.ts'
-import { atTheEnd, sayLoudly, servicesRequired } from './root-hooks.ts'
+import { printNotice, runAtEnd, servicesRequired } from './root-hooks.ts'
 
 /** The first is Chromium without a window system, which takes a third of the processor time. */
 const programs = ['chromium-headless-shell', 'chromium', 'chromium-browser', 'google-chrome']
@@ -28,11 +28,11 @@ async function launchBrowser(): Promise<Browser | undefined> {
   if (executablePath === undefined) {
     const what = 'NOT TESTED in a browser: no chromium on this machine.'
     if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-    sayLoudly(what, 'Debian: apt-get install chromium-headless-shell, or chromium.')
+    printNotice(what, 'Debian: apt-get install chromium-headless-shell, or chromium.')
     return undefined
   }
   const browser = await chromium.launch({ executablePath, args: ARGUMENTS, headless: true })
-  atTheEnd(() => browser.close())
+  runAtEnd(() => browser.close())
   return browser
 }
 

@@ -51,7 +51,7 @@ const plenty = 8 * 2 ** 30
  * The folder for temporary files: in memory where there is plenty, since every test server starts with a cluster of
  * hundreds of files, and copying one on disk takes ten times the processor time. TMPDIR overrides it.
  */
-function roomiest(): string {
+function folderWithMostSpace(): string {
   const memory = '/dev/shm'
   try {
     const mount = readFileSync('/proc/mounts', 'utf8').match(/^\S+ \/dev\/shm tmpfs (\S+)/m)?.[1]
@@ -69,7 +69,7 @@ const running = new Map<number, string>()
 let reaper: { readonly folder: string; readonly list: Socket } | undefined
 
 function startReaper(): { readonly folder: string; readonly list: Socket } {
-  const folder = mkdtempSync(join(roomiest(), 'keyturn-'))
+  const folder = mkdtempSync(join(folderWithMostSpace(), 'keyturn-'))
   // Postgres runs as another user, who must be able to pass through.
   chmodSync(folder, 0o755)
   const child = spawn('/bin/sh', ['-c', REAPER, 'reaper', folder], {

@@ -83,7 +83,7 @@ export async function openRequest(
   who: Credentials = ofAlice,
 ): Promise<Page> {
   const link = requestsOn(await openAccount(server, agent, who)).at(-1)
-  if (link === undefined) throw new Error('no request waits')
+  if (link === undefined) throw new Error('no pending request')
   return agent.get(link)
 }
 

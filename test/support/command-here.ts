@@ -13,7 +13,7 @@ export async function runHere(
   env: Readonly<Record<string, string>> = {},
 ): Promise<Outcome> {
   if (args[0] === 'serve' || 'CLOCK_OFFSET_SECONDS' in env) {
-    throw new Error(`that needs a process of its own (startNode, runCommand): ${args.join(' ')}`)
+    throw new Error(`use startNode or runCommand for: ${args.join(' ')}`)
   }
   let stdout = ''
   let stderr = ''

@@ -84,7 +84,7 @@ export async function errorOf(work: Promise<unknown>): Promise<Error> {
     () => undefined,
     (error: Error) => error,
   )
-  if (!outcome) throw new Error('it should have failed')
+  if (!outcome) throw new Error('expected a failure')
   return outcome
 }
 

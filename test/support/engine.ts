@@ -74,7 +74,7 @@ export async function startEngine(core: Core, tenant = defaultTenant): Promise<T
         body: new URLSearchParams({ grant_type: 'authorization_code', client_id: id }),
       })
       await response.arrayBuffer()
-      if (!settled.has(id)) throw new Error(`the engine asked for no client: ${response.status}`)
+      if (!settled.has(id)) throw new Error(`the engine looked up no client: ${response.status}`)
       return answer.promise
     },
     stop: () =>

@@ -39,7 +39,7 @@ export async function eventually<T>(
  * @param since of the monotonic clock, in milliseconds: now by default
  * @returns milliseconds from then until the start of the last failed check; 0 when none failed
  */
-export async function lastInVain(
+export async function lastFailureAt(
   what: string,
   check: () => boolean | Promise<boolean>,
   { since = performance.now(), ...patience }: Patience & { readonly since?: number } = {},

@@ -13,7 +13,7 @@ export interface LogoutReceiver {
   /** Number of accepted connections. */
   connections(): number
   /** Waits for so many verified tokens, and for no more than that. */
-  told(count: number): Promise<JWTPayload[]>
+  waitForTokens(count: number): Promise<JWTPayload[]>
   /** From now on the handler answers instead of the relying party; `undefined` lets it answer again. */
   answerWith(handler: Handler | undefined): void
   /** Away: nobody listens, until `start`. */
@@ -62,11 +62,13 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
       requiredClaims: ['iss', 'aud', 'iat', 'exp', 'jti', 'events'],
     })
     if (protectedHeader.alg === 'none') throw new Error('not signed')
-    if (payload.sub === undefined && payload['sid'] === undefined) throw new Error('of nobody')
+    if (payload.sub === undefined && payload['sid'] === undefined)
+      throw new Error('neither sub nor sid')
     const events = payload['events'] as Record<string, unknown> | null
-    if (typeof events?.[event] !== 'object') throw new Error('not of a log-out')
-    if ('nonce' in payload) throw new Error('it has a nonce')
-    if ((payload.exp as number) - (payload.iat as number) > 120) throw new Error('it lives long')
+    if (typeof events?.[event] !== 'object') throw new Error('no back-channel logout event')
+    if ('nonce' in payload) throw new Error('a nonce is present')
+    if ((payload.exp as number) - (payload.iat as number) > 120)
+      throw new Error('the lifetime is over 120 s')
     return payload
   }
 
@@ -78,7 +80,7 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
       request.method === 'POST' &&
       request.headers['content-type'] === 'application/x-www-form-urlencoded'
     try {
-      if (!sound) throw new Error('no form was posted')
+      if (!sound) throw new Error('not a POST of a form')
       const claims = await verified(token)
       received.push({ at: performance.now(), token, claims })
       if (handler) return handler(response, attempts)
@@ -111,12 +113,13 @@ export async function startLogoutReceiver(trust: Trust): Promise<LogoutReceiver>
     uri: `http://localhost:${port}/backchannel-logout`,
     received,
     connections: () => connections,
-    async told(count) {
+    async waitForTokens(count) {
       const tokens = () => received.filter(({ refused }) => refused === undefined)
       await eventually(`${count} logout tokens`, () => tokens().length >= count)
       const faults = received.flatMap(({ refused }) => refused ?? [])
       if (faults.length > 0) throw new Error(`tokens were refused: ${faults.join('; ')}`)
-      if (tokens().length > count) throw new Error(`${tokens().length} tokens came, not ${count}`)
+      if (tokens().length > count)
+        throw new Error(`expected ${count} tokens, got ${tokens().length}`)
       return tokens().map(({ claims }) => claims)
     },
     answerWith(chosen) {

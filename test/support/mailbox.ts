@@ -170,7 +170,7 @@ export function writtenMail({ core }: TestServer): Mail[] {
 
 /** Waits until all mail of this server is sent, so that the next refusal applies to the next mail. */
 export async function allSent({ outbox }: Core): Promise<void> {
-  await eventually('all is sent', async () => {
+  await eventually('all mail is sent', async () => {
     const left = await outbox.list(defaultTenant, 'mail', { state: 'waiting' })
     return left.length === 0
   })

@@ -5,7 +5,7 @@ import { findProgram, unprivilegedUser } from './binaries.ts'
 import { type Child, startChild, temporaryFolder } from './child.ts'
 import { eventually } from './eventually.ts'
 import { freePort } from './free-port.ts'
-import { sayLoudly, servicesRequired } from './root-hooks.ts'
+import { printNotice, servicesRequired } from './root-hooks.ts'
 
 const program = () => findProgram('pgbouncer') ?? ['/usr/sbin/pgbouncer'].find(existsSync)
 
@@ -14,7 +14,7 @@ export function pgbouncerFound(): boolean {
   if (program() !== undefined) return true
   const what = 'NOT TESTED behind PgBouncer: it is not on this machine.'
   if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(what, 'Debian: apt-get install pgbouncer.')
+  printNotice(what, 'Debian: apt-get install pgbouncer.')
   return false
 }
 

@@ -10,7 +10,7 @@ export interface PingReceiver {
   /** Received pings, in order. */
   readonly received: readonly Ping[]
   /** Waits for so many pings, and for no more than that. */
-  told(count: number): Promise<readonly Ping[]>
+  waitForPings(count: number): Promise<readonly Ping[]>
   /** From now on the handler answers, instead of 204. */
   answerWith(handler: ((response: ServerResponse) => void) | undefined): void
   stop(): Promise<void>
@@ -42,9 +42,10 @@ export async function startPingReceiver(): Promise<PingReceiver> {
   return {
     uri: `http://localhost:${(server.address() as AddressInfo).port}/ciba`,
     received,
-    async told(count) {
+    async waitForPings(count) {
       await eventually(`${count} pings`, () => received.length >= count)
-      if (received.length > count) throw new Error(`${received.length} pings came, not ${count}`)
+      if (received.length > count)
+        throw new Error(`expected ${count} pings, got ${received.length}`)
       return received
     },
     answerWith(chosen) {

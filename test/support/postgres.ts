@@ -80,7 +80,7 @@ function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
 }
 
 /** Whether a process is stopped or has ended. */
-function stands(pid: number): boolean {
+function isStopped(pid: number): boolean {
   try {
     return /^State:\s+[TZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
   } catch {
@@ -92,8 +92,8 @@ function stands(pid: number): boolean {
 function halt(pids: readonly number[]): void {
   signalAll(pids, 'SIGSTOP')
   const deadline = performance.now() + 30_000
-  while (!pids.every(stands)) {
-    if (performance.now() > deadline) throw new Error(`a process does not stop: ${pids.join(', ')}`)
+  while (!pids.every(isStopped)) {
+    if (performance.now() > deadline) throw new Error(`processes do not stop: ${pids.join(', ')}`)
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1)
   }
 }
@@ -136,7 +136,7 @@ export async function startPostgres(binaries: string, original?: string): Promis
 
   const ready = async (): Promise<void> => {
     await eventually(
-      'Postgres takes connections',
+      'Postgres accepts connections',
       async () => {
         // After SIGKILL the backends hold the shared memory for a moment and a new start fails.
         if (child.ended() !== undefined) child = await launch()

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { findProgram } from './binaries.ts'
-import { sayLoudly, servicesRequired } from './root-hooks.ts'
+import { printNotice, servicesRequired } from './root-hooks.ts'
 
 /** One line of the text format. */
 export interface Sample {
@@ -44,7 +44,7 @@ export function promtoolFound(): boolean {
   if (findProgram('promtool') !== undefined) return true
   const what = 'NOT TESTED by promtool: it is not on this machine.'
   if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(what, 'Debian: apt-get install prometheus.')
+  printNotice(what, 'Debian: apt-get install prometheus.')
   return false
 }
 

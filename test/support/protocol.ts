@@ -74,7 +74,7 @@ export function signIn(
 export async function codeFor(...story: Parameters<typeof signIn>): Promise<string> {
   const returned = await signIn(...story)
   const code = returned.searchParams.get('code')
-  if (code === null) throw new Error(`no code came: ${returned.href}`)
+  if (code === null) throw new Error(`no code: ${returned.href}`)
   return code
 }
 
@@ -193,7 +193,8 @@ export function expectRefusal(page: Page, status: number, error: string): void {
 /** Expects an authorization error redirected to the client, with `state` and `iss` (P-011, P-012). */
 export function expectReturned(page: Pick<Page, 'location' | 'status' | 'body'>, error: string) {
   const { location } = page
-  if (location === undefined) throw new Error(`not sent back (${page.status}): ${page.body}`)
+  if (location === undefined)
+    throw new Error(`no redirect to the client (${page.status}): ${page.body}`)
   expect(location.origin + location.pathname).to.equal(callback)
   expect(location.searchParams.get('error'), location.search).to.equal(error)
   expect(location.searchParams.get('iss')).to.be.a('string')

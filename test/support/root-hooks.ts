@@ -25,7 +25,7 @@ export function services(): Services | undefined {
 }
 
 /** Registers a cleanup to run after the last test of this process. */
-export function atTheEnd(end: () => Promise<void>): void {
+export function runAtEnd(end: () => Promise<void>): void {
   endings.push(end)
 }
 
@@ -35,7 +35,7 @@ export function servicesRequired(): boolean {
 }
 
 /** Prints in a box on standard error what this run skips. */
-export function sayLoudly(...lines: readonly string[]): void {
+export function printNotice(...lines: readonly string[]): void {
   const width = Math.max(...lines.map((line) => line.length))
   const edge = '═'.repeat(width + 2)
   const body = lines.map((line) => `║ ${line.padEnd(width)} ║`).join('\n')
@@ -51,7 +51,7 @@ export async function mochaGlobalSetup(cluster = sharedTemplates?.cluster): Prom
   if (missing.length > 0) {
     const what = `NOT TESTED on real Postgres and Redis: no ${missing.join(', no ')} on this machine.`
     if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for them.`)
-    sayLoudly(
+    printNotice(
       what,
       'Debian: apt-get install postgresql redis-server. Embedded storage alone is tested.',
     )
@@ -70,7 +70,7 @@ export async function mochaGlobalTeardown(): Promise<void> {
   // Mocha ends by itself when nothing is left to do. A handle that a test forgot must neither hang
   // the run nor pass unseen; an unreferenced timer fires only if there is one.
   setTimeout(() => {
-    sayLoudly('The tests left open:', ...process.getActiveResourcesInfo())
+    printNotice('The tests left open:', ...process.getActiveResourcesInfo())
     process.exit(1)
   }, LINGERING).unref()
   if (left.length > 0) {

@@ -68,7 +68,7 @@ export async function stackLookUps<T>(
 }
 
 /** The statements about validity that a request sends when repeated. */
-export async function statementsOfTruth(server: TestServer, form: Form): Promise<string[]> {
+export async function validityStatements(server: TestServer, form: Form): Promise<string[]> {
   const { database } = server.core
   const { query } = database
   const statements: Array<{ sql: string; requestId: string | undefined }> = []
@@ -111,7 +111,7 @@ export async function watched(server: TestServer, metricsPort: string, form: For
     return by === 0 ? [] : [`${name} ${by}`]
   })
   const id = page.headers.get('request-id') ?? ''
-  if (!/^[\da-f-]{36}$/.test(id)) throw new Error(`no id of a request: ${JSON.stringify(id)}`)
+  if (!/^[\da-f-]{36}$/.test(id)) throw new Error(`not a request id: ${JSON.stringify(id)}`)
   const lines = server.logged().slice(logged).split('\n')
   const seen = {
     ...{ status: page.status, headers: headersOf(page) },

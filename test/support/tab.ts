@@ -40,7 +40,7 @@ export async function expectToFit(tab: Tab): Promise<void> {
 export async function widen(tab: Tab, width: number): Promise<void> {
   await tab.setViewportSize({ width, height: 800 })
   await eventually(
-    `it is ${width} px wide`,
+    `the window is ${width} px wide`,
     async () => (await tab.evaluate<number>('innerWidth')) === width,
   )
 }

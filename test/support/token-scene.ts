@@ -16,7 +16,7 @@ import {
   tokensFor,
   tokensIn,
 } from './protocol.ts'
-import { type Form, statementsOfTruth, throughStack, watched } from './stack.ts'
+import { type Form, throughStack, validityStatements, watched } from './stack.ts'
 import { backToPresent, travel } from './time-travel.ts'
 import { createUserAgent } from './user-agent.ts'
 
@@ -31,23 +31,23 @@ export interface TokenRow {
   what: string
   plain: boolean
   at?: () => TestServer
-  /** Whose token it is; `web` when absent. */
+  /** The client of the token; `web` when absent. */
   of?: StoryClient
-  /** What was asked for at the sign-in. */
+  /** Further parameters of the authorization request. */
   asked?: Fields
   /** Selects another token than the access token. */
   token?: (tokens: Tokens) => string | Promise<string>
-  /** Whether it is to be refused, or found inactive. */
+  /** Whether the token must be refused, or reported inactive. */
   isOver?: true
   /** Changes to the usual request. */
   form?: (token: string) => Partial<Form> | Promise<Partial<Form>>
-  /** Runs before: ends the token, or what it depends on. */
+  /** Runs before the requests: ends the token, or what it depends on. */
   before?: (tokens: Tokens) => unknown
-  /** Puts it back. */
+  /** Undoes `before`. */
   after?: () => unknown
 }
 
-/** A server with people's tokens, and a tenant of it whose default resource server has opaque ones. */
+/** A server with access tokens of users, and a tenant whose default resource server has opaque tokens. */
 export async function tokenScene() {
   const agents = new Map<TestServer, ReturnType<typeof createUserAgent>>()
   const port = String(await freePort())
@@ -62,18 +62,18 @@ export async function tokenScene() {
     await core.clients.declare(defaultTenant, client)
   }
   const declaration = { identifier: opaque, scopes: ['read'], access_token_format: 'opaque' }
-  const defaultIs = (isSo: boolean) =>
+  const setDefaultResource = (isSo: boolean) =>
     core.resources.declare('acme', { ...declaration, default: isSo })
-  await defaultIs(true)
+  await setDefaultResource(true)
 
   const change = (sql: string, ...parameters: unknown[]) => core.database.execute(sql, parameters)
-  const setAside = () =>
+  const revokeInDatabase = () =>
     change(`update grants set revoked_at = now(), revoked_reason = 'aside'
       where client_id = 'short' and revoked_at is null`)
-  const putBack = () =>
+  const restoreInDatabase = () =>
     change(`update grants set revoked_at = null, revoked_reason = null
       where revoked_reason = 'aside'`)
-  const grantIs = (openid: object, rejected?: object) =>
+  const setGrantClaims = (openid: object, rejected?: object) =>
     change(
       `update grants set payload = (payload - 'rejected') || $1::jsonb where client_id = 'short'`,
       JSON.stringify({ openid, rejected: rejected ? { openid: rejected } : undefined }),
@@ -86,7 +86,7 @@ export async function tokenScene() {
     return tokensIn(await post(server, '/token', client, fields)).access_token
   }
 
-  /** The access token that comes of a refresh with a proof. */
+  /** The access token from a refresh with a DPoP proof. */
   async function bound(token: string | undefined): Promise<string> {
     const dpop = await (await prover(server))()
     const fields = { grant_type: 'refresh_token', refresh_token: token }
@@ -101,14 +101,14 @@ export async function tokenScene() {
     const tokens = await tokensFor(at(), of, asked, agent)
     const token = (await row.token?.(tokens)) ?? tokens.access_token
     const sent = { ...usual(token), ...(await row.form?.(token)) }
-    // Warms the cache of the client, which begins with its first request.
+    // Fills the cache of the client.
     await watched(at(), port, sent)
     try {
       await row.before?.(tokens)
       const stack = await watched(at(), port, throughStack(sent))
       const direct = await watched(at(), port, sent)
       expect(direct.seen).to.deep.equal(stack.seen)
-      expect(saidBy(direct.page)).to.deep.equal(saidBy(stack.page))
+      expect(comparableBody(direct.page)).to.deep.equal(comparableBody(stack.page))
       expect(stack.seen.status === 200 || !plain, stack.page.body).to.equal(true)
       if (row.isOver) expect(direct.page.body).to.match(/"invalid_token"|"active":false/)
       if (plain) expect(stack.lookUps, 'look-ups of the stack').to.be.at.least(1)
@@ -125,14 +125,14 @@ export async function tokenScene() {
 
   return {
     server,
-    /** The statements of a request that are about what ends, when the clients are known. */
-    statementsOf: (form: Form) => statementsOfTruth(server, form),
-    defaultIs,
+    /** The SQL statements of a request that check whether its tokens are valid, with the clients in the cache. */
+    statementsOf: (form: Form) => validityStatements(server, form),
+    setDefaultResource,
     acme,
     change,
-    setAside,
-    putBack,
-    grantIs,
+    revokeInDatabase,
+    restoreInDatabase,
+    setGrantClaims,
     familyOf,
     ofMachine,
     bound,
@@ -144,7 +144,7 @@ export async function tokenScene() {
 
 export type TokenScene = Awaited<ReturnType<typeof tokenScene>>
 
-/** Ways in which a token of `short` may end, whatever its format. None is answered on the direct path. */
+/** Ways in which a token of `short` may end, in any format. None is answered on the direct path. */
 export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] {
   const ends: Pick<TokenRow, 'what' | 'before' | 'after'>[] = [
     {
@@ -157,21 +157,21 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
       before: () => travel(605),
     },
     {
-      what: 'whose grant was revoked, and nobody was told',
-      before: () => scene().setAside(),
-      after: () => scene().putBack(),
+      what: 'whose grant was revoked without an entry in the deny-list',
+      before: () => scene().revokeInDatabase(),
+      after: () => scene().restoreInDatabase(),
     },
     {
-      what: 'whose grant gave way to another one, and nobody was told',
+      what: 'whose grant was replaced without an entry in the deny-list',
       async before() {
-        await scene().setAside()
+        await scene().revokeInDatabase()
         await scene().change(`insert into grants (tenant_id, id, account_id, client_id, payload, created_at, updated_at)
           select tenant_id, 'another', account_id, client_id, payload, created_at, updated_at
           from grants where revoked_reason = 'aside'`)
       },
       async after() {
         await scene().change(`delete from grants where id = 'another'`)
-        await scene().putBack()
+        await scene().restoreInDatabase()
       },
     },
     {
@@ -198,7 +198,7 @@ export function endedTokens(scene: () => TokenScene, asked: Fields): TokenRow[] 
 }
 
 /** The body, without what differs between identical answers. */
-function saidBy({ body, headers }: Page): object {
+function comparableBody({ body, headers }: Page): object {
   const isJwt = headers.get('content-type')?.startsWith('application/jwt')
   const { iat: _iat, ...claims } = isJwt ? decodeJwt(body) : {}
   return { claims, body: isJwt ? '' : body.replace(/"error_id":"[^"]+"/, '') }

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type Pkcs11 from 'pkcs11js'
 import { findProgram } from './binaries.ts'
 import { temporaryFolder } from './child.ts'
-import { sayLoudly, servicesRequired } from './root-hooks.ts'
+import { printNotice, servicesRequired } from './root-hooks.ts'
 import { remember } from './witness.ts'
 
 const library = [
@@ -36,7 +36,7 @@ export function softHsmFound(): boolean {
   if (missing.length === 0) return true
   const what = `NOT TESTED on a real PKCS#11 token: no ${missing.join(', no ')} on this machine.`
   if (servicesRequired()) throw new Error(`${what} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(what, 'Debian: apt-get install softhsm2 python3 make g++, then npm ci.')
+  printNotice(what, 'Debian: apt-get install softhsm2 python3 make g++, then npm ci.')
   return false
 }
 

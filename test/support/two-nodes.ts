@@ -109,5 +109,5 @@ export async function stopWithoutTraces(nodes: NodePair): Promise<void> {
   await nodes.stop()
   const logged = [nodes.a, nodes.b].map((node) => node.stdout() + node.stderr())
   const found = secretsIn([kept, ...logged].join(''))
-  if (found.length > 0) throw new Error(`kept or logged: ${found.join(', ')}`)
+  if (found.length > 0) throw new Error(`secrets stored or logged: ${found.join(', ')}`)
 }

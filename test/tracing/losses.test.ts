@@ -21,7 +21,7 @@ function countingMetrics() {
 }
 
 describe('lost spans', () => {
-  it('are counted if the endpoint is not a collector, and logged outside of requests (R-12)', async () => {
+  it('are counted if the endpoint is not a collector, and logged outside of requests', async () => {
     let said = ''
     const { metrics, counted } = countingMetrics()
     const destination = { write: (line: string) => void (said += line) }
@@ -35,10 +35,10 @@ describe('lost spans', () => {
     await stop()
     await other.stop()
     const lines = said.split('\n').flatMap((line) => (line ? [JSON.parse(line)] : []))
-    const told = lines.filter(({ msg }) => msg === 'spans were lost')
-    for (const line of told) expect(line).to.include({ endpoint: new URL(url).host })
+    const lossLines = lines.filter(({ msg }) => msg === 'spans were lost')
+    for (const line of lossLines) expect(line).to.include({ endpoint: new URL(url).host })
     // In log lines every ten seconds, however long the test takes.
-    const lost = (reason: string) => told.reduce((sum, line) => sum + line[reason], 0)
+    const lost = (reason: string) => lossLines.reduce((sum, line) => sum + line[reason], 0)
     for (const reason of ['queue', 'export']) {
       expect(lost(reason)).to.equal(counted[`keyturn_spans_lost_total ${reason}`]).and.be.above(0)
     }

@@ -139,7 +139,7 @@ describe('traces (OpenTelemetry)', () => {
     const ask = (path: string) => fetch(`http://127.0.0.1:${port}${path}`).catch(() => undefined)
     try {
       for (const path of ['/404', '/503', '/left']) await ask(path)
-      await eventually('the last one is told', () => failed.length === 2)
+      await eventually('both failures are reported', () => failed.length === 2)
       expect(failed).to.deep.equal(['503', 'aborted'])
     } finally {
       useTracer(undefined)

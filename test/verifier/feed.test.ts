@@ -83,7 +83,7 @@ describe('the feed of the verifier', () => {
     })
     const [, basic = ''] = issuer.last['/token']?.headers.authorization?.split(' ') ?? []
     expect(atob(basic)).to.equal('orders-api:a+secret%3A+with%2Fsigns')
-    await eventually('it asks for what is new', () =>
+    await eventually('the verifier requests only the changes', () =>
       issuer.last['/revocations']?.url.includes('&since=c'),
     )
     expect(issuer.last['/revocations']?.url).to.include(
@@ -142,7 +142,10 @@ describe('the feed of the verifier', () => {
     expect(faults).to.not.deep.equal([])
     backToPresent()
     issuer.answers['/revocations'] = undefined
-    await eventually('it goes on', async () => (await refusing.verdict(good)) === 'accepted')
+    await eventually(
+      'the token is accepted again',
+      async () => (await refusing.verdict(good)) === 'accepted',
+    )
   })
 
   it('fails explicitly when it is unreachable at the start: 503, or accepted as configured', async () => {
@@ -164,10 +167,12 @@ describe('the feed of the verifier', () => {
     const { verdict, status, ready } = create()
     await ready()
     serve(old)
-    await eventually('it is noticed', () => faults.some((each) => each.includes('older than')))
+    await eventually('the fault is reported', () =>
+      faults.some((each) => each.includes('older than')),
+    )
     const documents = status().feed?.documents
     expect(await verdict(await issuer.token({ jti: 'gone' }))).to.equal('revoked')
-    await eventually('again', () => (status().feed?.faults ?? 0) > 1)
+    await eventually('the fault is reported again', () => (status().feed?.faults ?? 0) > 1)
     expect(status().feed?.documents).to.equal(documents)
     expect(status().feed?.age).to.be.above(20)
   })
@@ -202,7 +207,7 @@ describe('the feed of the verifier', () => {
       serve(make())
       const { verdict, status } = create({ most: 8 })
       expect(await verdict(await issuer.token())).to.equal('unavailable')
-      await eventually('it is told', () => heard(status().feed))
+      await eventually('the fault is reported', () => heard(status().feed))
     })
   }
 
@@ -212,7 +217,7 @@ describe('the feed of the verifier', () => {
     const token = await issuer.token()
     expect(await verdict(token)).to.equal('unavailable')
     serve(issuer.document())
-    await eventually('it recovers', async () => (await verdict(token)) === 'accepted')
+    await eventually('the token is accepted', async () => (await verdict(token)) === 'accepted')
   })
 
   it('rejects a document signed by a removed key', async () => {
@@ -246,7 +251,7 @@ describe('the feed of the verifier', () => {
     expect(status().feed?.entries).to.equal(2)
     travel(100)
     issuer.answers['/revocations'] = undefined
-    await eventually('one is left', () => status().feed?.entries === 1)
+    await eventually('one entry is left', () => status().feed?.entries === 1)
   })
 
   it('requests a new token when its own is refused', async () => {
@@ -257,9 +262,9 @@ describe('the feed of the verifier', () => {
       if (refused++ === 0) response.writeHead(401).end()
       else response.end(await issuer.document())
     }
-    await eventually('it asked for another', () => issuer.asked['/token'] === 2)
+    await eventually('another token is requested', () => issuer.asked['/token'] === 2)
     const { documents = 0 } = status().feed ?? {}
-    await eventually('it goes on', () => (status().feed?.documents ?? 0) > documents)
+    await eventually('another document is read', () => (status().feed?.documents ?? 0) > documents)
   })
 
   it('honours Retry-After of a 503', async () => {
@@ -275,7 +280,7 @@ describe('the feed of the verifier', () => {
     await Promise.all([closed.ready(), open.ready()])
     closed.close()
     const [asked, others] = [closed.status().requests, open.status().requests]
-    await eventually('another one asks', () => open.status().requests > others + 3)
+    await eventually('the open verifier polls', () => open.status().requests > others + 3)
     expect(closed.status().requests - asked).to.be.at.most(1)
   })
 
@@ -290,11 +295,11 @@ describe('the feed of the verifier', () => {
       issuer.push(
         eventOf(await issuer.document({ fid: { gone: [null, soon()] } }, { cursor: 'last' })),
       )
-      await eventually('it is refused', async () => (await verdict(token)) === 'revoked', {
+      await eventually('the token is refused', async () => (await verdict(token)) === 'revoked', {
         every: 2,
       })
       issuer.cut()
-      await eventually('it is back', () => issuer.asked['/revocations/stream'] === 2)
+      await eventually('the stream is reconnected', () => issuer.asked['/revocations/stream'] === 2)
       expect(issuer.last['/revocations/stream']?.headers['last-event-id']).to.equal('last')
       expect(issuer.asked['/revocations'] ?? 0, 'polls').to.equal(0)
     })
@@ -303,20 +308,23 @@ describe('the feed of the verifier', () => {
       const { verdict, ready } = create(stream)
       await ready()
       issuer.push(eventOf('nonsense'))
-      await eventually('it is told', () => faults.length > 0)
+      await eventually('the fault is reported', () => faults.length > 0)
       const token = await issuer.token()
-      await eventually('it is back', () => issuer.streams() === 1)
+      await eventually('the stream is reconnected', () => issuer.streams() === 1)
       expect(await verdict(token)).to.equal('accepted')
       const asked = issuer.asked['/revocations/stream'] ?? 0
       for (let i = 0; i < 5; i++) issuer.cut()
-      await eventually('once more', () => (issuer.asked['/revocations/stream'] ?? 0) === asked + 1)
+      await eventually(
+        'the stream is requested once more',
+        () => (issuer.asked['/revocations/stream'] ?? 0) === asked + 1,
+      )
     })
 
     it('leaves no connection when it is closed', async () => {
       const { ready, close } = create(stream)
       await ready()
       close()
-      await eventually('it is gone', () => issuer.streams() === 0)
+      await eventually('no stream is open', () => issuer.streams() === 0)
     })
   })
 

@@ -8,7 +8,7 @@ import { findProgram } from '../support/binaries.ts'
 import { type Child, startChild, temporaryFolder } from '../support/child.ts'
 import { eventually } from '../support/eventually.ts'
 import { freePort } from '../support/free-port.ts'
-import { sayLoudly, servicesRequired } from '../support/root-hooks.ts'
+import { printNotice, servicesRequired } from '../support/root-hooks.ts'
 import { now, type SmallIssuer, startSmallIssuer } from './small-issuer.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -24,7 +24,7 @@ function isThere(what: string, check: () => unknown): boolean {
   }
   const said = `NOT TESTED as docs/resource-servers.md shows it: no ${what} on this machine.`
   if (servicesRequired()) throw new Error(`${said} REQUIRE_SERVICES=1 asks for it.`)
-  sayLoudly(said)
+  printNotice(said)
   return false
 }
 
@@ -153,7 +153,7 @@ except RuntimeError as error:
       return { status: answer.status, challenge, body: await answer.text() }
     }
     const token = await issuer.token({ fid: 'f' })
-    await eventually('it lets in', async () => (await ask(token)).status === 200)
+    await eventually('the token is accepted', async () => (await ask(token)).status === 200)
     const granted = await ask(token, { 'X-Subject': 'root' })
     expect(granted.body, 'the subject, and no token').to.equal('alice ')
     expect(await ask()).to.include({ status: 401, challenge: 'Bearer' })
@@ -162,7 +162,7 @@ except RuntimeError as error:
     issuer.push(
       `event: revocations\ndata: ${await issuer.document({ fid: { f: [null, soon()] } })}\n\n`,
     )
-    await eventually('it is refused', async () => (await ask(token)).status === 401)
+    await eventually('the token is refused', async () => (await ask(token)).status === 401)
     await gate.stop()
     gate = undefined
     expect(await ask(token)).to.include({ status: 503 })

@@ -114,7 +114,7 @@ suite('revocation at one node, for an API in another process that reads the feed
     const [one, other, good] = [await holdOne(), await holdOne(), await holdOne()]
     await revokeFamily(one)
     await eventually(
-      'it is refused',
+      'the token is refused',
       async () => (await ask('/poll', one.tokens.access_token)) === 401,
     )
     const { url } = nodes.b
@@ -128,7 +128,7 @@ suite('revocation at one node, for an API in another process that reads the feed
     restarted = await startNode({ env: { ...nodes.env, PORT: new URL(url).port } })
     for (const route of ['/poll', '/stream'] as const) {
       const token = other.tokens.access_token
-      await eventually(`${route} has caught up`, async () => (await ask(route, token)) === 401)
+      await eventually(`${route} refuses the token`, async () => (await ask(route, token)) === 401)
       expect(await ask(route, good.tokens.access_token)).to.equal(200)
     }
   })

@@ -102,7 +102,7 @@ describe('the verifier', () => {
       expect(issuer.asked['/jwks']).to.be.at.most(2)
       await issuer.rotate(true)
       const token = await issuer.token()
-      await eventually('it is known', async () => (await verdict(token)) === 'accepted')
+      await eventually('the new key is known', async () => (await verdict(token)) === 'accepted')
     })
 
     it('are refused once removed, as soon as they are fetched again', async () => {
@@ -111,7 +111,7 @@ describe('the verifier', () => {
       const token = await issuer.token()
       expect(await verdict(token)).to.equal('accepted')
       await issuer.rotate(false)
-      await eventually('it is refused', async () => (await verdict(token)) === 'key')
+      await eventually('the removed key is refused', async () => (await verdict(token)) === 'key')
     })
 
     it('keep or stop working as configured when they cannot be fetched; without any, nothing is accepted', async () => {
@@ -121,7 +121,7 @@ describe('the verifier', () => {
       const token = await issuer.token()
       for (const verdict of [refusing, accepting]) expect(await verdict(token)).to.equal('accepted')
       issuer.answers['/jwks'] = (request) => request.socket.destroy()
-      await eventually('it stops', async () => (await refusing(token)) === 'keys')
+      await eventually('the token is refused', async () => (await refusing(token)) === 'keys')
       expect(await accepting(token)).to.equal('accepted')
       expect(await late(token)).to.equal('keys')
       const asked = issuer.asked['/jwks']

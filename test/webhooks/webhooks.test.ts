@@ -44,13 +44,13 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     const document = { resource_servers: [], clients: [], accounts: [], tenants: [], webhooks }
     return apply.execute(server.core, { tenant, plan: false, document } as never)
   }
-  const happens = (accountId: string) =>
+  const recordEvent = (accountId: string) =>
     server.core.audit.record(tenant, {
       type: 'account.data_downloaded',
       accountId,
       ip: '192.0.2.1',
     })
-  const told = (of: WebhookReceiver, accountId: string) =>
+  const eventsOf = (of: WebhookReceiver, accountId: string) =>
     of.received.filter(({ data }) => data['account_id'] === accountId)
 
   it('are declared with a secret, which no list, export or event shows', async () => {
@@ -73,9 +73,9 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
       accountId: 'first',
       detail: { by: 'owner' },
     })
-    await happens('first')
-    const [message] = await eventually('the event', () => {
-      const found = told(receiver, 'first')
+    await recordEvent('first')
+    const [message] = await eventually('the event arrives', () => {
+      const found = eventsOf(receiver, 'first')
       return found.length > 0 && found
     })
     expect(message?.type).to.equal('account.data_downloaded')
@@ -100,30 +100,33 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     const hung: Array<() => void> = []
     receiver.answerWith((response) => void hung.push(() => response.writeHead(503).end()))
     await declare({ url: other.url, events: ['account.*'], secret })
-    for (let i = 0; i < 8; i++) await happens('slow')
-    await eventually('the other one', () => told(other, 'slow').length === 8)
+    for (let i = 0; i < 8; i++) await recordEvent('slow')
+    await eventually(
+      'the other receiver has all events',
+      () => eventsOf(other, 'slow').length === 8,
+    )
     // At least one of the hanging requests is an event of `slow`; two may be about the webhooks.
-    await eventually('some hang', () => hung.length > 2)
-    expect(told(receiver, 'slow')).to.deep.equal([])
+    await eventually('some requests hang', () => hung.length > 2)
+    expect(eventsOf(receiver, 'slow')).to.deep.equal([])
     receiver.answerWith(undefined)
     for (const answer of hung) answer()
-    await eventually('nothing waits', async () => {
+    await eventually('no event is queued', async () => {
       travel(0.5)
       const { webhooks } = await webhooksList.execute(server.core, { tenant })
       return webhooks.find(({ url }) => url === receiver.url)?.waiting === 0
     })
     // A message whose lease expires meanwhile is delivered twice.
-    const slow = new Set(told(receiver, 'slow').map(({ id }) => id))
+    const slow = new Set(eventsOf(receiver, 'slow').map(({ id }) => id))
     expect(slow.size).to.equal(8)
     expect(receiver.ids.filter((id) => slow.has(id)).length, 'attempts').to.be.above(8)
   })
 
   it('are given up, listed with the reason, and sent again on request', async () => {
     receiver.answerWith((response) => void response.writeHead(410).end())
-    await happens('gone')
+    await recordEvent('gone')
     const failed = () =>
       webhooksDeliveries.execute(server.core, { tenant, url: receiver.url, state: 'failed' })
-    const [dead] = await eventually('the dead letter', async () => {
+    const [dead] = await eventually('the failed delivery is listed', async () => {
       const { deliveries } = await failed()
       return deliveries.length > 0 && deliveries
     })
@@ -139,8 +142,8 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     const retry = (which: object) => webhooksRetry.execute(server.core, { tenant, ...which })
     expect(await retry({ id: 'another' })).to.deep.equal({ retried: 0 })
     expect(await retry({ id: dead?.id })).to.deep.equal({ retried: 1 })
-    await eventually('it', () => told(receiver, 'gone').length === 1)
-    expect(told(receiver, 'gone')[0]?.id).to.equal(dead?.id)
+    await eventually('the event arrives', () => eventsOf(receiver, 'gone').length === 1)
+    expect(eventsOf(receiver, 'gone')[0]?.id).to.equal(dead?.id)
     expect((await failed()).deliveries).to.deep.equal([])
     expect(await retry({ url: receiver.url })).to.deep.equal({ retried: 0 })
   })
@@ -149,9 +152,12 @@ onAnyStorage('webhooks (Standard Webhooks 1.0)', (kind) => {
     const remove = () => webhooksRemove.execute(server.core, { tenant, url: other.url })
     expect((await remove()).changed).to.equal(true)
     expect((await remove()).changed).to.equal(false)
-    await happens('later')
-    await eventually('the one that stays', () => told(receiver, 'later').length === 1)
-    expect(told(other, 'later')).to.deep.equal([])
+    await recordEvent('later')
+    await eventually(
+      'the remaining receiver has the event',
+      () => eventsOf(receiver, 'later').length === 1,
+    )
+    expect(eventsOf(other, 'later')).to.deep.equal([])
     const { events } = await server.core.audit.listEvents(
       tenant,
       { types: ['webhook.created', 'webhook.removed'] },

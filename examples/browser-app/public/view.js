@@ -3,7 +3,7 @@
 /** @param {string} id */
 export function element(id) {
   const found = document.getElementById(id)
-  if (!found) throw new Error(`there is no #${id}`)
+  if (!found) throw new Error(`no element #${id}`)
   return found
 }
 

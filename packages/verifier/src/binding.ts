@@ -11,7 +11,7 @@ export interface MtlsOptions {
   required?: boolean
 }
 
-/** How a token was presented, and what came with it. */
+/** How a token was presented, and the proof or certificate with it. */
 export interface Presented {
   /** The authentication scheme (RFC 6750, RFC 9449 §7.1). */
   scheme: 'Bearer' | 'DPoP'

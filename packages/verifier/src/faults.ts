@@ -39,7 +39,7 @@ export type RefusalReason =
   | 'scope'
   | 'authentication'
 
-/** The token, or what came with it, is not accepted on this route. The message is for the caller. */
+/** The token, or its proof or certificate, is not accepted on this route. The message is for the caller. */
 export class TokenRefused extends Error {
   override readonly name = 'TokenRefused'
   readonly code: RefusalCode

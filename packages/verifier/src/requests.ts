@@ -77,7 +77,7 @@ export function assertSafe(url: string): void {
   throw new TypeError(`expected an https URL, got ${url}`)
 }
 
-/** The JSON object in an answer. @throws Error that names what came instead */
+/** The JSON object in an answer. @throws Error that names what was received instead */
 export function jsonIn({ status, body }: Answer, from: string): Record<string, unknown> {
   if (status !== 200) throw new Error(`${from} answered ${status}${reasonIn(body)}`)
   const value: unknown = JSON.parse(new TextDecoder().decode(body))

@@ -49,7 +49,7 @@ export function accessTokenAdapter(
       throw new errors.InvalidToken('token audience prevents accessing the userinfo endpoint')
     const metadata = await clients.metadata(tenant, token.clientId ?? '')
     if (Provider.ctx && metadata) assertNonce(Provider.ctx, metadata)
-    // The engine takes a token with an audience for one that is meant for somebody else.
+    // The engine treats a token with an audience as meant for another resource server.
     const { aud: _aud, ...forUs } = token
     return forUs
   }

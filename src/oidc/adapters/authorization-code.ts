@@ -42,7 +42,7 @@ export function authorizationCodeAdapter(context: IssuerContext): Adapter {
       request.allowedAt = code.iat ?? 0
       // The engine then refuses it.
       if (code.clientId !== Provider.ctx?.oidc.client?.clientId) return code
-      // Locks: a sign-out that comes meanwhile waits until the tokens are there to be ended (architecture §6).
+      // Locks: a concurrent sign-out waits until the tokens exist and can be ended (architecture §6).
       const { stands, spentAt } = await redemption.hold(id, code)
       if (!stands) return undefined
       if (spentAt === undefined) return code

@@ -14,14 +14,14 @@ const unasked = ['sub', 'sid', 'auth_time', 'acr', 'amr', 'iss']
 /**
  * Backchannel authentication requests (OpenID CIBA Core §11). At the token endpoint, in this order:
  *
- * | the `auth_req_id`                                   | answer                  | besides                      |
+ * | the `auth_req_id`                                   | answer                  | side effect                  |
  * |-----------------------------------------------------|-------------------------|------------------------------|
- * | is none of ours, or another client's                | `invalid_grant`         |                              |
- * | is over, or vanished                                | `expired_token`         |                              |
- * | waits for its person                                | `authorization_pending` | or `slow_down`               |
+ * | is unknown, or another client's                     | `invalid_grant`         |                              |
+ * | has expired, or vanished                            | `expired_token`         |                              |
+ * | is not decided yet                                  | `authorization_pending` | or `slow_down`               |
  * | was denied                                          | `access_denied`         |                              |
  * | was used                                            | `invalid_grant`         | what it issued ends          |
- * | hangs from what has ended                           | `expired_token`         |                              |
+ * | depends on something that has ended                 | `expired_token`         |                              |
  * | was allowed                                         | tokens                  | its claim is committed with them |
  */
 export function backchannelRequestAdapter(context: IssuerContext): Adapter {
@@ -75,7 +75,9 @@ export function backchannelRequestAdapter(context: IssuerContext): Adapter {
   }
 }
 
-/** What is kept of a request: what its person has to know, and what the engine issues tokens by. No hint, no code. */
+/**
+ * What is stored of a request: what the user has to see, and what the engine needs to issue tokens. No hint, no code.
+ */
 function askedPayload(
   id: string,
   { jti: _jti, params = {}, ...payload }: AdapterPayload,

@@ -99,7 +99,7 @@ export function clientAdapter(context: IssuerContext): Adapter {
   }
 }
 
-/** The paths where a client that nobody has used yet may begin; elsewhere it is unknown. */
+/** The paths where a client that no user has allowed anything yet may begin; elsewhere it is unknown. */
 const beginnings: ReadonlySet<string> = new Set([
   routes.authorization,
   routes.pushed_authorization_request,

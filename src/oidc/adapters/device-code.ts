@@ -10,20 +10,20 @@ import { requiredTokenRequest } from '../token-request.ts'
 import { inert } from './inert.ts'
 import { byHash, hashIn } from './short-lived.ts'
 
-/** Names a code where its handle is not known, in the steps of its person; nobody can present it at the token endpoint. */
+/** Identifies a code in the user's steps, where its handle is unknown; it cannot be presented at the token endpoint. */
 export const deviceReference = (hash: string) => byHash + hash
 
 /**
  * Device codes. At the token endpoint, in this order:
  *
- * | the code                                            | answer                  | besides                      |
+ * | the code                                            | answer                  | side effect                  |
  * |-----------------------------------------------------|-------------------------|------------------------------|
- * | is none of ours, or another client's                | `invalid_grant`         |                              |
- * | is over, or vanished                                | `expired_token`         |                              |
+ * | is unknown, or another client's                     | `invalid_grant`         |                              |
+ * | has expired, or vanished                            | `expired_token`         |                              |
  * | was denied                                          | `access_denied`         |                              |
- * | waits for its person                                | `authorization_pending` | or `slow_down`               |
+ * | is not decided yet                                  | `authorization_pending` | or `slow_down`               |
  * | was used                                            | `invalid_grant`         | what it issued ends          |
- * | hangs from what has ended                           | `expired_token`         |                              |
+ * | depends on something that has ended                 | `expired_token`         |                              |
  * | was allowed                                         | tokens                  | its claim is committed with them |
  */
 export function deviceCodeAdapter(context: IssuerContext): Adapter {

@@ -13,17 +13,17 @@ import { byHash, shortLivedAdapter, storedPayloads } from './short-lived.ts'
 const resumptions: ReadonlySet<string | undefined> = new Set(['resume', 'device_resume'])
 
 /**
- * Interactions: authorizations that wait for a person. They exist or not; none is marked as used.
+ * Interactions: authorizations that wait for a user. They exist or not; none is marked as used.
  *
- * | what is done with one                                    | in the store                                        |
+ * | event                                                    | in the store                                        |
  * |----------------------------------------------------------|-----------------------------------------------------|
  * | a step begins                                            | put                                                 |
  * | a page or a form of the step                             | get                                                 |
- * | the person has decided                                   | written over, if it is there; else it stays over    |
- * | the authorization goes on                                | taken: of two who go on at once, one does           |
- * | its client may not ask for this any more                 | taken, and refused here: nothing is sent there      |
- * | it goes on elsewhere than where its person signed in     | taken, and over                                     |
- * | somebody else is signed in by then, and is signed out    | put back, and taken again                           |
+ * | the user has decided                                     | overwritten if it exists; otherwise it stays over   |
+ * | the authorization resumes                                | taken: of two concurrent requests, one resumes it   |
+ * | its client may no longer ask for this                    | taken, and refused here: nothing is sent there      |
+ * | it resumes in another browser than the user signed in    | taken, and over                                     |
+ * | another user is signed in by then, and is signed out     | put back, and taken again                           |
  */
 export function interactionAdapter(context: IssuerContext): Adapter {
   const base = shortLivedAdapter('Interaction', context)
@@ -67,14 +67,15 @@ export function interactionAdapter(context: IssuerContext): Adapter {
 }
 
 /**
- * Who signed in in this interaction. A later one also carries the login, but belongs to the session that came of it.
+ * The account that signed in in this interaction. A later interaction also carries the login, but belongs to the
+ * resulting session.
  */
 function signedInBy({ result, lastSubmission: before }: AdapterPayload): string | undefined {
   return isDeepStrictEqual(result?.login, before?.login) ? undefined : result?.login?.accountId
 }
 
 /**
- * Repeats checks that the engine makes only when a request comes, so that a change of the client applies at once.
+ * Repeats checks that the engine makes only when a request arrives, so that a change of the client applies at once.
  * @throws InvalidRedirectUri, UnauthorizedClient
  */
 async function assertStillAllowed(provider: Provider, { params }: AdapterPayload): Promise<void> {

@@ -14,10 +14,10 @@ import { inert } from './inert.ts'
  * successor, or of the first token of a family. The last two are deferred until the answer is known, and become one
  * statement with it (token-endpoint.ts), so that nothing can come between them.
  *
- * | the presented token              | the engine sees      | what comes of it                            |
+ * | the presented token              | the engine sees      | result                                      |
  * |----------------------------------|----------------------|---------------------------------------------|
- * | lives                            | a token              | rotation; by policy, a longer life instead  |
- * | consumed, in the replay window   | a token              | every check anew, then the same answer      |
+ * | is valid                         | a token              | rotation; by policy, an extension instead   |
+ * | consumed, in the replay window   | a token              | every check again, then the same answer     |
  * | consumed, later                  | a consumed token     | refused, the family ends                    |
  * | consumed, purged since           | none                 | refused, the family ends                    |
  * | of a family that has ended       | none                 | refused                                     |

@@ -20,9 +20,9 @@ interface EngineSession {
 }
 
 /**
- * SSO sessions: a row under a stable uid, and a row per client. The engine calls `destroy` both to change a handle and to
- * sign out; here a changed handle is one conditional update. An ended session stays ended, whatever a request in flight
- * still writes. One of nobody is not stored.
+ * SSO sessions: a row under a stable uid, and a row per client. The engine calls `destroy` both to change a handle and
+ * to sign out; here a changed handle is one conditional update. An ended session stays ended, whatever a request in
+ * flight still writes. A session without an account is not stored.
  */
 export function sessionAdapter(context: IssuerContext): Adapter {
   const { tenant, sessions, clock, log } = context
@@ -78,7 +78,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
     }
   }
 
-  /** The locked session of what is redeemed, with the members that the engine reads there. */
+  /** The locked session of the code or request being redeemed, with the members that the engine reads there. */
   function heldSession(uid: string): AdapterPayload | undefined {
     const session = currentTokenRequest()?.held?.session
     const clientId = Provider.ctx?.oidc.client?.clientId
@@ -138,7 +138,7 @@ export function sessionAdapter(context: IssuerContext): Adapter {
       )
       if (outcome === 'saved') return
       log.info({ outcome, session: session.uid }, 'session was changed by another request')
-      // A sign-in must not end in a session whose handle somebody else may hold (security class C6).
+      // A sign-in must not end in a session whose handle another party may have (security class C6).
       if (outcome === 'ended' || Provider.ctx?.oidc.result?.login) {
         const inFlight = engineSession()
         if (inFlight) inFlight.destroyed = true
@@ -162,7 +162,7 @@ async function forgetRemovedAddress(state: Record<string, unknown>): Promise<voi
   const oidc = Provider.ctx?.oidc
   const { clientId, postLogoutRedirectUri: uri } = state
   if (oidc?.route !== 'end_session_confirm') return
-  // An authorization that first signs out another person continues at an address of ours.
+  // An authorization that first signs out another user continues at an address of this server.
   if (typeof uri !== 'string' || uri.startsWith(`${oidc.issuer}/`)) return
   const client = await oidc.provider.Client.find(String(clientId))
   if (!client?.postLogoutRedirectUriAllowed(uri)) delete state['postLogoutRedirectUri']

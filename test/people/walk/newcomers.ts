@@ -34,7 +34,7 @@ export function keepEntry(world: World, url: string, to: string, shown: Shown[])
   const tenant = tenantOf(address)
   const ask = shown.find((one) => isAsk(one, tenant, to))
   if (!ask && !world.invited.delete(to)) {
-    throw new AssertionError(`a link for ${to} of ${tenant} that nobody asked for`)
+    throw new AssertionError(`an unrequested link for ${to} of ${tenant}`)
   }
   const token = address.searchParams.get('token') ?? ''
   world.entries.push({ tenant, address: to, token, url, at: nowInSeconds(), browser: ask?.browser })

@@ -99,7 +99,7 @@ export function observe({ database }: Core, accounts: string[], newcomers = ''):
     if (waiting.length === 0) return seen as Seen
     const pauses = waiting.map(({ pause }) => pause ?? 0)
     travel(Math.max(0, ...pauses) / 1000)
-    throw new Error(`there waits ${JSON.stringify(waiting)}`)
+    throw new Error(`not yet delivered: ${JSON.stringify(waiting)}`)
   }
   return eventually('all mail is delivered', look, { every: 3, within: 60_000 })
 }

@@ -138,7 +138,7 @@ export const nowInSeconds = (): number => Math.floor(Date.now() / 1000)
 
 export const personWith = (world: World, id: string): Person => {
   const found = world.people.find((person) => person.id === id)
-  if (!found) throw new Error(`nobody has the id ${id}`)
+  if (!found) throw new Error(`no person has the id ${id}`)
   return found
 }
 

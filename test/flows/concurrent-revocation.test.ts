@@ -9,7 +9,7 @@ import type { Session } from '../../src/sessions/session.ts'
 import { boot, type TestServer } from '../support/boot.ts'
 import { openNode } from '../support/cores.ts'
 import { allowDevice, askFor, signOut, startDevice } from '../support/devices.ts'
-import { eventually, lastInVain } from '../support/eventually.ts'
+import { eventually, lastFailureAt } from '../support/eventually.ts'
 import {
   alice,
   api,
@@ -135,7 +135,10 @@ suite('a token request during a revocation on another node', () => {
         isOver = true
       })
       work.catch(() => undefined)
-      await eventually('done or waiting for a lock', async () => isOver || (await waitsForLock()))
+      await eventually(
+        'the work is done, or waits for a lock',
+        async () => isOver || (await waitsForLock()),
+      )
     }
     const patched = async (...args: unknown[]) => {
       Object.assign(families, { [name]: real } as Partial<Families>)
@@ -210,7 +213,7 @@ suite('a token request during a revocation on another node', () => {
           },
           { 'content-type': `application/x-www-form-urlencoded${type}` },
         )
-        await eventually('the exchange waits', waitsForLock)
+        await eventually('the exchange waits for a lock', waitsForLock)
       })
       expectRefusal((await asked) as Page, 400, 'invalid_grant')
     })
@@ -262,12 +265,12 @@ suite('a token request during a revocation on another node', () => {
   it('an operator is disabled: another operator’s code is redeemed, and neither waits for the other', async () => {
     const code = await codeFor(server, web, offline)
     const operator = await other.accounts.byIdentifier('default', 'operator@example.com')
-    const aliceIs = (roles: string[]) =>
+    const setRoles = (roles: string[]) =>
       other.database.execute('update accounts set roles = $1 where email = $2', [
         roles,
         alice.email,
       ])
-    await aliceIs(['operator'])
+    await setRoles(['operator'])
     try {
       await other.database.transaction(async () => {
         await other.accounts.setDisabled(operator as Account, true)
@@ -275,7 +278,7 @@ suite('a token request during a revocation on another node', () => {
       })
     } finally {
       await other.accounts.setDisabled(operator as Account, false)
-      await aliceIs([])
+      await setRoles([])
     }
   })
 
@@ -364,7 +367,7 @@ suite('a token request during a revocation on another node', () => {
     }
     const tokens = answer.json() as Tokens
     expect((await refresh(server, client, tokens)).status).to.be.oneOf([400, 401])
-    const latest = await lastInVain('the access token is void on this node', async () => {
+    const latest = await lastFailureAt('the access token is inactive on this node', async () => {
       const { status, body } = await post(server, '/introspect', client, {
         token: tokens.access_token,
       })

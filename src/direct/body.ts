@@ -10,7 +10,9 @@ export async function readBody(
   request: IncomingMessage,
   length: number,
 ): Promise<Buffer | undefined> {
-  const body = request.complete ? (request.read() as Buffer | null) : await arrived(request)
+  // As in the stack, a body is not read once the connection is closed, even if all of it is here.
+  const isHere = request.complete && !request.destroyed
+  const body = isHere ? (request.read() as Buffer | null) : await arrived(request)
   if (body instanceof Error) putBack(request, body)
   else if (body?.length === length) putBack(request, body)
   else putBack(request, new Error('the body does not have the length of Content-Length'))

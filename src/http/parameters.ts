@@ -38,6 +38,8 @@ export function limitParameters(keeping: ReadonlySet<string>): Middleware {
     const { req } = ctx
     const isKept = keeping.has(ctx.path) && ctx.is('application/x-www-form-urlencoded')
     const read = req.iterator.bind(req)
+    // Once the connection is closed a request is not readable, and the engine would take its form for an empty one.
+    Object.defineProperty(req, 'readable', { value: true, configurable: true })
     req.iterator = (options) => {
       const chunks = counted(read(options))
       return (isKept ? withoutZero(chunks) : chunks) as ReturnType<IncomingMessage['iterator']>

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { IncomingMessage } from 'node:http'
 import { connect } from 'node:net'
 import { expect } from 'chai'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
@@ -113,6 +115,42 @@ describe('plain requests on the wire', () => {
     const [line] = lines().filter((each) => each.includes('"msg":"request"'))
     expect(JSON.parse(line ?? '')).to.include({ path: '/introspect', status: 400 })
     expect(await introspect(server, ordersApi, token)).to.include({ active: true })
+  })
+
+  it('whose sender disconnects before its tenant is loaded are refused as unreadable, not as an empty form', async () => {
+    const { tenants } = server.core
+    const { find } = tenants
+    const types = { form: 'form-urlencoded', stack: 'form-urlencoded; stack=1' }
+    for (const [tenant, type] of Object.entries(types)) {
+      await tenants.declare({ id: tenant, name: tenant })
+      await furnish(server, tenant)
+      const arrival = Promise.withResolvers<IncomingMessage>()
+      const noteArrival = (message: unknown) =>
+        arrival.resolve((message as { request: IncomingMessage }).request)
+      const before = server.logged().length
+      const lines = () => server.logged().slice(before).split('\n')
+      const { socket } = await open()
+      subscribe('http.server.request.start', noteArrival)
+      tenants.find = async (id) => {
+        const request = await arrival.promise
+        if (!request.destroyed) await new Promise((resolve) => request.once('close', resolve))
+        return find(id)
+      }
+      try {
+        const asked = head(body().length).replace('/introspect', `/t/${tenant}/introspect`)
+        socket.write(asked.replace('form-urlencoded', type) + body())
+        await arrival.promise
+        socket.destroy()
+        await eventually('the request is logged', async () =>
+          lines().some((line) => line.includes('"msg":"request"')),
+        )
+      } finally {
+        tenants.find = find
+        unsubscribe('http.server.request.start', noteArrival)
+      }
+      const refusal = lines().find((line) => line.includes('"msg":"request refused"'))
+      expect(JSON.parse(refusal ?? '{}'), type).to.include({ check: 'body_form' })
+    }
   })
 
   it('of a client are refused after its secret is replaced or the client is disabled (P-060)', async () => {

@@ -385,7 +385,7 @@ suite('workers that share a port, on one Postgres and one Redis', function () {
   })
 
   it('are not restarted in a loop at boot: the fault is printed once, exit code 1', async () => {
-    const away = { ...env, WORKERS: '3', DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none' }
+    const away = { ...env, WORKERS: '2', DATABASE_URL: 'postgres://u:p@127.0.0.1:1/none' }
     const { code, stderr } = await runCommand(['serve'], away)
     expect(code).to.equal(1)
     expect(stderr.match(/Postgres cannot be reached/g)).to.have.length(1)

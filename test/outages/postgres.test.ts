@@ -122,13 +122,13 @@ suite('Postgres failing under load (R-04)', function () {
       const alone = load.ownDelay()
       expect(slowest(load.answers), summary(load.answers)).to.be.below(bound + 300 + alone)
       expect(last, summary(failed)).to.be.below(back + bound / 2 + alone)
-      expect(load.of(all, last + 1).length).to.be.above(50)
+      expect(load.of(all, last + 1).length, 'answers').to.be.above(20)
 
       // Keys and metadata are served from memory.
       const seen = load.of(published)
       expect(seen.every(succeeded), summary(seen)).to.equal(true)
       const meanwhile = load.of(published, from, back)
-      expect(meanwhile.length).to.be.above(50)
+      expect(meanwhile.length, 'answers').to.be.above(20)
       expect(median(meanwhile)).to.be.below(500)
 
       // Requests that need Postgres get 503, and no token state is answered that cannot be known.

@@ -105,7 +105,7 @@ onAnyStorage('refresh tokens by client policy', (kind) => {
       () => undefined,
       (error: { detail: { faults: string[] } }) => error.detail.faults.join(),
     )
-    expect(refused).to.contain('refresh_token_rotation: never needs dpop_bound_access_tokens')
+    expect(refused).to.contain('refresh_token_rotation: never requires dpop_bound_access_tokens')
   })
 
   it('a token that never rotates is extended by use, up to its absolute end (ASVS 10.4.8, P-049)', async () => {

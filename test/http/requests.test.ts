@@ -283,21 +283,36 @@ describe('http: caching, CORS and the request log', () => {
     const written: unknown[] = []
     const { error: write } = console
     console.error = (...words: unknown[]) => void written.push(words)
+    const { shortLived } = server.core
+    const { put } = shortLived
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    let puts = 0
+    // The first response is sent; the others wait until the client has disconnected.
+    shortLived.put = async (...given) => {
+      if (++puts > 1) await released
+      return put(...given)
+    }
     try {
       const { hostname, host, port, pathname, search } = authorizeUrl(server, spa)
       const one = `GET ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n\r\n`
-      // Not every client disconnects while an answer is being made.
-      await eventually('a client disconnects before its response', async () => {
-        const caller = connect(Number(port), hostname).on('error', () => undefined)
-        await new Promise<void>((resolve) => caller.write(one.repeat(10), () => resolve()))
-        await once(caller, 'data')
-        caller.resetAndDestroy()
-        return server.logged().includes('"the client disconnected before the response was written"')
-      })
+      const caller = connect(Number(port), hostname).on('error', () => undefined)
+      caller.write(one)
+      await once(caller, 'data')
+      caller.write(one.repeat(2))
+      await eventually('both wait', () => puts === 3)
+      caller.resetAndDestroy()
+      // By then the server has noticed the reset.
+      for (let i = 0; i < 3; i++) await get('/healthz')
+      release()
+      await eventually('the log line', () =>
+        server.logged().includes('"the client disconnected before the response was written"'),
+      )
       await get('/healthz')
       expect(written).to.deep.equal([])
     } finally {
       console.error = write
+      shortLived.put = put
+      release()
     }
   })
 })

@@ -27,8 +27,17 @@ const fewest = 16
 /** Milliseconds of one measurement. */
 const look = 250
 
-/** Milliseconds without a further reduction after one that cost throughput. */
-const keptFor = 10_000
+/**
+ * Measurements in a row that show lower throughput before a reduction counts as harmful: one alone is often a garbage
+ * collection, or another process on the machine.
+ */
+const mostBad = 3
+
+/** A reduction by less than a fifth is not worth it: its effect could not be told from noise. */
+const slight = 0.8
+
+/** Milliseconds without a further reduction after one that cost throughput, while all places stay taken. */
+const keptFor = 15_000
 
 /** @param most upper bound of places */
 export function createCapacity(most: number, now = () => performance.now()): Capacity {
@@ -44,9 +53,11 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   let refused = 0
   /** Whether the previous measurement had the same number of places, all taken, so that the two can be compared. */
   let isSteady = false
-  /** Number of places and throughput before the last reduction. */
-  let before: { places: number; rate: number } | undefined
-  let keptUntil = since
+  /** The last reduction, while it may still be undone: places and throughput before it. */
+  let before: { places: number; rate: number; bad: number } | undefined
+  /** The highest throughput measured with the present number of places, all taken. */
+  let best = 0
+  let keptUntil = 0
 
   function decide(time: number): void {
     if (time - since < look || (wasFull && answered === 0)) return
@@ -57,9 +68,17 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
     answered = waited = refused = 0
   }
 
+  function change(to: number): void {
+    if (to === places) return
+    places = to
+    best = 0
+  }
+
   function grow(): number {
-    places = Math.min(most, places * 2)
+    change(Math.min(most, places * 2))
     before = undefined
+    // What the last flood was like says nothing of the next.
+    keptUntil = 0
     return 0
   }
 
@@ -71,18 +90,20 @@ export function createCapacity(most: number, now = () => performance.now()): Cap
   function fit(time: number): number {
     const rate = answered / (time - since)
     const wait = waited / answered
-    const tried = before
-    before = undefined
-    if (tried && rate < (tried.rate * (1 + places / tried.places)) / 2) {
-      places = tried.places
+    if (isSteady) best = Math.max(best, rate)
+    if (before && rate < (before.rate * (1 + places / before.places)) / 2) {
+      if (++before.bad < mostBad) return 0
+      change(before.places)
+      before = undefined
       keptUntil = time + keptFor
       return 0
     }
+    before = undefined
     const by = Math.max(0.25, Math.min(2, (refused > answered ? short : bearable) / wait))
-    if (by < 1 && (!isSteady || time < keptUntil)) return 0
+    if (by < 1 && (by > slight || !isSteady || time < keptUntil)) return 0
     const fits = Math.max(least, Math.min(most, places * by))
-    if (fits < places) before = { places, rate }
-    places = fits
+    if (fits < places) before = { places, rate: best, bad: 0 }
+    change(fits)
     return by < 1 ? Math.min(wait, bearable) : 0
   }
 

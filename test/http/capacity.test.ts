@@ -63,6 +63,15 @@ describe('the capacity for requests', () => {
     expect(answered).to.be.above((256 * seconds * 0.85) / 0.6)
   })
 
+  it('is reduced although every third measurement shows a quarter of the throughput', () => {
+    // As during a garbage collection.
+    const took = (taken: number) => taken * (Math.floor(now / 250) % 3 === 0 ? 4 : 1)
+    for (const start of [0, 250, 500]) {
+      now = Math.ceil(now / 750) * 750 + start
+      expect(flood(opened(256), { ...worst, took }).taken, `${start}`).to.be.below(60)
+    }
+  })
+
   it('returns to the maximum after a while without load', () => {
     const capacity = opened(256)
     flood(capacity, worst)

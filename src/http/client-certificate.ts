@@ -27,7 +27,7 @@ export function certificateInHeader(value: string): X509Certificate {
   const der = Buffer.from(base64, 'base64')
   const certificate = new X509Certificate(der)
   // Of two concatenated certificates Node reads only the first.
-  if (!certificate.raw.equals(der)) throw new Error('it contains more than one certificate')
+  if (!certificate.raw.equals(der)) throw new Error('it contains more than a certificate')
   return certificate
 }
 
